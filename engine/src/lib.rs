@@ -1,1 +1,19 @@
-//! engine
+//! The tailwater engine: an ordered input log of telemetry frames in, rows and alerts out.
+//!
+//! The engine runs a compiled [`plan::Plan`] over frames on timely workers. It knows no rule
+//! syntax. Its output is a function of the frames and the plan alone: not of the number of
+//! workers, thread timing, hash seeds or the wall clock.
+//!
+//! Modules are ranked and import downwards only:
+//! 0 [`model`], [`limits`], [`error`] · 1 [`ingest`], [`plan`], [`sink`] · 2 `operators` ·
+//! 3 `dataflow` · 4 [`runtime`].
+
+#![forbid(unsafe_code)]
+
+pub mod error;
+pub mod ingest;
+pub mod limits;
+pub mod model;
+pub mod plan;
+
+pub use error::{Error, ErrorKind};

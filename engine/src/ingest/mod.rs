@@ -1,0 +1,1 @@
+//! Bytes to columns: readers and decoders.

@@ -1,0 +1,43 @@
+//! Every bound of the engine, by name and unit. A bound that is reached is counted, never silent.
+//!
+//! Each constant here has a line in `docs/limits.md`; the tidy test compares the two.
+
+/// Events that a file frame holds at most before it is cut.
+pub const FRAME_EVENTS_MAX: usize = 8_192;
+
+/// Payload bytes of a file frame at which it is cut; one larger item makes a frame of its own.
+pub const FRAME_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// Bytes of one request, line or message after decompression, as OTLP 1.11 recommends.
+pub const MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Bytes of one line of the line protocol.
+pub const LINE_BYTES_MAX: usize = 64 * 1024;
+
+/// Nesting of attribute values (lists and maps) that is decoded; deeper values are set aside.
+pub const VALUE_DEPTH_MAX: usize = 32;
+
+/// Payload bytes of one epoch at which a replay cuts it.
+pub const EPOCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Epochs that may be under way in the dataflow at once.
+pub const EPOCHS_IN_FLIGHT_MAX: usize = 8;
+
+/// Distinct strings that a worker's symbol table holds before it is replaced by a new one.
+pub const SYMBOLS_MAX: usize = 1 << 20;
+
+/// Bytes of strings that a worker's symbol table holds before it is replaced by a new one.
+pub const SYMBOL_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Items set aside whose place and reason are kept for the report; further ones are counted only.
+pub const SET_ASIDE_KEPT_MAX: usize = 100;
+
+/// Virtual shards that keys are mapped to; shards are mapped to workers.
+pub const SHARDS: u64 = 1_024;
+
+/// Nanoseconds that a timestamp may lie ahead of its arrival, or of its file, before it is an
+/// outlier: 5 minutes.
+pub const AHEAD_MAX_NS: i64 = 300_000_000_000;
+
+/// Rows that follow a jump in a file's time and decide whether it is an outlier.
+pub const AHEAD_ROWS: usize = 100;
