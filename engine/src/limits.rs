@@ -14,6 +14,9 @@ pub const MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes of one line of the line protocol.
 pub const LINE_BYTES_MAX: usize = 64 * 1024;
 
+/// Bytes of a file from which its format is recognised; more only while its first item goes on.
+pub const READ_HEAD_BYTES: usize = 64 * 1024;
+
 /// Nesting of attribute values (lists and maps) that is decoded; deeper values are set aside.
 pub const VALUE_DEPTH_MAX: usize = 32;
 

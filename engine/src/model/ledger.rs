@@ -77,8 +77,7 @@ impl Ledger {
             *self.dropped.entry(*reason).or_default() += count;
         }
         self.set_aside.extend(other.set_aside.iter().cloned());
-        self.set_aside
-            .sort_by(|a, b| (a.source, a.place).cmp(&(b.source, b.place)));
+        self.set_aside.sort_by_key(|item| (item.source, item.place));
         self.set_aside.truncate(SET_ASIDE_KEPT_MAX);
     }
 

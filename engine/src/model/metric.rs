@@ -79,14 +79,14 @@ impl HistogramPoint {
 
 fn encode_floats(numbers: &[f64], out: &mut Vec<u8>) {
     out.extend_from_slice(&(numbers.len() as u32).to_be_bytes());
-    numbers
-        .iter()
-        .for_each(|n| out.extend_from_slice(&n.to_bits().to_be_bytes()));
+    for number in numbers {
+        out.extend_from_slice(&number.to_bits().to_be_bytes());
+    }
 }
 
 fn encode_counts(counts: &[u64], out: &mut Vec<u8>) {
     out.extend_from_slice(&(counts.len() as u32).to_be_bytes());
-    counts
-        .iter()
-        .for_each(|n| out.extend_from_slice(&n.to_be_bytes()));
+    for count in counts {
+        out.extend_from_slice(&count.to_be_bytes());
+    }
 }

@@ -1,0 +1,193 @@
+//! Frames to batches, on one worker.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::limits::MESSAGE_BYTES_MAX;
+use crate::model::{
+    Batch, Compression, DataFrame, Demand, Ledger, PayloadFormat, SetAside, Signal, SourceSpec,
+    Symbols,
+};
+
+use super::damage::{Damage, Reason};
+use super::layout::Layout;
+use super::table::{Members, Table};
+use super::writer::{Tally, Writer};
+use super::{inflate, otlp_json, protobuf};
+
+/// What became of the items of decoded frames.
+#[derive(Debug, Clone, Default)]
+pub struct DecodeReport {
+    /// Frames, bytes, items received, damage. Items of signals that no rule reads are counted
+    /// as received and used here, as nothing after the decoder sees them.
+    pub ledger: Ledger,
+    /// (source name, time in nanoseconds) of the line protocol's heartbeats, in log order.
+    pub heartbeats: Vec<(Arc<str>, i64)>,
+    /// Source names of the line protocol's goodbyes, in log order.
+    pub goodbyes: Vec<Arc<str>>,
+}
+
+/// Decodes frames on one worker. The caller owns the symbol table and may replace it between
+/// frames.
+pub struct Decoder {
+    demand: Arc<Demand>,
+    sources: Arc<[SourceSpec]>,
+    tables: Vec<Table>,
+    tally: Tally,
+    /// The symbol table that the members were interned in; held so that its address stays its
+    /// own.
+    members: Option<(Symbols, Members)>,
+    inflated: Vec<u8>,
+    scratch: Vec<u8>,
+}
+
+impl Decoder {
+    /// A decoder for what a plan reads from these sources.
+    pub fn new(demand: Arc<Demand>, sources: Arc<[SourceSpec]>) -> Self {
+        let tables = Signal::ALL
+            .iter()
+            .map(|&signal| Table::new(Layout::new(&demand, signal), &demand))
+            .collect();
+        Self {
+            demand,
+            sources,
+            tables,
+            tally: Tally::default(),
+            members: None,
+            inflated: Vec::new(),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Appends one batch for each wanted signal that the frame holds, in the order of
+    /// [`Signal::ALL`], rows in payload order, and adds to the report.
+    pub fn decode(
+        &mut self,
+        frame_seq: u64,
+        frame: &DataFrame,
+        symbols: &Symbols,
+        out: &mut Vec<Batch>,
+        report: &mut DecodeReport,
+    ) {
+        self.refresh_members(symbols);
+        let mut inflated = std::mem::take(&mut self.inflated);
+        let result = inflate::inflate(&frame.payload, frame.compression, &mut inflated);
+        let payload = match frame.compression {
+            Compression::None => &frame.payload[..],
+            _ => &inflated[..],
+        };
+        match result {
+            Err(reason) => self.set_whole_aside(reason),
+            Ok(()) if payload.len() > MESSAGE_BYTES_MAX => self.set_whole_aside(Reason::TooLarge),
+            Ok(()) => self.walk(payload, frame, symbols),
+        }
+        self.settle(frame, payload, report);
+        self.inflated = inflated;
+        self.emit(frame_seq, frame, symbols, out);
+    }
+
+    /// Takes a batch's memory back for later frames.
+    pub fn recycle(&mut self, batch: Batch) {
+        self.tables[batch.signal.index()].recycle(batch);
+    }
+
+    fn refresh_members(&mut self, symbols: &Symbols) {
+        let is_current = self
+            .members
+            .as_ref()
+            .is_some_and(|(known, _)| Rc::ptr_eq(known, symbols));
+        if !is_current {
+            let members = Members::new(&mut symbols.borrow_mut());
+            self.members = Some((Rc::clone(symbols), members));
+        }
+    }
+
+    fn set_whole_aside(&mut self, reason: Reason) {
+        self.tally.damaged += 1;
+        self.tally.set_aside.push(Damage::new(0, reason));
+    }
+
+    fn walk(&mut self, payload: &[u8], frame: &DataFrame, symbols: &Symbols) {
+        let Some((_, members)) = &self.members else {
+            return;
+        };
+        let interner = &mut *symbols.borrow_mut();
+        let source = match self.sources.get(frame.source.0 as usize) {
+            Some(spec) => interner.intern(&spec.name),
+            None => crate::model::Symbol::EMPTY,
+        };
+        let mut writer = Writer {
+            tables: &mut self.tables,
+            interner,
+            members,
+            tally: &mut self.tally,
+            source,
+            scratch: &mut self.scratch,
+        };
+        match frame.format {
+            PayloadFormat::OtlpTraces | PayloadFormat::OtlpLogs | PayloadFormat::OtlpMetrics => {
+                protobuf::decode(payload, frame.format, &mut writer);
+            }
+            PayloadFormat::OtlpDelimited => protobuf::decode_delimited(payload, &mut writer),
+            PayloadFormat::OtlpJson => otlp_json::decode(payload, &mut writer),
+            _ => writer.set_aside(Damage::new(0, Reason::UnknownMessage)),
+        }
+    }
+
+    /// Moves the tally into the report.
+    fn settle(&mut self, frame: &DataFrame, payload: &[u8], report: &mut DecodeReport) {
+        let tally = std::mem::take(&mut self.tally);
+        let ledger = &mut report.ledger;
+        ledger.frames += 1;
+        ledger.bytes += frame.payload.len() as u64;
+        ledger.damaged += tally.damaged;
+        ledger.end_before_start += tally.end_before_start;
+        for (signal, &count) in Signal::ALL.iter().zip(&tally.received) {
+            let counts = &mut ledger.signals[signal.index()];
+            counts.received += count;
+            if !self.demand.wants(*signal) {
+                counts.used += count;
+            }
+        }
+        let room = crate::limits::SET_ASIDE_KEPT_MAX.saturating_sub(ledger.set_aside.len());
+        ledger
+            .set_aside
+            .extend(tally.set_aside.iter().take(room).map(|damage| SetAside {
+                source: frame.source,
+                place: place(frame, payload, damage.at()),
+                reason: Arc::from(damage.reason.text()),
+            }));
+        report.heartbeats.extend(tally.heartbeats);
+        report.goodbyes.extend(tally.goodbyes);
+    }
+
+    fn emit(&mut self, frame_seq: u64, frame: &DataFrame, symbols: &Symbols, out: &mut Vec<Batch>) {
+        for (table, &signal) in self.tables.iter_mut().zip(&Signal::ALL) {
+            if table.rows == 0 {
+                continue;
+            }
+            let (rows, columns, heap) = table.take(&self.demand);
+            out.push(Batch {
+                signal,
+                source: frame.source,
+                frame_seq,
+                rows,
+                columns,
+                heap,
+                symbols: Rc::clone(symbols),
+            });
+        }
+    }
+}
+
+/// The line (text) or byte offset (binary) in the source of an offset in the payload.
+fn place(frame: &DataFrame, payload: &[u8], at: usize) -> u64 {
+    let before = &payload[..at.min(payload.len())];
+    match frame.format {
+        PayloadFormat::OtlpTraces
+        | PayloadFormat::OtlpLogs
+        | PayloadFormat::OtlpMetrics
+        | PayloadFormat::OtlpDelimited => frame.place + before.len() as u64,
+        _ => frame.place + memchr::memchr_iter(b'\n', before).count() as u64,
+    }
+}

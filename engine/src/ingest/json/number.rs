@@ -1,0 +1,181 @@
+//! JSON numbers, and numbers that OTLP/JSON writes as strings.
+
+use super::{Json, Text};
+use crate::ingest::damage::{Damage, Reason};
+
+impl<'a> Json<'a> {
+    /// The characters of a number.
+    #[inline]
+    pub(in crate::ingest) fn number_token(&mut self) -> Result<&'a [u8], Damage> {
+        let start = self.pos;
+        let rest = &self.data[start..];
+        let length = rest
+            .iter()
+            .position(|byte| !matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'))
+            .unwrap_or(rest.len());
+        self.pos += length;
+        match rest[..length].last() {
+            Some(b'0'..=b'9') => Ok(&rest[..length]),
+            _ => Err(self.damage(Reason::BadNumber)),
+        }
+    }
+
+    /// A number, or a string that holds one; `None` for `null`.
+    fn number(&mut self) -> Result<Option<(&'a [u8], usize)>, Damage> {
+        let byte = self.peek();
+        let at = self.pos;
+        if byte == b'"' {
+            let text = self.text()?;
+            let plain = text
+                .plain()
+                .ok_or_else(|| Damage::new(at, Reason::BadNumber))?;
+            return Ok(Some((plain, at)));
+        }
+        if self.null() {
+            return Ok(None);
+        }
+        self.number_token().map(|token| Some((token, at)))
+    }
+
+    /// A signed whole number; `null` counts as 0.
+    pub(in crate::ingest) fn integer(&mut self) -> Result<i64, Damage> {
+        match self.number()? {
+            None => Ok(0),
+            Some((token, at)) => {
+                integer_of(token).ok_or_else(|| Damage::new(at, Reason::NotInteger))
+            }
+        }
+    }
+
+    /// An unsigned whole number; `null` counts as 0.
+    pub(in crate::ingest) fn unsigned(&mut self) -> Result<u64, Damage> {
+        match self.number()? {
+            None => Ok(0),
+            Some((token, at)) => {
+                unsigned_of(token).ok_or_else(|| Damage::new(at, Reason::NotInteger))
+            }
+        }
+    }
+
+    /// A floating-point number; `"NaN"`, `"Infinity"` and `"-Infinity"` count, as in proto3 JSON.
+    pub(in crate::ingest) fn float(&mut self) -> Result<f64, Damage> {
+        match self.number()? {
+            None => Ok(0.0),
+            Some((b"NaN", _)) => Ok(f64::NAN),
+            Some((b"Infinity", _)) => Ok(f64::INFINITY),
+            Some((b"-Infinity", _)) => Ok(f64::NEG_INFINITY),
+            Some((token, at)) => float_of(token).ok_or_else(|| Damage::new(at, Reason::BadNumber)),
+        }
+    }
+
+    /// A list of numbers.
+    pub(in crate::ingest) fn numbers<T>(
+        &mut self,
+        out: &mut Vec<T>,
+        read: impl Fn(&mut Self) -> Result<T, Damage>,
+    ) -> Result<(), Damage> {
+        let mut members = self.array()?;
+        while self.element(&mut members)? {
+            out.push(read(self)?);
+        }
+        Ok(())
+    }
+
+    /// An enumeration: its number, or its name as proto3 JSON also allows.
+    pub(in crate::ingest) fn enumeration(&mut self, names: &[&str]) -> Result<i64, Damage> {
+        if self.peek() != b'"' {
+            return self.integer();
+        }
+        let text: Text<'a> = self.text()?;
+        let name = text.bytes()?;
+        if let Some(number) = names.iter().position(|known| known.as_bytes() == &*name) {
+            return Ok(number as i64);
+        }
+        integer_of(&name).ok_or_else(|| Damage::new(text.at(), Reason::NotInteger))
+    }
+}
+
+/// The value of a decimal whole number; one with a fraction or exponent must still be whole.
+#[inline]
+pub(in crate::ingest) fn integer_of(token: &[u8]) -> Option<i64> {
+    let (negative, digits) = match token {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    let Some(value) = digits_of(digits) else {
+        return whole(token).and_then(|whole| {
+            (I64_LEAST..-I64_LEAST)
+                .contains(&whole)
+                .then_some(whole as i64)
+        });
+    };
+    if negative {
+        0_i64.checked_sub_unsigned(value)
+    } else {
+        i64::try_from(value).ok()
+    }
+}
+
+/// The value of an unsigned decimal whole number.
+#[inline]
+pub(in crate::ingest) fn unsigned_of(token: &[u8]) -> Option<u64> {
+    digits_of(token).or_else(|| {
+        whole(token)
+            .filter(|whole| (0.0..-2.0 * I64_LEAST).contains(whole))
+            .map(|whole| whole as u64)
+    })
+}
+
+/// The value of 1 to 20 digits; `None` for anything else.
+#[inline]
+fn digits_of(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() || digits.len() > 20 {
+        return None;
+    }
+    let (mut value, mut rest) = (0_u64, digits);
+    while let Some((chunk, after)) = rest.split_first_chunk::<8>() {
+        let part = eight_digits(u64::from_le_bytes(*chunk))?;
+        value = value.checked_mul(100_000_000)?.checked_add(part)?;
+        rest = after;
+    }
+    for &digit in rest {
+        if !digit.is_ascii_digit() {
+            return None;
+        }
+        value = value
+            .checked_mul(10)?
+            .checked_add(u64::from(digit - b'0'))?;
+    }
+    Some(value)
+}
+
+/// Eight digits at once: pairs, then fours, then all, each by one multiplication.
+#[inline]
+fn eight_digits(chunk: u64) -> Option<u64> {
+    const ZEROS: u64 = 0x3030_3030_3030_3030;
+    let digits = chunk.wrapping_sub(ZEROS);
+    let too_big = chunk.wrapping_add(0x4646_4646_4646_4646);
+    if (digits | too_big) & 0x8080_8080_8080_8080 != 0 {
+        return None;
+    }
+    let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8);
+    let low = (pairs & 0x0000_00ff_0000_00ff).wrapping_mul(0x000f_4240_0000_0064);
+    let high = (pairs >> 16 & 0x0000_00ff_0000_00ff).wrapping_mul(0x0000_2710_0000_0001);
+    Some(low.wrapping_add(high) >> 32)
+}
+
+/// -2^63, which a double holds exactly.
+const I64_LEAST: f64 = i64::MIN as f64;
+
+fn whole(token: &[u8]) -> Option<f64> {
+    float_of(token).filter(|value| value.fract() == 0.0)
+}
+
+/// The value of a JSON number.
+pub(super) fn float_of(token: &[u8]) -> Option<f64> {
+    let starts_well = matches!(token, [b'-', b'0'..=b'9', ..] | [b'0'..=b'9', ..]);
+    starts_well
+        .then(|| std::str::from_utf8(token).ok()?.parse().ok())
+        .flatten()
+        .filter(|value: &f64| value.is_finite())
+}

@@ -1,0 +1,178 @@
+//! The demand of one signal, compiled for matching: which fields and attribute keys are wanted.
+//!
+//! Invariant: an attribute's slot is its position among the attribute columns; a key is compared
+//! only with the demanded keys of its own length.
+
+use crate::model::{AttributePlace, Column, ColumnSpec, Demand, Field, FieldKind, Signal};
+
+/// Where an attribute list stands in the payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Level {
+    /// On the resource.
+    Resource,
+    /// On the instrumentation scope.
+    Scope,
+    /// On the item itself.
+    Item,
+    /// On a flat row, which knows neither scope nor resource: both are looked up in it.
+    Flat,
+}
+
+/// Demanded keys of one level and the slots that they fill.
+#[derive(Default)]
+pub(super) struct KeyIndex {
+    /// Bit `min(len, 63)` is set iff a key of that length is demanded.
+    lengths: u64,
+    /// Sorted by length, then bytes.
+    keys: Vec<(Box<[u8]>, Vec<u16>)>,
+}
+
+impl KeyIndex {
+    fn add(&mut self, key: &[u8], slot: u16) {
+        self.lengths |= 1 << key.len().min(63);
+        match self.keys.iter_mut().find(|(known, _)| **known == *key) {
+            Some((_, slots)) => slots.push(slot),
+            None => self.keys.push((key.into(), vec![slot])),
+        }
+        self.keys
+            .sort_by(|a, b| (a.0.len(), &a.0).cmp(&(b.0.len(), &b.0)));
+    }
+
+    /// The slots that a key fills; empty if nobody reads it.
+    #[inline]
+    pub(super) fn find(&self, key: &[u8]) -> &[u16] {
+        if self.lengths >> key.len().min(63) & 1 == 0 {
+            return &[];
+        }
+        self.find_of_length(key)
+    }
+
+    fn find_of_length(&self, key: &[u8]) -> &[u16] {
+        let first = if self.keys.len() <= 8 {
+            0
+        } else {
+            self.keys
+                .partition_point(|(known, _)| known.len() < key.len())
+        };
+        for (known, slots) in &self.keys[first..] {
+            if known.len() > key.len() {
+                break;
+            }
+            if **known == *key {
+                return slots;
+            }
+        }
+        &[]
+    }
+
+    /// Whether no key of this level is demanded.
+    pub(super) fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+}
+
+/// One signal's demand.
+pub(super) struct Layout {
+    /// The signal.
+    pub(super) signal: Signal,
+    /// Whether any rule reads the signal.
+    pub(super) wanted: bool,
+    /// (field, column) of each demanded field.
+    pub(super) fields: Vec<(Field, usize)>,
+    /// The column of each attribute slot.
+    pub(super) attributes: Vec<usize>,
+    mask: u64,
+    item: KeyIndex,
+    scope: KeyIndex,
+    resource: KeyIndex,
+    flat: KeyIndex,
+}
+
+impl Layout {
+    /// Compiles the demand of one signal.
+    pub(super) fn new(demand: &Demand, signal: Signal) -> Self {
+        let mut layout = Self {
+            signal,
+            wanted: demand.wants(signal),
+            fields: Vec::new(),
+            attributes: Vec::new(),
+            mask: 0,
+            item: KeyIndex::default(),
+            scope: KeyIndex::default(),
+            resource: KeyIndex::default(),
+            flat: KeyIndex::default(),
+        };
+        for (column, spec) in demand.columns(signal).iter().enumerate() {
+            match spec {
+                ColumnSpec::Field(field) => {
+                    layout.mask |= 1 << (*field as u32);
+                    layout.fields.push((*field, column));
+                }
+                ColumnSpec::Attribute { place, key } => {
+                    layout.add_attribute(*place, key.as_bytes(), column);
+                }
+            }
+        }
+        layout
+    }
+
+    fn add_attribute(&mut self, place: AttributePlace, key: &[u8], column: usize) {
+        let slot = self.attributes.len() as u16;
+        self.attributes.push(column);
+        let any = place == AttributePlace::Any;
+        if any || place == AttributePlace::Item {
+            self.item.add(key, slot);
+        }
+        if any || place == AttributePlace::Scope {
+            self.scope.add(key, slot);
+        }
+        if any || place == AttributePlace::Resource {
+            self.resource.add(key, slot);
+        }
+        if place != AttributePlace::Scope {
+            self.flat.add(key, slot);
+        }
+    }
+
+    /// Whether a field is demanded.
+    #[inline]
+    pub(super) fn wants(&self, field: Field) -> bool {
+        self.mask >> (field as u32) & 1 == 1
+    }
+
+    /// The demanded keys of a level.
+    #[inline]
+    pub(super) fn keys(&self, level: Level) -> &KeyIndex {
+        match level {
+            Level::Resource => &self.resource,
+            Level::Scope => &self.scope,
+            Level::Item => &self.item,
+            Level::Flat => &self.flat,
+        }
+    }
+
+    /// Empty columns for a new batch.
+    pub(super) fn columns(&self, demand: &Demand) -> Vec<Column> {
+        demand
+            .columns(self.signal)
+            .iter()
+            .map(empty_column)
+            .collect()
+    }
+}
+
+fn empty_column(spec: &ColumnSpec) -> Column {
+    let ColumnSpec::Field(field) = spec else {
+        return Column::Cells(Vec::new());
+    };
+    match field.kind() {
+        FieldKind::Time => Column::Times(Vec::new()),
+        FieldKind::Duration => Column::Durations(Vec::new()),
+        FieldKind::TraceId => Column::Ids16(Vec::new()),
+        FieldKind::SpanId => Column::Ids8(Vec::new()),
+        FieldKind::Text | FieldKind::Enum(_) => Column::Symbols(Vec::new()),
+        FieldKind::Int => Column::Ints(Vec::new()),
+        FieldKind::Bool => Column::Bools(Vec::new()),
+        FieldKind::Any | FieldKind::Number | FieldKind::Ratio => Column::Cells(Vec::new()),
+    }
+}

@@ -1,0 +1,124 @@
+//! Spans and their events in JSON.
+
+use super::value::attributes;
+use super::{Shape, contained, span_id, text, trace_id};
+use crate::ingest::damage::Damage;
+use crate::ingest::item::{Item, KINDS, STATUSES, member, time_ns};
+use crate::ingest::json::Json;
+use crate::ingest::layout::Level;
+use crate::ingest::writer::Writer;
+use crate::model::{Field, Signal};
+
+pub(super) const SHAPE: Shape = Shape {
+    signals: &[Signal::Spans, Signal::SpanEvents],
+    scopes: b"scopeSpans",
+    items: b"spans",
+    item: span,
+};
+
+const KIND_NAMES: &[&str] = &[
+    "SPAN_KIND_UNSPECIFIED",
+    "SPAN_KIND_INTERNAL",
+    "SPAN_KIND_SERVER",
+    "SPAN_KIND_CLIENT",
+    "SPAN_KIND_PRODUCER",
+    "SPAN_KIND_CONSUMER",
+];
+const STATUS_NAMES: &[&str] = &["STATUS_CODE_UNSET", "STATUS_CODE_OK", "STATUS_CODE_ERROR"];
+
+fn span(json: &mut Json<'_>, w: &mut Writer<'_>) -> Result<(), Damage> {
+    const SPANS: Signal = Signal::Spans;
+    let mut item = Item::EMPTY;
+    let mut events = None;
+    w.table(SPANS).begin_row();
+    let mut members = json.object()?;
+    while let Some(key) = json.key(&mut members)? {
+        match &*key.bytes()? {
+            b"traceId" => item.trace_id = trace_id(json)?,
+            b"spanId" => item.span_id = span_id(json)?,
+            b"parentSpanId" => item.parent_id = span_id(json)?,
+            b"name" => name(json, w, &mut item)?,
+            b"kind" => item.kind = member(json.enumeration(KIND_NAMES)?, KINDS),
+            b"startTimeUnixNano" => item.start = time_ns(json.unsigned()?),
+            b"endTimeUnixNano" => item.end = time_ns(json.unsigned()?),
+            b"attributes" => attributes(json, Level::Item, SPANS, w)?,
+            b"status" => status(json, w, &mut item)?,
+            b"events" => {
+                events = Some(*json);
+                item.event_count = length(json)?;
+            }
+            b"links" => item.link_count = length(json)?,
+            b"traceState" => item.trace_state = text(json, w, SPANS, Field::TraceState)?,
+            _ => json.skip()?,
+        }
+    }
+    w.push_span(&mut item);
+    match events {
+        Some(mut json) if w.wants(Signal::SpanEvents) => span_events(&mut json, w, &item),
+        _ => {
+            w.tally.received[Signal::SpanEvents.index()] += u64::from(item.event_count);
+            Ok(())
+        }
+    }
+}
+
+fn name(json: &mut Json<'_>, w: &mut Writer<'_>, item: &mut Item) -> Result<(), Damage> {
+    let text = json.text_or_null()?;
+    item.name = w.field_text(text, Signal::Spans, Field::Name)?;
+    item.span_name = w.field_text(text, Signal::SpanEvents, Field::SpanName)?;
+    Ok(())
+}
+
+/// The number of elements of an array.
+fn length(json: &mut Json<'_>) -> Result<u32, Damage> {
+    let (mut members, mut count) = (json.array()?, 0);
+    while json.element(&mut members)? {
+        json.skip()?;
+        count += 1;
+    }
+    Ok(count)
+}
+
+fn status(json: &mut Json<'_>, w: &mut Writer<'_>, item: &mut Item) -> Result<(), Damage> {
+    let mut members = json.object()?;
+    while let Some(key) = json.key(&mut members)? {
+        match &*key.bytes()? {
+            b"code" => item.status = member(json.enumeration(STATUS_NAMES)?, STATUSES),
+            b"message" => {
+                item.status_message = text(json, w, Signal::Spans, Field::StatusMessage)?;
+            }
+            _ => json.skip()?,
+        }
+    }
+    Ok(())
+}
+
+fn span_events(json: &mut Json<'_>, w: &mut Writer<'_>, span: &Item) -> Result<(), Damage> {
+    let mut members = json.array()?;
+    while json.element(&mut members)? {
+        contained(json, w, |json, w| span_event(json, w, span))?;
+    }
+    Ok(())
+}
+
+fn span_event(json: &mut Json<'_>, w: &mut Writer<'_>, span: &Item) -> Result<(), Damage> {
+    const EVENTS: Signal = Signal::SpanEvents;
+    let mut item = Item {
+        trace_id: span.trace_id,
+        span_id: span.span_id,
+        span_name: span.span_name,
+        ..Item::EMPTY
+    };
+    w.table(EVENTS).begin_row();
+    let mut members = json.object()?;
+    while let Some(key) = json.key(&mut members)? {
+        match &*key.bytes()? {
+            b"timeUnixNano" => item.time = time_ns(json.unsigned()?),
+            b"name" => item.name = text(json, w, EVENTS, Field::Name)?,
+            b"attributes" => attributes(json, Level::Item, EVENTS, w)?,
+            _ => json.skip()?,
+        }
+    }
+    w.push(EVENTS, &item);
+    Ok(())
+}

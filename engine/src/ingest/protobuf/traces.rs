@@ -1,0 +1,177 @@
+//! Spans and their events.
+
+use smallvec::SmallVec;
+
+use super::envelope::Shape;
+use super::value::attribute;
+use super::wire::{BYTES, FIXED64, VARINT, Wire, fields, tag};
+use crate::ingest::damage::{Damage, Reason};
+use crate::ingest::item::{Item, KINDS, STATUSES, member, time_ns};
+use crate::ingest::layout::Level;
+use crate::ingest::writer::Writer;
+use crate::model::{Field, Signal, Symbol};
+
+/// Trace requests.
+pub(super) const SHAPE: Shape = Shape {
+    signals: &[Signal::Spans, Signal::SpanEvents],
+    item: span,
+};
+
+const TRACE_ID: u32 = tag(1, BYTES);
+const SPAN_ID: u32 = tag(2, BYTES);
+const TRACE_STATE: u32 = tag(3, BYTES);
+const PARENT_ID: u32 = tag(4, BYTES);
+const NAME: u32 = tag(5, BYTES);
+const KIND: u32 = tag(6, VARINT);
+const START: u32 = tag(7, FIXED64);
+const END: u32 = tag(8, FIXED64);
+const ATTRIBUTES: u32 = tag(9, BYTES);
+const EVENTS: u32 = tag(11, BYTES);
+const LINKS: u32 = tag(13, BYTES);
+const STATUS: u32 = tag(15, BYTES);
+const SPAN: u64 = fields([1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 15]);
+
+const STATUS_MESSAGE: u32 = tag(2, BYTES);
+const STATUS_CODE: u32 = tag(3, VARINT);
+const STATUS_FIELDS: u64 = fields([2, 3]);
+
+const EVENT_TIME: u32 = tag(1, FIXED64);
+const EVENT_NAME: u32 = tag(2, BYTES);
+const EVENT_ATTRIBUTES: u32 = tag(3, BYTES);
+const EVENT: u64 = fields([1, 2, 3]);
+
+/// A trace id: 16 bytes, or none.
+#[inline]
+pub(super) fn trace_id(wire: &mut Wire<'_>) -> Result<[u8; 16], Damage> {
+    match wire.bytes()? {
+        [] => Ok([0; 16]),
+        bytes => bytes
+            .try_into()
+            .map_err(|_| wire.damage(Reason::TraceIdLength)),
+    }
+}
+
+/// A span id: 8 bytes, or none.
+#[inline]
+pub(super) fn span_id(wire: &mut Wire<'_>) -> Result<[u8; 8], Damage> {
+    match wire.bytes()? {
+        [] => Ok([0; 8]),
+        bytes => bytes
+            .try_into()
+            .map_err(|_| wire.damage(Reason::SpanIdLength)),
+    }
+}
+
+/// A text field: interned if a rule reads it.
+#[inline]
+pub(super) fn text(
+    wire: &mut Wire<'_>,
+    w: &mut Writer<'_>,
+    signal: Signal,
+    field: Field,
+) -> Result<Symbol, Damage> {
+    let bytes = wire.bytes()?;
+    if w.wants_field(signal, field) {
+        w.intern(bytes, wire.pos())
+    } else {
+        Ok(Symbol::EMPTY)
+    }
+}
+
+fn span(mut wire: Wire<'_>, w: &mut Writer<'_>) -> Result<(), Damage> {
+    const SPANS: Signal = Signal::Spans;
+    let mut item = Item::EMPTY;
+    let mut events: SmallVec<[Wire<'_>; 8]> = SmallVec::new();
+    let wants_events = w.wants(Signal::SpanEvents);
+    w.table(SPANS).begin_row();
+    loop {
+        match wire.tag()? {
+            0 => break,
+            TRACE_ID => item.trace_id = trace_id(&mut wire)?,
+            SPAN_ID => item.span_id = span_id(&mut wire)?,
+            PARENT_ID => item.parent_id = span_id(&mut wire)?,
+            NAME => item.name = name(&mut wire, w)?,
+            KIND => item.kind = member(i64::from(wire.varint()? as i32), KINDS),
+            START => item.start = time_ns(wire.fixed64()?),
+            END => item.end = time_ns(wire.fixed64()?),
+            ATTRIBUTES => {
+                let table = &mut w.tables[SPANS.index()];
+                attribute(wire.message()?, Level::Item, table, w.interner)?;
+            }
+            STATUS => status(wire.message()?, w, &mut item)?,
+            EVENTS => {
+                item.event_count += 1;
+                let event = wire.message()?;
+                if wants_events {
+                    events.push(event);
+                }
+            }
+            LINKS => {
+                item.link_count += 1;
+                wire.skip(LINKS)?;
+            }
+            TRACE_STATE => item.trace_state = text(&mut wire, w, SPANS, Field::TraceState)?,
+            other => wire.skip_unknown(other, SPAN)?,
+        }
+    }
+    w.push_span(&mut item);
+    if !wants_events {
+        w.tally.received[Signal::SpanEvents.index()] += u64::from(item.event_count);
+    }
+    for event in events {
+        let result = span_event(event, w, &item);
+        w.contain(result)?;
+    }
+    Ok(())
+}
+
+/// A span's name: rules on its events may read it too.
+#[inline]
+fn name(wire: &mut Wire<'_>, w: &mut Writer<'_>) -> Result<Symbol, Damage> {
+    let bytes = wire.bytes()?;
+    if w.wants_field(Signal::Spans, Field::Name)
+        || w.wants_field(Signal::SpanEvents, Field::SpanName)
+    {
+        w.intern(bytes, wire.pos())
+    } else {
+        Ok(Symbol::EMPTY)
+    }
+}
+
+fn status(mut wire: Wire<'_>, w: &mut Writer<'_>, item: &mut Item) -> Result<(), Damage> {
+    loop {
+        match wire.tag()? {
+            0 => return Ok(()),
+            STATUS_CODE => item.status = member(i64::from(wire.varint()? as i32), STATUSES),
+            STATUS_MESSAGE => {
+                item.status_message = text(&mut wire, w, Signal::Spans, Field::StatusMessage)?;
+            }
+            other => wire.skip_unknown(other, STATUS_FIELDS)?,
+        }
+    }
+}
+
+fn span_event(mut wire: Wire<'_>, w: &mut Writer<'_>, span: &Item) -> Result<(), Damage> {
+    const EVENTS: Signal = Signal::SpanEvents;
+    let mut item = Item {
+        trace_id: span.trace_id,
+        span_id: span.span_id,
+        span_name: span.name,
+        ..Item::EMPTY
+    };
+    w.table(EVENTS).begin_row();
+    loop {
+        match wire.tag()? {
+            0 => break,
+            EVENT_TIME => item.time = time_ns(wire.fixed64()?),
+            EVENT_NAME => item.name = text(&mut wire, w, EVENTS, Field::Name)?,
+            EVENT_ATTRIBUTES => {
+                let table = &mut w.tables[EVENTS.index()];
+                attribute(wire.message()?, Level::Item, table, w.interner)?;
+            }
+            other => wire.skip_unknown(other, EVENT)?,
+        }
+    }
+    w.push(EVENTS, &item);
+    Ok(())
+}

@@ -1,0 +1,229 @@
+//! The columns of one signal while a frame is decoded.
+//!
+//! Invariant: between rows, every column holds exactly `rows` entries.
+
+use crate::model::{Batch, Cell, Column, Demand, Field, FieldKind, Interner, Symbol, Value};
+
+use super::item::Item;
+use super::layout::{KeyIndex, Layout, Level};
+
+/// Symbols of the enumerations' members in the current symbol table.
+pub(super) struct Members {
+    kinds: Vec<Symbol>,
+    statuses: Vec<Symbol>,
+    severities: Vec<Symbol>,
+    metric_types: Vec<Symbol>,
+    temporalities: Vec<Symbol>,
+}
+
+impl Members {
+    /// Interns all members.
+    pub(super) fn new(interner: &mut Interner) -> Self {
+        let mut intern = |field: Field| match field.kind() {
+            FieldKind::Enum(names) => names.iter().map(|name| interner.intern(name)).collect(),
+            _ => Vec::new(),
+        };
+        Self {
+            kinds: intern(Field::Kind),
+            statuses: intern(Field::Status),
+            severities: intern(Field::Severity),
+            metric_types: intern(Field::MetricType),
+            temporalities: intern(Field::Temporality),
+        }
+    }
+}
+
+/// Columns under way, and the values that resource and scope give to every row.
+pub(super) struct Table {
+    pub(super) layout: Layout,
+    pub(super) rows: usize,
+    /// Values that fit no cell.
+    pub(super) heap: Vec<Value>,
+    /// Attribute slots of the row under way.
+    pub(super) row: Vec<Cell>,
+    pub(super) scope_name: Symbol,
+    pub(super) scope_version: Symbol,
+    columns: Vec<Column>,
+    resource: Vec<Cell>,
+    scope: Vec<Cell>,
+    spare: Vec<Vec<Column>>,
+}
+
+/// Batches whose memory is kept for reuse, per signal.
+const SPARE_MAX: usize = 8;
+
+impl Table {
+    /// An empty table for a signal's demand.
+    pub(super) fn new(layout: Layout, demand: &Demand) -> Self {
+        let slots = layout.attributes.len();
+        Self {
+            columns: layout.columns(demand),
+            layout,
+            rows: 0,
+            heap: Vec::new(),
+            row: vec![Cell::Null; slots],
+            resource: vec![Cell::Null; slots],
+            scope: vec![Cell::Null; slots],
+            scope_name: Symbol::EMPTY,
+            scope_version: Symbol::EMPTY,
+            spare: Vec::new(),
+        }
+    }
+
+    /// Forgets resource and scope.
+    pub(super) fn begin_resource(&mut self) {
+        self.resource.fill(Cell::Null);
+        self.begin_scope();
+    }
+
+    /// Forgets the scope, keeping the resource.
+    pub(super) fn begin_scope(&mut self) {
+        self.scope.copy_from_slice(&self.resource);
+        self.scope_name = Symbol::EMPTY;
+        self.scope_version = Symbol::EMPTY;
+    }
+
+    /// Starts a row: its attributes are the scope's and resource's until its own are set.
+    #[inline]
+    pub(super) fn begin_row(&mut self) {
+        self.row.copy_from_slice(&self.scope);
+    }
+
+    /// Where attributes of a level are looked up and written.
+    #[inline]
+    pub(super) fn level(&mut self, level: Level) -> (&KeyIndex, &mut [Cell], &mut Vec<Value>) {
+        let cells = match level {
+            Level::Resource => &mut self.resource,
+            Level::Scope => &mut self.scope,
+            Level::Item | Level::Flat => &mut self.row,
+        };
+        (self.layout.keys(level), cells, &mut self.heap)
+    }
+
+    /// Writes the item as the next row.
+    #[inline]
+    pub(super) fn push(&mut self, item: &Item, source: Symbol, members: &Members) {
+        let scope = (self.scope_name, self.scope_version);
+        for &(field, column) in &self.layout.fields {
+            push_field(
+                &mut self.columns[column],
+                field,
+                item,
+                source,
+                scope,
+                members,
+            );
+        }
+        for (&column, &cell) in self.layout.attributes.iter().zip(&self.row) {
+            if let Column::Cells(cells) = &mut self.columns[column] {
+                cells.push(cell);
+            }
+        }
+        self.rows += 1;
+    }
+
+    /// Removes the rows after the first `rows` and the heap values after the first `heap`.
+    pub(super) fn truncate(&mut self, rows: usize, heap: usize) {
+        self.rows = rows;
+        self.heap.truncate(heap);
+        for column in &mut self.columns {
+            match column {
+                Column::Times(v) | Column::Durations(v) | Column::Ints(v) => v.truncate(rows),
+                Column::Ids16(v) => v.truncate(rows),
+                Column::Ids8(v) => v.truncate(rows),
+                Column::Symbols(v) => v.truncate(rows),
+                Column::Bools(v) => v.truncate(rows),
+                Column::Cells(v) => v.truncate(rows),
+            }
+        }
+    }
+
+    /// Takes the rows out: their number, columns and heap. The table is empty afterwards.
+    pub(super) fn take(&mut self, demand: &Demand) -> (usize, Vec<Column>, Vec<Value>) {
+        let fresh = self
+            .spare
+            .pop()
+            .unwrap_or_else(|| self.layout.columns(demand));
+        (
+            std::mem::take(&mut self.rows),
+            std::mem::replace(&mut self.columns, fresh),
+            std::mem::take(&mut self.heap),
+        )
+    }
+
+    /// Keeps a batch's memory for later frames.
+    pub(super) fn recycle(&mut self, batch: Batch) {
+        let mut columns = batch.columns;
+        if self.spare.len() < SPARE_MAX && columns.len() == self.columns.len() {
+            columns.iter_mut().for_each(Column::clear);
+            self.spare.push(columns);
+        }
+    }
+}
+
+#[inline]
+fn push_field(
+    column: &mut Column,
+    field: Field,
+    item: &Item,
+    source: Symbol,
+    (scope_name, scope_version): (Symbol, Symbol),
+    members: &Members,
+) {
+    match column {
+        Column::Times(v) => v.push(match field {
+            Field::Start => item.start,
+            Field::End => item.end,
+            Field::ObservedTime => item.observed,
+            _ => item.time,
+        }),
+        Column::Durations(v) => v.push(item.duration_ns()),
+        Column::Ids16(v) => v.push(item.trace_id),
+        Column::Ids8(v) => v.push(match field {
+            Field::ParentId => item.parent_id,
+            _ => item.span_id,
+        }),
+        Column::Ints(v) => v.push(match field {
+            Field::EventCount => i64::from(item.event_count),
+            Field::LinkCount => i64::from(item.link_count),
+            _ => i64::from(item.severity_number),
+        }),
+        Column::Bools(v) => v.push(item.monotonic),
+        Column::Symbols(v) => v.push(match field {
+            Field::ScopeName => scope_name,
+            Field::ScopeVersion => scope_version,
+            Field::Source if item.source == Symbol::EMPTY => source,
+            _ => symbol_of(field, item, members),
+        }),
+        Column::Cells(v) => v.push(match field {
+            Field::Body => item.body,
+            Field::Percent => item.percent,
+            Field::Cpu => item.cpu,
+            Field::Memory => item.memory,
+            Field::Disk => item.disk,
+            Field::Network => item.network,
+            _ => item.value,
+        }),
+    }
+}
+
+#[inline]
+fn symbol_of(field: Field, item: &Item, members: &Members) -> Symbol {
+    match field {
+        Field::Kind => members.kinds[item.kind as usize],
+        Field::Status => members.statuses[item.status as usize],
+        Field::Severity => members.severities[item.severity()],
+        Field::MetricType => members.metric_types[item.metric_type as usize],
+        Field::Temporality => members.temporalities[item.temporality as usize],
+        Field::SpanName => item.span_name,
+        Field::StatusMessage => item.status_message,
+        Field::TraceState => item.trace_state,
+        Field::SeverityText => item.severity_text,
+        Field::EventName => item.event_name,
+        Field::Unit => item.unit,
+        Field::JobId => item.job_id,
+        Field::JobStatus => item.job_status,
+        Field::Source => item.source,
+        _ => item.name,
+    }
+}

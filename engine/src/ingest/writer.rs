@@ -1,0 +1,178 @@
+//! What every decoder writes to: tables, symbols and the tally of one frame.
+//!
+//! Invariant: an item is either a row (and counted as received) or set aside, never both.
+
+use crate::limits::SET_ASIDE_KEPT_MAX;
+use crate::model::{Field, Interner, Signal, Symbol};
+
+use super::damage::{Damage, Reason};
+use super::item::Item;
+use super::json::Text;
+use super::table::{Members, Table};
+
+/// Counts of one frame.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tally {
+    /// Items decoded, by signal.
+    pub(super) received: [u64; Signal::ALL.len()],
+    /// Items set aside.
+    pub(super) damaged: u64,
+    /// Spans that end before they start.
+    pub(super) end_before_start: u64,
+    /// The first items set aside.
+    pub(super) set_aside: Vec<Damage>,
+    /// (source name, time in ns) of the line protocol's heartbeats.
+    pub(super) heartbeats: Vec<(std::sync::Arc<str>, i64)>,
+    /// Source names of the line protocol's goodbyes.
+    pub(super) goodbyes: Vec<std::sync::Arc<str>>,
+}
+
+/// A point to return to when what was written since has to be read again.
+pub(super) struct Checkpoint {
+    tally: Tally,
+    tables: [(usize, usize); Signal::ALL.len()],
+}
+
+/// Tables, symbols and tally, for the time of one frame.
+pub(super) struct Writer<'w> {
+    pub(super) tables: &'w mut [Table],
+    pub(super) interner: &'w mut Interner,
+    pub(super) members: &'w Members,
+    pub(super) tally: &'w mut Tally,
+    /// Name of the source.
+    pub(super) source: Symbol,
+    /// Scratch for text with escapes.
+    pub(super) scratch: &'w mut Vec<u8>,
+}
+
+impl Writer<'_> {
+    /// The table of a signal.
+    #[inline]
+    pub(super) fn table(&mut self, signal: Signal) -> &mut Table {
+        &mut self.tables[signal.index()]
+    }
+
+    /// Whether any rule reads the signal.
+    #[inline]
+    pub(super) fn wants(&self, signal: Signal) -> bool {
+        self.tables[signal.index()].layout.wanted
+    }
+
+    /// Whether a rule reads this field of the signal.
+    #[inline]
+    pub(super) fn wants_field(&self, signal: Signal, field: Field) -> bool {
+        self.tables[signal.index()].layout.wants(field)
+    }
+
+    /// Writes an item that is not a span.
+    #[inline]
+    pub(super) fn push(&mut self, signal: Signal, item: &Item) {
+        self.tally.received[signal.index()] += 1;
+        let table = &mut self.tables[signal.index()];
+        if table.layout.wanted {
+            table.push(item, self.source, self.members);
+        }
+    }
+
+    /// Writes a span; an end before the start is counted and moved to the start.
+    #[inline]
+    pub(super) fn push_span(&mut self, item: &mut Item) {
+        if item.end < item.start {
+            self.tally.end_before_start += 1;
+            item.end = item.start;
+        }
+        self.push(Signal::Spans, item);
+    }
+
+    /// The symbol of a text, where it is UTF-8.
+    ///
+    /// # Errors
+    /// [`Reason::NotUtf8`] at `at` otherwise.
+    #[inline]
+    pub(super) fn intern(&mut self, text: &[u8], at: usize) -> Result<Symbol, Damage> {
+        self.interner
+            .intern_bytes(text)
+            .ok_or_else(|| Damage::new(at, Reason::NotUtf8))
+    }
+
+    /// The symbol of a JSON string.
+    ///
+    /// # Errors
+    /// A bad escape, or text that is not UTF-8.
+    #[inline]
+    pub(super) fn intern_text(&mut self, text: Text<'_>) -> Result<Symbol, Damage> {
+        match text.plain() {
+            Some(plain) => self.intern(plain, text.at()),
+            None => {
+                self.scratch.clear();
+                text.unescape(self.scratch)?;
+                self.interner
+                    .intern_bytes(self.scratch)
+                    .ok_or_else(|| Damage::new(text.at(), Reason::NotUtf8))
+            }
+        }
+    }
+
+    /// The symbol of a JSON string for a field, if a rule reads the field.
+    ///
+    /// # Errors
+    /// As [`Writer::intern_text`].
+    #[inline]
+    pub(super) fn field_text(
+        &mut self,
+        text: Text<'_>,
+        signal: Signal,
+        field: Field,
+    ) -> Result<Symbol, Damage> {
+        if self.wants_field(signal, field) {
+            self.intern_text(text)
+        } else {
+            Ok(Symbol::EMPTY)
+        }
+    }
+
+    /// Counts an item that cannot be decoded and keeps its place.
+    #[cold]
+    pub(super) fn set_aside(&mut self, damage: Damage) {
+        self.tally.damaged += 1;
+        if self.tally.set_aside.len() < SET_ASIDE_KEPT_MAX {
+            self.tally.set_aside.push(damage);
+        }
+    }
+
+    /// Sets a bad item aside and goes on; passes on damage to the payload around it.
+    ///
+    /// # Errors
+    /// The damage, where nothing after it can be read.
+    #[inline]
+    pub(super) fn contain(&mut self, result: Result<(), Damage>) -> Result<(), Damage> {
+        match result {
+            Err(damage) if damage.reason.is_content() => {
+                self.set_aside(damage);
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    /// Where the writing stands.
+    pub(super) fn checkpoint(&self) -> Checkpoint {
+        let mut tables = [(0, 0); Signal::ALL.len()];
+        for (mark, table) in tables.iter_mut().zip(self.tables.iter()) {
+            *mark = (table.rows, table.heap.len());
+        }
+        Checkpoint {
+            tally: self.tally.clone(),
+            tables,
+        }
+    }
+
+    /// Undoes what was written since the checkpoint.
+    #[cold]
+    pub(super) fn roll_back(&mut self, checkpoint: Checkpoint) {
+        for (&(rows, heap), table) in checkpoint.tables.iter().zip(self.tables.iter_mut()) {
+            table.truncate(rows, heap);
+        }
+        *self.tally = checkpoint.tally;
+    }
+}
