@@ -17,6 +17,10 @@ pub const LINE_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of a file from which its format is recognised; more only while its first item goes on.
 pub const READ_HEAD_BYTES: usize = 64 * 1024;
 
+/// Column names of one plain NDJSON or CSV source that a decoder remembers; others are looked up
+/// again in every row.
+pub const FLAT_NAMES_MAX: usize = 1_024;
+
 /// Nesting of attribute values (lists and maps) that is decoded; deeper values are set aside.
 pub const VALUE_DEPTH_MAX: usize = 32;
 

@@ -41,6 +41,7 @@ pub(super) enum Reason {
     BadCompression,
     NoRequest,
     NoReference,
+    UnknownSource,
 }
 
 impl Reason {
@@ -82,6 +83,7 @@ impl Reason {
             Self::NoRequest => {
                 "expected `resourceSpans`, `resourceLogs` or `resourceMetrics`, found none"
             }
+            Self::UnknownSource => "expected a frame of a known source, found another",
             Self::NoReference => "expected a process of the same trace, found none by that id",
         }
     }

@@ -10,10 +10,12 @@ use crate::model::{
 };
 
 use super::damage::{Damage, Reason};
+use super::flat::{self, FlatSource};
 use super::layout::Layout;
+use super::lines::LineColumns;
 use super::table::{Members, Table};
 use super::writer::{Tally, Writer};
-use super::{inflate, otlp_json, protobuf};
+use super::{inflate, jaeger, lines, otlp_json, protobuf, zipkin};
 
 /// What became of the items of decoded frames.
 #[derive(Debug, Clone, Default)]
@@ -39,6 +41,9 @@ pub struct Decoder {
     members: Option<(Symbols, Members)>,
     inflated: Vec<u8>,
     scratch: Vec<u8>,
+    /// Columns of the sources of flat rows, made when first needed.
+    flat: Vec<Option<FlatSource>>,
+    lines: LineColumns,
 }
 
 impl Decoder {
@@ -49,6 +54,8 @@ impl Decoder {
             .map(|&signal| Table::new(Layout::new(&demand, signal), &demand))
             .collect();
         Self {
+            flat: sources.iter().map(|_| None).collect(),
+            lines: LineColumns::default(),
             demand,
             sources,
             tables,
@@ -108,15 +115,16 @@ impl Decoder {
     }
 
     fn walk(&mut self, payload: &[u8], frame: &DataFrame, symbols: &Symbols) {
-        let Some((_, members)) = &self.members else {
-            return;
+        let (Some((_, members)), Some(spec), Some(flat)) = (
+            &self.members,
+            self.sources.get(frame.source.0 as usize),
+            self.flat.get_mut(frame.source.0 as usize),
+        ) else {
+            return self.set_whole_aside(Reason::UnknownSource);
         };
         let interner = &mut *symbols.borrow_mut();
-        let source = match self.sources.get(frame.source.0 as usize) {
-            Some(spec) => interner.intern(&spec.name),
-            None => crate::model::Symbol::EMPTY,
-        };
-        let mut writer = Writer {
+        let source = interner.intern(&spec.name);
+        let mut w = Writer {
             tables: &mut self.tables,
             interner,
             members,
@@ -126,11 +134,15 @@ impl Decoder {
         };
         match frame.format {
             PayloadFormat::OtlpTraces | PayloadFormat::OtlpLogs | PayloadFormat::OtlpMetrics => {
-                protobuf::decode(payload, frame.format, &mut writer);
+                protobuf::decode(payload, frame.format, &mut w);
             }
-            PayloadFormat::OtlpDelimited => protobuf::decode_delimited(payload, &mut writer),
-            PayloadFormat::OtlpJson => otlp_json::decode(payload, &mut writer),
-            _ => writer.set_aside(Damage::new(0, Reason::UnknownMessage)),
+            PayloadFormat::OtlpDelimited => protobuf::decode_delimited(payload, &mut w),
+            PayloadFormat::OtlpJson => otlp_json::decode(payload, &mut w),
+            PayloadFormat::Ndjson => flat::decode_ndjson(payload, columns(flat, spec), &mut w),
+            PayloadFormat::Csv => flat::decode_csv(payload, columns(flat, spec), &mut w),
+            PayloadFormat::Lines => lines::decode(payload, &mut self.lines, &mut w),
+            PayloadFormat::Jaeger => jaeger::decode(payload, &mut w),
+            PayloadFormat::Zipkin => zipkin::decode(payload, &mut w),
         }
     }
 
@@ -178,6 +190,11 @@ impl Decoder {
             });
         }
     }
+}
+
+/// The columns of a source, made when first needed.
+fn columns<'a>(known: &'a mut Option<FlatSource>, spec: &SourceSpec) -> &'a mut FlatSource {
+    known.get_or_insert_with(|| FlatSource::new(spec.mapping.as_deref()))
 }
 
 /// The line (text) or byte offset (binary) in the source of an offset in the payload.

@@ -1,5 +1,7 @@
 //! Ids in hexadecimal digits.
 
+use super::damage::{Damage, Reason};
+
 /// The value of each character, 0x80 for those that are no digit.
 const DIGITS: [u8; 256] = {
     let mut table = [0x80; 256];
@@ -33,7 +35,7 @@ pub(super) fn decode<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
 }
 
 /// The bytes of at most `2 * N` digits, padded with zeros on the left.
-pub(super) fn decode_padded<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
+fn decode_padded<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
     if digits.len() > 2 * N {
         return None;
     }
@@ -46,6 +48,31 @@ pub(super) fn decode_padded<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
         id[N - 1 - i / 2] |= value << (4 * (i % 2));
     }
     Some(id)
+}
+
+/// A trace id of at most 32 digits, padded with zeros on the left.
+///
+/// # Errors
+/// Damage at `at` for more digits or other characters.
+pub(super) fn trace_id(digits: &[u8], at: usize) -> Result<[u8; 16], Damage> {
+    padded(digits, at, Reason::TraceIdLength)
+}
+
+/// A span id of at most 16 digits, as [`trace_id`].
+///
+/// # Errors
+/// As [`trace_id`].
+pub(super) fn span_id(digits: &[u8], at: usize) -> Result<[u8; 8], Damage> {
+    padded(digits, at, Reason::SpanIdLength)
+}
+
+fn padded<const N: usize>(digits: &[u8], at: usize, length: Reason) -> Result<[u8; N], Damage> {
+    if digits.len() > 2 * N {
+        return Err(Damage::new(at, length));
+    }
+    decode(digits)
+        .or_else(|| decode_padded(digits))
+        .ok_or_else(|| Damage::new(at, Reason::NotHex))
 }
 
 #[cfg(test)]

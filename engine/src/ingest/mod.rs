@@ -8,15 +8,19 @@
 
 mod damage;
 mod decoder;
+mod flat;
 mod hex;
 mod inflate;
 mod item;
+mod jaeger;
 mod json;
 mod layout;
+mod lines;
 mod otlp_json;
 mod protobuf;
 pub mod reader;
 mod table;
 mod writer;
+mod zipkin;
 
 pub use decoder::{DecodeReport, Decoder};

@@ -100,6 +100,21 @@ impl Table {
         (self.layout.keys(level), cells, &mut self.heap)
     }
 
+    /// Sets an attribute of a level, if anybody reads it.
+    pub(super) fn set_attribute(&mut self, level: Level, key: &[u8], cell: Cell) {
+        let (index, cells, _) = self.level(level);
+        if cell != Cell::Null {
+            for &slot in index.find(key) {
+                cells[slot as usize] = cell;
+            }
+        }
+    }
+
+    /// Whether anybody reads this attribute at a level.
+    pub(super) fn wants_attribute(&self, level: Level, key: &[u8]) -> bool {
+        !self.layout.keys(level).find(key).is_empty()
+    }
+
     /// Writes the item as the next row.
     #[inline]
     pub(super) fn push(&mut self, item: &Item, source: Symbol, members: &Members) {

@@ -5,5 +5,12 @@
     reason = "tests read where the recordings are from the environment"
 )]
 
+mod damage;
+mod formats;
+mod generate;
+mod oracle;
+mod otlp;
+mod reader;
 mod recordings;
 mod support;
+mod to_json;

@@ -95,7 +95,11 @@ pub(crate) fn decode(demand: &Demand, payload: impl Into<Bytes>, format: Payload
     decode_frames(demand, source(None), &[frame(payload, format)])
 }
 
-pub(crate) fn decode_frames(demand: &Demand, sources: Arc<[SourceSpec]>, frames: &[DataFrame]) -> Decoded {
+pub(crate) fn decode_frames(
+    demand: &Demand,
+    sources: Arc<[SourceSpec]>,
+    frames: &[DataFrame],
+) -> Decoded {
     let mut decoder = Decoder::new(Arc::new(demand.clone()), sources);
     let symbols = Interner::shared();
     let (mut batches, mut report) = (Vec::new(), DecodeReport::default());

@@ -8,9 +8,9 @@ mod number;
 mod text;
 mod value;
 
-pub(super) use number::{integer_of, unsigned_of};
+pub(super) use number::integer_of;
 pub(super) use text::Text;
-pub(super) use value::{cell, owned};
+pub(super) use value::cell;
 
 use super::damage::{Damage, Reason};
 
@@ -85,21 +85,9 @@ impl<'a> Json<'a> {
         found
     }
 
-    /// The byte at the cursor, 0 at the end; does not pass over white space.
-    #[inline]
-    pub(super) fn byte(&self) -> u8 {
-        self.data.get(self.pos).copied().unwrap_or(0)
-    }
-
     /// The bytes between two positions.
     pub(super) fn slice(&self, start: usize, end: usize) -> &'a [u8] {
         &self.data[start..end]
-    }
-
-    /// Passes over one byte.
-    #[inline]
-    pub(super) fn step(&mut self) {
-        self.pos += 1;
     }
 
     /// Passes over `null`, if it is next.
@@ -135,12 +123,40 @@ impl<'a> Json<'a> {
         if !self.next(members, b'}')? {
             return Ok(None);
         }
+        self.name().map(Some)
+    }
+
+    /// A member's name and colon.
+    #[inline]
+    pub(super) fn name(&mut self) -> Result<Text<'a>, Damage> {
         let key = self.text()?;
         if self.peek() != b':' {
             return Err(self.damage(Reason::BadJson));
         }
         self.pos += 1;
-        Ok(Some(key))
+        Ok(key)
+    }
+
+    /// Whether an object has one more member; the cursor is then at its name.
+    #[inline]
+    pub(super) fn member(&mut self, members: &mut Members) -> Result<bool, Damage> {
+        self.next(members, b'}')
+    }
+
+    /// Passes over the end of a line (or of the payload); only white space may stand before it.
+    #[inline]
+    pub(super) fn end_of_line(&mut self) -> Result<(), Damage> {
+        loop {
+            match self.data.get(self.pos) {
+                Some(b'\n') => {
+                    self.pos += 1;
+                    return Ok(());
+                }
+                None => return Ok(()),
+                Some(b' ' | b'\t' | b'\r') => self.pos += 1,
+                Some(_) => return Err(self.damage(Reason::TrailingData)),
+            }
+        }
     }
 
     /// Whether an array has one more element; the cursor is then at it.
@@ -215,6 +231,23 @@ impl<'a> Json<'a> {
             b'-' | b'0'..=b'9' => self.number_token().map(drop),
             _ => Err(self.damage(Reason::BadJson)),
         }
+    }
+
+    /// Passes over one value and returns a cursor at it.
+    pub(super) fn passed(&mut self) -> Result<Self, Damage> {
+        let at = *self;
+        self.skip()?;
+        Ok(at)
+    }
+
+    /// Passes over an array and counts its elements.
+    pub(super) fn length(&mut self) -> Result<u32, Damage> {
+        let (mut members, mut count) = (self.array()?, 0);
+        while self.element(&mut members)? {
+            self.skip()?;
+            count += 1;
+        }
+        Ok(count)
     }
 
     fn skip_nested(&mut self) -> Result<(), Damage> {

@@ -20,6 +20,37 @@ impl<'a> Json<'a> {
         }
     }
 
+    /// A whole number in plain digits, the usual case; `None`, and the cursor stays, for anything
+    /// else.
+    #[inline]
+    pub(in crate::ingest) fn digits(&mut self) -> Option<i64> {
+        self.peek();
+        let rest = self.data.get(self.pos..)?;
+        let (mut value, mut length) = (0_i64, 0);
+        while length <= 8
+            && let Some(chunk) = rest[length..].first_chunk::<8>()
+            && let Some(part) = eight_digits(u64::from_le_bytes(*chunk))
+        {
+            value = value * 100_000_000 + part as i64;
+            length += 8;
+        }
+        loop {
+            match rest.get(length) {
+                Some(&digit @ b'0'..=b'9') if length < 18 || value < 922_337_203_685_477_580 => {
+                    value = value * 10 + i64::from(digit - b'0');
+                    length += 1;
+                }
+                Some(b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-') => return None,
+                _ => break,
+            }
+        }
+        if length == 0 {
+            return None;
+        }
+        self.pos += length;
+        Some(value)
+    }
+
     /// A number, or a string that holds one; `None` for `null`.
     fn number(&mut self) -> Result<Option<(&'a [u8], usize)>, Damage> {
         let byte = self.peek();

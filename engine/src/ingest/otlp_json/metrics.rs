@@ -6,7 +6,7 @@ use crate::ingest::damage::Damage;
 use crate::ingest::item::{Item, TEMPORALITIES, member, time_ns};
 use crate::ingest::json::Json;
 use crate::ingest::layout::Level;
-use crate::ingest::protobuf::{Metric, NO_RECORDED_VALUE, distribution};
+use crate::ingest::protobuf::{Metric, NO_RECORDED_VALUE, distribution, empty_summary};
 use crate::ingest::writer::Writer;
 use crate::model::{Cell, ExponentialBuckets, Field, HistogramPoint, Signal};
 
@@ -91,7 +91,10 @@ fn point(
     mut item: Item,
     kind: Metric,
 ) -> Result<(), Damage> {
-    let mut point = HistogramPoint::default();
+    let mut point = match kind {
+        Metric::Summary => empty_summary(),
+        _ => HistogramPoint::default(),
+    };
     let mut buckets = ExponentialBuckets::default();
     let mut flags = 0;
     w.table(Signal::Metrics).begin_row();

@@ -16,6 +16,8 @@ use super::writer::Writer;
 use crate::model::{Field, Signal, Symbol};
 use value::attributes;
 
+pub(super) use value::base64;
+
 /// What differs between the three kinds of request.
 struct Shape {
     /// The signals that a request of this shape fills.

@@ -45,9 +45,9 @@ fn span(json: &mut Json<'_>, w: &mut Writer<'_>) -> Result<(), Damage> {
             b"status" => status(json, w, &mut item)?,
             b"events" => {
                 events = Some(*json);
-                item.event_count = length(json)?;
+                item.event_count = json.length()?;
             }
-            b"links" => item.link_count = length(json)?,
+            b"links" => item.link_count = json.length()?,
             b"traceState" => item.trace_state = text(json, w, SPANS, Field::TraceState)?,
             _ => json.skip()?,
         }
@@ -67,16 +67,6 @@ fn name(json: &mut Json<'_>, w: &mut Writer<'_>, item: &mut Item) -> Result<(), 
     item.name = w.field_text(text, Signal::Spans, Field::Name)?;
     item.span_name = w.field_text(text, Signal::SpanEvents, Field::SpanName)?;
     Ok(())
-}
-
-/// The number of elements of an array.
-fn length(json: &mut Json<'_>) -> Result<u32, Damage> {
-    let (mut members, mut count) = (json.array()?, 0);
-    while json.element(&mut members)? {
-        json.skip()?;
-        count += 1;
-    }
-    Ok(count)
 }
 
 fn status(json: &mut Json<'_>, w: &mut Writer<'_>, item: &mut Item) -> Result<(), Damage> {

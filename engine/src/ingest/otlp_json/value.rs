@@ -157,7 +157,7 @@ fn map(json: &mut Json<'_>, depth: usize) -> Result<Value, Damage> {
     Ok(Value::map(entries))
 }
 
-fn base64(text: Text<'_>) -> Result<Value, Damage> {
+pub(in crate::ingest) fn base64(text: Text<'_>) -> Result<Value, Damage> {
     let bad = || Damage::new(text.at(), Reason::NotBase64);
     let digits = text.bytes()?;
     let unpadded = digits

@@ -14,7 +14,7 @@ mod value;
 mod wire;
 
 pub(super) use delimited::{decode as decode_delimited, signal_of_payload};
-pub(super) use points::{Metric, NO_RECORDED_VALUE, distribution};
+pub(super) use points::{Metric, NO_RECORDED_VALUE, distribution, empty_summary};
 
 use super::damage::Damage;
 use super::writer::Writer;

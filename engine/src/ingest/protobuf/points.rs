@@ -215,7 +215,7 @@ fn summary(
     const ATTRIBUTES: u32 = tag(7, BYTES);
     const FLAGS: u32 = tag(8, VARINT);
     const SUMMARY: u64 = fields([2, 3, 4, 5, 6, 7, 8]);
-    let mut point = HistogramPoint::default();
+    let mut point = empty_summary();
     loop {
         match wire.tag()? {
             0 => return Ok(point),
@@ -228,6 +228,14 @@ fn summary(
             FLAGS => *flags = wire.varint()?,
             other => wire.skip_unknown(other, SUMMARY)?,
         }
+    }
+}
+
+/// A summary's sum is no optional field: it is 0 where it is not on the wire.
+pub(in crate::ingest) fn empty_summary() -> HistogramPoint {
+    HistogramPoint {
+        sum: Some(0.0),
+        ..HistogramPoint::default()
     }
 }
 

@@ -127,6 +127,11 @@ fn member_names(json: &mut Json<'_>) -> Vec<Vec<u8>> {
     names
 }
 
+/// The column names of the first line of NDJSON.
+pub(super) fn first_names(head: &[u8]) -> Vec<Vec<u8>> {
+    member_names(&mut Json::at(head, 0))
+}
+
 fn object_format(head: &[u8]) -> Option<PayloadFormat> {
     let names = member_names(&mut Json::at(head, 0));
     let has = |name: &[u8]| names.iter().any(|known| known == name);

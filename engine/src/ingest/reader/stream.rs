@@ -13,6 +13,7 @@ use super::detect::{self, Detected};
 use super::input::Input;
 use crate::error::{Error, ErrorKind};
 use crate::ingest::damage::Reason;
+use crate::ingest::flat;
 use crate::limits::{FRAME_BYTES_MAX, MESSAGE_BYTES_MAX, READ_HEAD_BYTES, SET_ASIDE_KEPT_MAX};
 use crate::model::{
     ColumnMapping, Compression, DataFrame, Ledger, PayloadFormat, SetAside, SourceId,
@@ -111,9 +112,21 @@ impl Stream {
     /// How the columns of this input map to fields, where its format needs that.
     pub(super) fn mapping(&self, options: &ReaderOptions) -> Option<Arc<ColumnMapping>> {
         match self.format {
-            PayloadFormat::Ndjson | PayloadFormat::Csv => options.mapping.clone().map(Arc::new),
+            PayloadFormat::Ndjson | PayloadFormat::Csv => {
+                let mapping = options.mapping.clone();
+                Some(Arc::new(mapping.unwrap_or_else(|| self.guessed_mapping())))
+            }
             _ => None,
         }
+    }
+
+    /// A mapping by common names, for the signal that the first row's columns show.
+    fn guessed_mapping(&self) -> ColumnMapping {
+        let names = match self.format {
+            PayloadFormat::Csv => flat::header_names(&self.buffer),
+            _ => detect::first_names(&self.buffer),
+        };
+        flat::by_common_names(flat::signal_of_names(&names))
     }
 
     /// The next frame; `None` after the last one.

@@ -1,0 +1,198 @@
+//! Plain NDJSON: one object a line.
+//!
+//! Invariant: a damaged line never takes the next one with it: reading goes on after its own
+//! line end. Most files repeat the same names in the same order, so that each name is first
+//! compared with the one at its place in the last line.
+
+use super::row::{Row, set_attribute};
+use super::target::{Expected, FlatSource, Target};
+use super::time::Unit;
+use crate::ingest::damage::{Damage, Reason};
+use crate::ingest::json::{Json, Members, cell};
+use crate::ingest::layout::Level;
+use crate::ingest::writer::Writer;
+use crate::limits::FLAT_NAMES_MAX;
+use crate::model::Cell;
+
+/// Decodes all lines of a payload; a damaged one is set aside.
+pub(in crate::ingest) fn decode(payload: &[u8], source: &mut FlatSource, w: &mut Writer<'_>) {
+    let mut json = Json::at(payload, 0);
+    while !json.is_at_end() {
+        let start = json.pos();
+        if let Err(damage) = line(&mut json, source, w) {
+            w.set_aside(damage);
+            json.seek(next_line(payload, start));
+        }
+    }
+}
+
+/// The start of the line after the one at `start`.
+pub(in crate::ingest) fn next_line(payload: &[u8], start: usize) -> usize {
+    memchr::memchr(b'\n', &payload[start..]).map_or(payload.len(), |end| start + end + 1)
+}
+
+#[inline]
+fn line(json: &mut Json<'_>, source: &mut FlatSource, w: &mut Writer<'_>) -> Result<(), Damage> {
+    if json.peek() != b'{' {
+        return Err(json.damage(Reason::NotObject));
+    }
+    let mut row = Row::begin(source, w);
+    object(json, &mut row, source, w)?;
+    json.end_of_line()?;
+    row.finish(source, w);
+    Ok(())
+}
+
+/// Reads an object's members into a row.
+#[inline]
+pub(in crate::ingest) fn object(
+    json: &mut Json<'_>,
+    row: &mut Row,
+    source: &mut FlatSource,
+    w: &mut Writer<'_>,
+) -> Result<(), Damage> {
+    let mut members = json.object()?;
+    let mut place = 0;
+    while let Some(target) = next_target(json, &mut members, place, source, w)? {
+        place += 1;
+        value(json, target, row, source, w)?;
+    }
+    Ok(())
+}
+
+/// The target of the next member, with the cursor at its value.
+#[inline]
+fn next_target(
+    json: &mut Json<'_>,
+    members: &mut Members,
+    place: usize,
+    source: &mut FlatSource,
+    w: &mut Writer<'_>,
+) -> Result<Option<Target>, Damage> {
+    if !json.member(members)? {
+        return Ok(None);
+    }
+    if let Some(expected) = source.expected.get(place)
+        && json.take(&expected.pattern)
+    {
+        return Ok(Some(expected.target));
+    }
+    unexpected_name(json, place, source, w).map(Some)
+}
+
+#[cold]
+fn unexpected_name(
+    json: &mut Json<'_>,
+    place: usize,
+    source: &mut FlatSource,
+    w: &mut Writer<'_>,
+) -> Result<Target, Damage> {
+    let key = json.name()?;
+    let name = key.bytes()?;
+    let target = source.target(&name, &w.table(source.signal).layout);
+    if key.plain().is_some() && place <= source.expected.len() && place < FLAT_NAMES_MAX {
+        let pattern = [b"\"", &*name, b"\":"].concat().into();
+        let expected = Expected { pattern, target };
+        match source.expected.get_mut(place) {
+            Some(known) => *known = expected,
+            None => source.expected.push(expected),
+        }
+    }
+    Ok(target)
+}
+
+#[inline]
+fn value(
+    json: &mut Json<'_>,
+    target: Target,
+    row: &mut Row,
+    source: &FlatSource,
+    w: &mut Writer<'_>,
+) -> Result<(), Damage> {
+    match target {
+        Target::Skip => json.skip(),
+        Target::Start(unit)
+        | Target::End(unit)
+        | Target::Time(unit)
+        | Target::Observed(unit)
+        | Target::Duration(unit) => time(json, target, unit, row, source, w),
+        Target::Attribute(index) => {
+            let table = &mut w.tables[source.signal.index()];
+            let cell = cell(json, w.interner, &mut table.heap, w.scratch)?;
+            if cell != Cell::Null {
+                set_attribute(index, cell, source, w);
+            }
+            Ok(())
+        }
+        Target::Any(field) => {
+            let table = &mut w.tables[source.signal.index()];
+            let cell = cell(json, w.interner, &mut table.heap, w.scratch)?;
+            row.set_cell(field, cell, json.pos())
+        }
+        Target::Nested => nested(json, source, w),
+        Target::Kind | Target::Status | Target::Severity | Target::SeverityNumber
+            if json.peek().is_ascii_digit() =>
+        {
+            row.set_number(target, json.integer()?);
+            Ok(())
+        }
+        _ => text(json, target, row, source, w),
+    }
+}
+
+/// The members of an object as attributes.
+fn nested(json: &mut Json<'_>, source: &FlatSource, w: &mut Writer<'_>) -> Result<(), Damage> {
+    let mut members = json.object()?;
+    while let Some(key) = json.key(&mut members)? {
+        let key = key.bytes()?;
+        let table = &mut w.tables[source.signal.index()];
+        if !table.wants_attribute(Level::Flat, &key) {
+            json.skip()?;
+            continue;
+        }
+        let cell = cell(json, w.interner, &mut table.heap, w.scratch)?;
+        table.set_attribute(Level::Flat, &key, cell);
+    }
+    Ok(())
+}
+
+#[inline]
+fn time(
+    json: &mut Json<'_>,
+    target: Target,
+    unit: Unit,
+    row: &mut Row,
+    source: &FlatSource,
+    w: &mut Writer<'_>,
+) -> Result<(), Damage> {
+    match json.digits() {
+        Some(value) => {
+            row.set_time(target, unit.of_integer(value));
+            Ok(())
+        }
+        None => text(json, target, row, source, w),
+    }
+}
+
+/// A value as text: strings without their quotes, everything else as it stands.
+fn text(
+    json: &mut Json<'_>,
+    target: Target,
+    row: &mut Row,
+    source: &FlatSource,
+    w: &mut Writer<'_>,
+) -> Result<(), Damage> {
+    match json.peek() {
+        b'"' => {
+            let text = json.text()?;
+            row.set_text(target, &text.bytes()?, text.at(), source, w)
+        }
+        b'n' => json.skip(),
+        _ => {
+            let start = json.pos();
+            json.skip()?;
+            let raw = json.slice(start, json.pos());
+            row.set_text(target, raw, start, source, w)
+        }
+    }
+}

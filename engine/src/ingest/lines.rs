@@ -1,0 +1,203 @@
+//! The line protocol: one JSON object a line, at most 64 KiB.
+//!
+//! `v` is 1, `src` names the sender, `ts` is in milliseconds since 1970, `type` says what `data`
+//! holds; `tid`, `sid`, `pid` (trace, span and parent id in hexadecimal) are optional. An event
+//! is an item of `events` and of `logs`. The members of an event's `ctx`, a metric's `tags` and
+//! a span's `attributes` are attributes, and so is every member of `data` that has no meaning of
+//! its own. A span's times may stand in `data` under any common name; without them it starts at
+//! `ts`.
+
+use std::sync::Arc;
+
+use super::damage::{Damage, Reason};
+use super::flat::{FlatSource, Row, by_common_names, next_line, object};
+use super::hex;
+use super::json::{Json, Text};
+use super::writer::Writer;
+use crate::limits::LINE_BYTES_MAX;
+use crate::model::{ColumnMapping, Signal, Symbol};
+
+/// The columns of each type's `data`.
+#[derive(Default)]
+pub(super) struct LineColumns {
+    by_signal: [Option<FlatSource>; Signal::ALL.len()],
+}
+
+impl LineColumns {
+    fn of(&mut self, signal: Signal) -> &mut FlatSource {
+        self.by_signal[signal.index()].get_or_insert_with(|| match signal {
+            Signal::Spans => FlatSource::with_nested(&by_common_names(signal), "attributes"),
+            Signal::Metrics => FlatSource::with_nested(&mapping(signal), "tags"),
+            _ => FlatSource::with_nested(&mapping(signal), "ctx"),
+        })
+    }
+}
+
+fn mapping(signal: Signal) -> ColumnMapping {
+    let columns: &[(&str, &str)] = match signal {
+        Signal::Metrics => &[("name", "name"), ("value", "value"), ("unit", "unit")],
+        Signal::Progress => &[
+            ("job_id", "job_id"),
+            ("percent", "percent"),
+            ("job.status", "status"),
+        ],
+        Signal::Resources => &[
+            ("cpu", "cpu"),
+            ("mem", "mem"),
+            ("disk", "disk"),
+            ("net", "net"),
+        ],
+        Signal::Events => &[("severity", "level"), ("body", "msg"), ("name", "name")],
+        _ => &[
+            ("severity", "level"),
+            ("body", "msg"),
+            ("event.name", "name"),
+        ],
+    };
+    ColumnMapping {
+        signal,
+        columns: columns
+            .iter()
+            .map(|&(path, column)| (path.into(), column.into()))
+            .collect(),
+    }
+}
+
+/// What stands around `data`.
+#[derive(Default)]
+struct Envelope<'a> {
+    version: Option<i64>,
+    source: Option<Text<'a>>,
+    time_ms: Option<i64>,
+    kind: Option<Text<'a>>,
+    trace_id: [u8; 16],
+    span_id: [u8; 8],
+    parent_id: [u8; 8],
+    data: Option<Json<'a>>,
+}
+
+/// Decodes all lines of a payload; a damaged one is set aside.
+pub(super) fn decode(payload: &[u8], columns: &mut LineColumns, w: &mut Writer<'_>) {
+    let mut start = 0;
+    while start < payload.len() {
+        let end = next_line(payload, start);
+        let line = payload[start..end].trim_ascii_end();
+        let result = if line.len() > LINE_BYTES_MAX {
+            Err(Damage::new(start, Reason::LineTooLong))
+        } else if line.is_empty() {
+            Ok(())
+        } else {
+            message(Json::at(&payload[..start + line.len()], start), columns, w)
+        };
+        if let Err(damage) = result {
+            w.set_aside(damage);
+        }
+        start = end;
+    }
+}
+
+fn message(
+    mut json: Json<'_>,
+    columns: &mut LineColumns,
+    w: &mut Writer<'_>,
+) -> Result<(), Damage> {
+    let at = json.pos();
+    let envelope = envelope(&mut json)?;
+    if envelope.version != Some(1) {
+        return Err(Damage::new(at, Reason::LineVersion));
+    }
+    let no_source = Damage::new(at, Reason::LineSource);
+    let source = envelope.source.ok_or(no_source)?;
+    let source = source.string()?;
+    if source.is_empty() {
+        return Err(no_source);
+    }
+    let time_ns = envelope
+        .time_ms
+        .and_then(|ms| ms.checked_mul(1_000_000))
+        .ok_or(Damage::new(at, Reason::BadTime))?;
+    let no_type = Damage::new(at, Reason::LineType);
+    let signals: &[Signal] = match &*envelope.kind.ok_or(no_type)?.bytes()? {
+        b"event" => &[Signal::Events, Signal::Logs],
+        b"metric" => &[Signal::Metrics],
+        b"progress" => &[Signal::Progress],
+        b"resource" => &[Signal::Resources],
+        b"span" => &[Signal::Spans],
+        b"heartbeat" => &[Signal::Heartbeats],
+        b"goodbye" => {
+            w.tally.goodbyes.push(Arc::from(&*source));
+            return Ok(());
+        }
+        _ => return Err(no_type),
+    };
+    let symbol = w.intern(source.as_bytes(), at)?;
+    if signals == [Signal::Heartbeats] {
+        w.tally.heartbeats.push((Arc::from(&*source), time_ns));
+    } else if envelope.data.is_none() {
+        return Err(Damage::new(at, Reason::LineData));
+    }
+    let checkpoint = w.checkpoint();
+    for &signal in signals {
+        let result = item(&envelope, time_ns, symbol, columns.of(signal), signal, w);
+        if let Err(damage) = result {
+            w.roll_back(checkpoint);
+            return Err(damage);
+        }
+    }
+    Ok(())
+}
+
+fn item(
+    envelope: &Envelope<'_>,
+    time_ns: i64,
+    source: Symbol,
+    columns: &mut FlatSource,
+    signal: Signal,
+    w: &mut Writer<'_>,
+) -> Result<(), Damage> {
+    w.table(signal).begin_resource();
+    let mut row = Row::begin(columns, w);
+    row.item.time = time_ns;
+    row.item.source = source;
+    row.item.trace_id = envelope.trace_id;
+    row.item.span_id = envelope.span_id;
+    row.item.parent_id = envelope.parent_id;
+    if let Some(mut data) = envelope.data {
+        object(&mut data, &mut row, columns, w)?;
+    }
+    row.finish(columns, w);
+    Ok(())
+}
+
+fn envelope<'a>(json: &mut Json<'a>) -> Result<Envelope<'a>, Damage> {
+    let mut envelope = Envelope::default();
+    let mut members = json.object()?;
+    while let Some(key) = json.key(&mut members)? {
+        match &*key.bytes()? {
+            b"v" => envelope.version = Some(json.integer()?),
+            b"src" => envelope.source = Some(json.text()?),
+            b"ts" => envelope.time_ms = Some(json.integer()?),
+            b"type" => envelope.kind = Some(json.text()?),
+            b"tid" => envelope.trace_id = id(json, hex::trace_id)?,
+            b"sid" => envelope.span_id = id(json, hex::span_id)?,
+            b"pid" => envelope.parent_id = id(json, hex::span_id)?,
+            b"data" if json.peek() == b'{' => {
+                envelope.data = Some(*json);
+                json.skip()?;
+            }
+            b"data" if json.null() => {}
+            b"data" => return Err(json.damage(Reason::LineData)),
+            _ => json.skip()?,
+        }
+    }
+    json.end_of_line()?;
+    Ok(envelope)
+}
+
+fn id<T>(
+    json: &mut Json<'_>,
+    read: impl FnOnce(&[u8], usize) -> Result<T, Damage>,
+) -> Result<T, Damage> {
+    let text = json.text_or_null()?;
+    read(&text.bytes()?, text.at())
+}
