@@ -5,15 +5,19 @@
 //! workers, thread timing, hash seeds or the wall clock.
 //!
 //! Modules are ranked and import downwards only:
-//! 0 [`model`], [`limits`], [`error`] · 1 [`ingest`], [`plan`], [`sink`] · 2 `operators` ·
+//! 0 [`model`], [`limits`], [`error`] · 1 [`ingest`], [`plan`], [`aggregate`] · 2 `operators` ·
 //! 3 `dataflow` · 4 [`runtime`].
 
 #![forbid(unsafe_code)]
 
+pub mod aggregate;
+mod dataflow;
 pub mod error;
 pub mod ingest;
 pub mod limits;
 pub mod model;
+mod operators;
 pub mod plan;
+pub mod runtime;
 
 pub use error::{Error, ErrorKind};

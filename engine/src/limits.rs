@@ -6,7 +6,7 @@
 pub const FRAME_EVENTS_MAX: usize = 8_192;
 
 /// Payload bytes of a file frame at which it is cut; one larger item makes a frame of its own.
-pub const FRAME_BYTES_MAX: usize = 2 * 1024 * 1024;
+pub const FRAME_BYTES_MAX: usize = 1024 * 1024;
 
 /// Bytes of one request, line or message after decompression, as OTLP 1.11 recommends.
 pub const MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -25,7 +25,7 @@ pub const FLAT_NAMES_MAX: usize = 1_024;
 pub const VALUE_DEPTH_MAX: usize = 32;
 
 /// Payload bytes of one epoch at which a replay cuts it.
-pub const EPOCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+pub const EPOCH_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// Epochs that may be under way in the dataflow at once.
 pub const EPOCHS_IN_FLIGHT_MAX: usize = 8;
@@ -48,3 +48,29 @@ pub const AHEAD_MAX_NS: i64 = 300_000_000_000;
 
 /// Rows that follow a jump in a file's time and decide whether it is an outlier.
 pub const AHEAD_ROWS: usize = 100;
+
+/// Log frames after which a jump in a file's time is decided with the rows seen by then.
+pub const AHEAD_FRAMES: usize = 100;
+
+/// Payload bytes after which a jump in a file's time is decided with the rows seen by then.
+pub const AHEAD_WAIT_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Frames under way below which further epochs are let in although [`EPOCHS_IN_FLIGHT_MAX`] is
+/// reached: a jump's decision may wait for [`AHEAD_FRAMES`] small frames.
+pub const FRAMES_IN_FLIGHT_MIN: usize = 256;
+
+/// Output messages (one an epoch, and parts of snapshots) that wait for the caller.
+pub const OUTPUT_QUEUE_MAX: usize = 64;
+
+/// Columns' worth of spent batches that a worker keeps for reuse.
+pub const SPENT_BATCHES_MAX: usize = 64;
+
+/// Bytes of one stage's state on one worker in a snapshot.
+pub const SNAPSHOT_PART_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
+
+/// Worker threads of one process.
+pub const WORKERS_MAX: usize = 256;
+
+/// Payload bytes under way at which no further epoch is let in, however small the epochs are.
+/// Twice [`AHEAD_WAIT_BYTES`], so that a jump in a file's time can always be decided.
+pub const BYTES_IN_FLIGHT_MAX: usize = 32 * 1024 * 1024;

@@ -1,0 +1,465 @@
+//! Stage 3: applies prepared frames in log order, row by row as far as time is concerned.
+//!
+//! Every worker follows the whole log's clock and applies its own frames at their place in it. A
+//! row is late iff the windows that it belongs to had closed at the watermark as of the row
+//! before. When a watermark passes a window end, what the ended slices hold leaves as deltas, by
+//! virtual shard, so that the closing stage sees exactly the rows before that place in the log.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::clock::{Clock, UNSEEN};
+use super::decode::{LocalState, PreparedBatch, PreparedEpoch, PreparedFrame, PreparedTable};
+use super::facts::{ClockStep, Decisions, FrameDecision, SharedDecisions};
+use super::slice_table::{GroupDelta, NO_SLOT};
+use super::snapshot::{Snapshots, StageName};
+use super::stream::{EpochNumber, Outbox, Stage};
+use crate::aggregate::OrderColumn;
+use crate::limits::{AHEAD_MAX_NS, SHARDS, SPENT_BATCHES_MAX};
+use crate::model::{Column, Ledger, SourceId};
+use crate::plan::{Plan, Table};
+
+/// What a rule did with the items that its filter took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleCounts {
+    /// Items that the rule's source and filter gave it.
+    pub taken: u64,
+    /// Items that went into a window.
+    pub used: u64,
+    /// Items whose windows had all closed.
+    pub late: u64,
+    /// How far the worst late item lay behind the watermark, nanoseconds.
+    pub worst_late_ns: i64,
+    /// Items among the used ones that went to `other` because the group limit was reached.
+    pub to_other: u64,
+}
+
+impl RuleCounts {
+    /// Adds the counts of another worker or epoch.
+    pub fn merge(&mut self, other: &Self) {
+        self.taken += other.taken;
+        self.used += other.used;
+        self.late += other.late;
+        self.worst_late_ns = self.worst_late_ns.max(other.worst_late_ns);
+        self.to_other += other.to_other;
+    }
+
+    /// Items taken that are neither used nor late: 0 at every quiescent point.
+    pub fn unaccounted(&self) -> i64 {
+        self.taken as i64 - self.used as i64 - self.late as i64
+    }
+}
+
+/// Groups of one slice that leave for the worker that closes them.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct SliceDelta {
+    pub(crate) table: u32,
+    /// The first boundary (in slices) whose windows see these groups.
+    pub(crate) boundary: i64,
+    pub(crate) slice: i64,
+    pub(crate) groups: Vec<GroupDelta>,
+}
+
+/// What one worker tells another at the end of an epoch.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Applied {
+    pub(crate) deltas: Vec<SliceDelta>,
+    /// To worker 0 only: what was counted in this epoch.
+    pub(crate) ledger: Option<Ledger>,
+    pub(crate) rules: Vec<RuleCounts>,
+    pub(crate) snapshot: bool,
+}
+
+/// Deltas that were taken and not yet sent when a snapshot was made: part of its state.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct ApplyState {
+    /// (table hash, slice, group).
+    pub(crate) groups: Vec<(u64, i64, GroupDelta)>,
+}
+
+/// The stage.
+pub(crate) struct Apply {
+    plan: Arc<Plan>,
+    local: Rc<RefCell<LocalState>>,
+    clock: Clock,
+    /// By table: boundaries (in slices) up to this one have closed.
+    closed: Vec<i64>,
+    /// By table: groups restored from a snapshot, by slice.
+    restored: Vec<Vec<(i64, GroupDelta)>>,
+    outgoing: Vec<Applied>,
+    rules: Vec<RuleCounts>,
+    worker: usize,
+    snapshots: Snapshots,
+    /// Reused between frames.
+    buffers: Buffers,
+}
+
+#[derive(Default)]
+struct Buffers {
+    rows: Vec<u32>,
+    slots: Vec<u32>,
+    filtered_rows: Vec<u32>,
+    filtered_slots: Vec<u32>,
+}
+
+/// The first slice that is not dead at a watermark.
+pub(crate) fn live_from(table: &Table, watermark_ns: i64) -> i64 {
+    match watermark_ns {
+        UNSEEN => i64::MIN,
+        i64::MAX => i64::MAX,
+        _ => {
+            let longest_ns = table.windows.iter().map(|w| w.shape.size_ns()).max().unwrap_or(0);
+            let mut slice = table.slice_of(watermark_ns.saturating_sub(longest_ns)) - 1;
+            while table.slice_dead_ns(slice) <= watermark_ns {
+                slice += 1;
+            }
+            slice
+        }
+    }
+}
+
+/// The last boundary (in slices) at or before a watermark.
+pub(crate) fn boundary(table: &Table, watermark_ns: i64) -> i64 {
+    if watermark_ns == UNSEEN { i64::MIN } else { table.slice_of(watermark_ns) }
+}
+
+impl Apply {
+    pub(crate) fn new(
+        plan: &Arc<Plan>,
+        local: &Rc<RefCell<LocalState>>,
+        clock: Option<Clock>,
+        restored: Vec<(u64, i64, GroupDelta)>,
+        (worker, peers): (usize, usize),
+        snapshots: Snapshots,
+    ) -> Self {
+        let clock = clock.unwrap_or_else(|| Clock::new(&plan.timelines));
+        let watermark = |table: &Table| clock.watermark(table.timeline as usize);
+        let closed = plan.tables.iter().map(|t| boundary(t, watermark(t))).collect();
+        local.borrow_mut().live_from =
+            plan.tables.iter().map(|t| live_from(t, watermark(t))).collect();
+        let mut by_table = vec![Vec::new(); plan.tables.len()];
+        for (hash, slice, group) in restored {
+            if let Some(table) = plan.tables.iter().position(|t| t.hash == hash) {
+                by_table[table].push((slice, group));
+            }
+        }
+        Self {
+            plan: Arc::clone(plan),
+            local: Rc::clone(local),
+            clock,
+            closed,
+            restored: by_table,
+            outgoing: vec![Applied::default(); peers],
+            rules: vec![RuleCounts::default(); plan.rules.len()],
+            worker,
+            snapshots,
+            buffers: Buffers::default(),
+        }
+    }
+
+    fn reject_keys(&self, decisions: &Decisions, epoch: &PreparedEpoch, local: &mut LocalState) {
+        if decisions.rejected.is_empty() {
+            return;
+        }
+        for (table, new) in &epoch.new_slots {
+            let key = (*table, new.slice, new.key_hash);
+            if decisions.rejected.binary_search(&key).is_ok() {
+                local.tables[*table as usize].reject(new.slot, local.prepared_to);
+            }
+        }
+    }
+
+    fn frame(
+        &mut self,
+        decision: &FrameDecision,
+        prepared: Option<PreparedFrame>,
+        local: &mut LocalState,
+    ) {
+        if let (Some(frame), ClockStep::Data { source, .. }) = (prepared, &decision.step) {
+            for batch in &frame.batches {
+                for table in &batch.tables {
+                    self.table_rows(&frame, batch, table, (*source, decision), local);
+                }
+            }
+            if local.spent.len() < SPENT_BATCHES_MAX {
+                local.spent.extend(frame.batches.into_iter().map(|batch| batch.batch));
+            }
+        }
+        self.clock.step(&decision.step, &self.plan.timelines);
+        for table in 0..self.plan.tables.len() {
+            let timeline = self.plan.tables[table].timeline as usize;
+            self.advance(table, self.clock.watermark(timeline), local);
+        }
+    }
+
+    /// Applies the rows of one table, cut where the watermark passes a boundary.
+    fn table_rows(
+        &mut self,
+        frame: &PreparedFrame,
+        batch: &PreparedBatch,
+        rows: &PreparedTable,
+        (source, decision): (SourceId, &FrameDecision),
+        local: &mut LocalState,
+    ) {
+        let plan = Arc::clone(&self.plan);
+        let table = &plan.tables[rows.table as usize];
+        let timeline = &plan.timelines[table.timeline as usize];
+        let time_column = plan.time_columns[timeline.time_column as usize];
+        let Column::Times(times) = &batch.batch.columns[time_column.column as usize] else {
+            return;
+        };
+        let no_rows = Vec::new();
+        let ahead = decision.ahead.iter().find(|(column, _)| *column == timeline.time_column);
+        let ahead = ahead.map_or(&no_rows, |(_, rows)| rows);
+        let bound_ns = frame.arrival_ns.map_or(i64::MAX, |at| at.saturating_add(AHEAD_MAX_NS));
+        let index = table.timeline as usize;
+        let mut high_ns = self.clock.high(timeline.time_column, source);
+        let last_ns = match &decision.step {
+            ClockStep::Data { highs, .. } => highs
+                .iter()
+                .find(|(column, _)| *column == timeline.time_column)
+                .map_or(UNSEEN, |(_, high_ns)| *high_ns),
+            _ => UNSEEN,
+        };
+        let mut watermark_ns = self.clock.watermark(index);
+        let end_ns = self.clock.watermark_with(index, timeline, source, last_ns.max(high_ns));
+        let mut from = 0;
+        if boundary(table, watermark_ns) != boundary(table, end_ns) {
+            // Somewhere in this frame a window closes: find after which row.
+            for (row, &time) in times.iter().enumerate() {
+                let moves = time != 0 && time > high_ns && time <= bound_ns;
+                if !moves || ahead.binary_search(&(row as u32)).is_ok() {
+                    continue;
+                }
+                high_ns = time;
+                let now_ns = self.clock.watermark_with(index, timeline, source, high_ns);
+                if boundary(table, now_ns) != boundary(table, watermark_ns) {
+                    let to = rows.rows.partition_point(|&known| known as usize <= row);
+                    let span = from..to;
+                    self.segment(batch, rows, span, (times, ahead), watermark_ns, local, frame);
+                    from = to;
+                    self.advance(rows.table as usize, now_ns, local);
+                }
+                watermark_ns = now_ns;
+            }
+        }
+        let span = from..rows.rows.len();
+        self.segment(batch, rows, span, (times, ahead), watermark_ns, local, frame);
+    }
+
+    /// Applies rows between two boundaries.
+    #[expect(clippy::too_many_arguments, reason = "the row range, its times and its place")]
+    fn segment(
+        &mut self,
+        batch: &PreparedBatch,
+        rows: &PreparedTable,
+        span: std::ops::Range<usize>,
+        (times, ahead): (&[i64], &[u32]),
+        watermark_ns: i64,
+        local: &mut LocalState,
+        frame: &PreparedFrame,
+    ) {
+        if span.is_empty() {
+            return;
+        }
+        let plan = Arc::clone(&self.plan);
+        let table = &plan.tables[rows.table as usize];
+        let mut buffers = std::mem::take(&mut self.buffers);
+        buffers.rows.clear();
+        buffers.slots.clear();
+        let live = live_from(table, watermark_ns);
+        let windows = live_by_window(table, watermark_ns);
+        let all_live = windows.iter().copied().max().unwrap_or(live).max(live);
+        for index in span {
+            let (row, slot) = (rows.rows[index], rows.slots[index]);
+            let time = times[row as usize];
+            if time == 0 || (!ahead.is_empty() && ahead.binary_search(&row).is_ok()) {
+                continue; // counted by the ledger
+            }
+            if rows.lowest_slice < all_live {
+                let slice = table.slice_of(time);
+                self.count_late(table, &windows, slice, watermark_ns.saturating_sub(time));
+                if slice < live || slot == NO_SLOT {
+                    continue;
+                }
+            }
+            buffers.rows.push(row);
+            buffers.slots.push(slot);
+        }
+        if rows.lowest_slice >= all_live {
+            for window in &table.windows {
+                let counts = &mut self.rules[window.rule.0 as usize];
+                counts.taken += buffers.rows.len() as u64;
+                counts.used += buffers.rows.len() as u64;
+            }
+        }
+        let state = &mut local.tables[rows.table as usize];
+        let to_other = state.redirect(&mut buffers.slots);
+        if to_other > 0 {
+            for window in &table.windows {
+                self.rules[window.rule.0 as usize].to_other += to_other;
+            }
+        }
+        accumulate(table, batch, times, frame.seq, state, &mut buffers);
+        self.buffers = buffers;
+    }
+
+    /// Counts one row for every window of the table: used, or late where the window had closed.
+    fn count_late(&mut self, table: &Table, windows: &[i64], slice: i64, behind_ns: i64) {
+        for (window, live) in table.windows.iter().zip(windows) {
+            let counts = &mut self.rules[window.rule.0 as usize];
+            counts.taken += 1;
+            if slice < *live {
+                counts.late += 1;
+                counts.worst_late_ns = counts.worst_late_ns.max(behind_ns);
+            } else {
+                counts.used += 1;
+            }
+        }
+    }
+
+    /// Lets a table's boundaries close up to a watermark: what ended slices hold is sent.
+    fn advance(&mut self, index: usize, watermark_ns: i64, local: &mut LocalState) {
+        let table = &self.plan.tables[index];
+        let before = self.closed[index];
+        let now = boundary(table, watermark_ns);
+        if now <= before {
+            return;
+        }
+        self.closed[index] = now;
+        let live = live_from(table, watermark_ns);
+        local.live_from[index] = live;
+        let end = if watermark_ns == i64::MAX { i64::MAX } else { now };
+        let mut flushed = local.tables[index].flush(end, live);
+        let restored = std::mem::take(&mut self.restored[index]);
+        for (slice, group) in restored {
+            if slice < end {
+                flushed.push((slice, vec![group]));
+            } else {
+                self.restored[index].push((slice, group));
+            }
+        }
+        let first = before.saturating_add(1);
+        for (slice, groups) in flushed {
+            // The first boundary that closed here, but not one before the slice's own end.
+            self.send(index, first.max(slice.saturating_add(1)), slice, groups);
+        }
+    }
+
+    fn send(&mut self, table: usize, boundary: i64, slice: i64, groups: Vec<GroupDelta>) {
+        let peers = self.outgoing.len();
+        let mut by_worker: Vec<Vec<GroupDelta>> = vec![Vec::new(); peers];
+        for group in groups {
+            let shard = group.key_hash as u64 % SHARDS;
+            by_worker[(shard % peers as u64) as usize].push(group);
+        }
+        for (outgoing, groups) in self.outgoing.iter_mut().zip(by_worker) {
+            if !groups.is_empty() {
+                outgoing.deltas.push(SliceDelta { table: table as u32, boundary, slice, groups });
+            }
+        }
+    }
+
+    fn snapshot(&self, epoch: EpochNumber, local: &LocalState) {
+        let mut state = ApplyState::default();
+        for (index, table) in self.plan.tables.iter().enumerate() {
+            for (slice, groups) in local.tables[index].read() {
+                let own = groups.into_iter().map(|group| (table.hash, slice, group));
+                state.groups.extend(own);
+            }
+            let restored = self.restored[index].iter().cloned();
+            state.groups.extend(restored.map(|(slice, group)| (table.hash, slice, group)));
+        }
+        self.snapshots.write(epoch, StageName::Apply, &state);
+    }
+}
+
+/// By window of a table: the first slice whose last window of that shape is still open.
+fn live_by_window(table: &Table, watermark_ns: i64) -> Vec<i64> {
+    if table.windows.len() == 1 {
+        return vec![live_from(table, watermark_ns)];
+    }
+    let one = |window| Table { windows: vec![window], ..table.clone() };
+    table.windows.iter().cloned().map(|w| live_from(&one(w), watermark_ns)).collect()
+}
+
+fn accumulate(
+    table: &Table,
+    batch: &PreparedBatch,
+    times: &[i64],
+    frame_seq: u64,
+    state: &mut super::slice_table::SliceTable,
+    buffers: &mut Buffers,
+) {
+    let order =
+        OrderColumn { times, source: batch.batch.source.0, frame_seq };
+    for (spec, accumulator) in table.accumulators.iter().zip(&mut state.accumulators) {
+        let columns = &batch.batch.columns;
+        let arguments: Vec<&Column> =
+            spec.arguments.iter().map(|&column| &columns[column as usize]).collect();
+        let Some(filter) = spec.filter else {
+            accumulator.update(&buffers.rows, &buffers.slots, &arguments, &batch.batch, &order);
+            continue;
+        };
+        let wanted = &batch.filters[filter as usize];
+        buffers.filtered_rows.clear();
+        buffers.filtered_slots.clear();
+        let mut at = 0;
+        for (&row, &slot) in buffers.rows.iter().zip(&buffers.slots) {
+            while at < wanted.len() && wanted[at] < row {
+                at += 1;
+            }
+            if at < wanted.len() && wanted[at] == row {
+                buffers.filtered_rows.push(row);
+                buffers.filtered_slots.push(slot);
+            }
+        }
+        let (rows, slots) = (&buffers.filtered_rows, &buffers.filtered_slots);
+        accumulator.update(rows, slots, &arguments, &batch.batch, &order);
+    }
+}
+
+impl Stage for Apply {
+    type In = SharedDecisions;
+    type Out = Applied;
+
+    fn epoch(
+        &mut self,
+        epoch: EpochNumber,
+        messages: Vec<SharedDecisions>,
+        out: &mut Outbox<Applied>,
+    ) -> EpochNumber {
+        let local = Rc::clone(&self.local);
+        let local = &mut *local.borrow_mut();
+        let mut prepared = local.prepared.remove(&epoch).unwrap_or_default();
+        for decisions in &messages {
+            self.reject_keys(decisions, &prepared, local);
+            for decision in &decisions.frames {
+                let frame = prepared.frames.remove(&decision.seq);
+                self.frame(decision, frame, local);
+            }
+        }
+        local.tables.iter_mut().for_each(|table| table.release(epoch));
+        let lines = 0..self.plan.timelines.len();
+        let watermarks = lines.map(|line| self.clock.watermark(line)).collect();
+        local.watermarks.insert(epoch, watermarks);
+        let snapshot = messages.iter().any(|decisions| decisions.snapshot);
+        if snapshot {
+            self.snapshot(epoch, local);
+        }
+        let rules = self.rules.iter_mut().map(std::mem::take).collect();
+        self.outgoing[0].rules = rules;
+        if self.worker == 0 {
+            self.outgoing[0].ledger = messages.first().map(|decisions| decisions.ledger.clone());
+        }
+        for (worker, applied) in self.outgoing.iter_mut().enumerate() {
+            let mut message = std::mem::take(applied);
+            message.snapshot = snapshot;
+            out.send(epoch, worker, message);
+        }
+        epoch + 1
+    }
+}

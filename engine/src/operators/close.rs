@@ -1,0 +1,276 @@
+//! Stage 4: merges slices by group, closes windows, makes rows.
+//!
+//! Each virtual shard of keys lives on one worker. Deltas are merged in the order of the boundary
+//! from which windows see them; merging is exact and order-free, so neither the cut into epochs
+//! nor the number of workers shows in a row.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use hashbrown::HashTable;
+use serde::{Deserialize, Serialize};
+
+use super::apply::{Applied, RuleCounts, SliceDelta, boundary};
+use super::decode::LocalState;
+use super::slice_table::GroupDelta;
+use super::snapshot::{Snapshots, StageName};
+use super::stream::{EpochNumber, Outbox, Stage};
+use crate::aggregate::Partial;
+use crate::model::{Ledger, Row, RowKind, RuleId, Value};
+use crate::plan::eval::eval_row;
+use crate::plan::{AggregateRule, Plan, RuleKind, Table, TableWindow};
+
+/// What one worker says at the end of an epoch.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Closed {
+    pub(crate) rows: Vec<Row>,
+    pub(crate) ledger: Option<Ledger>,
+    pub(crate) rules: Vec<RuleCounts>,
+    pub(crate) snapshot: bool,
+}
+
+/// Groups by key, in no order.
+#[derive(Default)]
+struct Groups {
+    index: HashTable<u32>,
+    groups: Vec<GroupDelta>,
+}
+
+impl Groups {
+    fn merge(&mut self, group: GroupDelta) {
+        let groups = &mut self.groups;
+        let hash = group.key_hash as u64;
+        let found = self.index.find(hash, |&at| {
+            let known = &groups[at as usize];
+            known.key_hash == group.key_hash && known.is_other == group.is_other
+        });
+        if let Some(&at) = found {
+            let known = &mut groups[at as usize];
+            for (mine, theirs) in known.partials.iter_mut().zip(group.partials) {
+                mine.merge(theirs);
+            }
+            return;
+        }
+        groups.push(group);
+        let at = (groups.len() - 1) as u32;
+        self.index.insert_unique(hash, at, |&at| groups[at as usize].key_hash as u64);
+    }
+}
+
+/// One table's part on this worker.
+#[derive(Default)]
+struct TableState {
+    slices: BTreeMap<i64, Groups>,
+    /// Boundaries up to this one have closed.
+    closed: i64,
+}
+
+/// The stage's state as a snapshot holds it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct CloseState {
+    /// (table hash, slice, group).
+    pub(crate) groups: Vec<(u64, i64, GroupDelta)>,
+}
+
+/// The stage.
+pub(crate) struct Close {
+    plan: Arc<Plan>,
+    local: Rc<RefCell<LocalState>>,
+    tables: Vec<TableState>,
+    snapshots: Snapshots,
+}
+
+impl Close {
+    pub(crate) fn new(
+        plan: &Arc<Plan>,
+        local: &Rc<RefCell<LocalState>>,
+        watermarks: Option<Vec<i64>>,
+        restored: Vec<(u64, i64, GroupDelta)>,
+        snapshots: Snapshots,
+    ) -> Self {
+        let closed = |table: &Table| {
+            let known = watermarks.as_ref().map(|w| w[table.timeline as usize]);
+            known.map_or(i64::MIN, |watermark_ns| boundary(table, watermark_ns))
+        };
+        let state = |table: &Table| TableState { closed: closed(table), ..TableState::default() };
+        let mut tables: Vec<TableState> = plan.tables.iter().map(state).collect();
+        for (hash, slice, group) in restored {
+            if let Some(table) = plan.tables.iter().position(|t| t.hash == hash) {
+                tables[table].slices.entry(slice).or_default().merge(group);
+            }
+        }
+        Self { plan: Arc::clone(plan), local: Rc::clone(local), tables, snapshots }
+    }
+
+    /// Closes one table's windows up to a watermark.
+    fn close_table(
+        &mut self,
+        index: usize,
+        mut deltas: Vec<SliceDelta>,
+        watermark_ns: i64,
+        rows: &mut Vec<Row>,
+    ) {
+        let plan = Arc::clone(&self.plan);
+        let table = &plan.tables[index];
+        let state = &mut self.tables[index];
+        let until = boundary(table, watermark_ns);
+        deltas.sort_by_key(|delta| delta.boundary);
+        let mut deltas = deltas.into_iter().peekable();
+        let mut at = state.closed.saturating_add(1);
+        while at <= until {
+            // Nothing ends before the first slice does: skip gaps in the data.
+            let slice = state.slices.first_key_value().map(|(slice, _)| slice.saturating_add(1));
+            let arriving = deltas.peek().map(|delta| delta.boundary);
+            let Some(next) = slice.into_iter().chain(arriving).min() else { break };
+            at = at.max(next);
+            if at > until {
+                break;
+            }
+            while let Some(delta) = deltas.next_if(|delta| delta.boundary <= at) {
+                let slice = state.slices.entry(delta.slice).or_default();
+                delta.groups.into_iter().for_each(|group| slice.merge(group));
+            }
+            let end_ns = table.slice_start_ns(at);
+            for window in &table.windows {
+                if window.shape.is_end(end_ns, table.offset_ns) {
+                    close_window(&plan, table, window, end_ns, &mut state.slices, rows);
+                }
+            }
+            while let Some(first) = state.slices.first_entry() {
+                if table.slice_dead_ns(*first.key()) > end_ns {
+                    break;
+                }
+                first.remove();
+            }
+            at = at.saturating_add(1);
+        }
+        state.closed = state.closed.max(until);
+    }
+
+    fn snapshot(&self, epoch: EpochNumber) {
+        let mut state = CloseState::default();
+        for (table, tables) in self.plan.tables.iter().zip(&self.tables) {
+            for (slice, groups) in &tables.slices {
+                let own = groups.groups.iter().cloned();
+                state.groups.extend(own.map(|group| (table.hash, *slice, group)));
+            }
+        }
+        self.snapshots.write(epoch, StageName::Close, &state);
+    }
+}
+
+/// Makes the rows of one window from its slices.
+fn close_window(
+    plan: &Plan,
+    table: &Table,
+    window: &TableWindow,
+    end_ns: i64,
+    slices: &mut BTreeMap<i64, Groups>,
+    rows: &mut Vec<Row>,
+) {
+    let start_ns = window.shape.start_ns(end_ns, table.offset_ns);
+    let from = table.slice_of(start_ns);
+    let until = table.slice_of(end_ns);
+    let RuleKind::Aggregate(rule) = &plan.rules[window.rule.0 as usize].kind;
+    let maker = RowMaker { rule, id: window.rule, start_ns, end_ns };
+    let mut inside = slices.range(from..until);
+    let (Some((_, first)), second) = (inside.next(), inside.next()) else { return };
+    if second.is_none() {
+        rows.extend(first.groups.iter().filter_map(|group| maker.row(group)));
+        return;
+    }
+    let mut merged = Groups::default();
+    for (_, groups) in slices.range(from..until) {
+        groups.groups.iter().for_each(|group| merged.merge(group.clone()));
+    }
+    rows.extend(merged.groups.iter().filter_map(|group| maker.row(group)));
+}
+
+/// Turns a group's partials into a row of a rule.
+struct RowMaker<'a> {
+    rule: &'a AggregateRule,
+    id: RuleId,
+    start_ns: i64,
+    end_ns: i64,
+}
+
+impl RowMaker<'_> {
+    fn row(&self, group: &GroupDelta) -> Option<Row> {
+        let rule = self.rule;
+        let keys = rule.key_names.len();
+        let mut columns = Vec::with_capacity(keys + rule.calls.len() + rule.values.len());
+        if group.is_other {
+            columns.resize(keys, Value::Null);
+        } else {
+            columns.extend(group.key.iter().cloned());
+        }
+        let length_ns = self.end_ns - self.start_ns;
+        for call in &rule.calls {
+            let partial: &Partial = &group.partials[call.accumulator as usize];
+            columns.push(partial.finish(&call.finisher, length_ns));
+        }
+        for (_, expr) in &rule.values {
+            let value = eval_row(expr, &columns);
+            columns.push(value);
+        }
+        if let Some(having) = &rule.having
+            && eval_row(having, &columns) != Value::Bool(true)
+        {
+            return None;
+        }
+        let values = columns.split_off(keys + rule.calls.len());
+        columns.truncate(keys);
+        Some(Row {
+            rule: self.id,
+            decision_ns: self.end_ns,
+            start_ns: self.start_ns,
+            end_ns: self.end_ns,
+            kind: RowKind::Final,
+            is_other: group.is_other,
+            key: columns,
+            values,
+        })
+    }
+}
+
+impl Stage for Close {
+    type In = Applied;
+    type Out = Closed;
+
+    fn epoch(
+        &mut self,
+        epoch: EpochNumber,
+        messages: Vec<Applied>,
+        out: &mut Outbox<Closed>,
+    ) -> EpochNumber {
+        let watermarks = self.local.borrow_mut().watermarks.remove(&epoch).unwrap_or_default();
+        let mut closed = Closed::default();
+        let mut by_table: Vec<Vec<SliceDelta>> = Vec::new();
+        by_table.resize_with(self.plan.tables.len(), Vec::new);
+        closed.rules = vec![RuleCounts::default(); self.plan.rules.len()];
+        for message in messages {
+            closed.ledger = closed.ledger.or(message.ledger);
+            closed.snapshot |= message.snapshot;
+            for (mine, theirs) in closed.rules.iter_mut().zip(&message.rules) {
+                mine.merge(theirs);
+            }
+            for delta in message.deltas {
+                by_table[delta.table as usize].push(delta);
+            }
+        }
+        for (index, deltas) in by_table.into_iter().enumerate() {
+            let timeline = self.plan.tables[index].timeline as usize;
+            if let Some(&watermark_ns) = watermarks.get(timeline) {
+                self.close_table(index, deltas, watermark_ns, &mut closed.rows);
+            }
+        }
+        closed.rows.sort_by(Row::output_cmp);
+        if closed.snapshot {
+            self.snapshot(epoch);
+        }
+        out.send(epoch, 0, closed);
+        epoch + 1
+    }
+}

@@ -1,0 +1,277 @@
+//! Stage 1: bytes to columns, filters, groups; and the facts that decisions need.
+//!
+//! Runs on the worker that got the frame, in any order between workers. What it prepares stays on
+//! the worker (`LocalState`) until the epoch's decisions arrive; only facts leave it.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::facts::{EpochFacts, FrameEvent, FrameFacts, NewKey, TimeProfile};
+use super::slice_table::{NewSlot, SliceTable};
+use super::stream::{EpochNumber, Outbox, Stage};
+use crate::ingest::{DecodeReport, Decoder};
+use crate::model::{
+    Batch, Column, DataFrame, DropReason, Frame, FrameBody, Interner, SourceSpec, Symbols,
+};
+use crate::plan::Plan;
+use crate::plan::eval::Evaluator;
+
+/// The frames of one epoch that one worker decodes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct WorkerFrames {
+    pub(crate) frames: Vec<Arc<Frame>>,
+    /// Whether every stage writes a snapshot after this epoch.
+    pub(crate) snapshot: bool,
+}
+
+/// A batch with everything that applying it needs.
+pub(crate) struct PreparedBatch {
+    /// Index of the signal's plan.
+    pub(crate) signal: u32,
+    pub(crate) batch: Batch,
+    /// By filter of the signal: the rows where it is true.
+    pub(crate) filters: Vec<Vec<u32>>,
+    /// By table of the signal, in plan order.
+    pub(crate) tables: Vec<PreparedTable>,
+}
+
+/// The rows of a batch that a table takes.
+pub(crate) struct PreparedTable {
+    pub(crate) table: u32,
+    pub(crate) rows: Vec<u32>,
+    /// In step with `rows`.
+    pub(crate) slots: Vec<u32>,
+    /// The smallest slice of any row.
+    pub(crate) lowest_slice: i64,
+}
+
+/// A decoded frame.
+pub(crate) struct PreparedFrame {
+    pub(crate) seq: u64,
+    pub(crate) arrival_ns: Option<i64>,
+    pub(crate) batches: Vec<PreparedBatch>,
+}
+
+/// A prepared epoch of one worker.
+#[derive(Default)]
+pub(crate) struct PreparedEpoch {
+    /// By frame number.
+    pub(crate) frames: BTreeMap<u64, PreparedFrame>,
+    /// Slots made in this epoch, with their tables.
+    pub(crate) new_slots: Vec<(u32, NewSlot)>,
+}
+
+/// What the stages of one worker share: prepared epochs on their way to being applied, the
+/// tables, and the watermarks of applied epochs on their way to being closed.
+pub(crate) struct LocalState {
+    pub(crate) prepared: BTreeMap<EpochNumber, PreparedEpoch>,
+    pub(crate) tables: Vec<SliceTable>,
+    /// By table: slices before this one are dead, as far as this worker knows.
+    pub(crate) live_from: Vec<i64>,
+    /// The last epoch that was prepared.
+    pub(crate) prepared_to: EpochNumber,
+    /// By epoch: the watermark of every timeline after it.
+    pub(crate) watermarks: BTreeMap<EpochNumber, Vec<i64>>,
+    pub(crate) symbols: Symbols,
+    /// Batches whose memory can be used again.
+    pub(crate) spent: Vec<Batch>,
+}
+
+impl LocalState {
+    pub(crate) fn shared(plan: &Plan) -> Rc<RefCell<Self>> {
+        let symbols = Interner::shared();
+        let table = |t: &crate::plan::Table| {
+            SliceTable::new(Arc::new(t.clone()), Symbols::clone(&symbols))
+        };
+        Rc::new(RefCell::new(Self {
+            prepared: BTreeMap::new(),
+            tables: plan.tables.iter().map(table).collect(),
+            live_from: vec![i64::MIN; plan.tables.len()],
+            prepared_to: 0,
+            watermarks: BTreeMap::new(),
+            symbols: Symbols::clone(&symbols),
+            spent: Vec::new(),
+        }))
+    }
+}
+
+/// The stage.
+pub(crate) struct Decode {
+    plan: Arc<Plan>,
+    decoder: Decoder,
+    evaluator: Evaluator,
+    local: Rc<RefCell<LocalState>>,
+}
+
+impl Decode {
+    pub(crate) fn new(
+        plan: &Arc<Plan>,
+        sources: &Arc<[SourceSpec]>,
+        local: &Rc<RefCell<LocalState>>,
+    ) -> Self {
+        Self {
+            plan: Arc::clone(plan),
+            decoder: Decoder::new(Arc::new(plan.demand()), Arc::clone(sources)),
+            evaluator: Evaluator::default(),
+            local: Rc::clone(local),
+        }
+    }
+
+    fn renew_symbols(&mut self) {
+        let local = &mut *self.local.borrow_mut();
+        if local.symbols.borrow().is_full() {
+            let symbols = Interner::shared();
+            local.tables.iter_mut().for_each(|table| table.adopt(&symbols));
+            local.symbols = symbols;
+        }
+    }
+
+    fn data_frame(
+        &mut self,
+        seq: u64,
+        frame: &DataFrame,
+        epoch: &mut PreparedEpoch,
+        facts: &mut EpochFacts,
+    ) {
+        let local = Rc::clone(&self.local);
+        let local = &mut *local.borrow_mut();
+        local.spent.drain(..).for_each(|batch| self.decoder.recycle(batch));
+        let (mut batches, mut report) = (Vec::new(), DecodeReport::default());
+        self.decoder.decode(seq, frame, &local.symbols, &mut batches, &mut report);
+        report.ledger.frames += 1;
+        report.ledger.bytes += frame.payload.len() as u64;
+        let mut profiles = Vec::new();
+        let mut prepared =
+            PreparedFrame { seq, arrival_ns: frame.arrival_ns, batches: Vec::new() };
+        for batch in batches {
+            let plan = self.plan.signals.iter().position(|plan| plan.signal == batch.signal);
+            let Some(signal) = plan else { continue };
+            let first_profile = profiles.len();
+            self.profile(signal as u32, &batch, frame.arrival_ns, &mut profiles);
+            let counts = &mut report.ledger.signals[batch.signal.index()];
+            let timed = profiles.get(first_profile).map_or(0, |(_, p)| u64::from(p.rows));
+            let untimed = batch.rows as u64 - timed;
+            counts.used += timed;
+            if untimed > 0 {
+                counts.dropped += untimed;
+                *report.ledger.dropped.entry(DropReason::NoTime).or_default() += untimed;
+            }
+            prepared.batches.push(self.prepare(signal as u32, batch, local, epoch, facts));
+        }
+        facts.ledger.merge(&report.ledger);
+        facts.frames.push(FrameFacts {
+            seq,
+            bytes: frame.payload.len() as u64,
+            event: FrameEvent::Data { source: frame.source, profiles },
+        });
+        epoch.frames.insert(seq, prepared);
+    }
+
+    fn profile(
+        &self,
+        signal: u32,
+        batch: &Batch,
+        arrival_ns: Option<i64>,
+        profiles: &mut Vec<(u32, TimeProfile)>,
+    ) {
+        for (index, column) in self.plan.time_columns.iter().enumerate() {
+            if column.signal == signal
+                && let Column::Times(times) = &batch.columns[column.column as usize]
+                && let Some(profile) = TimeProfile::of(times, arrival_ns)
+            {
+                profiles.push((index as u32, profile));
+            }
+        }
+    }
+
+    fn prepare(
+        &mut self,
+        signal: u32,
+        mut batch: Batch,
+        local: &mut LocalState,
+        epoch: &mut PreparedEpoch,
+        facts: &mut EpochFacts,
+    ) -> PreparedBatch {
+        let plan = &self.plan.signals[signal as usize];
+        for expr in &plan.computed {
+            let column = self.evaluator.eval(expr, &mut batch);
+            batch.columns.push(column);
+        }
+        let mut filters = Vec::with_capacity(plan.filters.len());
+        for filter in &plan.filters {
+            let mut selection = (0..batch.rows as u32).collect();
+            self.evaluator.filter(filter, &batch, &mut selection);
+            filters.push(selection);
+        }
+        let mut tables = Vec::new();
+        for (index, table) in self.plan.tables.iter().enumerate() {
+            if table.signal != signal {
+                continue;
+            }
+            let rows = match table.filter {
+                Some(filter) => filters[filter as usize].clone(),
+                None => (0..batch.rows as u32).collect(),
+            };
+            let time_column = self.plan.timelines[table.timeline as usize].time_column;
+            let column = self.plan.time_columns[time_column as usize].column;
+            let Column::Times(times) = &batch.columns[column as usize] else { continue };
+            let (mut slots, mut new_slots) = (Vec::new(), Vec::new());
+            let live_from = local.live_from[index];
+            let state = &mut local.tables[index];
+            let lowest_slice =
+                state.locate(&batch, times, &rows, live_from, &mut slots, &mut new_slots);
+            for new in new_slots {
+                facts.new_keys.push(NewKey {
+                    seq: batch.frame_seq,
+                    row: new.row,
+                    table: index as u32,
+                    slice: new.slice,
+                    key_hash: new.key_hash,
+                });
+                epoch.new_slots.push((index as u32, new));
+            }
+            tables.push(PreparedTable { table: index as u32, rows, slots, lowest_slice });
+        }
+        PreparedBatch { signal, batch, filters, tables }
+    }
+}
+
+impl Stage for Decode {
+    type In = WorkerFrames;
+    type Out = EpochFacts;
+
+    fn epoch(
+        &mut self,
+        epoch: EpochNumber,
+        messages: Vec<WorkerFrames>,
+        out: &mut Outbox<EpochFacts>,
+    ) -> EpochNumber {
+        self.renew_symbols();
+        let mut prepared = PreparedEpoch::default();
+        let mut facts = EpochFacts::default();
+        for message in messages {
+            facts.snapshot |= message.snapshot;
+            for frame in &message.frames {
+                let event = match &frame.body {
+                    FrameBody::Data(data) => {
+                        self.data_frame(frame.seq, data, &mut prepared, &mut facts);
+                        continue;
+                    }
+                    FrameBody::Tick(tick_ns) => FrameEvent::Tick(*tick_ns),
+                    FrameBody::SourceEnd(source) => FrameEvent::SourceEnd(*source),
+                    FrameBody::End => FrameEvent::End,
+                };
+                facts.frames.push(FrameFacts { seq: frame.seq, bytes: 0, event });
+            }
+        }
+        let local = &mut *self.local.borrow_mut();
+        local.prepared.insert(epoch, prepared);
+        local.prepared_to = epoch;
+        out.send(epoch, 0, facts);
+        epoch + 1
+    }
+}

@@ -1,0 +1,16 @@
+//! The few generic operators, and the one stream type between them.
+//!
+//! Decode → sequence → apply → close → output: five stages, each processing whole epochs in
+//! order. Stages know the plan and the model; only [`stream`] and the dataflow modules above
+//! name timely. They must not know: rule syntax, files, the wall clock.
+
+pub(crate) mod apply;
+pub(crate) mod clock;
+pub(crate) mod close;
+pub(crate) mod decode;
+pub(crate) mod facts;
+pub(crate) mod output;
+pub(crate) mod sequence;
+pub(crate) mod slice_table;
+pub(crate) mod snapshot;
+pub(crate) mod stream;

@@ -1,0 +1,101 @@
+//! Stage 5, on worker 0: everything that an epoch says, in one order, handed to the caller.
+
+use std::sync::Arc;
+
+use crossbeam_channel::Sender;
+use serde::{Deserialize, Serialize};
+
+use super::apply::RuleCounts;
+use super::close::Closed;
+use super::snapshot::{Snapshots, StageName};
+use super::stream::{EpochNumber, Outbox, Stage};
+use crate::model::{Ledger, Row};
+use crate::plan::Plan;
+
+/// What the engine says at the end of an epoch.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct EpochOutput {
+    /// The epoch.
+    pub epoch: u64,
+    /// Its rows, in output order: decision time, rule, window, key.
+    pub rows: Vec<Row>,
+    /// What became of every item since the start of the log.
+    pub ledger: Ledger,
+    /// What every rule did with its items since the start of the log.
+    pub rules: Vec<RuleCounts>,
+}
+
+/// What reaches the caller from the workers.
+#[derive(Debug)]
+pub(crate) enum EngineMessage {
+    Output(Box<EpochOutput>),
+    Snapshot(super::snapshot::SnapshotPart),
+}
+
+/// Running totals: what a snapshot holds of this stage.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct OutputState {
+    pub(crate) ledger: Ledger,
+    pub(crate) rules: Vec<RuleCounts>,
+}
+
+/// The stage.
+pub(crate) struct Output {
+    totals: OutputState,
+    sender: Sender<EngineMessage>,
+    snapshots: Snapshots,
+}
+
+impl Output {
+    pub(crate) fn new(
+        plan: &Arc<Plan>,
+        restored: Option<OutputState>,
+        sender: Sender<EngineMessage>,
+        snapshots: Snapshots,
+    ) -> Self {
+        let mut totals = restored.unwrap_or_default();
+        totals.rules.resize(plan.rules.len(), RuleCounts::default());
+        Self { totals, sender, snapshots }
+    }
+}
+
+impl Stage for Output {
+    type In = Closed;
+    type Out = ();
+
+    fn epoch(
+        &mut self,
+        epoch: EpochNumber,
+        messages: Vec<Closed>,
+        _out: &mut Outbox<()>,
+    ) -> EpochNumber {
+        if messages.is_empty() {
+            return epoch + 1;
+        }
+        let mut rows = Vec::new();
+        let mut snapshot = false;
+        for message in messages {
+            rows.extend(message.rows);
+            snapshot |= message.snapshot;
+            if let Some(ledger) = &message.ledger {
+                self.totals.ledger.merge(ledger);
+            }
+            for (mine, theirs) in self.totals.rules.iter_mut().zip(&message.rules) {
+                mine.merge(theirs);
+            }
+        }
+        rows.sort_by(Row::output_cmp);
+        if snapshot {
+            self.snapshots.write(epoch, StageName::Output, &self.totals);
+        }
+        let output = EpochOutput {
+            epoch,
+            rows,
+            ledger: self.totals.ledger.clone(),
+            rules: self.totals.rules.clone(),
+        };
+        // The receiver is gone only when the engine was dropped: nobody wants the rest.
+        let _ = self.sender.send(EngineMessage::Output(Box::new(output)));
+        epoch + 1
+    }
+}

@@ -1,0 +1,330 @@
+//! Stage 2, on worker 0: one small round an epoch that turns facts into decisions.
+//!
+//! Decisions are a function of the log: frames are taken in log order, keys in the order of their
+//! first position. A jump in a plain file's time is decided once the rows after it are known, so
+//! decisions may trail the facts by up to [`AHEAD_ROWS`] rows.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::clock::{Clock, UNSEEN};
+use super::facts::{
+    ClockStep, Decisions, EpochFacts, FrameDecision, FrameEvent, FrameFacts, NewKey,
+    SharedDecisions, TimeProfile,
+};
+use super::snapshot::{Snapshots, StageName};
+use super::stream::{EpochNumber, Outbox, Stage};
+use crate::limits::{AHEAD_FRAMES, AHEAD_MAX_NS, AHEAD_ROWS, AHEAD_WAIT_BYTES};
+use crate::model::{DropReason, Ledger, SourceId};
+use crate::plan::{Plan, Table};
+
+/// The keys of one limited table.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct KeyLimit {
+    /// Open keys: (first slice they were admitted in, last slice seen).
+    open: BTreeMap<u128, (i64, i64)>,
+    /// Keys by the last slice seen at some time; checked against `open` when the slice dies.
+    by_last: BTreeMap<i64, Vec<u128>>,
+    /// Slices in which a key was refused: no further key enters them, so that every worker's
+    /// report of the same key gets the same answer.
+    sealed: BTreeSet<i64>,
+}
+
+impl KeyLimit {
+    /// Frees the keys whose last window ended at or before the watermark.
+    fn free(&mut self, table: &Table, watermark_ns: i64) {
+        while let Some(entry) = self.by_last.first_entry() {
+            let slice = *entry.key();
+            if table.slice_dead_ns(slice) > watermark_ns {
+                break;
+            }
+            for key in entry.remove() {
+                if self.open.get(&key).is_some_and(|(_, last)| *last <= slice) {
+                    self.open.remove(&key);
+                }
+            }
+        }
+        while let Some(slice) = self.sealed.first().copied() {
+            if table.slice_dead_ns(slice) > watermark_ns {
+                break;
+            }
+            self.sealed.pop_first();
+        }
+    }
+
+    fn admit(&mut self, table: &Table, key: &NewKey) -> bool {
+        let is_sealed = self.sealed.contains(&key.slice);
+        if let Some((first, last)) = self.open.get_mut(&key.key_hash) {
+            if key.slice < *first {
+                if is_sealed {
+                    return false;
+                }
+                *first = key.slice;
+            }
+            if key.slice > *last {
+                *last = key.slice;
+                self.by_last.entry(key.slice).or_default().push(key.key_hash);
+            }
+            return true;
+        }
+        if is_sealed || self.open.len() >= table.groups_max as usize {
+            self.sealed.insert(key.slice);
+            return false;
+        }
+        self.open.insert(key.key_hash, (key.slice, key.slice));
+        self.by_last.entry(key.slice).or_default().push(key.key_hash);
+        true
+    }
+}
+
+/// The sequencer's state: what a snapshot holds of it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct SequenceState {
+    pub(crate) clock: Clock,
+    limits: Vec<KeyLimit>,
+}
+
+/// An epoch whose facts are complete and whose decisions are not.
+struct Undecided {
+    epoch: EpochNumber,
+    frames: VecDeque<FrameFacts>,
+    new_keys: Vec<NewKey>,
+    decisions: Decisions,
+}
+
+/// The stage.
+pub(crate) struct Sequence {
+    plan: Arc<Plan>,
+    state: SequenceState,
+    undecided: VecDeque<Undecided>,
+    peers: usize,
+    snapshots: Snapshots,
+}
+
+impl Sequence {
+    pub(crate) fn new(
+        plan: &Arc<Plan>,
+        restored: Option<SequenceState>,
+        peers: usize,
+        snapshots: Snapshots,
+    ) -> Self {
+        let state = restored.unwrap_or_else(|| SequenceState {
+            clock: Clock::new(&plan.timelines),
+            limits: vec![KeyLimit::default(); plan.tables.len()],
+        });
+        Self { plan: Arc::clone(plan), state, undecided: VecDeque::new(), peers, snapshots }
+    }
+
+    /// Admits keys, once an epoch, before its frames move the clock.
+    fn admit_keys(&mut self, keys: &mut Vec<NewKey>) -> Vec<(u32, i64, u128)> {
+        keys.sort_unstable();
+        let mut rejected = Vec::new();
+        for (index, table) in self.plan.tables.iter().enumerate() {
+            let watermark_ns = self.state.clock.watermark(table.timeline as usize);
+            self.state.limits[index].free(table, watermark_ns);
+        }
+        for key in keys.drain(..) {
+            let table = &self.plan.tables[key.table as usize];
+            let watermark_ns = self.state.clock.watermark(table.timeline as usize);
+            if table.slice_dead_ns(key.slice) <= watermark_ns {
+                continue; // reported or not, as the worker happened to know: no decision
+            }
+            if !self.state.limits[key.table as usize].admit(table, &key) {
+                rejected.push((key.table, key.slice, key.key_hash));
+            }
+        }
+        rejected.sort_unstable();
+        rejected.dedup();
+        rejected
+    }
+
+    /// Decides as many epochs as the known facts allow.
+    fn decide(&mut self, out: &mut Outbox<SharedDecisions>) {
+        while let Some(mut first) = self.undecided.pop_front() {
+            let mut keys = std::mem::take(&mut first.new_keys);
+            if !keys.is_empty() {
+                first.decisions.rejected = self.admit_keys(&mut keys);
+            }
+            while let Some(frame) = first.frames.pop_front() {
+                let Some(decision) = self.decide_frame(&frame, &first.frames) else {
+                    first.frames.push_front(frame);
+                    self.undecided.push_front(first);
+                    return;
+                };
+                self.count_ahead(&decision, &mut first.decisions.ledger);
+                self.state.clock.step(&decision.step, &self.plan.timelines);
+                first.decisions.frames.push(decision);
+            }
+            self.finish(first, out);
+        }
+    }
+
+    fn finish(&mut self, epoch: Undecided, out: &mut Outbox<SharedDecisions>) {
+        if epoch.decisions.snapshot {
+            self.snapshots.write(epoch.epoch, StageName::Sequence, &self.state);
+        }
+        let decisions = Arc::new(epoch.decisions);
+        for worker in 0..self.peers {
+            out.send(epoch.epoch, worker, Arc::clone(&decisions));
+        }
+    }
+
+    fn count_ahead(&self, decision: &FrameDecision, ledger: &mut Ledger) {
+        let mut by_signal: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
+        for (column, rows) in &decision.ahead {
+            let signal = self.plan.time_columns[*column as usize].signal;
+            by_signal.entry(signal).or_default().extend(rows);
+        }
+        for (signal, rows) in by_signal {
+            let count = rows.len() as u64;
+            let signal = self.plan.signals[signal as usize].signal;
+            let counts = &mut ledger.signals[signal.index()];
+            counts.used -= count;
+            counts.dropped += count;
+            *ledger.dropped.entry(DropReason::AheadOfTime).or_default() += count;
+        }
+    }
+
+    /// The decision on a frame, or `None` if rows after it must be known first.
+    fn decide_frame(
+        &self,
+        frame: &FrameFacts,
+        rest: &VecDeque<FrameFacts>,
+    ) -> Option<FrameDecision> {
+        let (source, profiles) = match &frame.event {
+            FrameEvent::Data { source, profiles } => (*source, profiles),
+            FrameEvent::Tick(tick_ns) => return Some(plain(frame.seq, ClockStep::Tick(*tick_ns))),
+            FrameEvent::SourceEnd(id) => return Some(plain(frame.seq, ClockStep::SourceEnd(*id))),
+            FrameEvent::End => return Some(plain(frame.seq, ClockStep::End)),
+        };
+        let (mut highs, mut ahead) = (Vec::new(), Vec::new());
+        for (column, profile) in profiles {
+            let high_ns = self.state.clock.high(*column, source);
+            let rows = if self.is_calm(profile, high_ns) {
+                Vec::new()
+            } else {
+                self.outliers(source, *column, profile, high_ns, rest)?
+            };
+            let top_ns = if rows.is_empty() { profile.high_ns } else { top(profile, &rows) };
+            if top_ns != UNSEEN {
+                highs.push((*column, top_ns));
+            }
+            if !rows.is_empty() {
+                ahead.push((*column, rows));
+            }
+        }
+        Some(FrameDecision { seq: frame.seq, step: ClockStep::Data { source, highs }, ahead })
+    }
+
+    /// Whether no row of the frame can be an outlier: it has an arrival time to compare with,
+    /// or stays near the high, or agrees with itself and is long enough to be its own witness.
+    fn is_calm(&self, profile: &TimeProfile, high_ns: i64) -> bool {
+        profile.times.is_empty()
+            || (high_ns != UNSEEN && profile.max_ns <= high_ns.saturating_add(AHEAD_MAX_NS))
+            || !profile.is_whole
+    }
+
+    fn outliers(
+        &self,
+        source: SourceId,
+        column: u32,
+        profile: &TimeProfile,
+        mut high_ns: i64,
+        rest: &VecDeque<FrameFacts>,
+    ) -> Option<Vec<u32>> {
+        let mut rows = Vec::new();
+        for (index, &(row, time)) in profile.times.iter().enumerate() {
+            if high_ns != UNSEEN && time <= high_ns.saturating_add(AHEAD_MAX_NS) {
+                high_ns = high_ns.max(time);
+                continue;
+            }
+            let own = profile.times[index + 1..].iter().map(|(_, time)| *time);
+            if self.is_followed(time, own, source, column, rest)? {
+                high_ns = time;
+            } else {
+                rows.push(row);
+            }
+        }
+        Some(rows)
+    }
+
+    /// Whether at least half of the next [`AHEAD_ROWS`] rows of the source come near `time`.
+    /// `None` if not enough of them are known yet. A last row has nothing against it.
+    fn is_followed(
+        &self,
+        time: i64,
+        own: impl Iterator<Item = i64>,
+        source: SourceId,
+        column: u32,
+        rest: &VecDeque<FrameFacts>,
+    ) -> Option<bool> {
+        let near_ns = time.saturating_sub(AHEAD_MAX_NS);
+        let (mut seen, mut near) = (0usize, 0usize);
+        let mut count = |other: i64| {
+            seen += 1;
+            near += usize::from(other >= near_ns);
+            seen == AHEAD_ROWS
+        };
+        let mut is_known = own.into_iter().any(&mut count);
+        if !is_known {
+            let later = self.undecided.iter().flat_map(|epoch| &epoch.frames);
+            let (mut frames, mut bytes) = (0, 0);
+            for frame in rest.iter().chain(later) {
+                frames += 1;
+                bytes += frame.bytes;
+                is_known = match &frame.event {
+                    FrameEvent::Data { source: of, profiles } if *of == source => profiles
+                        .iter()
+                        .filter(|(of, _)| *of == column)
+                        .flat_map(|(_, profile)| &profile.times)
+                        .any(|(_, time)| count(*time)),
+                    FrameEvent::SourceEnd(of) => *of == source,
+                    FrameEvent::End => true,
+                    _ => false,
+                };
+                is_known |= frames >= AHEAD_FRAMES || bytes >= AHEAD_WAIT_BYTES;
+                if is_known {
+                    break;
+                }
+            }
+        }
+        is_known.then_some(near * 2 >= seen)
+    }
+}
+
+fn plain(seq: u64, step: ClockStep) -> FrameDecision {
+    FrameDecision { seq, step, ahead: Vec::new() }
+}
+
+/// The highest time of the rows that are not outliers.
+fn top(profile: &TimeProfile, outliers: &[u32]) -> i64 {
+    let kept = profile.times.iter().filter(|(row, _)| outliers.binary_search(row).is_err());
+    kept.map(|(_, time)| *time).max().unwrap_or(UNSEEN)
+}
+
+impl Stage for Sequence {
+    type In = EpochFacts;
+    type Out = SharedDecisions;
+
+    fn epoch(
+        &mut self,
+        epoch: EpochNumber,
+        messages: Vec<EpochFacts>,
+        out: &mut Outbox<SharedDecisions>,
+    ) -> EpochNumber {
+        let mut decisions = Decisions::default();
+        let (mut frames, mut new_keys) = (Vec::new(), Vec::new());
+        for facts in messages {
+            decisions.ledger.merge(&facts.ledger);
+            decisions.snapshot |= facts.snapshot;
+            frames.extend(facts.frames);
+            new_keys.extend(facts.new_keys);
+        }
+        frames.sort_by_key(|frame| frame.seq);
+        self.undecided.push_back(Undecided { epoch, frames: frames.into(), new_keys, decisions });
+        self.decide(out);
+        self.undecided.front().map_or(epoch + 1, |first| first.epoch)
+    }
+}

@@ -1,0 +1,528 @@
+//! A worker's part of a slice table: keys found by hash, one slot a (slice, key), accumulators as
+//! columns over slots.
+//!
+//! Slots are handed out while an epoch is prepared (facts) and filled when it is applied. In
+//! between, an earlier epoch may kill the slice: rows of a dead slice are late and never reach
+//! their slot, so a slot can be reused at once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+use std::hash::BuildHasher;
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::aggregate::{Accumulators, Partial};
+use crate::model::{Batch, Cell, Column, Interner, Symbol, Symbols, Value};
+use crate::plan::Table;
+
+/// A row without a slot: no time, or its slice is dead already.
+pub(crate) const NO_SLOT: u32 = u32::MAX;
+
+/// How a key column is written into words; words are local to a worker's symbols.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeyKind {
+    Symbol,
+    Time,
+    Duration,
+    Int,
+    Bool,
+    Id8,
+    Id16,
+    Cell,
+}
+
+impl KeyKind {
+    fn of(column: &Column) -> Self {
+        match column {
+            Column::Symbols(_) => Self::Symbol,
+            Column::Times(_) => Self::Time,
+            Column::Durations(_) => Self::Duration,
+            Column::Ints(_) => Self::Int,
+            Column::Bools(_) => Self::Bool,
+            Column::Ids8(_) => Self::Id8,
+            Column::Ids16(_) => Self::Id16,
+            Column::Cells(_) => Self::Cell,
+        }
+    }
+
+    fn words(self) -> usize {
+        match self {
+            Self::Id16 | Self::Cell => 2,
+            _ => 1,
+        }
+    }
+}
+
+const TAG_BITS: u32 = 4;
+
+fn cell_words(cell: Cell, batch: &Batch, heap: &mut HeapKeys) -> [u64; 2] {
+    match cell {
+        Cell::Null => [0, 0],
+        Cell::Bool(v) => [1, u64::from(v)],
+        Cell::Int(v) => [2, v as u64],
+        Cell::Float(v) => [3, v.to_bits()],
+        Cell::Str(v) => [4, u64::from(v.0)],
+        Cell::Duration(v) => [5, v as u64],
+        Cell::Time(v) => [6, v as u64],
+        Cell::Size(v) => [7, v as u64],
+        Cell::Ratio(v) => [8, v.to_bits()],
+        Cell::Heap(index) => heap.words(&batch.heap[index as usize]),
+    }
+}
+
+/// Key values that fit no word, by 124 bits of their hash.
+#[derive(Default)]
+struct HeapKeys {
+    values: BTreeMap<[u64; 2], Value>,
+}
+
+impl HeapKeys {
+    const TAG: u64 = 9;
+
+    fn words(&mut self, value: &Value) -> [u64; 2] {
+        let mut bytes = Vec::new();
+        value.encode_key(&mut bytes);
+        let hash = xxh3_128(&bytes);
+        let words = [((hash >> 64) as u64) << TAG_BITS | Self::TAG, hash as u64];
+        self.values.entry(words).or_insert_with(|| value.clone());
+        words
+    }
+}
+
+/// One open slice.
+#[derive(Default)]
+struct Slice {
+    index: HashTable<u32>,
+    slots: Vec<u32>,
+    other: Option<u32>,
+}
+
+/// What is known of a slot.
+#[derive(Debug, Clone, Copy)]
+struct SlotInfo {
+    slice: i64,
+    hash: u64,
+    is_dirty: bool,
+    /// Its key was not admitted: rows go to the slice's `other` slot.
+    is_rejected: bool,
+}
+
+/// A group that leaves the worker: its key and what it accumulated since it last left.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+pub(crate) struct GroupDelta {
+    /// xxh3 of the canonical key bytes; 0 for `other`.
+    pub(crate) key_hash: u128,
+    /// The key values; empty for `other`.
+    pub(crate) key: Vec<Value>,
+    /// Whether this is the group of the keys beyond the limit.
+    pub(crate) is_other: bool,
+    /// One partial an accumulator.
+    pub(crate) partials: Vec<Partial>,
+}
+
+/// A slot made while an epoch was prepared.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NewSlot {
+    pub(crate) slot: u32,
+    pub(crate) slice: i64,
+    pub(crate) key_hash: u128,
+    pub(crate) row: u32,
+}
+
+/// One worker's part of one table.
+pub(crate) struct SliceTable {
+    plan: Arc<Table>,
+    hasher: FixedState,
+    kinds: Vec<KeyKind>,
+    arity: usize,
+    slices: BTreeMap<i64, Slice>,
+    info: Vec<SlotInfo>,
+    words: Vec<u64>,
+    free: Vec<u32>,
+    heap: HeapKeys,
+    symbols: Symbols,
+    pub(crate) accumulators: Vec<Accumulators>,
+    has_rejected: bool,
+    /// Rejected slots, free again once the epoch with that number has been applied.
+    retired: Vec<(u64, u32)>,
+    scratch: Vec<u64>,
+}
+
+impl SliceTable {
+    pub(crate) fn new(plan: Arc<Table>, symbols: Symbols) -> Self {
+        let accumulators = plan.accumulators.iter().map(|a| Accumulators::new(&a.kind)).collect();
+        Self {
+            plan,
+            hasher: FixedState::with_seed(1),
+            kinds: Vec::new(),
+            arity: 0,
+            slices: BTreeMap::new(),
+            info: Vec::new(),
+            words: Vec::new(),
+            free: Vec::new(),
+            heap: HeapKeys::default(),
+            symbols,
+            accumulators,
+            has_rejected: false,
+            retired: Vec::new(),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Finds or makes the slot of every row in `rows`; appends to `slots` in step with `rows`.
+    /// Rows without a time and rows of slices before `live_from` get [`NO_SLOT`]. Returns the
+    /// smallest slice seen.
+    pub(crate) fn locate(
+        &mut self,
+        batch: &Batch,
+        times: &[i64],
+        rows: &[u32],
+        live_from: i64,
+        slots: &mut Vec<u32>,
+        new_slots: &mut Vec<NewSlot>,
+    ) -> i64 {
+        self.gather(batch, rows);
+        let words = std::mem::take(&mut self.scratch);
+        let (mut lowest, mut span, mut slice) = (i64::MAX, 0..0i64, 0);
+        slots.reserve(rows.len());
+        for (position, &row) in rows.iter().enumerate() {
+            let time = times[row as usize];
+            if time == 0 {
+                slots.push(NO_SLOT);
+                continue;
+            }
+            if !span.contains(&time) {
+                slice = self.plan.slice_of(time);
+                let start_ns = self.plan.slice_start_ns(slice);
+                span = start_ns..start_ns.saturating_add(self.plan.width_ns);
+                lowest = lowest.min(slice);
+            }
+            if slice < live_from {
+                slots.push(NO_SLOT);
+                continue;
+            }
+            let key = &words[position * self.arity..(position + 1) * self.arity];
+            let (slot, is_new) = self.slot(slice, key);
+            if is_new {
+                let key_hash = self.key_hash(slot);
+                new_slots.push(NewSlot { slot, slice, key_hash, row });
+            }
+            slots.push(slot);
+        }
+        self.scratch = words;
+        self.scratch.clear();
+        lowest
+    }
+
+    /// Writes the key words of the rows, row by row, into the scratch buffer.
+    fn gather(&mut self, batch: &Batch, rows: &[u32]) {
+        let key = Arc::clone(&self.plan);
+        if self.kinds.is_empty() {
+            let kind = |&c: &u32| KeyKind::of(&batch.columns[c as usize]);
+            self.kinds = key.key.iter().map(kind).collect();
+            self.arity = self.kinds.iter().map(|kind| kind.words()).sum();
+        }
+        let arity = self.arity;
+        self.scratch.clear();
+        self.scratch.resize(rows.len() * arity, 0);
+        let mut at = 0;
+        for (&column, kind) in key.key.iter().zip(&self.kinds) {
+            let out = self.scratch.iter_mut().skip(at).step_by(arity.max(1));
+            let rows = rows.iter().map(|&row| row as usize);
+            match &batch.columns[column as usize] {
+                Column::Symbols(v) => {
+                    out.zip(rows).for_each(|(word, row)| *word = u64::from(v[row].0));
+                }
+                Column::Times(v) | Column::Durations(v) | Column::Ints(v) => {
+                    out.zip(rows).for_each(|(word, row)| *word = v[row] as u64);
+                }
+                Column::Bools(v) => out.zip(rows).for_each(|(word, row)| *word = v[row].into()),
+                Column::Ids8(v) => {
+                    out.zip(rows).for_each(|(word, row)| *word = u64::from_be_bytes(v[row]));
+                }
+                Column::Ids16(v) => {
+                    for (position, row) in rows.enumerate() {
+                        let id = u128::from_be_bytes(v[row]);
+                        self.scratch[position * arity + at] = (id >> 64) as u64;
+                        self.scratch[position * arity + at + 1] = id as u64;
+                    }
+                }
+                Column::Cells(v) => {
+                    for (position, row) in rows.enumerate() {
+                        let words = cell_words(v[row], batch, &mut self.heap);
+                        self.scratch[position * arity + at..][..2].copy_from_slice(&words);
+                    }
+                }
+            }
+            at += kind.words();
+        }
+    }
+
+    fn hash_words(hasher: &FixedState, words: &[u64]) -> u64 {
+        match words {
+            [] => 0,
+            [word] => hasher.hash_one(*word),
+            [a, b] => hasher.hash_one((*a, *b)),
+            words => hasher.hash_one(words),
+        }
+    }
+
+    fn slot(&mut self, slice: i64, key: &[u64]) -> (u32, bool) {
+        let hash = Self::hash_words(&self.hasher, key);
+        let arity = self.arity;
+        let open = self.slices.entry(slice).or_default();
+        let words = &self.words;
+        let found = open.index.find(hash, |&slot| {
+            let at = slot as usize * arity;
+            words[at..at + arity] == *key
+        });
+        if let Some(&slot) = found {
+            return (slot, false);
+        }
+        let info = SlotInfo { slice, hash, is_dirty: false, is_rejected: false };
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                let at = slot as usize * arity;
+                self.words[at..at + arity].copy_from_slice(key);
+                self.info[slot as usize] = info;
+                slot
+            }
+            None => {
+                self.words.extend_from_slice(key);
+                self.info.push(info);
+                (self.info.len() - 1) as u32
+            }
+        };
+        let info = &self.info;
+        open.index.insert_unique(hash, slot, |&slot| info[slot as usize].hash);
+        open.slots.push(slot);
+        for accumulator in &mut self.accumulators {
+            accumulator.ensure_slots(self.info.len());
+        }
+        (slot, true)
+    }
+
+    /// The key values behind a slot.
+    fn key(&self, slot: u32) -> Vec<Value> {
+        let at = slot as usize * self.arity;
+        let mut words = &self.words[at..at + self.arity];
+        let mut key = Vec::with_capacity(self.kinds.len());
+        let symbols = self.symbols.borrow();
+        for kind in &self.kinds {
+            let (mine, rest) = words.split_at(kind.words());
+            words = rest;
+            key.push(self.key_value(*kind, mine, &symbols));
+        }
+        key
+    }
+
+    fn key_value(&self, kind: KeyKind, words: &[u64], symbols: &Interner) -> Value {
+        let text = |word: u64| Value::Str(Arc::clone(symbols.resolve(Symbol(word as u32))));
+        let signed = words[0] as i64;
+        match kind {
+            KeyKind::Symbol => text(words[0]),
+            KeyKind::Time if signed == 0 => Value::Null,
+            KeyKind::Time => Value::Time(signed),
+            KeyKind::Duration => Value::Duration(signed),
+            KeyKind::Int => Value::Int(signed),
+            KeyKind::Bool => Value::Bool(signed != 0),
+            KeyKind::Id8 if words[0] == 0 => Value::Null,
+            KeyKind::Id8 => Value::Bytes(Arc::from(&words[0].to_be_bytes()[..])),
+            KeyKind::Id16 if words == [0, 0] => Value::Null,
+            KeyKind::Id16 => {
+                let id = (u128::from(words[0]) << 64 | u128::from(words[1])).to_be_bytes();
+                Value::Bytes(Arc::from(&id[..]))
+            }
+            KeyKind::Cell => match words[0] & ((1 << TAG_BITS) - 1) {
+                0 => Value::Null,
+                1 => Value::Bool(words[1] != 0),
+                2 => Value::Int(words[1] as i64),
+                3 => Value::Float(f64::from_bits(words[1])),
+                4 => text(words[1]),
+                5 => Value::Duration(words[1] as i64),
+                6 => Value::Time(words[1] as i64),
+                7 => Value::Size(words[1] as i64),
+                8 => Value::Ratio(f64::from_bits(words[1])),
+                _ => self.heap.values[&[words[0], words[1]]].clone(),
+            },
+        }
+    }
+
+    fn key_hash(&self, slot: u32) -> u128 {
+        key_hash(&self.key(slot))
+    }
+
+    /// The slot that takes the rows of rejected keys in a slice.
+    fn other_slot(&mut self, slice: i64) -> u32 {
+        let open = self.slices.entry(slice).or_default();
+        if let Some(slot) = open.other {
+            return slot;
+        }
+        let info = SlotInfo { slice, hash: 0, is_dirty: false, is_rejected: false };
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.words.extend(std::iter::repeat_n(0, self.arity));
+            self.info.push(info);
+            (self.info.len() - 1) as u32
+        });
+        self.info[slot as usize] = info;
+        self.slices.entry(slice).or_default().other = Some(slot);
+        for accumulator in &mut self.accumulators {
+            accumulator.ensure_slots(self.info.len());
+        }
+        slot
+    }
+
+    /// Takes a rejected key out of the index; its slot sends rows to `other` until `epoch`, the
+    /// last one that may know the slot, has been applied.
+    pub(crate) fn reject(&mut self, slot: u32, epoch: u64) {
+        let info = &mut self.info[slot as usize];
+        info.is_rejected = true;
+        let (slice, hash) = (info.slice, info.hash);
+        if let Some(open) = self.slices.get_mut(&slice) {
+            if let Ok(entry) = open.index.find_entry(hash, |&known| known == slot) {
+                entry.remove();
+            }
+            open.slots.retain(|&known| known != slot);
+        }
+        self.has_rejected = true;
+        self.retired.push((epoch, slot));
+    }
+
+    /// Frees the rejected slots that no epoch after `applied` can know.
+    pub(crate) fn release(&mut self, applied: u64) {
+        if self.has_rejected {
+            let free = &mut self.free;
+            self.retired.retain(|&(epoch, slot)| {
+                let keep = epoch > applied;
+                if !keep {
+                    free.push(slot);
+                }
+                keep
+            });
+            self.has_rejected = !self.retired.is_empty();
+        }
+    }
+
+    /// Maps slots of rejected keys to their slice's `other`, and marks all as dirty. Returns how
+    /// many rows went to `other`.
+    pub(crate) fn redirect(&mut self, slots: &mut [u32]) -> u64 {
+        let mut redirected = 0;
+        for slot in slots.iter_mut() {
+            let info = self.info[*slot as usize];
+            if info.is_rejected {
+                *slot = self.other_slot(info.slice);
+                redirected += 1;
+            }
+            self.info[*slot as usize].is_dirty = true;
+        }
+        redirected
+    }
+
+    /// Takes everything accumulated in slices that begin before `before`, by slice; slots of
+    /// slices below `live_from` are freed.
+    pub(crate) fn flush(&mut self, before: i64, live_from: i64) -> Vec<(i64, Vec<GroupDelta>)> {
+        let ended: Vec<i64> = self.slices.range(..before).map(|(slice, _)| *slice).collect();
+        let mut flushed = Vec::new();
+        for slice in ended {
+            let groups = self.take_slice(slice);
+            if !groups.is_empty() {
+                flushed.push((slice, groups));
+            }
+            if slice < live_from
+                && let Some(dead) = self.slices.remove(&slice)
+            {
+                self.free.extend(dead.slots.iter().chain(&dead.other));
+            }
+        }
+        if self.slices.is_empty() {
+            self.heap.values.clear();
+        }
+        flushed
+    }
+
+    fn take_slice(&mut self, slice: i64) -> Vec<GroupDelta> {
+        let Some(open) = self.slices.get(&slice) else { return Vec::new() };
+        let other = open.other;
+        let slots: Vec<u32> = open.slots.iter().copied().chain(other).collect();
+        let mut groups = Vec::with_capacity(slots.len());
+        for slot in slots {
+            if !std::mem::take(&mut self.info[slot as usize].is_dirty) {
+                continue;
+            }
+            let partials = self.accumulators.iter_mut().map(|a| a.take(slot)).collect();
+            groups.push(self.delta(slot, Some(slot) == other, partials));
+        }
+        groups
+    }
+
+    fn delta(&self, slot: u32, is_other: bool, partials: Vec<Partial>) -> GroupDelta {
+        let key = if is_other { Vec::new() } else { self.key(slot) };
+        let key_hash = if is_other { 0 } else { key_hash(&key) };
+        GroupDelta { key_hash, key, is_other, partials }
+    }
+
+    /// Everything accumulated and not yet flushed, by slice, left in place.
+    pub(crate) fn read(&self) -> Vec<(i64, Vec<GroupDelta>)> {
+        let read = |(slice, open): (&i64, &Slice)| {
+            let slots = open.slots.iter().copied().chain(open.other);
+            let dirty = slots.filter(|&slot| self.info[slot as usize].is_dirty);
+            let delta = |slot| {
+                let partials = self.accumulators.iter().map(|a| a.read(slot)).collect();
+                self.delta(slot, Some(slot) == open.other, partials)
+            };
+            (*slice, dirty.map(delta).collect::<Vec<_>>())
+        };
+        self.slices.iter().map(read).filter(|(_, groups)| !groups.is_empty()).collect()
+    }
+
+    /// Moves the table to a new symbol table: keys are written again in its symbols.
+    pub(crate) fn adopt(&mut self, symbols: &Symbols) {
+        let slices: Vec<i64> = self.slices.keys().copied().collect();
+        let mut words = std::mem::take(&mut self.words);
+        for (index, kind) in self.kinds.iter().enumerate() {
+            let at: usize = self.kinds[..index].iter().map(|kind| kind.words()).sum();
+            for slice in &slices {
+                for &slot in &self.slices[slice].slots {
+                    let base = slot as usize * self.arity + at;
+                    let word = match kind {
+                        KeyKind::Symbol => &mut words[base],
+                        KeyKind::Cell if words[base] == 4 => &mut words[base + 1],
+                        _ => continue,
+                    };
+                    let old = Arc::clone(self.symbols.borrow().resolve(Symbol(*word as u32)));
+                    *word = u64::from(symbols.borrow_mut().intern(&old).0);
+                }
+            }
+        }
+        self.words = words;
+        self.symbols = Symbols::clone(symbols);
+        self.rehash();
+    }
+
+    fn rehash(&mut self) {
+        for open in self.slices.values_mut() {
+            open.index.clear();
+            for &slot in &open.slots {
+                let at = slot as usize * self.arity;
+                let hash = Self::hash_words(&self.hasher, &self.words[at..at + self.arity]);
+                self.info[slot as usize].hash = hash;
+                let info = &self.info;
+                open.index.insert_unique(hash, slot, |&slot| info[slot as usize].hash);
+            }
+        }
+    }
+
+    /// The number of open slices.
+    pub(crate) fn slice_count(&self) -> usize {
+        self.slices.len()
+    }
+}
+
+/// The identity of a group on every worker: xxh3 of its canonical key bytes.
+pub(crate) fn key_hash(key: &[Value]) -> u128 {
+    let mut bytes = Vec::with_capacity(64);
+    key.iter().for_each(|value| value.encode_key(&mut bytes));
+    xxh3_128(&bytes)
+}

@@ -1,0 +1,149 @@
+//! Slice tables: the shared state of windows on a grid.
+//!
+//! All aggregates that read the same items by the same key share one table: an event updates one
+//! slice, whatever number of windows overlap it. The slice width divides every size and slide
+//! (slicing as in Cutty and Scotty).
+
+use serde::{Deserialize, Serialize};
+
+use crate::aggregate::AccumulatorKind;
+use crate::model::RuleId;
+
+/// How event time is followed for a rule's input.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Timeline {
+    /// Which of the plan's time columns it follows.
+    pub time_column: u32,
+    /// How far the watermark stays behind the highs, nanoseconds.
+    pub lateness_ns: i64,
+    /// How far a source may fall behind the others before it no longer holds the watermark.
+    pub idle_ns: i64,
+}
+
+/// One accumulator of a table.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct TableAccumulator {
+    /// What is stored.
+    pub kind: AccumulatorKind,
+    /// Its arguments: columns of the batch.
+    pub arguments: Vec<u32>,
+    /// A further filter of the signal, for `… where …` behind an aggregate call.
+    pub filter: Option<u32>,
+}
+
+/// Which slices a window takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum WindowShape {
+    /// Every `every_ns` a window of `size_ns`: tumbling when the two are equal.
+    Sliding {
+        /// Length, nanoseconds.
+        size_ns: i64,
+        /// Distance between ends, nanoseconds.
+        every_ns: i64,
+    },
+    /// From the start of each `size_ns` period, growing by `every_ns`.
+    Cumulate {
+        /// Length of the period, nanoseconds.
+        size_ns: i64,
+        /// Growth, nanoseconds.
+        every_ns: i64,
+    },
+}
+
+impl WindowShape {
+    /// The longest window, nanoseconds.
+    pub fn size_ns(self) -> i64 {
+        match self {
+            Self::Sliding { size_ns, .. } | Self::Cumulate { size_ns, .. } => size_ns,
+        }
+    }
+
+    /// Distance between window ends, nanoseconds.
+    pub fn every_ns(self) -> i64 {
+        match self {
+            Self::Sliding { every_ns, .. } | Self::Cumulate { every_ns, .. } => every_ns,
+        }
+    }
+
+    /// Start of the window that ends at `end_ns`, given that it is an end on this grid.
+    pub fn start_ns(self, end_ns: i64, offset_ns: i64) -> i64 {
+        match self {
+            Self::Sliding { size_ns, .. } => end_ns - size_ns,
+            Self::Cumulate { size_ns, .. } => {
+                (end_ns - 1 - offset_ns).div_euclid(size_ns) * size_ns + offset_ns
+            }
+        }
+    }
+
+    /// Whether a window ends there.
+    pub fn is_end(self, end_ns: i64, offset_ns: i64) -> bool {
+        (end_ns - offset_ns).rem_euclid(self.every_ns()) == 0
+    }
+
+    /// The end of the last window that holds a slice starting at `start_ns`.
+    pub fn last_end_ns(self, start_ns: i64, offset_ns: i64) -> i64 {
+        match self {
+            Self::Sliding { size_ns, every_ns } => {
+                (start_ns - offset_ns + size_ns).div_euclid(every_ns) * every_ns + offset_ns
+            }
+            Self::Cumulate { size_ns, .. } => {
+                ((start_ns - offset_ns).div_euclid(size_ns) + 1) * size_ns + offset_ns
+            }
+        }
+    }
+}
+
+/// A window of a table and the rule that it belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct TableWindow {
+    /// Which slices it takes.
+    pub shape: WindowShape,
+    /// The rule whose rows it makes.
+    pub rule: RuleId,
+}
+
+/// A slice table.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Table {
+    /// Index of the signal's plan.
+    pub signal: u32,
+    /// Index of the timeline.
+    pub timeline: u32,
+    /// Index of the signal's filter, if any.
+    pub filter: Option<u32>,
+    /// Columns of the batch that make the key.
+    pub key: Vec<u32>,
+    /// Width of a slice, nanoseconds.
+    pub width_ns: i64,
+    /// Offset of the grid from the Unix epoch, nanoseconds, in `0..width_ns`… of the windows.
+    pub offset_ns: i64,
+    /// What is accumulated.
+    pub accumulators: Vec<TableAccumulator>,
+    /// The windows that read the table.
+    pub windows: Vec<TableWindow>,
+    /// Keys that may be open at once; further ones go to `other`.
+    pub groups_max: u32,
+    /// Hash of the normalised sub-plan: the identity of the state.
+    pub hash: u64,
+}
+
+impl Table {
+    /// Index of the slice that holds a time.
+    #[inline]
+    pub fn slice_of(&self, time_ns: i64) -> i64 {
+        time_ns.saturating_sub(self.offset_ns).div_euclid(self.width_ns)
+    }
+
+    /// Start of a slice, nanoseconds.
+    #[inline]
+    pub fn slice_start_ns(&self, slice: i64) -> i64 {
+        slice.saturating_mul(self.width_ns).saturating_add(self.offset_ns)
+    }
+
+    /// End of the last window that holds a slice: when it has passed, the slice is dead.
+    pub fn slice_dead_ns(&self, slice: i64) -> i64 {
+        let start_ns = self.slice_start_ns(slice);
+        let ends = self.windows.iter().map(|w| w.shape.last_end_ns(start_ns, self.offset_ns));
+        ends.max().unwrap_or(start_ns)
+    }
+}

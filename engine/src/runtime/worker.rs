@@ -1,0 +1,143 @@
+//! The worker threads: let epochs in, step timely, park when there is nothing to do.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::Thread;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
+use timely::CommunicationConfig;
+use timely::Config;
+use timely::communication::WorkerGuards;
+use timely::dataflow::ProbeHandle;
+use timely::worker::Worker;
+
+use super::{JOBS_QUEUED_MAX, worker_config};
+use crate::dataflow::{Feed, Restored, build};
+use crate::error::{Error, ErrorKind};
+use crate::limits::{BYTES_IN_FLIGHT_MAX, EPOCHS_IN_FLIGHT_MAX, FRAMES_IN_FLIGHT_MIN};
+use crate::model::SourceSpec;
+use crate::operators::decode::WorkerFrames;
+use crate::operators::output::EngineMessage;
+use crate::operators::stream::{EpochNumber, Routed};
+use crate::plan::Plan;
+
+/// How long a worker sleeps at most when nothing wakes it.
+const PARK_MAX: Duration = Duration::from_millis(100);
+
+/// One epoch's share for one worker.
+pub(super) struct Job {
+    pub(super) epoch: EpochNumber,
+    pub(super) work: WorkerFrames,
+    /// Frames of the whole epoch, all workers.
+    pub(super) frames: usize,
+    /// Payload bytes of the whole epoch, all workers.
+    pub(super) bytes: usize,
+}
+
+/// Running workers.
+pub(super) struct Started {
+    pub(super) jobs: Vec<Sender<Job>>,
+    pub(super) threads: Vec<Thread>,
+    pub(super) guards: WorkerGuards<()>,
+}
+
+/// Starts the workers and waits until each has built its dataflow.
+pub(super) fn start(
+    workers: usize,
+    plan: &Arc<Plan>,
+    sources: &Arc<[SourceSpec]>,
+    restored: &Restored,
+    sender: &Sender<EngineMessage>,
+) -> Result<Started, Error> {
+    let (jobs, receivers): (Vec<_>, Vec<_>) =
+        (0..workers).map(|_| bounded::<Job>(JOBS_QUEUED_MAX)).unzip();
+    let receivers: Vec<Option<Receiver<Job>>> = receivers.into_iter().map(Some).collect();
+    let (thread_sender, thread_receiver) = bounded(workers);
+    let shared = Mutex::new(receivers);
+    let (plan, sources) = (Arc::clone(plan), Arc::clone(sources));
+    let (restored, sender) = (restored.clone(), sender.clone());
+    let communication = match workers {
+        1 => CommunicationConfig::Thread,
+        n => CommunicationConfig::Process(n),
+    };
+    let config = Config { communication, worker: worker_config() };
+    let guards = timely::execute(config, move |worker| {
+        let index = worker.index();
+        let mut receivers = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(receiver) = receivers[index].take() else { return };
+        drop(receivers);
+        let (feed, probe) = build(worker, &plan, &sources, &restored, &sender);
+        // The engine waits for these; if it is gone, the job channel says so next.
+        let _ = thread_sender.send((index, std::thread::current()));
+        run(worker, feed, &probe, &receiver);
+    })
+    .map_err(|e| Error::new(ErrorKind::Worker, format!("cannot start workers: {e}")))?;
+    let mut threads: Vec<(usize, Thread)> = thread_receiver.iter().take(workers).collect();
+    threads.sort_by_key(|(index, _)| *index);
+    let threads = threads.into_iter().map(|(_, thread)| thread).collect();
+    Ok(Started { jobs, threads, guards })
+}
+
+/// Epochs let in and not yet done everywhere.
+#[derive(Default)]
+struct UnderWay {
+    epochs: VecDeque<(EpochNumber, usize, usize)>,
+    frames: usize,
+    bytes: usize,
+}
+
+impl UnderWay {
+    fn settle(&mut self, probe: &ProbeHandle<EpochNumber>) {
+        while let Some(&(epoch, frames, bytes)) = self.epochs.front() {
+            if probe.less_equal(&epoch) {
+                break;
+            }
+            self.frames -= frames;
+            self.bytes -= bytes;
+            self.epochs.pop_front();
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.epochs.len() < EPOCHS_IN_FLIGHT_MAX
+            || (self.frames < FRAMES_IN_FLIGHT_MIN && self.bytes < BYTES_IN_FLIGHT_MAX)
+    }
+}
+
+fn run(
+    worker: &mut Worker,
+    mut feed: Feed,
+    probe: &ProbeHandle<EpochNumber>,
+    jobs: &Receiver<Job>,
+) {
+    let index = worker.index() as u64;
+    let mut under_way = UnderWay::default();
+    loop {
+        under_way.settle(probe);
+        if !under_way.has_room() {
+            worker.step_or_park(Some(PARK_MAX));
+            continue;
+        }
+        match jobs.try_recv() {
+            Ok(job) => {
+                feed.advance_to(job.epoch);
+                feed.send(Routed { to: index, message: job.work });
+                feed.advance_to(job.epoch + 1);
+                under_way.epochs.push_back((job.epoch, job.frames, job.bytes));
+                under_way.frames += job.frames;
+                under_way.bytes += job.bytes;
+                worker.step();
+            }
+            Err(TryRecvError::Empty) => {
+                worker.step_or_park(Some(PARK_MAX));
+            }
+            Err(TryRecvError::Disconnected) => break,
+        }
+    }
+    // Dropping the input closes the dataflow; timely steps it until it has drained.
+    drop(feed);
+    while worker.has_dataflows() {
+        worker.step_or_park(Some(PARK_MAX));
+    }
+}
