@@ -5,13 +5,13 @@
 use std::sync::Arc;
 
 use crossbeam_channel::Sender;
-use timely::dataflow::{InputHandle, ProbeHandle};
 use timely::container::CapacityContainerBuilder;
+use timely::dataflow::{InputHandle, ProbeHandle};
 use timely::worker::Worker;
 
 use crate::error::Error;
 use crate::model::SourceSpec;
-use crate::operators::apply::{Apply, ApplyState};
+use crate::operators::apply::{Apply, ApplyState, owner};
 use crate::operators::close::{Close, CloseState};
 use crate::operators::decode::{Decode, LocalState, WorkerFrames};
 use crate::operators::output::{EngineMessage, Output, OutputState};
@@ -20,10 +20,10 @@ use crate::operators::slice_table::GroupDelta;
 use crate::operators::snapshot::{Snapshot, Snapshots, StageName};
 use crate::operators::stream::{EpochNumber, Routed, probe, run_stage};
 use crate::plan::Plan;
-use crate::limits::SHARDS;
 
 /// A worker's door into the graph.
-pub(crate) type Feed = InputHandle<EpochNumber, CapacityContainerBuilder<Vec<Routed<WorkerFrames>>>>;
+pub(crate) type Feed =
+    InputHandle<EpochNumber, CapacityContainerBuilder<Vec<Routed<WorkerFrames>>>>;
 
 /// The state to start from, read from a snapshot once and shared by all workers.
 #[derive(Clone, Default)]
@@ -31,7 +31,7 @@ pub(crate) struct Restored {
     sequence: Option<SequenceState>,
     output: Option<OutputState>,
     apply: Vec<(u64, i64, GroupDelta)>,
-    close: Vec<(u64, i64, GroupDelta)>,
+    close: CloseState,
 }
 
 impl Restored {
@@ -43,9 +43,18 @@ impl Restored {
             sequence: snapshot.states(StageName::Sequence)?.pop(),
             output: snapshot.states(StageName::Output)?.pop(),
             apply: apply.into_iter().flat_map(|state| state.groups).collect(),
-            close: close.into_iter().flat_map(|state| state.groups).collect(),
+            close: merge_close(close),
         })
     }
+}
+
+fn merge_close(states: Vec<CloseState>) -> CloseState {
+    let mut merged = CloseState::default();
+    for state in states {
+        merged.groups.extend(state.groups);
+        merged.keyed.extend(state.keyed);
+    }
+    merged
 }
 
 fn of_worker(
@@ -53,10 +62,12 @@ fn of_worker(
     worker: usize,
     peers: usize,
 ) -> Vec<(u64, i64, GroupDelta)> {
-    let is_mine = |group: &GroupDelta| {
-        (group.key_hash as u64 % SHARDS) as usize % peers == worker
-    };
-    groups.iter().filter(|(_, _, group)| is_mine(group)).cloned().collect()
+    let is_mine = |group: &GroupDelta| owner(group, peers) == worker;
+    groups
+        .iter()
+        .filter(|(_, _, group)| is_mine(group))
+        .cloned()
+        .collect()
 }
 
 /// Builds the graph on one worker. All workers build the same one.
@@ -72,14 +83,15 @@ pub(crate) fn build(
     let local = LocalState::shared(plan);
     let clock = restored.sequence.as_ref().map(|state| state.clock.clone());
     let watermarks = clock.as_ref().map(|clock| {
-        (0..plan.timelines.len()).map(|line| clock.watermark(line)).collect()
+        (0..plan.timelines.len())
+            .map(|line| clock.watermark(line))
+            .collect()
     });
     let decode = Decode::new(plan, sources, &local);
-    let sequence =
-        Sequence::new(plan, restored.sequence.clone(), peers, snapshots.clone());
+    let sequence = Sequence::new(plan, restored.sequence.clone(), peers, snapshots.clone());
     let mine = of_worker(&restored.apply, index, peers);
     let apply = Apply::new(plan, &local, clock, mine, (index, peers), snapshots.clone());
-    let mine = of_worker(&restored.close, index, peers);
+    let mine = restored.close.of_worker(index, peers);
     let close = Close::new(plan, &local, watermarks, mine, snapshots.clone());
     let output = Output::new(plan, restored.output.clone(), sender.clone(), snapshots);
 

@@ -20,7 +20,7 @@ use super::stream::{EpochNumber, Outbox, Stage};
 use crate::aggregate::OrderColumn;
 use crate::limits::{AHEAD_MAX_NS, SHARDS, SPENT_BATCHES_MAX};
 use crate::model::{Column, Ledger, SourceId};
-use crate::plan::{Plan, Table};
+use crate::plan::{Plan, Table, WindowShape};
 
 /// What a rule did with the items that its filter took.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,10 +63,24 @@ pub(crate) struct SliceDelta {
     pub(crate) groups: Vec<GroupDelta>,
 }
 
+/// One event on its way to a table off the grid, where its place in the log matters.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct KeyedEvent {
+    pub(crate) table: u32,
+    pub(crate) time_ns: i64,
+    pub(crate) source: u32,
+    pub(crate) seq: u64,
+    pub(crate) row: u32,
+    /// The watermark as of the row before.
+    pub(crate) watermark_ns: i64,
+    pub(crate) group: GroupDelta,
+}
+
 /// What one worker tells another at the end of an epoch.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Applied {
     pub(crate) deltas: Vec<SliceDelta>,
+    pub(crate) events: Vec<KeyedEvent>,
     /// To worker 0 only: what was counted in this epoch.
     pub(crate) ledger: Option<Ledger>,
     pub(crate) rules: Vec<RuleCounts>,
@@ -111,7 +125,12 @@ pub(crate) fn live_from(table: &Table, watermark_ns: i64) -> i64 {
         UNSEEN => i64::MIN,
         i64::MAX => i64::MAX,
         _ => {
-            let longest_ns = table.windows.iter().map(|w| w.shape.size_ns()).max().unwrap_or(0);
+            let longest_ns = table
+                .windows
+                .iter()
+                .map(|w| w.shape.size_ns())
+                .max()
+                .unwrap_or(0);
             let mut slice = table.slice_of(watermark_ns.saturating_sub(longest_ns)) - 1;
             while table.slice_dead_ns(slice) <= watermark_ns {
                 slice += 1;
@@ -123,7 +142,11 @@ pub(crate) fn live_from(table: &Table, watermark_ns: i64) -> i64 {
 
 /// The last boundary (in slices) at or before a watermark.
 pub(crate) fn boundary(table: &Table, watermark_ns: i64) -> i64 {
-    if watermark_ns == UNSEEN { i64::MIN } else { table.slice_of(watermark_ns) }
+    if watermark_ns == UNSEEN {
+        i64::MIN
+    } else {
+        table.slice_of(watermark_ns)
+    }
 }
 
 impl Apply {
@@ -137,9 +160,16 @@ impl Apply {
     ) -> Self {
         let clock = clock.unwrap_or_else(|| Clock::new(&plan.timelines));
         let watermark = |table: &Table| clock.watermark(table.timeline as usize);
-        let closed = plan.tables.iter().map(|t| boundary(t, watermark(t))).collect();
-        local.borrow_mut().live_from =
-            plan.tables.iter().map(|t| live_from(t, watermark(t))).collect();
+        let closed = plan
+            .tables
+            .iter()
+            .map(|t| boundary(t, watermark(t)))
+            .collect();
+        local.borrow_mut().live_from = plan
+            .tables
+            .iter()
+            .map(|t| live_from(t, watermark(t)))
+            .collect();
         let mut by_table = vec![Vec::new(); plan.tables.len()];
         for (hash, slice, group) in restored {
             if let Some(table) = plan.tables.iter().position(|t| t.hash == hash) {
@@ -185,7 +215,9 @@ impl Apply {
                 }
             }
             if local.spent.len() < SPENT_BATCHES_MAX {
-                local.spent.extend(frame.batches.into_iter().map(|batch| batch.batch));
+                local
+                    .spent
+                    .extend(frame.batches.into_iter().map(|batch| batch.batch));
             }
         }
         self.clock.step(&decision.step, &self.plan.timelines);
@@ -211,10 +243,16 @@ impl Apply {
         let Column::Times(times) = &batch.batch.columns[time_column.column as usize] else {
             return;
         };
+        let needs_order = table.keyed_shape().map(WindowShape::needs_order);
         let no_rows = Vec::new();
-        let ahead = decision.ahead.iter().find(|(column, _)| *column == timeline.time_column);
+        let ahead = decision
+            .ahead
+            .iter()
+            .find(|(column, _)| *column == timeline.time_column);
         let ahead = ahead.map_or(&no_rows, |(_, rows)| rows);
-        let bound_ns = frame.arrival_ns.map_or(i64::MAX, |at| at.saturating_add(AHEAD_MAX_NS));
+        let bound_ns = frame
+            .arrival_ns
+            .map_or(i64::MAX, |at| at.saturating_add(AHEAD_MAX_NS));
         let index = table.timeline as usize;
         let mut high_ns = self.clock.high(timeline.time_column, source);
         let last_ns = match &decision.step {
@@ -225,7 +263,35 @@ impl Apply {
             _ => UNSEEN,
         };
         let mut watermark_ns = self.clock.watermark(index);
-        let end_ns = self.clock.watermark_with(index, timeline, source, last_ns.max(high_ns));
+        let end_ns = self
+            .clock
+            .watermark_with(index, timeline, source, last_ns.max(high_ns));
+        if let Some(needs_order) = needs_order {
+            let lowest_ns = table.slice_start_ns(rows.lowest_slice);
+            let mut walk = Walk {
+                times,
+                ahead,
+                bound_ns,
+                high_ns,
+                source,
+                index,
+                watermark_ns,
+            };
+            if needs_order || lowest_ns <= end_ns {
+                self.keyed_events(frame, batch, rows, &mut walk, needs_order, local);
+            } else {
+                self.segment(
+                    batch,
+                    rows,
+                    0..rows.rows.len(),
+                    (times, ahead),
+                    UNSEEN,
+                    local,
+                    frame,
+                );
+            }
+            return;
+        }
         let mut from = 0;
         if boundary(table, watermark_ns) != boundary(table, end_ns) {
             // Somewhere in this frame a window closes: find after which row.
@@ -239,7 +305,15 @@ impl Apply {
                 if boundary(table, now_ns) != boundary(table, watermark_ns) {
                     let to = rows.rows.partition_point(|&known| known as usize <= row);
                     let span = from..to;
-                    self.segment(batch, rows, span, (times, ahead), watermark_ns, local, frame);
+                    self.segment(
+                        batch,
+                        rows,
+                        span,
+                        (times, ahead),
+                        watermark_ns,
+                        local,
+                        frame,
+                    );
                     from = to;
                     self.advance(rows.table as usize, now_ns, local);
                 }
@@ -247,11 +321,110 @@ impl Apply {
             }
         }
         let span = from..rows.rows.len();
-        self.segment(batch, rows, span, (times, ahead), watermark_ns, local, frame);
+        self.segment(
+            batch,
+            rows,
+            span,
+            (times, ahead),
+            watermark_ns,
+            local,
+            frame,
+        );
+    }
+
+    /// Takes the events of a table off the grid with the watermark as of the row before each:
+    /// those ahead of it join their slice, whatever their order; the others leave one by one,
+    /// for the closing stage to place. With `needs_order` all of them do.
+    fn keyed_events(
+        &mut self,
+        frame: &PreparedFrame,
+        batch: &PreparedBatch,
+        rows: &PreparedTable,
+        walk: &mut Walk<'_>,
+        needs_order: bool,
+        local: &mut LocalState,
+    ) {
+        let plan = Arc::clone(&self.plan);
+        let table = &plan.tables[rows.table as usize];
+        let timeline = &plan.timelines[table.timeline as usize];
+        let mut next = 0;
+        for row in 0..walk.times.len() {
+            let time_ns = walk.times[row];
+            let is_ahead = walk.ahead.binary_search(&(row as u32)).is_ok();
+            if rows.rows.get(next) == Some(&(row as u32)) {
+                let is_timed = time_ns != 0 && !is_ahead;
+                if is_timed && (needs_order || time_ns <= walk.watermark_ns) {
+                    self.single_event(frame, batch, rows, next, walk, local);
+                } else if is_timed {
+                    let span = next..next + 1;
+                    let times = (walk.times, walk.ahead);
+                    self.segment(batch, rows, span, times, UNSEEN, local, frame);
+                }
+                next += 1;
+            }
+            if time_ns > walk.high_ns && time_ns <= walk.bound_ns && time_ns != 0 && !is_ahead {
+                walk.high_ns = time_ns;
+                walk.watermark_ns =
+                    self.clock
+                        .watermark_with(walk.index, timeline, walk.source, time_ns);
+            }
+        }
+    }
+
+    /// Sends one event as a group of its own.
+    fn single_event(
+        &mut self,
+        frame: &PreparedFrame,
+        batch: &PreparedBatch,
+        rows: &PreparedTable,
+        at: usize,
+        walk: &Walk<'_>,
+        local: &mut LocalState,
+    ) {
+        let plan = Arc::clone(&self.plan);
+        let table = &plan.tables[rows.table as usize];
+        let (row, slot) = (rows.rows[at], rows.slots[at]);
+        let time_ns = walk.times[row as usize];
+        for window in &table.windows {
+            self.rules[window.rule.0 as usize].taken += 1;
+        }
+        if slot == NO_SLOT {
+            for window in &table.windows {
+                let counts = &mut self.rules[window.rule.0 as usize];
+                counts.late += 1;
+                counts.worst_late_ns = counts
+                    .worst_late_ns
+                    .max(walk.watermark_ns.saturating_sub(time_ns));
+            }
+            return;
+        }
+        let state = &mut local.tables[rows.table as usize];
+        let single = state.single_slot();
+        let mut buffers = std::mem::take(&mut self.buffers);
+        buffers.rows.clear();
+        buffers.slots.clear();
+        buffers.rows.push(row);
+        buffers.slots.push(single);
+        accumulate(table, batch, walk.times, frame.seq, state, &mut buffers);
+        self.buffers = buffers;
+        let group = state.take_single(single, slot, time_ns);
+        let worker = owner(&group, self.outgoing.len());
+        self.outgoing[worker].events.push(KeyedEvent {
+            table: rows.table,
+            time_ns,
+            source: walk.source.0,
+            seq: frame.seq,
+            row,
+            watermark_ns: walk.watermark_ns,
+            group,
+        });
     }
 
     /// Applies rows between two boundaries.
-    #[expect(clippy::too_many_arguments, reason = "the row range, its times and its place")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the row range, its times and its place"
+    )]
     fn segment(
         &mut self,
         batch: &PreparedBatch,
@@ -298,6 +471,9 @@ impl Apply {
         }
         let state = &mut local.tables[rows.table as usize];
         let to_other = state.redirect(&mut buffers.slots);
+        if table.keyed_shape().is_some() {
+            state.extend_spans(&buffers.rows, &buffers.slots, times);
+        }
         if to_other > 0 {
             for window in &table.windows {
                 self.rules[window.rule.0 as usize].to_other += to_other;
@@ -326,13 +502,43 @@ impl Apply {
         let table = &self.plan.tables[index];
         let before = self.closed[index];
         let now = boundary(table, watermark_ns);
-        if now <= before {
+        if now <= before || table.keyed_shape().is_some() {
             return;
         }
         self.closed[index] = now;
+        let end = if watermark_ns == i64::MAX {
+            i64::MAX
+        } else {
+            now
+        };
+        self.flush(index, end, before.saturating_add(1), watermark_ns, local);
+    }
+
+    /// Off the grid, whatever may touch a session that closes at this watermark must leave: all
+    /// slices that begin at or before it, at the end of every epoch.
+    fn flush_keyed(&mut self, local: &mut LocalState) {
+        for index in 0..self.plan.tables.len() {
+            let table = &self.plan.tables[index];
+            let watermark_ns = self.clock.watermark(table.timeline as usize);
+            if table.keyed_shape().is_some() && watermark_ns != UNSEEN {
+                let end = boundary(table, watermark_ns).saturating_add(1);
+                self.flush(index, end, i64::MIN, watermark_ns, local);
+            }
+        }
+    }
+
+    /// Sends what the slices before `end` hold; windows see it from boundary `first` on.
+    fn flush(
+        &mut self,
+        index: usize,
+        end: i64,
+        first: i64,
+        watermark_ns: i64,
+        local: &mut LocalState,
+    ) {
+        let table = &self.plan.tables[index];
         let live = live_from(table, watermark_ns);
         local.live_from[index] = live;
-        let end = if watermark_ns == i64::MAX { i64::MAX } else { now };
         let mut flushed = local.tables[index].flush(end, live);
         let restored = std::mem::take(&mut self.restored[index]);
         for (slice, group) in restored {
@@ -342,7 +548,6 @@ impl Apply {
                 self.restored[index].push((slice, group));
             }
         }
-        let first = before.saturating_add(1);
         for (slice, groups) in flushed {
             // The first boundary that closed here, but not one before the slice's own end.
             self.send(index, first.max(slice.saturating_add(1)), slice, groups);
@@ -353,12 +558,16 @@ impl Apply {
         let peers = self.outgoing.len();
         let mut by_worker: Vec<Vec<GroupDelta>> = vec![Vec::new(); peers];
         for group in groups {
-            let shard = group.key_hash as u64 % SHARDS;
-            by_worker[(shard % peers as u64) as usize].push(group);
+            by_worker[owner(&group, peers)].push(group);
         }
         for (outgoing, groups) in self.outgoing.iter_mut().zip(by_worker) {
             if !groups.is_empty() {
-                outgoing.deltas.push(SliceDelta { table: table as u32, boundary, slice, groups });
+                outgoing.deltas.push(SliceDelta {
+                    table: table as u32,
+                    boundary,
+                    slice,
+                    groups,
+                });
             }
         }
     }
@@ -371,10 +580,29 @@ impl Apply {
                 state.groups.extend(own);
             }
             let restored = self.restored[index].iter().cloned();
-            state.groups.extend(restored.map(|(slice, group)| (table.hash, slice, group)));
+            state
+                .groups
+                .extend(restored.map(|(slice, group)| (table.hash, slice, group)));
         }
         self.snapshots.write(epoch, StageName::Apply, &state);
     }
+}
+
+/// The worker that holds a group's virtual shard.
+pub(crate) fn owner(group: &GroupDelta, peers: usize) -> usize {
+    (group.key_hash as u64 % SHARDS) as usize % peers
+}
+
+/// A walk over a frame's rows with the watermark as of each.
+struct Walk<'a> {
+    times: &'a [i64],
+    ahead: &'a [u32],
+    bound_ns: i64,
+    high_ns: i64,
+    source: SourceId,
+    /// Index of the timeline.
+    index: usize,
+    watermark_ns: i64,
 }
 
 /// By window of a table: the first slice whose last window of that shape is still open.
@@ -382,8 +610,16 @@ fn live_by_window(table: &Table, watermark_ns: i64) -> Vec<i64> {
     if table.windows.len() == 1 {
         return vec![live_from(table, watermark_ns)];
     }
-    let one = |window| Table { windows: vec![window], ..table.clone() };
-    table.windows.iter().cloned().map(|w| live_from(&one(w), watermark_ns)).collect()
+    let one = |window| Table {
+        windows: vec![window],
+        ..table.clone()
+    };
+    table
+        .windows
+        .iter()
+        .cloned()
+        .map(|w| live_from(&one(w), watermark_ns))
+        .collect()
 }
 
 fn accumulate(
@@ -394,14 +630,26 @@ fn accumulate(
     state: &mut super::slice_table::SliceTable,
     buffers: &mut Buffers,
 ) {
-    let order =
-        OrderColumn { times, source: batch.batch.source.0, frame_seq };
+    let order = OrderColumn {
+        times,
+        source: batch.batch.source.0,
+        frame_seq,
+    };
     for (spec, accumulator) in table.accumulators.iter().zip(&mut state.accumulators) {
         let columns = &batch.batch.columns;
-        let arguments: Vec<&Column> =
-            spec.arguments.iter().map(|&column| &columns[column as usize]).collect();
+        let arguments: Vec<&Column> = spec
+            .arguments
+            .iter()
+            .map(|&column| &columns[column as usize])
+            .collect();
         let Some(filter) = spec.filter else {
-            accumulator.update(&buffers.rows, &buffers.slots, &arguments, &batch.batch, &order);
+            accumulator.update(
+                &buffers.rows,
+                &buffers.slots,
+                &arguments,
+                &batch.batch,
+                &order,
+            );
             continue;
         };
         let wanted = &batch.filters[filter as usize];
@@ -442,7 +690,11 @@ impl Stage for Apply {
                 self.frame(decision, frame, local);
             }
         }
-        local.tables.iter_mut().for_each(|table| table.release(epoch));
+        self.flush_keyed(local);
+        local
+            .tables
+            .iter_mut()
+            .for_each(|table| table.release(epoch));
         let lines = 0..self.plan.timelines.len();
         let watermarks = lines.map(|line| self.clock.watermark(line)).collect();
         local.watermarks.insert(epoch, watermarks);

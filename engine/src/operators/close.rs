@@ -12,8 +12,9 @@ use std::sync::Arc;
 use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
 
-use super::apply::{Applied, RuleCounts, SliceDelta, boundary};
+use super::apply::{Applied, KeyedEvent, RuleCounts, SliceDelta, boundary, owner};
 use super::decode::LocalState;
+use super::keyed::{ClosedWindow, Keyed, KeyedState};
 use super::slice_table::GroupDelta;
 use super::snapshot::{Snapshots, StageName};
 use super::stream::{EpochNumber, Outbox, Stage};
@@ -55,7 +56,8 @@ impl Groups {
         }
         groups.push(group);
         let at = (groups.len() - 1) as u32;
-        self.index.insert_unique(hash, at, |&at| groups[at as usize].key_hash as u64);
+        self.index
+            .insert_unique(hash, at, |&at| groups[at as usize].key_hash as u64);
     }
 }
 
@@ -65,6 +67,8 @@ struct TableState {
     slices: BTreeMap<i64, Groups>,
     /// Boundaries up to this one have closed.
     closed: i64,
+    /// Windows off the grid.
+    keyed: Keyed,
 }
 
 /// The stage's state as a snapshot holds it.
@@ -72,6 +76,27 @@ struct TableState {
 pub(crate) struct CloseState {
     /// (table hash, slice, group).
     pub(crate) groups: Vec<(u64, i64, GroupDelta)>,
+    /// (table hash, windows off the grid).
+    pub(crate) keyed: Vec<(u64, KeyedState)>,
+}
+
+impl CloseState {
+    /// The part of one of `peers` workers.
+    pub(crate) fn of_worker(&self, worker: usize, peers: usize) -> Self {
+        let is_mine = |group: &GroupDelta| owner(group, peers) == worker;
+        let groups = self
+            .groups
+            .iter()
+            .filter(|(_, _, group)| is_mine(group))
+            .cloned();
+        let keyed = self.keyed.iter();
+        Self {
+            groups: groups.collect(),
+            keyed: keyed
+                .map(|(hash, state)| (*hash, state.of_worker(worker, peers)))
+                .collect(),
+        }
+    }
 }
 
 /// The stage.
@@ -87,21 +112,41 @@ impl Close {
         plan: &Arc<Plan>,
         local: &Rc<RefCell<LocalState>>,
         watermarks: Option<Vec<i64>>,
-        restored: Vec<(u64, i64, GroupDelta)>,
+        restored: CloseState,
         snapshots: Snapshots,
     ) -> Self {
         let closed = |table: &Table| {
             let known = watermarks.as_ref().map(|w| w[table.timeline as usize]);
             known.map_or(i64::MIN, |watermark_ns| boundary(table, watermark_ns))
         };
-        let state = |table: &Table| TableState { closed: closed(table), ..TableState::default() };
+        let state = |table: &Table| TableState {
+            closed: closed(table),
+            ..TableState::default()
+        };
         let mut tables: Vec<TableState> = plan.tables.iter().map(state).collect();
-        for (hash, slice, group) in restored {
-            if let Some(table) = plan.tables.iter().position(|t| t.hash == hash) {
+        let find = |hash: u64| plan.tables.iter().position(|table| table.hash == hash);
+        for (hash, slice, group) in restored.groups {
+            if let Some(table) = find(hash) {
                 tables[table].slices.entry(slice).or_default().merge(group);
             }
         }
-        Self { plan: Arc::clone(plan), local: Rc::clone(local), tables, snapshots }
+        let mut keyed: BTreeMap<usize, KeyedState> = BTreeMap::new();
+        for (hash, state) in restored.keyed {
+            if let Some(table) = find(hash) {
+                keyed.entry(table).or_default().extend(state);
+            }
+        }
+        for (table, state) in keyed {
+            if let Some(shape) = plan.tables[table].keyed_shape() {
+                tables[table].keyed = Keyed::restore(state, shape);
+            }
+        }
+        Self {
+            plan: Arc::clone(plan),
+            local: Rc::clone(local),
+            tables,
+            snapshots,
+        }
     }
 
     /// Closes one table's windows up to a watermark.
@@ -121,16 +166,24 @@ impl Close {
         let mut at = state.closed.saturating_add(1);
         while at <= until {
             // Nothing ends before the first slice does: skip gaps in the data.
-            let slice = state.slices.first_key_value().map(|(slice, _)| slice.saturating_add(1));
+            let slice = state
+                .slices
+                .first_key_value()
+                .map(|(slice, _)| slice.saturating_add(1));
             let arriving = deltas.peek().map(|delta| delta.boundary);
-            let Some(next) = slice.into_iter().chain(arriving).min() else { break };
+            let Some(next) = slice.into_iter().chain(arriving).min() else {
+                break;
+            };
             at = at.max(next);
             if at > until {
                 break;
             }
             while let Some(delta) = deltas.next_if(|delta| delta.boundary <= at) {
                 let slice = state.slices.entry(delta.slice).or_default();
-                delta.groups.into_iter().for_each(|group| slice.merge(group));
+                delta
+                    .groups
+                    .into_iter()
+                    .for_each(|group| slice.merge(group));
             }
             let end_ns = table.slice_start_ns(at);
             for window in &table.windows {
@@ -149,12 +202,62 @@ impl Close {
         state.closed = state.closed.max(until);
     }
 
+    /// Takes what has come for a table off the grid, and closes what the watermark has passed.
+    fn close_keyed(
+        &mut self,
+        index: usize,
+        deltas: Vec<SliceDelta>,
+        events: Vec<KeyedEvent>,
+        watermark_ns: i64,
+        closed: &mut Closed,
+    ) {
+        let plan = Arc::clone(&self.plan);
+        let Some(window) = plan.tables[index].windows.first() else {
+            return;
+        };
+        let keyed = &mut self.tables[index].keyed;
+        for group in deltas.into_iter().flat_map(|delta| delta.groups) {
+            keyed.merge(group, window.shape);
+        }
+        let counts = keyed.take(events, window.shape);
+        let mut ended = Vec::new();
+        keyed.close(watermark_ns, window.shape, &mut ended);
+        for window in &plan.tables[index].windows {
+            closed.rules[window.rule.0 as usize].merge(&counts);
+            let RuleKind::Aggregate(rule) = &plan.rules[window.rule.0 as usize].kind;
+            for ClosedWindow {
+                group,
+                end_ns,
+                decision_ns,
+            } in &ended
+            {
+                let (start_ns, end_ns) = (group.span_ns.0, *end_ns);
+                let maker = RowMaker {
+                    rule,
+                    id: window.rule,
+                    start_ns,
+                    end_ns,
+                };
+                let row = maker.row(group).map(|row| Row {
+                    decision_ns: *decision_ns,
+                    ..row
+                });
+                closed.rows.extend(row);
+            }
+        }
+    }
+
     fn snapshot(&self, epoch: EpochNumber) {
         let mut state = CloseState::default();
         for (table, tables) in self.plan.tables.iter().zip(&self.tables) {
+            if table.keyed_shape().is_some() {
+                state.keyed.push((table.hash, tables.keyed.state()));
+            }
             for (slice, groups) in &tables.slices {
                 let own = groups.groups.iter().cloned();
-                state.groups.extend(own.map(|group| (table.hash, *slice, group)));
+                state
+                    .groups
+                    .extend(own.map(|group| (table.hash, *slice, group)));
             }
         }
         self.snapshots.write(epoch, StageName::Close, &state);
@@ -174,16 +277,26 @@ fn close_window(
     let from = table.slice_of(start_ns);
     let until = table.slice_of(end_ns);
     let RuleKind::Aggregate(rule) = &plan.rules[window.rule.0 as usize].kind;
-    let maker = RowMaker { rule, id: window.rule, start_ns, end_ns };
+    let maker = RowMaker {
+        rule,
+        id: window.rule,
+        start_ns,
+        end_ns,
+    };
     let mut inside = slices.range(from..until);
-    let (Some((_, first)), second) = (inside.next(), inside.next()) else { return };
+    let (Some((_, first)), second) = (inside.next(), inside.next()) else {
+        return;
+    };
     if second.is_none() {
         rows.extend(first.groups.iter().filter_map(|group| maker.row(group)));
         return;
     }
     let mut merged = Groups::default();
     for (_, groups) in slices.range(from..until) {
-        groups.groups.iter().for_each(|group| merged.merge(group.clone()));
+        groups
+            .groups
+            .iter()
+            .for_each(|group| merged.merge(group.clone()));
     }
     rows.extend(merged.groups.iter().filter_map(|group| maker.row(group)));
 }
@@ -245,10 +358,16 @@ impl Stage for Close {
         messages: Vec<Applied>,
         out: &mut Outbox<Closed>,
     ) -> EpochNumber {
-        let watermarks = self.local.borrow_mut().watermarks.remove(&epoch).unwrap_or_default();
+        let watermarks = self
+            .local
+            .borrow_mut()
+            .watermarks
+            .remove(&epoch)
+            .unwrap_or_default();
         let mut closed = Closed::default();
-        let mut by_table: Vec<Vec<SliceDelta>> = Vec::new();
-        by_table.resize_with(self.plan.tables.len(), Vec::new);
+        let tables = self.plan.tables.len();
+        let mut by_table: Vec<(Vec<SliceDelta>, Vec<KeyedEvent>)> = Vec::new();
+        by_table.resize_with(tables, Default::default);
         closed.rules = vec![RuleCounts::default(); self.plan.rules.len()];
         for message in messages {
             closed.ledger = closed.ledger.or(message.ledger);
@@ -257,12 +376,20 @@ impl Stage for Close {
                 mine.merge(theirs);
             }
             for delta in message.deltas {
-                by_table[delta.table as usize].push(delta);
+                by_table[delta.table as usize].0.push(delta);
+            }
+            for event in message.events {
+                by_table[event.table as usize].1.push(event);
             }
         }
-        for (index, deltas) in by_table.into_iter().enumerate() {
+        for (index, (deltas, events)) in by_table.into_iter().enumerate() {
             let timeline = self.plan.tables[index].timeline as usize;
-            if let Some(&watermark_ns) = watermarks.get(timeline) {
+            let Some(&watermark_ns) = watermarks.get(timeline) else {
+                continue;
+            };
+            if self.plan.tables[index].keyed_shape().is_some() {
+                self.close_keyed(index, deltas, events, watermark_ns, &mut closed);
+            } else {
                 self.close_table(index, deltas, watermark_ns, &mut closed.rows);
             }
         }

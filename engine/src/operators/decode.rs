@@ -84,9 +84,8 @@ pub(crate) struct LocalState {
 impl LocalState {
     pub(crate) fn shared(plan: &Plan) -> Rc<RefCell<Self>> {
         let symbols = Interner::shared();
-        let table = |t: &crate::plan::Table| {
-            SliceTable::new(Arc::new(t.clone()), Symbols::clone(&symbols))
-        };
+        let table =
+            |t: &crate::plan::Table| SliceTable::new(Arc::new(t.clone()), Symbols::clone(&symbols));
         Rc::new(RefCell::new(Self {
             prepared: BTreeMap::new(),
             tables: plan.tables.iter().map(table).collect(),
@@ -125,7 +124,10 @@ impl Decode {
         let local = &mut *self.local.borrow_mut();
         if local.symbols.borrow().is_full() {
             let symbols = Interner::shared();
-            local.tables.iter_mut().for_each(|table| table.adopt(&symbols));
+            local
+                .tables
+                .iter_mut()
+                .for_each(|table| table.adopt(&symbols));
             local.symbols = symbols;
         }
     }
@@ -139,34 +141,52 @@ impl Decode {
     ) {
         let local = Rc::clone(&self.local);
         let local = &mut *local.borrow_mut();
-        local.spent.drain(..).for_each(|batch| self.decoder.recycle(batch));
+        local
+            .spent
+            .drain(..)
+            .for_each(|batch| self.decoder.recycle(batch));
         let (mut batches, mut report) = (Vec::new(), DecodeReport::default());
-        self.decoder.decode(seq, frame, &local.symbols, &mut batches, &mut report);
+        self.decoder
+            .decode(seq, frame, &local.symbols, &mut batches, &mut report);
         report.ledger.frames += 1;
         report.ledger.bytes += frame.payload.len() as u64;
         let mut profiles = Vec::new();
-        let mut prepared =
-            PreparedFrame { seq, arrival_ns: frame.arrival_ns, batches: Vec::new() };
+        let mut prepared = PreparedFrame {
+            seq,
+            arrival_ns: frame.arrival_ns,
+            batches: Vec::new(),
+        };
         for batch in batches {
-            let plan = self.plan.signals.iter().position(|plan| plan.signal == batch.signal);
+            let plan = self
+                .plan
+                .signals
+                .iter()
+                .position(|plan| plan.signal == batch.signal);
             let Some(signal) = plan else { continue };
             let first_profile = profiles.len();
             self.profile(signal as u32, &batch, frame.arrival_ns, &mut profiles);
             let counts = &mut report.ledger.signals[batch.signal.index()];
-            let timed = profiles.get(first_profile).map_or(0, |(_, p)| u64::from(p.rows));
+            let timed = profiles
+                .get(first_profile)
+                .map_or(0, |(_, p)| u64::from(p.rows));
             let untimed = batch.rows as u64 - timed;
             counts.used += timed;
             if untimed > 0 {
                 counts.dropped += untimed;
                 *report.ledger.dropped.entry(DropReason::NoTime).or_default() += untimed;
             }
-            prepared.batches.push(self.prepare(signal as u32, batch, local, epoch, facts));
+            prepared
+                .batches
+                .push(self.prepare(signal as u32, batch, local, epoch, facts));
         }
         facts.ledger.merge(&report.ledger);
         facts.frames.push(FrameFacts {
             seq,
             bytes: frame.payload.len() as u64,
-            event: FrameEvent::Data { source: frame.source, profiles },
+            event: FrameEvent::Data {
+                source: frame.source,
+                profiles,
+            },
         });
         epoch.frames.insert(seq, prepared);
     }
@@ -218,7 +238,9 @@ impl Decode {
             };
             let time_column = self.plan.timelines[table.timeline as usize].time_column;
             let column = self.plan.time_columns[time_column as usize].column;
-            let Column::Times(times) = &batch.columns[column as usize] else { continue };
+            let Column::Times(times) = &batch.columns[column as usize] else {
+                continue;
+            };
             let (mut slots, mut new_slots) = (Vec::new(), Vec::new());
             let live_from = local.live_from[index];
             let state = &mut local.tables[index];
@@ -234,9 +256,19 @@ impl Decode {
                 });
                 epoch.new_slots.push((index as u32, new));
             }
-            tables.push(PreparedTable { table: index as u32, rows, slots, lowest_slice });
+            tables.push(PreparedTable {
+                table: index as u32,
+                rows,
+                slots,
+                lowest_slice,
+            });
         }
-        PreparedBatch { signal, batch, filters, tables }
+        PreparedBatch {
+            signal,
+            batch,
+            filters,
+            tables,
+        }
     }
 }
 
@@ -265,7 +297,11 @@ impl Stage for Decode {
                     FrameBody::SourceEnd(source) => FrameEvent::SourceEnd(*source),
                     FrameBody::End => FrameEvent::End,
                 };
-                facts.frames.push(FrameFacts { seq: frame.seq, bytes: 0, event });
+                facts.frames.push(FrameFacts {
+                    seq: frame.seq,
+                    bytes: 0,
+                    event,
+                });
             }
         }
         let local = &mut *self.local.borrow_mut();

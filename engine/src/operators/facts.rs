@@ -32,7 +32,10 @@ pub(crate) struct FrameFacts {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum FrameEvent {
     /// Telemetry of a source: one profile a time column of the plan that it has rows for.
-    Data { source: SourceId, profiles: Vec<(u32, TimeProfile)> },
+    Data {
+        source: SourceId,
+        profiles: Vec<(u32, TimeProfile)>,
+    },
     Tick(i64),
     SourceEnd(SourceId),
     End,
@@ -75,17 +78,31 @@ impl TimeProfile {
             return None;
         }
         let with_rows = || {
-            times.iter().enumerate().filter(|(_, t)| **t != 0).map(|(row, t)| (row as u32, *t))
+            times
+                .iter()
+                .enumerate()
+                .filter(|(_, t)| **t != 0)
+                .map(|(row, t)| (row as u32, *t))
         };
         let is_calm = max_ns.saturating_sub(min_ns) <= AHEAD_MAX_NS;
         let (times, is_whole) = if arrival_ns.is_some() {
             (Vec::new(), false)
         } else if is_calm {
-            (with_rows().take(AHEAD_ROWS).collect(), rows as usize <= AHEAD_ROWS)
+            (
+                with_rows().take(AHEAD_ROWS).collect(),
+                rows as usize <= AHEAD_ROWS,
+            )
         } else {
             (with_rows().collect(), true)
         };
-        Some(Self { rows, min_ns, max_ns, high_ns, times, is_whole })
+        Some(Self {
+            rows,
+            min_ns,
+            max_ns,
+            high_ns,
+            times,
+            is_whole,
+        })
     }
 }
 
@@ -129,7 +146,10 @@ pub(crate) struct FrameDecision {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum ClockStep {
     /// (time column, highest accepted time) of a source's frame.
-    Data { source: SourceId, highs: Vec<(u32, i64)> },
+    Data {
+        source: SourceId,
+        highs: Vec<(u32, i64)>,
+    },
     Tick(i64),
     SourceEnd(SourceId),
     End,

@@ -9,6 +9,7 @@ pub(crate) mod clock;
 pub(crate) mod close;
 pub(crate) mod decode;
 pub(crate) mod facts;
+pub(crate) mod keyed;
 pub(crate) mod output;
 pub(crate) mod sequence;
 pub(crate) mod slice_table;

@@ -55,7 +55,11 @@ impl Output {
     ) -> Self {
         let mut totals = restored.unwrap_or_default();
         totals.rules.resize(plan.rules.len(), RuleCounts::default());
-        Self { totals, sender, snapshots }
+        Self {
+            totals,
+            sender,
+            snapshots,
+        }
     }
 }
 

@@ -65,7 +65,10 @@ impl KeyLimit {
             }
             if key.slice > *last {
                 *last = key.slice;
-                self.by_last.entry(key.slice).or_default().push(key.key_hash);
+                self.by_last
+                    .entry(key.slice)
+                    .or_default()
+                    .push(key.key_hash);
             }
             return true;
         }
@@ -74,7 +77,10 @@ impl KeyLimit {
             return false;
         }
         self.open.insert(key.key_hash, (key.slice, key.slice));
-        self.by_last.entry(key.slice).or_default().push(key.key_hash);
+        self.by_last
+            .entry(key.slice)
+            .or_default()
+            .push(key.key_hash);
         true
     }
 }
@@ -114,7 +120,13 @@ impl Sequence {
             clock: Clock::new(&plan.timelines),
             limits: vec![KeyLimit::default(); plan.tables.len()],
         });
-        Self { plan: Arc::clone(plan), state, undecided: VecDeque::new(), peers, snapshots }
+        Self {
+            plan: Arc::clone(plan),
+            state,
+            undecided: VecDeque::new(),
+            peers,
+            snapshots,
+        }
     }
 
     /// Admits keys, once an epoch, before its frames move the clock.
@@ -163,7 +175,8 @@ impl Sequence {
 
     fn finish(&mut self, epoch: Undecided, out: &mut Outbox<SharedDecisions>) {
         if epoch.decisions.snapshot {
-            self.snapshots.write(epoch.epoch, StageName::Sequence, &self.state);
+            self.snapshots
+                .write(epoch.epoch, StageName::Sequence, &self.state);
         }
         let decisions = Arc::new(epoch.decisions);
         for worker in 0..self.peers {
@@ -207,7 +220,11 @@ impl Sequence {
             } else {
                 self.outliers(source, *column, profile, high_ns, rest)?
             };
-            let top_ns = if rows.is_empty() { profile.high_ns } else { top(profile, &rows) };
+            let top_ns = if rows.is_empty() {
+                profile.high_ns
+            } else {
+                top(profile, &rows)
+            };
             if top_ns != UNSEEN {
                 highs.push((*column, top_ns));
             }
@@ -215,7 +232,11 @@ impl Sequence {
                 ahead.push((*column, rows));
             }
         }
-        Some(FrameDecision { seq: frame.seq, step: ClockStep::Data { source, highs }, ahead })
+        Some(FrameDecision {
+            seq: frame.seq,
+            step: ClockStep::Data { source, highs },
+            ahead,
+        })
     }
 
     /// Whether no row of the frame can be an outlier: it has an arrival time to compare with,
@@ -275,7 +296,10 @@ impl Sequence {
                 frames += 1;
                 bytes += frame.bytes;
                 is_known = match &frame.event {
-                    FrameEvent::Data { source: of, profiles } if *of == source => profiles
+                    FrameEvent::Data {
+                        source: of,
+                        profiles,
+                    } if *of == source => profiles
                         .iter()
                         .filter(|(of, _)| *of == column)
                         .flat_map(|(_, profile)| &profile.times)
@@ -295,12 +319,19 @@ impl Sequence {
 }
 
 fn plain(seq: u64, step: ClockStep) -> FrameDecision {
-    FrameDecision { seq, step, ahead: Vec::new() }
+    FrameDecision {
+        seq,
+        step,
+        ahead: Vec::new(),
+    }
 }
 
 /// The highest time of the rows that are not outliers.
 fn top(profile: &TimeProfile, outliers: &[u32]) -> i64 {
-    let kept = profile.times.iter().filter(|(row, _)| outliers.binary_search(row).is_err());
+    let kept = profile
+        .times
+        .iter()
+        .filter(|(row, _)| outliers.binary_search(row).is_err());
     kept.map(|(_, time)| *time).max().unwrap_or(UNSEEN)
 }
 
@@ -323,8 +354,15 @@ impl Stage for Sequence {
             new_keys.extend(facts.new_keys);
         }
         frames.sort_by_key(|frame| frame.seq);
-        self.undecided.push_back(Undecided { epoch, frames: frames.into(), new_keys, decisions });
+        self.undecided.push_back(Undecided {
+            epoch,
+            frames: frames.into(),
+            new_keys,
+            decisions,
+        });
         self.decide(out);
-        self.undecided.front().map_or(epoch + 1, |first| first.epoch)
+        self.undecided
+            .front()
+            .map_or(epoch + 1, |first| first.epoch)
     }
 }

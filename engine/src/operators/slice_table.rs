@@ -20,6 +20,9 @@ use crate::plan::Table;
 /// A row without a slot: no time, or its slice is dead already.
 pub(crate) const NO_SLOT: u32 = u32::MAX;
 
+/// The span of no event.
+const EMPTY_SPAN: (i64, i64) = (i64::MAX, i64::MIN);
+
 /// How a key column is written into words; words are local to a worker's symbols.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum KeyKind {
@@ -118,6 +121,8 @@ pub(crate) struct GroupDelta {
     pub(crate) key: Vec<Value>,
     /// Whether this is the group of the keys beyond the limit.
     pub(crate) is_other: bool,
+    /// Tables off the grid: times of the first and the last event.
+    pub(crate) span_ns: (i64, i64),
     /// One partial an accumulator.
     pub(crate) partials: Vec<Partial>,
 }
@@ -144,6 +149,8 @@ pub(crate) struct SliceTable {
     heap: HeapKeys,
     symbols: Symbols,
     pub(crate) accumulators: Vec<Accumulators>,
+    /// By slot, tables off the grid only: times of the first and the last event.
+    spans_ns: Vec<(i64, i64)>,
     has_rejected: bool,
     /// Rejected slots, free again once the epoch with that number has been applied.
     retired: Vec<(u64, u32)>,
@@ -152,7 +159,11 @@ pub(crate) struct SliceTable {
 
 impl SliceTable {
     pub(crate) fn new(plan: Arc<Table>, symbols: Symbols) -> Self {
-        let accumulators = plan.accumulators.iter().map(|a| Accumulators::new(&a.kind)).collect();
+        let accumulators = plan
+            .accumulators
+            .iter()
+            .map(|a| Accumulators::new(&a.kind))
+            .collect();
         Self {
             plan,
             hasher: FixedState::with_seed(1),
@@ -165,6 +176,7 @@ impl SliceTable {
             heap: HeapKeys::default(),
             symbols,
             accumulators,
+            spans_ns: Vec::new(),
             has_rejected: false,
             retired: Vec::new(),
             scratch: Vec::new(),
@@ -207,7 +219,12 @@ impl SliceTable {
             let (slot, is_new) = self.slot(slice, key);
             if is_new {
                 let key_hash = self.key_hash(slot);
-                new_slots.push(NewSlot { slot, slice, key_hash, row });
+                new_slots.push(NewSlot {
+                    slot,
+                    slice,
+                    key_hash,
+                    row,
+                });
             }
             slots.push(slot);
         }
@@ -233,14 +250,16 @@ impl SliceTable {
             let rows = rows.iter().map(|&row| row as usize);
             match &batch.columns[column as usize] {
                 Column::Symbols(v) => {
-                    out.zip(rows).for_each(|(word, row)| *word = u64::from(v[row].0));
+                    out.zip(rows)
+                        .for_each(|(word, row)| *word = u64::from(v[row].0));
                 }
                 Column::Times(v) | Column::Durations(v) | Column::Ints(v) => {
                     out.zip(rows).for_each(|(word, row)| *word = v[row] as u64);
                 }
                 Column::Bools(v) => out.zip(rows).for_each(|(word, row)| *word = v[row].into()),
                 Column::Ids8(v) => {
-                    out.zip(rows).for_each(|(word, row)| *word = u64::from_be_bytes(v[row]));
+                    out.zip(rows)
+                        .for_each(|(word, row)| *word = u64::from_be_bytes(v[row]));
                 }
                 Column::Ids16(v) => {
                     for (position, row) in rows.enumerate() {
@@ -281,7 +300,12 @@ impl SliceTable {
         if let Some(&slot) = found {
             return (slot, false);
         }
-        let info = SlotInfo { slice, hash, is_dirty: false, is_rejected: false };
+        let info = SlotInfo {
+            slice,
+            hash,
+            is_dirty: false,
+            is_rejected: false,
+        };
         let slot = match self.free.pop() {
             Some(slot) => {
                 let at = slot as usize * arity;
@@ -296,7 +320,8 @@ impl SliceTable {
             }
         };
         let info = &self.info;
-        open.index.insert_unique(hash, slot, |&slot| info[slot as usize].hash);
+        open.index
+            .insert_unique(hash, slot, |&slot| info[slot as usize].hash);
         open.slots.push(slot);
         for accumulator in &mut self.accumulators {
             accumulator.ensure_slots(self.info.len());
@@ -360,7 +385,12 @@ impl SliceTable {
         if let Some(slot) = open.other {
             return slot;
         }
-        let info = SlotInfo { slice, hash: 0, is_dirty: false, is_rejected: false };
+        let info = SlotInfo {
+            slice,
+            hash: 0,
+            is_dirty: false,
+            is_rejected: false,
+        };
         let slot = self.free.pop().unwrap_or_else(|| {
             self.words.extend(std::iter::repeat_n(0, self.arity));
             self.info.push(info);
@@ -423,7 +453,11 @@ impl SliceTable {
     /// Takes everything accumulated in slices that begin before `before`, by slice; slots of
     /// slices below `live_from` are freed.
     pub(crate) fn flush(&mut self, before: i64, live_from: i64) -> Vec<(i64, Vec<GroupDelta>)> {
-        let ended: Vec<i64> = self.slices.range(..before).map(|(slice, _)| *slice).collect();
+        let ended: Vec<i64> = self
+            .slices
+            .range(..before)
+            .map(|(slice, _)| *slice)
+            .collect();
         let mut flushed = Vec::new();
         for slice in ended {
             let groups = self.take_slice(slice);
@@ -443,7 +477,9 @@ impl SliceTable {
     }
 
     fn take_slice(&mut self, slice: i64) -> Vec<GroupDelta> {
-        let Some(open) = self.slices.get(&slice) else { return Vec::new() };
+        let Some(open) = self.slices.get(&slice) else {
+            return Vec::new();
+        };
         let other = open.other;
         let slots: Vec<u32> = open.slots.iter().copied().chain(other).collect();
         let mut groups = Vec::with_capacity(slots.len());
@@ -453,14 +489,71 @@ impl SliceTable {
             }
             let partials = self.accumulators.iter_mut().map(|a| a.take(slot)).collect();
             groups.push(self.delta(slot, Some(slot) == other, partials));
+            if let Some(span) = self.spans_ns.get_mut(slot as usize) {
+                *span = EMPTY_SPAN;
+            }
         }
         groups
     }
 
+    /// Notes the times of events of a table off the grid.
+    pub(crate) fn extend_spans(&mut self, rows: &[u32], slots: &[u32], times: &[i64]) {
+        self.spans_ns.resize(self.info.len(), EMPTY_SPAN);
+        for (&row, &slot) in rows.iter().zip(slots) {
+            let (time, span) = (times[row as usize], &mut self.spans_ns[slot as usize]);
+            *span = (span.0.min(time), span.1.max(time));
+        }
+    }
+
+    /// A slot outside every slice, for events that leave one by one.
+    pub(crate) fn single_slot(&mut self) -> u32 {
+        let info = SlotInfo {
+            slice: i64::MAX,
+            hash: 0,
+            is_dirty: false,
+            is_rejected: false,
+        };
+        if let Some(slot) = self.free.pop() {
+            self.info[slot as usize] = info;
+            return slot;
+        }
+        self.words.extend(std::iter::repeat_n(0, self.arity));
+        self.info.push(info);
+        for accumulator in &mut self.accumulators {
+            accumulator.ensure_slots(self.info.len());
+        }
+        (self.info.len() - 1) as u32
+    }
+
+    /// Takes what a single slot holds as the delta of the group of `slot`, and frees it.
+    pub(crate) fn take_single(&mut self, single: u32, slot: u32, time_ns: i64) -> GroupDelta {
+        let is_other = self.info[slot as usize].is_rejected;
+        let partials = self
+            .accumulators
+            .iter_mut()
+            .map(|a| a.take(single))
+            .collect();
+        self.free.push(single);
+        let mut delta = self.delta(slot, is_other, partials);
+        delta.span_ns = (time_ns, time_ns);
+        delta
+    }
+
     fn delta(&self, slot: u32, is_other: bool, partials: Vec<Partial>) -> GroupDelta {
+        let span_ns = self
+            .spans_ns
+            .get(slot as usize)
+            .copied()
+            .unwrap_or(EMPTY_SPAN);
         let key = if is_other { Vec::new() } else { self.key(slot) };
         let key_hash = if is_other { 0 } else { key_hash(&key) };
-        GroupDelta { key_hash, key, is_other, partials }
+        GroupDelta {
+            key_hash,
+            key,
+            is_other,
+            span_ns,
+            partials,
+        }
     }
 
     /// Everything accumulated and not yet flushed, by slice, left in place.
@@ -474,7 +567,11 @@ impl SliceTable {
             };
             (*slice, dirty.map(delta).collect::<Vec<_>>())
         };
-        self.slices.iter().map(read).filter(|(_, groups)| !groups.is_empty()).collect()
+        self.slices
+            .iter()
+            .map(read)
+            .filter(|(_, groups)| !groups.is_empty())
+            .collect()
     }
 
     /// Moves the table to a new symbol table: keys are written again in its symbols.
@@ -509,14 +606,10 @@ impl SliceTable {
                 let hash = Self::hash_words(&self.hasher, &self.words[at..at + self.arity]);
                 self.info[slot as usize].hash = hash;
                 let info = &self.info;
-                open.index.insert_unique(hash, slot, |&slot| info[slot as usize].hash);
+                open.index
+                    .insert_unique(hash, slot, |&slot| info[slot as usize].hash);
             }
         }
-    }
-
-    /// The number of open slices.
-    pub(crate) fn slice_count(&self) -> usize {
-        self.slices.len()
     }
 }
 

@@ -3,6 +3,8 @@
 //! A plan is compiled outside the dataflow, shared by all workers, and never changed. It knows
 //! the model and the accumulators; it must not know rule syntax, readers or operators.
 
+pub mod eval;
+pub mod expr;
 mod rule;
 mod table;
 

@@ -48,13 +48,27 @@ pub enum WindowShape {
         /// Growth, nanoseconds.
         every_ns: i64,
     },
+    /// Per key, as long as no gap between events is longer than `gap_ns`.
+    Session {
+        /// Longest gap inside a session, nanoseconds, inclusive.
+        gap_ns: i64,
+        /// Longest time from the first to the last event, nanoseconds, where bounded.
+        max_ns: Option<i64>,
+    },
+    /// Per key, `events` at a time in event-time order.
+    Count {
+        /// Events of a window.
+        events: u32,
+    },
 }
 
 impl WindowShape {
-    /// The longest window, nanoseconds.
+    /// The longest window, nanoseconds; for shapes off the grid, the slice's own length.
     pub fn size_ns(self) -> i64 {
         match self {
             Self::Sliding { size_ns, .. } | Self::Cumulate { size_ns, .. } => size_ns,
+            Self::Session { gap_ns, .. } => gap_ns,
+            Self::Count { .. } => COUNT_SLICE_NS,
         }
     }
 
@@ -62,13 +76,33 @@ impl WindowShape {
     pub fn every_ns(self) -> i64 {
         match self {
             Self::Sliding { every_ns, .. } | Self::Cumulate { every_ns, .. } => every_ns,
+            Self::Session { .. } | Self::Count { .. } => self.size_ns(),
         }
+    }
+
+    /// Whether windows lie on a grid that is the same for all keys.
+    pub fn is_grid(self) -> bool {
+        matches!(self, Self::Sliding { .. } | Self::Cumulate { .. })
+    }
+
+    /// Whether events must be taken in event-time order, and so wait for the watermark.
+    pub fn needs_order(self) -> bool {
+        matches!(
+            self,
+            Self::Count { .. }
+                | Self::Session {
+                    max_ns: Some(_),
+                    ..
+                }
+        )
     }
 
     /// Start of the window that ends at `end_ns`, given that it is an end on this grid.
     pub fn start_ns(self, end_ns: i64, offset_ns: i64) -> i64 {
         match self {
-            Self::Sliding { size_ns, .. } => end_ns - size_ns,
+            Self::Sliding { .. } | Self::Session { .. } | Self::Count { .. } => {
+                end_ns - self.size_ns()
+            }
             Self::Cumulate { size_ns, .. } => {
                 (end_ns - 1 - offset_ns).div_euclid(size_ns) * size_ns + offset_ns
             }
@@ -89,9 +123,16 @@ impl WindowShape {
             Self::Cumulate { size_ns, .. } => {
                 ((start_ns - offset_ns).div_euclid(size_ns) + 1) * size_ns + offset_ns
             }
+            // A session that an event of this slice is in closes a gap after the slice at the
+            // earliest; keys of count windows stay open.
+            Self::Session { gap_ns, .. } => start_ns.saturating_add(gap_ns).saturating_add(gap_ns),
+            Self::Count { .. } => i64::MAX,
         }
     }
 }
+
+/// Length of the slices in which keys of count windows are admitted: they never die.
+const COUNT_SLICE_NS: i64 = i64::MAX / 4;
 
 /// A window of a table and the rule that it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -128,22 +169,37 @@ pub struct Table {
 }
 
 impl Table {
+    /// The shape of a table off the grid; such a table has one shape.
+    pub fn keyed_shape(&self) -> Option<WindowShape> {
+        self.windows
+            .first()
+            .map(|window| window.shape)
+            .filter(|shape| !shape.is_grid())
+    }
+
     /// Index of the slice that holds a time.
     #[inline]
     pub fn slice_of(&self, time_ns: i64) -> i64 {
-        time_ns.saturating_sub(self.offset_ns).div_euclid(self.width_ns)
+        time_ns
+            .saturating_sub(self.offset_ns)
+            .div_euclid(self.width_ns)
     }
 
     /// Start of a slice, nanoseconds.
     #[inline]
     pub fn slice_start_ns(&self, slice: i64) -> i64 {
-        slice.saturating_mul(self.width_ns).saturating_add(self.offset_ns)
+        slice
+            .saturating_mul(self.width_ns)
+            .saturating_add(self.offset_ns)
     }
 
     /// End of the last window that holds a slice: when it has passed, the slice is dead.
     pub fn slice_dead_ns(&self, slice: i64) -> i64 {
         let start_ns = self.slice_start_ns(slice);
-        let ends = self.windows.iter().map(|w| w.shape.last_end_ns(start_ns, self.offset_ns));
+        let ends = self
+            .windows
+            .iter()
+            .map(|w| w.shape.last_end_ns(start_ns, self.offset_ns));
         ends.max().unwrap_or(start_ns)
     }
 }

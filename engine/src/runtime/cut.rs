@@ -16,7 +16,10 @@ pub struct EpochCut {
 
 impl Default for EpochCut {
     fn default() -> Self {
-        Self { frames_max: 64, bytes_max: EPOCH_BYTES_MAX }
+        Self {
+            frames_max: 64,
+            bytes_max: EPOCH_BYTES_MAX,
+        }
     }
 }
 
@@ -40,17 +43,25 @@ pub(super) struct EpochBuilder {
 
 impl EpochBuilder {
     pub(super) fn new(cut: EpochCut, next_frame: u64) -> Self {
-        Self { cut, next_frame, next_epoch: 0, frames: Vec::new(), bytes: 0 }
+        Self {
+            cut,
+            next_frame,
+            next_epoch: 0,
+            frames: Vec::new(),
+            bytes: 0,
+        }
     }
 
     pub(super) fn add(&mut self, body: FrameBody) -> Option<Epoch> {
         if let FrameBody::Data(data) = &body {
             self.bytes += data.payload.len();
         }
-        self.frames.push(Frame { seq: self.next_frame, body });
+        self.frames.push(Frame {
+            seq: self.next_frame,
+            body,
+        });
         self.next_frame += 1;
-        let is_full =
-            self.frames.len() >= self.cut.frames_max || self.bytes >= self.cut.bytes_max;
+        let is_full = self.frames.len() >= self.cut.frames_max || self.bytes >= self.cut.bytes_max;
         if is_full { self.take() } else { None }
     }
 

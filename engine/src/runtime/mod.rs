@@ -237,7 +237,11 @@ impl Engine {
 
     fn take_part(&mut self, part: SnapshotPart) {
         let epoch = part.epoch;
-        let Some(at) = self.partial.iter().position(|(known, _, _)| *known == epoch) else {
+        let Some(at) = self
+            .partial
+            .iter()
+            .position(|(known, _, _)| *known == epoch)
+        else {
             return;
         };
         let (_, next_frame, parts) = &mut self.partial[at];
@@ -247,7 +251,12 @@ impl Engine {
             let parts = std::mem::take(parts);
             let (next_frame, plan_hash) = (*next_frame, self.plan_hash);
             self.partial.remove(at);
-            self.snapshots.push_back(Snapshot { epoch, next_frame, plan_hash, parts });
+            self.snapshots.push_back(Snapshot {
+                epoch,
+                next_frame,
+                plan_hash,
+                parts,
+            });
         }
     }
 
@@ -256,7 +265,8 @@ impl Engine {
         let workers = self.jobs.len();
         let snapshot = std::mem::take(&mut self.snapshot_wanted);
         if snapshot {
-            self.partial.push((epoch.number, epoch.next_frame, Vec::new()));
+            self.partial
+                .push((epoch.number, epoch.next_frame, Vec::new()));
         }
         let mut shares: Vec<Vec<Arc<Frame>>> = vec![Vec::new(); workers];
         let (frames, bytes) = (epoch.frames.len(), epoch.bytes);
@@ -264,8 +274,16 @@ impl Engine {
             shares[(frame.seq % workers as u64) as usize].push(Arc::new(frame));
         }
         for (worker, frames_of_worker) in shares.into_iter().enumerate() {
-            let work = WorkerFrames { frames: frames_of_worker, snapshot };
-            let mut job = Job { epoch: epoch.number, work, frames, bytes };
+            let work = WorkerFrames {
+                frames: frames_of_worker,
+                snapshot,
+            };
+            let mut job = Job {
+                epoch: epoch.number,
+                work,
+                frames,
+                bytes,
+            };
             loop {
                 match self.jobs[worker].try_send(job) {
                     Ok(()) => break,

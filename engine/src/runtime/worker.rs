@@ -50,8 +50,9 @@ pub(super) fn start(
     restored: &Restored,
     sender: &Sender<EngineMessage>,
 ) -> Result<Started, Error> {
-    let (jobs, receivers): (Vec<_>, Vec<_>) =
-        (0..workers).map(|_| bounded::<Job>(JOBS_QUEUED_MAX)).unzip();
+    let (jobs, receivers): (Vec<_>, Vec<_>) = (0..workers)
+        .map(|_| bounded::<Job>(JOBS_QUEUED_MAX))
+        .unzip();
     let receivers: Vec<Option<Receiver<Job>>> = receivers.into_iter().map(Some).collect();
     let (thread_sender, thread_receiver) = bounded(workers);
     let shared = Mutex::new(receivers);
@@ -61,11 +62,16 @@ pub(super) fn start(
         1 => CommunicationConfig::Thread,
         n => CommunicationConfig::Process(n),
     };
-    let config = Config { communication, worker: worker_config() };
+    let config = Config {
+        communication,
+        worker: worker_config(),
+    };
     let guards = timely::execute(config, move |worker| {
         let index = worker.index();
         let mut receivers = shared.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(receiver) = receivers[index].take() else { return };
+        let Some(receiver) = receivers[index].take() else {
+            return;
+        };
         drop(receivers);
         let (feed, probe) = build(worker, &plan, &sources, &restored, &sender);
         // The engine waits for these; if it is gone, the job channel says so next.
@@ -76,7 +82,11 @@ pub(super) fn start(
     let mut threads: Vec<(usize, Thread)> = thread_receiver.iter().take(workers).collect();
     threads.sort_by_key(|(index, _)| *index);
     let threads = threads.into_iter().map(|(_, thread)| thread).collect();
-    Ok(Started { jobs, threads, guards })
+    Ok(Started {
+        jobs,
+        threads,
+        guards,
+    })
 }
 
 /// Epochs let in and not yet done everywhere.
@@ -122,9 +132,14 @@ fn run(
         match jobs.try_recv() {
             Ok(job) => {
                 feed.advance_to(job.epoch);
-                feed.send(Routed { to: index, message: job.work });
+                feed.send(Routed {
+                    to: index,
+                    message: job.work,
+                });
                 feed.advance_to(job.epoch + 1);
-                under_way.epochs.push_back((job.epoch, job.frames, job.bytes));
+                under_way
+                    .epochs
+                    .push_back((job.epoch, job.frames, job.bytes));
                 under_way.frames += job.frames;
                 under_way.bytes += job.bytes;
                 worker.step();
