@@ -74,3 +74,6 @@ pub const WORKERS_MAX: usize = 256;
 /// Payload bytes under way at which no further epoch is let in, however small the epochs are.
 /// Twice [`AHEAD_WAIT_BYTES`], so that a jump in a file's time can always be decided.
 pub const BYTES_IN_FLIGHT_MAX: usize = 32 * 1024 * 1024;
+
+/// Epochs that wait in a worker's queue beside those under way.
+pub const JOBS_QUEUED_MAX: usize = 2;

@@ -63,11 +63,7 @@ fn of_worker(
     peers: usize,
 ) -> Vec<(u64, i64, GroupDelta)> {
     let is_mine = |group: &GroupDelta| owner(group, peers) == worker;
-    groups
-        .iter()
-        .filter(|(_, _, group)| is_mine(group))
-        .cloned()
-        .collect()
+    groups.iter().filter(|(_, _, group)| is_mine(group)).cloned().collect()
 }
 
 /// Builds the graph on one worker. All workers build the same one.
@@ -82,11 +78,9 @@ pub(crate) fn build(
     let snapshots = Snapshots::new(index, sender.clone());
     let local = LocalState::shared(plan);
     let clock = restored.sequence.as_ref().map(|state| state.clock.clone());
-    let watermarks = clock.as_ref().map(|clock| {
-        (0..plan.timelines.len())
-            .map(|line| clock.watermark(line))
-            .collect()
-    });
+    let watermarks = clock
+        .as_ref()
+        .map(|clock| (0..plan.timelines.len()).map(|line| clock.watermark(line)).collect());
     let decode = Decode::new(plan, sources, &local);
     let sequence = Sequence::new(plan, restored.sequence.clone(), peers, snapshots.clone());
     let mine = of_worker(&restored.apply, index, peers);

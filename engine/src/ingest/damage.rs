@@ -116,10 +116,7 @@ impl Damage {
     /// Damage found at a byte offset; payloads are bounded far below 4 GiB.
     #[cold]
     pub(super) fn new(at: usize, reason: Reason) -> Self {
-        Self {
-            at: u32::try_from(at).unwrap_or(u32::MAX),
-            reason,
-        }
+        Self { at: u32::try_from(at).unwrap_or(u32::MAX), reason }
     }
 
     /// Byte offset in the payload.

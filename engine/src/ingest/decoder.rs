@@ -99,10 +99,7 @@ impl Decoder {
     }
 
     fn refresh_members(&mut self, symbols: &Symbols) {
-        let is_current = self
-            .members
-            .as_ref()
-            .is_some_and(|(known, _)| Rc::ptr_eq(known, symbols));
+        let is_current = self.members.as_ref().is_some_and(|(known, _)| Rc::ptr_eq(known, symbols));
         if !is_current {
             let members = Members::new(&mut symbols.borrow_mut());
             self.members = Some((Rc::clone(symbols), members));
@@ -162,13 +159,11 @@ impl Decoder {
             }
         }
         let room = crate::limits::SET_ASIDE_KEPT_MAX.saturating_sub(ledger.set_aside.len());
-        ledger
-            .set_aside
-            .extend(tally.set_aside.iter().take(room).map(|damage| SetAside {
-                source: frame.source,
-                place: place(frame, payload, damage.at()),
-                reason: Arc::from(damage.reason.text()),
-            }));
+        ledger.set_aside.extend(tally.set_aside.iter().take(room).map(|damage| SetAside {
+            source: frame.source,
+            place: place(frame, payload, damage.at()),
+            reason: Arc::from(damage.reason.text()),
+        }));
         report.heartbeats.extend(tally.heartbeats);
         report.goodbyes.extend(tally.goodbyes);
     }

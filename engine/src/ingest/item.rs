@@ -105,10 +105,7 @@ pub(super) fn time_ns(time: u64) -> i64 {
 
 /// An enumeration's number as an index into its members; a number that none has is the first.
 pub(super) fn member(number: i64, members: u8) -> u8 {
-    u8::try_from(number)
-        .ok()
-        .filter(|&index| index < members)
-        .unwrap_or(0)
+    u8::try_from(number).ok().filter(|&index| index < members).unwrap_or(0)
 }
 
 /// Members of span kind, status and temporality.

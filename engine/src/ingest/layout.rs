@@ -34,8 +34,7 @@ impl KeyIndex {
             Some((_, slots)) => slots.push(slot),
             None => self.keys.push((key.into(), vec![slot])),
         }
-        self.keys
-            .sort_by(|a, b| (a.0.len(), &a.0).cmp(&(b.0.len(), &b.0)));
+        self.keys.sort_by(|a, b| (a.0.len(), &a.0).cmp(&(b.0.len(), &b.0)));
     }
 
     /// The slots that a key fills; empty if nobody reads it.
@@ -51,8 +50,7 @@ impl KeyIndex {
         let first = if self.keys.len() <= 8 {
             0
         } else {
-            self.keys
-                .partition_point(|(known, _)| known.len() < key.len())
+            self.keys.partition_point(|(known, _)| known.len() < key.len())
         };
         for (known, slots) in &self.keys[first..] {
             if known.len() > key.len() {
@@ -153,11 +151,7 @@ impl Layout {
 
     /// Empty columns for a new batch.
     pub(super) fn columns(&self, demand: &Demand) -> Vec<Column> {
-        demand
-            .columns(self.signal)
-            .iter()
-            .map(empty_column)
-            .collect()
+        demand.columns(self.signal).iter().map(empty_column).collect()
     }
 }
 

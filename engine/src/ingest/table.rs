@@ -120,14 +120,7 @@ impl Table {
     pub(super) fn push(&mut self, item: &Item, source: Symbol, members: &Members) {
         let scope = (self.scope_name, self.scope_version);
         for &(field, column) in &self.layout.fields {
-            push_field(
-                &mut self.columns[column],
-                field,
-                item,
-                source,
-                scope,
-                members,
-            );
+            push_field(&mut self.columns[column], field, item, source, scope, members);
         }
         for (&column, &cell) in self.layout.attributes.iter().zip(&self.row) {
             if let Column::Cells(cells) = &mut self.columns[column] {
@@ -155,10 +148,7 @@ impl Table {
 
     /// Takes the rows out: their number, columns and heap. The table is empty afterwards.
     pub(super) fn take(&mut self, demand: &Demand) -> (usize, Vec<Column>, Vec<Value>) {
-        let fresh = self
-            .spare
-            .pop()
-            .unwrap_or_else(|| self.layout.columns(demand));
+        let fresh = self.spare.pop().unwrap_or_else(|| self.layout.columns(demand));
         (
             std::mem::take(&mut self.rows),
             std::mem::replace(&mut self.columns, fresh),

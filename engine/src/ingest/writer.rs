@@ -90,9 +90,7 @@ impl Writer<'_> {
     /// [`Reason::NotUtf8`] at `at` otherwise.
     #[inline]
     pub(super) fn intern(&mut self, text: &[u8], at: usize) -> Result<Symbol, Damage> {
-        self.interner
-            .intern_bytes(text)
-            .ok_or_else(|| Damage::new(at, Reason::NotUtf8))
+        self.interner.intern_bytes(text).ok_or_else(|| Damage::new(at, Reason::NotUtf8))
     }
 
     /// The symbol of a JSON string.
@@ -124,11 +122,7 @@ impl Writer<'_> {
         signal: Signal,
         field: Field,
     ) -> Result<Symbol, Damage> {
-        if self.wants_field(signal, field) {
-            self.intern_text(text)
-        } else {
-            Ok(Symbol::EMPTY)
-        }
+        if self.wants_field(signal, field) { self.intern_text(text) } else { Ok(Symbol::EMPTY) }
     }
 
     /// Counts an item that cannot be decoded and keeps its place.
@@ -161,10 +155,7 @@ impl Writer<'_> {
         for (mark, table) in tables.iter_mut().zip(self.tables.iter()) {
             *mark = (table.rows, table.heap.len());
         }
-        Checkpoint {
-            tally: self.tally.clone(),
-            tables,
-        }
+        Checkpoint { tally: self.tally.clone(), tables }
     }
 
     /// Undoes what was written since the checkpoint.

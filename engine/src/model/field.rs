@@ -31,31 +31,10 @@ pub enum FieldKind {
     Ratio,
 }
 
-const KINDS: &[&str] = &[
-    "unspecified",
-    "internal",
-    "server",
-    "client",
-    "producer",
-    "consumer",
-];
+const KINDS: &[&str] = &["unspecified", "internal", "server", "client", "producer", "consumer"];
 const STATUSES: &[&str] = &["unset", "ok", "error"];
-const SEVERITIES: &[&str] = &[
-    "unspecified",
-    "trace",
-    "debug",
-    "info",
-    "warn",
-    "error",
-    "fatal",
-];
-const METRIC_TYPES: &[&str] = &[
-    "gauge",
-    "sum",
-    "histogram",
-    "exponential_histogram",
-    "summary",
-];
+const SEVERITIES: &[&str] = &["unspecified", "trace", "debug", "info", "warn", "error", "fatal"];
+const METRIC_TYPES: &[&str] = &["gauge", "sum", "histogram", "exponential_histogram", "summary"];
 const TEMPORALITIES: &[&str] = &["unspecified", "delta", "cumulative"];
 
 macro_rules! fields {
@@ -157,9 +136,6 @@ impl Field {
 
     /// The field of a signal by its path in the rules language.
     pub fn by_path(signal: Signal, path: &str) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|field| field.path() == path && field.is_of(signal))
+        Self::ALL.iter().copied().find(|field| field.path() == path && field.is_of(signal))
     }
 }

@@ -9,6 +9,7 @@ mod field;
 mod frame;
 mod ledger;
 mod metric;
+pub mod render;
 mod row;
 mod signal;
 mod symbol;

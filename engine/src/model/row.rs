@@ -46,12 +46,7 @@ impl Row {
     /// The order in which rows leave: decision time, rule, window, key, kind.
     pub fn output_cmp(&self, other: &Self) -> Ordering {
         (self.decision_ns, self.rule, self.start_ns, self.is_other)
-            .cmp(&(
-                other.decision_ns,
-                other.rule,
-                other.start_ns,
-                other.is_other,
-            ))
+            .cmp(&(other.decision_ns, other.rule, other.start_ns, other.is_other))
             .then_with(|| self.key.cmp(&other.key))
             .then_with(|| self.kind.cmp(&other.kind))
     }

@@ -71,23 +71,16 @@ impl Interner {
     pub fn intern_bytes(&mut self, bytes: &[u8]) -> Option<Symbol> {
         let hash = self.hasher.hash_one(bytes);
         let strings = &self.strings;
-        if let Some(&found) = self
-            .index
-            .find(hash, |&i| strings[i as usize].as_bytes() == bytes)
-        {
+        if let Some(&found) = self.index.find(hash, |&i| strings[i as usize].as_bytes() == bytes) {
             return Some(Symbol(found));
         }
-        std::str::from_utf8(bytes)
-            .ok()
-            .map(|text| self.insert(hash, text))
+        std::str::from_utf8(bytes).ok().map(|text| self.insert(hash, text))
     }
 
     /// The symbol of a string if it is already in the table.
     pub fn find(&self, text: &str) -> Option<Symbol> {
         let hash = self.hasher.hash_one(text.as_bytes());
-        self.index
-            .find(hash, |&i| &*self.strings[i as usize] == text)
-            .map(|&i| Symbol(i))
+        self.index.find(hash, |&i| &*self.strings[i as usize] == text).map(|&i| Symbol(i))
     }
 
     #[cold]
@@ -96,9 +89,7 @@ impl Interner {
         self.strings.push(Arc::from(text));
         self.bytes += text.len();
         let (hasher, strings) = (&self.hasher, &self.strings);
-        self.index.insert_unique(hash, id, |&i| {
-            hasher.hash_one(strings[i as usize].as_bytes())
-        });
+        self.index.insert_unique(hash, id, |&i| hasher.hash_one(strings[i as usize].as_bytes()));
         Symbol(id)
     }
 

@@ -125,12 +125,7 @@ pub(crate) fn live_from(table: &Table, watermark_ns: i64) -> i64 {
         UNSEEN => i64::MIN,
         i64::MAX => i64::MAX,
         _ => {
-            let longest_ns = table
-                .windows
-                .iter()
-                .map(|w| w.shape.size_ns())
-                .max()
-                .unwrap_or(0);
+            let longest_ns = table.windows.iter().map(|w| w.shape.size_ns()).max().unwrap_or(0);
             let mut slice = table.slice_of(watermark_ns.saturating_sub(longest_ns)) - 1;
             while table.slice_dead_ns(slice) <= watermark_ns {
                 slice += 1;
@@ -142,11 +137,7 @@ pub(crate) fn live_from(table: &Table, watermark_ns: i64) -> i64 {
 
 /// The last boundary (in slices) at or before a watermark.
 pub(crate) fn boundary(table: &Table, watermark_ns: i64) -> i64 {
-    if watermark_ns == UNSEEN {
-        i64::MIN
-    } else {
-        table.slice_of(watermark_ns)
-    }
+    if watermark_ns == UNSEEN { i64::MIN } else { table.slice_of(watermark_ns) }
 }
 
 impl Apply {
@@ -160,16 +151,9 @@ impl Apply {
     ) -> Self {
         let clock = clock.unwrap_or_else(|| Clock::new(&plan.timelines));
         let watermark = |table: &Table| clock.watermark(table.timeline as usize);
-        let closed = plan
-            .tables
-            .iter()
-            .map(|t| boundary(t, watermark(t)))
-            .collect();
-        local.borrow_mut().live_from = plan
-            .tables
-            .iter()
-            .map(|t| live_from(t, watermark(t)))
-            .collect();
+        let closed = plan.tables.iter().map(|t| boundary(t, watermark(t))).collect();
+        local.borrow_mut().live_from =
+            plan.tables.iter().map(|t| live_from(t, watermark(t))).collect();
         let mut by_table = vec![Vec::new(); plan.tables.len()];
         for (hash, slice, group) in restored {
             if let Some(table) = plan.tables.iter().position(|t| t.hash == hash) {
@@ -215,9 +199,7 @@ impl Apply {
                 }
             }
             if local.spent.len() < SPENT_BATCHES_MAX {
-                local
-                    .spent
-                    .extend(frame.batches.into_iter().map(|batch| batch.batch));
+                local.spent.extend(frame.batches.into_iter().map(|batch| batch.batch));
             }
         }
         self.clock.step(&decision.step, &self.plan.timelines);
@@ -245,14 +227,9 @@ impl Apply {
         };
         let needs_order = table.keyed_shape().map(WindowShape::needs_order);
         let no_rows = Vec::new();
-        let ahead = decision
-            .ahead
-            .iter()
-            .find(|(column, _)| *column == timeline.time_column);
+        let ahead = decision.ahead.iter().find(|(column, _)| *column == timeline.time_column);
         let ahead = ahead.map_or(&no_rows, |(_, rows)| rows);
-        let bound_ns = frame
-            .arrival_ns
-            .map_or(i64::MAX, |at| at.saturating_add(AHEAD_MAX_NS));
+        let bound_ns = frame.arrival_ns.map_or(i64::MAX, |at| at.saturating_add(AHEAD_MAX_NS));
         let index = table.timeline as usize;
         let mut high_ns = self.clock.high(timeline.time_column, source);
         let last_ns = match &decision.step {
@@ -263,32 +240,14 @@ impl Apply {
             _ => UNSEEN,
         };
         let mut watermark_ns = self.clock.watermark(index);
-        let end_ns = self
-            .clock
-            .watermark_with(index, timeline, source, last_ns.max(high_ns));
+        let end_ns = self.clock.watermark_with(index, timeline, source, last_ns.max(high_ns));
         if let Some(needs_order) = needs_order {
             let lowest_ns = table.slice_start_ns(rows.lowest_slice);
-            let mut walk = Walk {
-                times,
-                ahead,
-                bound_ns,
-                high_ns,
-                source,
-                index,
-                watermark_ns,
-            };
+            let mut walk = Walk { times, ahead, bound_ns, high_ns, source, index, watermark_ns };
             if needs_order || lowest_ns <= end_ns {
                 self.keyed_events(frame, batch, rows, &mut walk, needs_order, local);
             } else {
-                self.segment(
-                    batch,
-                    rows,
-                    0..rows.rows.len(),
-                    (times, ahead),
-                    UNSEEN,
-                    local,
-                    frame,
-                );
+                self.segment(batch, rows, 0..rows.rows.len(), (times, ahead), UNSEEN, local, frame);
             }
             return;
         }
@@ -305,15 +264,7 @@ impl Apply {
                 if boundary(table, now_ns) != boundary(table, watermark_ns) {
                     let to = rows.rows.partition_point(|&known| known as usize <= row);
                     let span = from..to;
-                    self.segment(
-                        batch,
-                        rows,
-                        span,
-                        (times, ahead),
-                        watermark_ns,
-                        local,
-                        frame,
-                    );
+                    self.segment(batch, rows, span, (times, ahead), watermark_ns, local, frame);
                     from = to;
                     self.advance(rows.table as usize, now_ns, local);
                 }
@@ -321,15 +272,7 @@ impl Apply {
             }
         }
         let span = from..rows.rows.len();
-        self.segment(
-            batch,
-            rows,
-            span,
-            (times, ahead),
-            watermark_ns,
-            local,
-            frame,
-        );
+        self.segment(batch, rows, span, (times, ahead), watermark_ns, local, frame);
     }
 
     /// Takes the events of a table off the grid with the watermark as of the row before each:
@@ -365,8 +308,7 @@ impl Apply {
             if time_ns > walk.high_ns && time_ns <= walk.bound_ns && time_ns != 0 && !is_ahead {
                 walk.high_ns = time_ns;
                 walk.watermark_ns =
-                    self.clock
-                        .watermark_with(walk.index, timeline, walk.source, time_ns);
+                    self.clock.watermark_with(walk.index, timeline, walk.source, time_ns);
             }
         }
     }
@@ -388,17 +330,11 @@ impl Apply {
         for window in &table.windows {
             self.rules[window.rule.0 as usize].taken += 1;
         }
-        if slot == NO_SLOT {
-            for window in &table.windows {
-                let counts = &mut self.rules[window.rule.0 as usize];
-                counts.late += 1;
-                counts.worst_late_ns = counts
-                    .worst_late_ns
-                    .max(walk.watermark_ns.saturating_sub(time_ns));
-            }
-            return;
-        }
         let state = &mut local.tables[rows.table as usize];
+        // In a dead slice nobody decided on the key: it can still join an open session of its
+        // own, and is late otherwise.
+        let is_dead = table.slice_of(time_ns) < live_from(table, walk.watermark_ns);
+        let is_other = !is_dead && slot != NO_SLOT && state.is_rejected(slot);
         let single = state.single_slot();
         let mut buffers = std::mem::take(&mut self.buffers);
         buffers.rows.clear();
@@ -407,7 +343,7 @@ impl Apply {
         buffers.slots.push(single);
         accumulate(table, batch, walk.times, frame.seq, state, &mut buffers);
         self.buffers = buffers;
-        let group = state.take_single(single, slot, time_ns);
+        let group = state.take_single(single, (&batch.batch, row), is_other, time_ns);
         let worker = owner(&group, self.outgoing.len());
         self.outgoing[worker].events.push(KeyedEvent {
             table: rows.table,
@@ -421,10 +357,7 @@ impl Apply {
     }
 
     /// Applies rows between two boundaries.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the row range, its times and its place"
-    )]
+    #[expect(clippy::too_many_arguments, reason = "the row range, its times and its place")]
     fn segment(
         &mut self,
         batch: &PreparedBatch,
@@ -506,11 +439,7 @@ impl Apply {
             return;
         }
         self.closed[index] = now;
-        let end = if watermark_ns == i64::MAX {
-            i64::MAX
-        } else {
-            now
-        };
+        let end = if watermark_ns == i64::MAX { i64::MAX } else { now };
         self.flush(index, end, before.saturating_add(1), watermark_ns, local);
     }
 
@@ -562,12 +491,7 @@ impl Apply {
         }
         for (outgoing, groups) in self.outgoing.iter_mut().zip(by_worker) {
             if !groups.is_empty() {
-                outgoing.deltas.push(SliceDelta {
-                    table: table as u32,
-                    boundary,
-                    slice,
-                    groups,
-                });
+                outgoing.deltas.push(SliceDelta { table: table as u32, boundary, slice, groups });
             }
         }
     }
@@ -580,9 +504,7 @@ impl Apply {
                 state.groups.extend(own);
             }
             let restored = self.restored[index].iter().cloned();
-            state
-                .groups
-                .extend(restored.map(|(slice, group)| (table.hash, slice, group)));
+            state.groups.extend(restored.map(|(slice, group)| (table.hash, slice, group)));
         }
         self.snapshots.write(epoch, StageName::Apply, &state);
     }
@@ -610,16 +532,8 @@ fn live_by_window(table: &Table, watermark_ns: i64) -> Vec<i64> {
     if table.windows.len() == 1 {
         return vec![live_from(table, watermark_ns)];
     }
-    let one = |window| Table {
-        windows: vec![window],
-        ..table.clone()
-    };
-    table
-        .windows
-        .iter()
-        .cloned()
-        .map(|w| live_from(&one(w), watermark_ns))
-        .collect()
+    let one = |window| Table { windows: vec![window], ..table.clone() };
+    table.windows.iter().cloned().map(|w| live_from(&one(w), watermark_ns)).collect()
 }
 
 fn accumulate(
@@ -630,26 +544,13 @@ fn accumulate(
     state: &mut super::slice_table::SliceTable,
     buffers: &mut Buffers,
 ) {
-    let order = OrderColumn {
-        times,
-        source: batch.batch.source.0,
-        frame_seq,
-    };
+    let order = OrderColumn { times, source: batch.batch.source.0, frame_seq };
     for (spec, accumulator) in table.accumulators.iter().zip(&mut state.accumulators) {
         let columns = &batch.batch.columns;
-        let arguments: Vec<&Column> = spec
-            .arguments
-            .iter()
-            .map(|&column| &columns[column as usize])
-            .collect();
+        let arguments: Vec<&Column> =
+            spec.arguments.iter().map(|&column| &columns[column as usize]).collect();
         let Some(filter) = spec.filter else {
-            accumulator.update(
-                &buffers.rows,
-                &buffers.slots,
-                &arguments,
-                &batch.batch,
-                &order,
-            );
+            accumulator.update(&buffers.rows, &buffers.slots, &arguments, &batch.batch, &order);
             continue;
         };
         let wanted = &batch.filters[filter as usize];
@@ -691,10 +592,7 @@ impl Stage for Apply {
             }
         }
         self.flush_keyed(local);
-        local
-            .tables
-            .iter_mut()
-            .for_each(|table| table.release(epoch));
+        local.tables.iter_mut().for_each(|table| table.release(epoch));
         let lines = 0..self.plan.timelines.len();
         let watermarks = lines.map(|line| self.clock.watermark(line)).collect();
         local.watermarks.insert(epoch, watermarks);

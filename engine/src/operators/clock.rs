@@ -27,10 +27,7 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) fn new(timelines: &[Timeline]) -> Self {
-        let columns = timelines
-            .iter()
-            .map(|line| line.time_column as usize + 1)
-            .max();
+        let columns = timelines.iter().map(|line| line.time_column as usize + 1).max();
         Self {
             highs: vec![Vec::new(); columns.unwrap_or(0)],
             ended: Vec::new(),
@@ -43,10 +40,7 @@ impl Clock {
     /// The high of a source in a time column.
     pub(crate) fn high(&self, column: u32, source: SourceId) -> i64 {
         let highs = self.highs.get(column as usize);
-        highs
-            .and_then(|highs| highs.get(source.0 as usize))
-            .copied()
-            .unwrap_or(UNSEEN)
+        highs.and_then(|highs| highs.get(source.0 as usize)).copied().unwrap_or(UNSEEN)
     }
 
     /// The watermark of a timeline: everything up to and including it is expected to be there.
@@ -93,9 +87,7 @@ impl Clock {
         let highs = &self.highs[timeline.time_column as usize];
         // A tick says that a source which was silent for the idle time has nothing older to send.
         let floor_ns = self.tick_ns.saturating_sub(timeline.idle_ns);
-        let sources = highs
-            .len()
-            .max(ahead.map_or(0, |(source, _)| source.0 as usize + 1));
+        let sources = highs.len().max(ahead.map_or(0, |(source, _)| source.0 as usize + 1));
         let high = |index: usize| {
             let known = highs.get(index).copied().unwrap_or(UNSEEN);
             match ahead {
@@ -133,18 +125,11 @@ mod tests {
     const SECOND: i64 = 1_000_000_000;
 
     fn line() -> Timeline {
-        Timeline {
-            time_column: 0,
-            lateness_ns: 10 * SECOND,
-            idle_ns: 30 * SECOND,
-        }
+        Timeline { time_column: 0, lateness_ns: 10 * SECOND, idle_ns: 30 * SECOND }
     }
 
     fn data(source: u32, high_s: i64) -> ClockStep {
-        ClockStep::Data {
-            source: SourceId(source),
-            highs: vec![(0, high_s * SECOND)],
-        }
+        ClockStep::Data { source: SourceId(source), highs: vec![(0, high_s * SECOND)] }
     }
 
     fn watermark_after(steps: &[ClockStep]) -> i64 {
@@ -176,14 +161,8 @@ mod tests {
 
     #[test]
     fn a_tick_moves_past_silent_sources() {
-        assert_eq!(
-            watermark_after(&[data(0, 100), ClockStep::Tick(120 * SECOND)]),
-            90 * SECOND
-        );
-        assert_eq!(
-            watermark_after(&[data(0, 100), ClockStep::Tick(200 * SECOND)]),
-            160 * SECOND
-        );
+        assert_eq!(watermark_after(&[data(0, 100), ClockStep::Tick(120 * SECOND)]), 90 * SECOND);
+        assert_eq!(watermark_after(&[data(0, 100), ClockStep::Tick(200 * SECOND)]), 160 * SECOND);
     }
 
     #[test]

@@ -56,8 +56,7 @@ impl Groups {
         }
         groups.push(group);
         let at = (groups.len() - 1) as u32;
-        self.index
-            .insert_unique(hash, at, |&at| groups[at as usize].key_hash as u64);
+        self.index.insert_unique(hash, at, |&at| groups[at as usize].key_hash as u64);
     }
 }
 
@@ -84,17 +83,11 @@ impl CloseState {
     /// The part of one of `peers` workers.
     pub(crate) fn of_worker(&self, worker: usize, peers: usize) -> Self {
         let is_mine = |group: &GroupDelta| owner(group, peers) == worker;
-        let groups = self
-            .groups
-            .iter()
-            .filter(|(_, _, group)| is_mine(group))
-            .cloned();
+        let groups = self.groups.iter().filter(|(_, _, group)| is_mine(group)).cloned();
         let keyed = self.keyed.iter();
         Self {
             groups: groups.collect(),
-            keyed: keyed
-                .map(|(hash, state)| (*hash, state.of_worker(worker, peers)))
-                .collect(),
+            keyed: keyed.map(|(hash, state)| (*hash, state.of_worker(worker, peers))).collect(),
         }
     }
 }
@@ -119,10 +112,7 @@ impl Close {
             let known = watermarks.as_ref().map(|w| w[table.timeline as usize]);
             known.map_or(i64::MIN, |watermark_ns| boundary(table, watermark_ns))
         };
-        let state = |table: &Table| TableState {
-            closed: closed(table),
-            ..TableState::default()
-        };
+        let state = |table: &Table| TableState { closed: closed(table), ..TableState::default() };
         let mut tables: Vec<TableState> = plan.tables.iter().map(state).collect();
         let find = |hash: u64| plan.tables.iter().position(|table| table.hash == hash);
         for (hash, slice, group) in restored.groups {
@@ -141,12 +131,7 @@ impl Close {
                 tables[table].keyed = Keyed::restore(state, shape);
             }
         }
-        Self {
-            plan: Arc::clone(plan),
-            local: Rc::clone(local),
-            tables,
-            snapshots,
-        }
+        Self { plan: Arc::clone(plan), local: Rc::clone(local), tables, snapshots }
     }
 
     /// Closes one table's windows up to a watermark.
@@ -166,10 +151,7 @@ impl Close {
         let mut at = state.closed.saturating_add(1);
         while at <= until {
             // Nothing ends before the first slice does: skip gaps in the data.
-            let slice = state
-                .slices
-                .first_key_value()
-                .map(|(slice, _)| slice.saturating_add(1));
+            let slice = state.slices.first_key_value().map(|(slice, _)| slice.saturating_add(1));
             let arriving = deltas.peek().map(|delta| delta.boundary);
             let Some(next) = slice.into_iter().chain(arriving).min() else {
                 break;
@@ -180,10 +162,7 @@ impl Close {
             }
             while let Some(delta) = deltas.next_if(|delta| delta.boundary <= at) {
                 let slice = state.slices.entry(delta.slice).or_default();
-                delta
-                    .groups
-                    .into_iter()
-                    .for_each(|group| slice.merge(group));
+                delta.groups.into_iter().for_each(|group| slice.merge(group));
             }
             let end_ns = table.slice_start_ns(at);
             for window in &table.windows {
@@ -225,23 +204,10 @@ impl Close {
         for window in &plan.tables[index].windows {
             closed.rules[window.rule.0 as usize].merge(&counts);
             let RuleKind::Aggregate(rule) = &plan.rules[window.rule.0 as usize].kind;
-            for ClosedWindow {
-                group,
-                end_ns,
-                decision_ns,
-            } in &ended
-            {
+            for ClosedWindow { group, end_ns, decision_ns } in &mut ended {
                 let (start_ns, end_ns) = (group.span_ns.0, *end_ns);
-                let maker = RowMaker {
-                    rule,
-                    id: window.rule,
-                    start_ns,
-                    end_ns,
-                };
-                let row = maker.row(group).map(|row| Row {
-                    decision_ns: *decision_ns,
-                    ..row
-                });
+                let maker = RowMaker { rule, id: window.rule, start_ns, end_ns };
+                let row = maker.row(group).map(|row| Row { decision_ns: *decision_ns, ..row });
                 closed.rows.extend(row);
             }
         }
@@ -255,9 +221,7 @@ impl Close {
             }
             for (slice, groups) in &tables.slices {
                 let own = groups.groups.iter().cloned();
-                state
-                    .groups
-                    .extend(own.map(|group| (table.hash, *slice, group)));
+                state.groups.extend(own.map(|group| (table.hash, *slice, group)));
             }
         }
         self.snapshots.write(epoch, StageName::Close, &state);
@@ -277,28 +241,18 @@ fn close_window(
     let from = table.slice_of(start_ns);
     let until = table.slice_of(end_ns);
     let RuleKind::Aggregate(rule) = &plan.rules[window.rule.0 as usize].kind;
-    let maker = RowMaker {
-        rule,
-        id: window.rule,
-        start_ns,
-        end_ns,
-    };
-    let mut inside = slices.range(from..until);
-    let (Some((_, first)), second) = (inside.next(), inside.next()) else {
-        return;
-    };
-    if second.is_none() {
-        rows.extend(first.groups.iter().filter_map(|group| maker.row(group)));
+    let maker = RowMaker { rule, id: window.rule, start_ns, end_ns };
+    if slices.range(from..until).nth(1).is_none() {
+        for (_, groups) in slices.range_mut(from..until) {
+            rows.extend(groups.groups.iter_mut().filter_map(|group| maker.row(group)));
+        }
         return;
     }
     let mut merged = Groups::default();
     for (_, groups) in slices.range(from..until) {
-        groups
-            .groups
-            .iter()
-            .for_each(|group| merged.merge(group.clone()));
+        groups.groups.iter().for_each(|group| merged.merge(group.clone()));
     }
-    rows.extend(merged.groups.iter().filter_map(|group| maker.row(group)));
+    rows.extend(merged.groups.iter_mut().filter_map(|group| maker.row(group)));
 }
 
 /// Turns a group's partials into a row of a rule.
@@ -310,8 +264,9 @@ struct RowMaker<'a> {
 }
 
 impl RowMaker<'_> {
-    fn row(&self, group: &GroupDelta) -> Option<Row> {
+    fn row(&self, group: &mut GroupDelta) -> Option<Row> {
         let rule = self.rule;
+        group.partials.iter_mut().for_each(Partial::seal);
         let keys = rule.key_names.len();
         let mut columns = Vec::with_capacity(keys + rule.calls.len() + rule.values.len());
         if group.is_other {
@@ -358,12 +313,7 @@ impl Stage for Close {
         messages: Vec<Applied>,
         out: &mut Outbox<Closed>,
     ) -> EpochNumber {
-        let watermarks = self
-            .local
-            .borrow_mut()
-            .watermarks
-            .remove(&epoch)
-            .unwrap_or_default();
+        let watermarks = self.local.borrow_mut().watermarks.remove(&epoch).unwrap_or_default();
         let mut closed = Closed::default();
         let tables = self.plan.tables.len();
         let mut by_table: Vec<(Vec<SliceDelta>, Vec<KeyedEvent>)> = Vec::new();

@@ -124,10 +124,7 @@ impl Decode {
         let local = &mut *self.local.borrow_mut();
         if local.symbols.borrow().is_full() {
             let symbols = Interner::shared();
-            local
-                .tables
-                .iter_mut()
-                .for_each(|table| table.adopt(&symbols));
+            local.tables.iter_mut().for_each(|table| table.adopt(&symbols));
             local.symbols = symbols;
         }
     }
@@ -141,52 +138,33 @@ impl Decode {
     ) {
         let local = Rc::clone(&self.local);
         let local = &mut *local.borrow_mut();
-        local
-            .spent
-            .drain(..)
-            .for_each(|batch| self.decoder.recycle(batch));
+        local.spent.drain(..).for_each(|batch| self.decoder.recycle(batch));
         let (mut batches, mut report) = (Vec::new(), DecodeReport::default());
-        self.decoder
-            .decode(seq, frame, &local.symbols, &mut batches, &mut report);
+        self.decoder.decode(seq, frame, &local.symbols, &mut batches, &mut report);
         report.ledger.frames += 1;
         report.ledger.bytes += frame.payload.len() as u64;
         let mut profiles = Vec::new();
-        let mut prepared = PreparedFrame {
-            seq,
-            arrival_ns: frame.arrival_ns,
-            batches: Vec::new(),
-        };
+        let mut prepared = PreparedFrame { seq, arrival_ns: frame.arrival_ns, batches: Vec::new() };
         for batch in batches {
-            let plan = self
-                .plan
-                .signals
-                .iter()
-                .position(|plan| plan.signal == batch.signal);
+            let plan = self.plan.signals.iter().position(|plan| plan.signal == batch.signal);
             let Some(signal) = plan else { continue };
             let first_profile = profiles.len();
             self.profile(signal as u32, &batch, frame.arrival_ns, &mut profiles);
             let counts = &mut report.ledger.signals[batch.signal.index()];
-            let timed = profiles
-                .get(first_profile)
-                .map_or(0, |(_, p)| u64::from(p.rows));
+            let timed = profiles.get(first_profile).map_or(0, |(_, p)| u64::from(p.rows));
             let untimed = batch.rows as u64 - timed;
             counts.used += timed;
             if untimed > 0 {
                 counts.dropped += untimed;
                 *report.ledger.dropped.entry(DropReason::NoTime).or_default() += untimed;
             }
-            prepared
-                .batches
-                .push(self.prepare(signal as u32, batch, local, epoch, facts));
+            prepared.batches.push(self.prepare(signal as u32, batch, local, epoch, facts));
         }
         facts.ledger.merge(&report.ledger);
         facts.frames.push(FrameFacts {
             seq,
             bytes: frame.payload.len() as u64,
-            event: FrameEvent::Data {
-                source: frame.source,
-                profiles,
-            },
+            event: FrameEvent::Data { source: frame.source, profiles },
         });
         epoch.frames.insert(seq, prepared);
     }
@@ -256,19 +234,9 @@ impl Decode {
                 });
                 epoch.new_slots.push((index as u32, new));
             }
-            tables.push(PreparedTable {
-                table: index as u32,
-                rows,
-                slots,
-                lowest_slice,
-            });
+            tables.push(PreparedTable { table: index as u32, rows, slots, lowest_slice });
         }
-        PreparedBatch {
-            signal,
-            batch,
-            filters,
-            tables,
-        }
+        PreparedBatch { signal, batch, filters, tables }
     }
 }
 
@@ -297,11 +265,7 @@ impl Stage for Decode {
                     FrameBody::SourceEnd(source) => FrameEvent::SourceEnd(*source),
                     FrameBody::End => FrameEvent::End,
                 };
-                facts.frames.push(FrameFacts {
-                    seq: frame.seq,
-                    bytes: 0,
-                    event,
-                });
+                facts.frames.push(FrameFacts { seq: frame.seq, bytes: 0, event });
             }
         }
         let local = &mut *self.local.borrow_mut();

@@ -77,32 +77,17 @@ impl TimeProfile {
         if rows == 0 {
             return None;
         }
-        let with_rows = || {
-            times
-                .iter()
-                .enumerate()
-                .filter(|(_, t)| **t != 0)
-                .map(|(row, t)| (row as u32, *t))
-        };
+        let with_rows =
+            || times.iter().enumerate().filter(|(_, t)| **t != 0).map(|(row, t)| (row as u32, *t));
         let is_calm = max_ns.saturating_sub(min_ns) <= AHEAD_MAX_NS;
         let (times, is_whole) = if arrival_ns.is_some() {
             (Vec::new(), false)
         } else if is_calm {
-            (
-                with_rows().take(AHEAD_ROWS).collect(),
-                rows as usize <= AHEAD_ROWS,
-            )
+            (with_rows().take(AHEAD_ROWS).collect(), rows as usize <= AHEAD_ROWS)
         } else {
             (with_rows().collect(), true)
         };
-        Some(Self {
-            rows,
-            min_ns,
-            max_ns,
-            high_ns,
-            times,
-            is_whole,
-        })
+        Some(Self { rows, min_ns, max_ns, high_ns, times, is_whole })
     }
 }
 

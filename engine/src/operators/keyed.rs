@@ -47,20 +47,9 @@ impl KeyedState {
     pub(crate) fn of_worker(&self, worker: usize, peers: usize) -> Self {
         let is_mine =
             |key_hash: u128| (key_hash as u64 % crate::limits::SHARDS) as usize % peers == worker;
-        let keys = self
-            .keys
-            .iter()
-            .filter(|key| is_mine(key.key_hash))
-            .cloned()
-            .collect();
-        let waiting = self
-            .waiting
-            .iter()
-            .filter(|event| is_mine(event.group.key_hash));
-        Self {
-            keys,
-            waiting: waiting.cloned().collect(),
-        }
+        let keys = self.keys.iter().filter(|key| is_mine(key.key_hash)).cloned().collect();
+        let waiting = self.waiting.iter().filter(|event| is_mine(event.group.key_hash));
+        Self { keys, waiting: waiting.cloned().collect() }
     }
 
     /// Adds another worker's part.
@@ -90,16 +79,10 @@ impl Keyed {
             let open: Vec<i64> = key.open.iter().map(|group| group.span_ns.1).collect();
             let closed: Vec<i64> = key.closed.iter().map(|span| span.1).collect();
             keyed.keys[id as usize] = Some(key);
-            open.into_iter()
-                .for_each(|last_ns| keyed.arm(id, shape, last_ns, 1));
-            closed
-                .into_iter()
-                .for_each(|last_ns| keyed.arm(id, shape, last_ns, 2));
+            open.into_iter().for_each(|last_ns| keyed.arm(id, shape, last_ns, 1));
+            closed.into_iter().for_each(|last_ns| keyed.arm(id, shape, last_ns, 2));
         }
-        state
-            .waiting
-            .into_iter()
-            .for_each(|event| keyed.wait(event));
+        state.waiting.into_iter().for_each(|event| keyed.wait(event));
         keyed
     }
 
@@ -120,13 +103,8 @@ impl Keyed {
         if let Some(&id) = self.index.find(key_hash as u64, is_it) {
             return id;
         }
-        let fresh = KeyWindows {
-            key_hash,
-            is_other,
-            open: Vec::new(),
-            events: 0,
-            closed: Vec::new(),
-        };
+        let fresh =
+            KeyWindows { key_hash, is_other, open: Vec::new(), events: 0, closed: Vec::new() };
         let id = match self.free.pop() {
             Some(id) => {
                 self.keys[id as usize] = Some(fresh);
@@ -138,11 +116,7 @@ impl Keyed {
             }
         };
         let keys = &self.keys;
-        let rehash = |&id: &u32| {
-            keys[id as usize]
-                .as_ref()
-                .map_or(0, |key| key.key_hash as u64)
-        };
+        let rehash = |&id: &u32| keys[id as usize].as_ref().map_or(0, |key| key.key_hash as u64);
         self.index.insert_unique(key_hash as u64, id, rehash);
         id
     }
@@ -169,8 +143,7 @@ impl Keyed {
     }
 
     fn wait(&mut self, event: KeyedEvent) {
-        self.waiting
-            .insert((event.time_ns, event.source, event.seq, event.row), event);
+        self.waiting.insert((event.time_ns, event.source, event.seq, event.row), event);
     }
 
     /// Takes events one by one, in log order; returns what became of them.
@@ -211,11 +184,7 @@ impl Keyed {
             span.0 <= time_ns.saturating_add(gap_ns) && time_ns <= span.1.saturating_add(gap_ns)
         };
         let is_closed = |last_ns: i64| last_ns.saturating_add(gap_ns) <= watermark_ns;
-        let mut touched = key
-            .open
-            .iter()
-            .map(|group| group.span_ns)
-            .filter(|span| touches(*span));
+        let mut touched = key.open.iter().map(|group| group.span_ns).filter(|span| touches(*span));
         let mut any_open = false;
         let mut is_late = key.closed.iter().any(|span| touches(*span));
         for span in touched.by_ref() {
@@ -295,11 +264,7 @@ impl Keyed {
                         let end_ns = open.span_ns.1.saturating_add(gap_ns);
                         let decision_ns = end_ns.min(time_ns);
                         let group = std::mem::replace(open, event.group);
-                        closed.push(ClosedWindow {
-                            group,
-                            end_ns,
-                            decision_ns,
-                        });
+                        closed.push(ClosedWindow { group, end_ns, decision_ns });
                     }
                 } else {
                     key.open.push(event.group);
@@ -325,21 +290,20 @@ impl Keyed {
         };
         let end = |last_ns: i64| last_ns.saturating_add(gap_ns);
         let mut remember = Vec::new();
-        for group in key
-            .open
-            .extract_if(.., |group| end(group.span_ns.1) <= watermark_ns)
-        {
+        for group in key.open.extract_if(.., |group| end(group.span_ns.1) <= watermark_ns) {
             let end_ns = end(group.span_ns.1);
             remember.push(group.span_ns);
-            closed.push(ClosedWindow {
-                group,
-                end_ns,
-                decision_ns: end_ns,
-            });
+            closed.push(ClosedWindow { group, end_ns, decision_ns: end_ns });
         }
         if max_ns.is_none() {
             key.closed.extend(&remember);
-            key.closed.retain(|span| end(end(span.1)) > watermark_ns);
+            // An event that touches a closed session is late also where it touches an open one:
+            // remember a session until nothing open lies within two gaps of it.
+            let open = &key.open;
+            key.closed.retain(|span| {
+                let reach_ns = end(end(span.1));
+                reach_ns > watermark_ns || open.iter().any(|group| group.span_ns.0 <= reach_ns)
+            });
             for span in remember {
                 self.arm(id, shape, span.1, 2);
             }
@@ -349,7 +313,9 @@ impl Keyed {
 
     fn close_rest(&mut self, closed: &mut Vec<ClosedWindow>) {
         for key in self.keys.iter_mut().flatten() {
-            closed.extend(key.open.drain(..).map(at_last));
+            // Decided by the end of the log, after everything else.
+            let at_end = |group| ClosedWindow { decision_ns: i64::MAX, ..at_last(group) };
+            closed.extend(key.open.drain(..).map(at_end));
         }
     }
 
@@ -357,10 +323,7 @@ impl Keyed {
         let slot = &mut self.keys[id as usize];
         let Some(key) = slot else { return };
         if key.open.is_empty() && key.closed.is_empty() {
-            if let Ok(entry) = self
-                .index
-                .find_entry(key.key_hash as u64, |&known| known == id)
-            {
+            if let Ok(entry) = self.index.find_entry(key.key_hash as u64, |&known| known == id) {
                 entry.remove();
             }
             *slot = None;
@@ -372,11 +335,7 @@ impl Keyed {
 /// A count window ends with its last event.
 fn at_last(group: GroupDelta) -> ClosedWindow {
     let last_ns = group.span_ns.1;
-    ClosedWindow {
-        group,
-        end_ns: last_ns.saturating_add(1),
-        decision_ns: last_ns,
-    }
+    ClosedWindow { group, end_ns: last_ns.saturating_add(1), decision_ns: last_ns }
 }
 
 /// Adds a group's events to another's.

@@ -55,11 +55,7 @@ impl Output {
     ) -> Self {
         let mut totals = restored.unwrap_or_default();
         totals.rules.resize(plan.rules.len(), RuleCounts::default());
-        Self {
-            totals,
-            sender,
-            snapshots,
-        }
+        Self { totals, sender, snapshots }
     }
 }
 

@@ -23,13 +23,15 @@ use crate::plan::{Plan, Table};
 /// The keys of one limited table.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct KeyLimit {
-    /// Open keys: (first slice they were admitted in, last slice seen).
-    open: BTreeMap<u128, (i64, i64)>,
+    /// Open keys: (when admitted, last slice seen).
+    open: BTreeMap<u128, (u64, i64)>,
     /// Keys by the last slice seen at some time; checked against `open` when the slice dies.
     by_last: BTreeMap<i64, Vec<u128>>,
-    /// Slices in which a key was refused: no further key enters them, so that every worker's
-    /// report of the same key gets the same answer.
-    sealed: BTreeSet<i64>,
+    /// Slices in which a key was refused, and when: only keys admitted before may still enter
+    /// them, so that every worker's report of the same key gets the same answer.
+    sealed: BTreeMap<i64, u64>,
+    /// Counts admissions and seals: their order.
+    order: u64,
 }
 
 impl KeyLimit {
@@ -46,41 +48,33 @@ impl KeyLimit {
                 }
             }
         }
-        while let Some(slice) = self.sealed.first().copied() {
-            if table.slice_dead_ns(slice) > watermark_ns {
+        while let Some(entry) = self.sealed.first_entry() {
+            if table.slice_dead_ns(*entry.key()) > watermark_ns {
                 break;
             }
-            self.sealed.pop_first();
+            entry.remove();
         }
     }
 
     fn admit(&mut self, table: &Table, key: &NewKey) -> bool {
-        let is_sealed = self.sealed.contains(&key.slice);
-        if let Some((first, last)) = self.open.get_mut(&key.key_hash) {
-            if key.slice < *first {
-                if is_sealed {
-                    return false;
-                }
-                *first = key.slice;
+        self.order += 1;
+        let sealed = self.sealed.get(&key.slice).copied();
+        if let Some((admitted, last)) = self.open.get_mut(&key.key_hash) {
+            if sealed.is_some_and(|sealed| *admitted > sealed) {
+                return false;
             }
             if key.slice > *last {
                 *last = key.slice;
-                self.by_last
-                    .entry(key.slice)
-                    .or_default()
-                    .push(key.key_hash);
+                self.by_last.entry(key.slice).or_default().push(key.key_hash);
             }
             return true;
         }
-        if is_sealed || self.open.len() >= table.groups_max as usize {
-            self.sealed.insert(key.slice);
+        if sealed.is_some() || self.open.len() >= table.groups_max as usize {
+            self.sealed.entry(key.slice).or_insert(self.order);
             return false;
         }
-        self.open.insert(key.key_hash, (key.slice, key.slice));
-        self.by_last
-            .entry(key.slice)
-            .or_default()
-            .push(key.key_hash);
+        self.open.insert(key.key_hash, (self.order, key.slice));
+        self.by_last.entry(key.slice).or_default().push(key.key_hash);
         true
     }
 }
@@ -120,13 +114,7 @@ impl Sequence {
             clock: Clock::new(&plan.timelines),
             limits: vec![KeyLimit::default(); plan.tables.len()],
         });
-        Self {
-            plan: Arc::clone(plan),
-            state,
-            undecided: VecDeque::new(),
-            peers,
-            snapshots,
-        }
+        Self { plan: Arc::clone(plan), state, undecided: VecDeque::new(), peers, snapshots }
     }
 
     /// Admits keys, once an epoch, before its frames move the clock.
@@ -175,8 +163,7 @@ impl Sequence {
 
     fn finish(&mut self, epoch: Undecided, out: &mut Outbox<SharedDecisions>) {
         if epoch.decisions.snapshot {
-            self.snapshots
-                .write(epoch.epoch, StageName::Sequence, &self.state);
+            self.snapshots.write(epoch.epoch, StageName::Sequence, &self.state);
         }
         let decisions = Arc::new(epoch.decisions);
         for worker in 0..self.peers {
@@ -220,11 +207,7 @@ impl Sequence {
             } else {
                 self.outliers(source, *column, profile, high_ns, rest)?
             };
-            let top_ns = if rows.is_empty() {
-                profile.high_ns
-            } else {
-                top(profile, &rows)
-            };
+            let top_ns = if rows.is_empty() { profile.high_ns } else { top(profile, &rows) };
             if top_ns != UNSEEN {
                 highs.push((*column, top_ns));
             }
@@ -232,11 +215,7 @@ impl Sequence {
                 ahead.push((*column, rows));
             }
         }
-        Some(FrameDecision {
-            seq: frame.seq,
-            step: ClockStep::Data { source, highs },
-            ahead,
-        })
+        Some(FrameDecision { seq: frame.seq, step: ClockStep::Data { source, highs }, ahead })
     }
 
     /// Whether no row of the frame can be an outlier: it has an arrival time to compare with,
@@ -296,10 +275,7 @@ impl Sequence {
                 frames += 1;
                 bytes += frame.bytes;
                 is_known = match &frame.event {
-                    FrameEvent::Data {
-                        source: of,
-                        profiles,
-                    } if *of == source => profiles
+                    FrameEvent::Data { source: of, profiles } if *of == source => profiles
                         .iter()
                         .filter(|(of, _)| *of == column)
                         .flat_map(|(_, profile)| &profile.times)
@@ -319,19 +295,12 @@ impl Sequence {
 }
 
 fn plain(seq: u64, step: ClockStep) -> FrameDecision {
-    FrameDecision {
-        seq,
-        step,
-        ahead: Vec::new(),
-    }
+    FrameDecision { seq, step, ahead: Vec::new() }
 }
 
 /// The highest time of the rows that are not outliers.
 fn top(profile: &TimeProfile, outliers: &[u32]) -> i64 {
-    let kept = profile
-        .times
-        .iter()
-        .filter(|(row, _)| outliers.binary_search(row).is_err());
+    let kept = profile.times.iter().filter(|(row, _)| outliers.binary_search(row).is_err());
     kept.map(|(_, time)| *time).max().unwrap_or(UNSEEN)
 }
 
@@ -354,15 +323,8 @@ impl Stage for Sequence {
             new_keys.extend(facts.new_keys);
         }
         frames.sort_by_key(|frame| frame.seq);
-        self.undecided.push_back(Undecided {
-            epoch,
-            frames: frames.into(),
-            new_keys,
-            decisions,
-        });
+        self.undecided.push_back(Undecided { epoch, frames: frames.into(), new_keys, decisions });
         self.decide(out);
-        self.undecided
-            .front()
-            .map_or(epoch + 1, |first| first.epoch)
+        self.undecided.front().map_or(epoch + 1, |first| first.epoch)
     }
 }

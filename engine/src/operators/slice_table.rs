@@ -159,11 +159,7 @@ pub(crate) struct SliceTable {
 
 impl SliceTable {
     pub(crate) fn new(plan: Arc<Table>, symbols: Symbols) -> Self {
-        let accumulators = plan
-            .accumulators
-            .iter()
-            .map(|a| Accumulators::new(&a.kind))
-            .collect();
+        let accumulators = plan.accumulators.iter().map(|a| Accumulators::new(&a.kind)).collect();
         Self {
             plan,
             hasher: FixedState::with_seed(1),
@@ -219,12 +215,7 @@ impl SliceTable {
             let (slot, is_new) = self.slot(slice, key);
             if is_new {
                 let key_hash = self.key_hash(slot);
-                new_slots.push(NewSlot {
-                    slot,
-                    slice,
-                    key_hash,
-                    row,
-                });
+                new_slots.push(NewSlot { slot, slice, key_hash, row });
             }
             slots.push(slot);
         }
@@ -250,16 +241,14 @@ impl SliceTable {
             let rows = rows.iter().map(|&row| row as usize);
             match &batch.columns[column as usize] {
                 Column::Symbols(v) => {
-                    out.zip(rows)
-                        .for_each(|(word, row)| *word = u64::from(v[row].0));
+                    out.zip(rows).for_each(|(word, row)| *word = u64::from(v[row].0));
                 }
                 Column::Times(v) | Column::Durations(v) | Column::Ints(v) => {
                     out.zip(rows).for_each(|(word, row)| *word = v[row] as u64);
                 }
                 Column::Bools(v) => out.zip(rows).for_each(|(word, row)| *word = v[row].into()),
                 Column::Ids8(v) => {
-                    out.zip(rows)
-                        .for_each(|(word, row)| *word = u64::from_be_bytes(v[row]));
+                    out.zip(rows).for_each(|(word, row)| *word = u64::from_be_bytes(v[row]));
                 }
                 Column::Ids16(v) => {
                     for (position, row) in rows.enumerate() {
@@ -300,12 +289,7 @@ impl SliceTable {
         if let Some(&slot) = found {
             return (slot, false);
         }
-        let info = SlotInfo {
-            slice,
-            hash,
-            is_dirty: false,
-            is_rejected: false,
-        };
+        let info = SlotInfo { slice, hash, is_dirty: false, is_rejected: false };
         let slot = match self.free.pop() {
             Some(slot) => {
                 let at = slot as usize * arity;
@@ -320,8 +304,7 @@ impl SliceTable {
             }
         };
         let info = &self.info;
-        open.index
-            .insert_unique(hash, slot, |&slot| info[slot as usize].hash);
+        open.index.insert_unique(hash, slot, |&slot| info[slot as usize].hash);
         open.slots.push(slot);
         for accumulator in &mut self.accumulators {
             accumulator.ensure_slots(self.info.len());
@@ -385,12 +368,7 @@ impl SliceTable {
         if let Some(slot) = open.other {
             return slot;
         }
-        let info = SlotInfo {
-            slice,
-            hash: 0,
-            is_dirty: false,
-            is_rejected: false,
-        };
+        let info = SlotInfo { slice, hash: 0, is_dirty: false, is_rejected: false };
         let slot = self.free.pop().unwrap_or_else(|| {
             self.words.extend(std::iter::repeat_n(0, self.arity));
             self.info.push(info);
@@ -453,11 +431,7 @@ impl SliceTable {
     /// Takes everything accumulated in slices that begin before `before`, by slice; slots of
     /// slices below `live_from` are freed.
     pub(crate) fn flush(&mut self, before: i64, live_from: i64) -> Vec<(i64, Vec<GroupDelta>)> {
-        let ended: Vec<i64> = self
-            .slices
-            .range(..before)
-            .map(|(slice, _)| *slice)
-            .collect();
+        let ended: Vec<i64> = self.slices.range(..before).map(|(slice, _)| *slice).collect();
         let mut flushed = Vec::new();
         for slice in ended {
             let groups = self.take_slice(slice);
@@ -507,12 +481,7 @@ impl SliceTable {
 
     /// A slot outside every slice, for events that leave one by one.
     pub(crate) fn single_slot(&mut self) -> u32 {
-        let info = SlotInfo {
-            slice: i64::MAX,
-            hash: 0,
-            is_dirty: false,
-            is_rejected: false,
-        };
+        let info = SlotInfo { slice: i64::MAX, hash: 0, is_dirty: false, is_rejected: false };
         if let Some(slot) = self.free.pop() {
             self.info[slot as usize] = info;
             return slot;
@@ -525,35 +494,34 @@ impl SliceTable {
         (self.info.len() - 1) as u32
     }
 
-    /// Takes what a single slot holds as the delta of the group of `slot`, and frees it.
-    pub(crate) fn take_single(&mut self, single: u32, slot: u32, time_ns: i64) -> GroupDelta {
-        let is_other = self.info[slot as usize].is_rejected;
-        let partials = self
-            .accumulators
-            .iter_mut()
-            .map(|a| a.take(single))
-            .collect();
+    /// Takes what a single slot holds as an event of its own, and frees it. The key is read from
+    /// the batch: the slot that the row was given may belong to another key by now.
+    pub(crate) fn take_single(
+        &mut self,
+        single: u32,
+        (batch, row): (&Batch, u32),
+        is_other: bool,
+        time_ns: i64,
+    ) -> GroupDelta {
+        let partials = self.accumulators.iter_mut().map(|a| a.take(single)).collect();
         self.free.push(single);
-        let mut delta = self.delta(slot, is_other, partials);
-        delta.span_ns = (time_ns, time_ns);
-        delta
+        let value = |&c: &u32| batch.value_at(&batch.columns[c as usize], row as usize);
+        let key: Vec<Value> =
+            if is_other { Vec::new() } else { self.plan.key.iter().map(value).collect() };
+        let key_hash = if is_other { 0 } else { key_hash(&key) };
+        GroupDelta { key_hash, key, is_other, span_ns: (time_ns, time_ns), partials }
+    }
+
+    /// Whether the key of a slot was refused in its slice.
+    pub(crate) fn is_rejected(&self, slot: u32) -> bool {
+        self.info[slot as usize].is_rejected
     }
 
     fn delta(&self, slot: u32, is_other: bool, partials: Vec<Partial>) -> GroupDelta {
-        let span_ns = self
-            .spans_ns
-            .get(slot as usize)
-            .copied()
-            .unwrap_or(EMPTY_SPAN);
+        let span_ns = self.spans_ns.get(slot as usize).copied().unwrap_or(EMPTY_SPAN);
         let key = if is_other { Vec::new() } else { self.key(slot) };
         let key_hash = if is_other { 0 } else { key_hash(&key) };
-        GroupDelta {
-            key_hash,
-            key,
-            is_other,
-            span_ns,
-            partials,
-        }
+        GroupDelta { key_hash, key, is_other, span_ns, partials }
     }
 
     /// Everything accumulated and not yet flushed, by slice, left in place.
@@ -567,11 +535,7 @@ impl SliceTable {
             };
             (*slice, dirty.map(delta).collect::<Vec<_>>())
         };
-        self.slices
-            .iter()
-            .map(read)
-            .filter(|(_, groups)| !groups.is_empty())
-            .collect()
+        self.slices.iter().map(read).filter(|(_, groups)| !groups.is_empty()).collect()
     }
 
     /// Moves the table to a new symbol table: keys are written again in its symbols.
@@ -606,8 +570,7 @@ impl SliceTable {
                 let hash = Self::hash_words(&self.hasher, &self.words[at..at + self.arity]);
                 self.info[slot as usize].hash = hash;
                 let info = &self.info;
-                open.index
-                    .insert_unique(hash, slot, |&slot| info[slot as usize].hash);
+                open.index.insert_unique(hash, slot, |&slot| info[slot as usize].hash);
             }
         }
     }

@@ -40,22 +40,12 @@ pub(crate) struct Snapshots {
 
 impl Snapshots {
     pub(crate) fn new(worker: usize, sender: Sender<EngineMessage>) -> Self {
-        Self {
-            worker: worker as u32,
-            sender,
-        }
+        Self { worker: worker as u32, sender }
     }
 
     pub(crate) fn write<S: Serialize>(&self, epoch: u64, stage: StageName, state: &S) {
-        let bytes = coder()
-            .serialize(state)
-            .expect("state is plain data within the size limit");
-        let part = SnapshotPart {
-            epoch,
-            worker: self.worker,
-            stage,
-            bytes,
-        };
+        let bytes = coder().serialize(state).expect("state is plain data within the size limit");
+        let part = SnapshotPart { epoch, worker: self.worker, stage, bytes };
         // The receiver is gone only when the engine was dropped: nobody wants the rest.
         let _ = self.sender.send(EngineMessage::Snapshot(part));
     }
@@ -94,9 +84,7 @@ impl Snapshot {
 
     /// The snapshot as bytes: header, length, CRC-32, content.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let content = coder()
-            .serialize(self)
-            .expect("parts are within the size limit");
+        let content = coder().serialize(self).expect("parts are within the size limit");
         let mut bytes = Vec::with_capacity(content.len() + 20);
         bytes.extend_from_slice(HEADER);
         bytes.extend_from_slice(&(content.len() as u64).to_le_bytes());
@@ -111,27 +99,17 @@ impl Snapshot {
     /// [`ErrorKind::Snapshot`] if the bytes are cut short, damaged or of another version.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         let damaged = |what: &str| Error::new(ErrorKind::Snapshot, what);
-        let (header, rest) = bytes
-            .split_at_checked(8)
-            .ok_or_else(|| damaged("cut short"))?;
+        let (header, rest) = bytes.split_at_checked(8).ok_or_else(|| damaged("cut short"))?;
         if header != HEADER {
-            return Err(damaged(
-                "not a snapshot of this version: expected the header `TWSNAP01`",
-            ));
+            return Err(damaged("not a snapshot of this version: expected the header `TWSNAP01`"));
         }
-        let (len, rest) = rest
-            .split_first_chunk::<8>()
-            .ok_or_else(|| damaged("cut short"))?;
-        let (crc, content) = rest
-            .split_first_chunk::<4>()
-            .ok_or_else(|| damaged("cut short"))?;
+        let (len, rest) = rest.split_first_chunk::<8>().ok_or_else(|| damaged("cut short"))?;
+        let (crc, content) = rest.split_first_chunk::<4>().ok_or_else(|| damaged("cut short"))?;
         if content.len() as u64 != u64::from_le_bytes(*len) {
             return Err(damaged("the snapshot's length does not match its header"));
         }
         if crc32fast::hash(content) != u32::from_le_bytes(*crc) {
-            return Err(damaged(
-                "the snapshot's checksum does not match its content",
-            ));
+            return Err(damaged("the snapshot's checksum does not match its content"));
         }
         decode(content)
     }

@@ -35,13 +35,7 @@ pub(crate) struct Outbox<M> {
 impl<M> Outbox<M> {
     /// Sends a message in an epoch that the stage has not yet released.
     pub(crate) fn send(&mut self, epoch: EpochNumber, to: usize, message: M) {
-        self.sent.push((
-            epoch,
-            Routed {
-                to: to as u64,
-                message,
-            },
-        ));
+        self.sent.push((epoch, Routed { to: to as u64, message }));
     }
 }
 
@@ -82,9 +76,7 @@ pub(crate) fn run_stage<'scope, S: Stage>(
                 let entry = arrived
                     .entry(epoch)
                     .or_insert_with(|| (time.retain(output.output_index()), Vec::new()));
-                entry
-                    .1
-                    .extend(data.flat_map(std::mem::take).map(|routed| routed.message));
+                entry.1.extend(data.flat_map(std::mem::take).map(|routed| routed.message));
             });
             while let Some(first) = arrived.first_entry() {
                 if frontier.less_equal(first.key()) {
@@ -98,10 +90,7 @@ pub(crate) fn run_stage<'scope, S: Stage>(
                     let (_, capability) = &withheld[index];
                     output.session(capability).give(routed);
                 }
-                while withheld
-                    .front()
-                    .is_some_and(|(epoch, _)| *epoch < held_from)
-                {
+                while withheld.front().is_some_and(|(epoch, _)| *epoch < held_from) {
                     withheld.pop_front();
                 }
             }

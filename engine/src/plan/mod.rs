@@ -5,6 +5,7 @@
 
 pub mod eval;
 pub mod expr;
+pub mod function;
 mod rule;
 mod table;
 

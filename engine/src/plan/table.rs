@@ -87,14 +87,7 @@ impl WindowShape {
 
     /// Whether events must be taken in event-time order, and so wait for the watermark.
     pub fn needs_order(self) -> bool {
-        matches!(
-            self,
-            Self::Count { .. }
-                | Self::Session {
-                    max_ns: Some(_),
-                    ..
-                }
-        )
+        matches!(self, Self::Count { .. } | Self::Session { max_ns: Some(_), .. })
     }
 
     /// Start of the window that ends at `end_ns`, given that it is an end on this grid.
@@ -171,35 +164,25 @@ pub struct Table {
 impl Table {
     /// The shape of a table off the grid; such a table has one shape.
     pub fn keyed_shape(&self) -> Option<WindowShape> {
-        self.windows
-            .first()
-            .map(|window| window.shape)
-            .filter(|shape| !shape.is_grid())
+        self.windows.first().map(|window| window.shape).filter(|shape| !shape.is_grid())
     }
 
     /// Index of the slice that holds a time.
     #[inline]
     pub fn slice_of(&self, time_ns: i64) -> i64 {
-        time_ns
-            .saturating_sub(self.offset_ns)
-            .div_euclid(self.width_ns)
+        time_ns.saturating_sub(self.offset_ns).div_euclid(self.width_ns)
     }
 
     /// Start of a slice, nanoseconds.
     #[inline]
     pub fn slice_start_ns(&self, slice: i64) -> i64 {
-        slice
-            .saturating_mul(self.width_ns)
-            .saturating_add(self.offset_ns)
+        slice.saturating_mul(self.width_ns).saturating_add(self.offset_ns)
     }
 
     /// End of the last window that holds a slice: when it has passed, the slice is dead.
     pub fn slice_dead_ns(&self, slice: i64) -> i64 {
         let start_ns = self.slice_start_ns(slice);
-        let ends = self
-            .windows
-            .iter()
-            .map(|w| w.shape.last_end_ns(start_ns, self.offset_ns));
+        let ends = self.windows.iter().map(|w| w.shape.last_end_ns(start_ns, self.offset_ns));
         ends.max().unwrap_or(start_ns)
     }
 }

@@ -16,10 +16,7 @@ pub struct EpochCut {
 
 impl Default for EpochCut {
     fn default() -> Self {
-        Self {
-            frames_max: 64,
-            bytes_max: EPOCH_BYTES_MAX,
-        }
+        Self { frames_max: 64, bytes_max: EPOCH_BYTES_MAX }
     }
 }
 
@@ -43,32 +40,25 @@ pub(super) struct EpochBuilder {
 
 impl EpochBuilder {
     pub(super) fn new(cut: EpochCut, next_frame: u64) -> Self {
-        Self {
-            cut,
-            next_frame,
-            next_epoch: 0,
-            frames: Vec::new(),
-            bytes: 0,
-        }
+        Self { cut, next_frame, next_epoch: 0, frames: Vec::new(), bytes: 0 }
     }
 
     pub(super) fn add(&mut self, body: FrameBody) -> Option<Epoch> {
         if let FrameBody::Data(data) = &body {
             self.bytes += data.payload.len();
         }
-        self.frames.push(Frame {
-            seq: self.next_frame,
-            body,
-        });
+        self.frames.push(Frame { seq: self.next_frame, body });
         self.next_frame += 1;
         let is_full = self.frames.len() >= self.cut.frames_max || self.bytes >= self.cut.bytes_max;
         if is_full { self.take() } else { None }
     }
 
     pub(super) fn take(&mut self) -> Option<Epoch> {
-        if self.frames.is_empty() {
-            return None;
-        }
+        if self.frames.is_empty() { None } else { Some(self.take_even_empty()) }
+    }
+
+    /// The current epoch, also if no frame is in it.
+    pub(super) fn take_even_empty(&mut self) -> Epoch {
         let epoch = Epoch {
             number: self.next_epoch,
             frames: std::mem::take(&mut self.frames),
@@ -76,6 +66,6 @@ impl EpochBuilder {
             next_frame: self.next_frame,
         };
         self.next_epoch += 1;
-        Some(epoch)
+        epoch
     }
 }

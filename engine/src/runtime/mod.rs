@@ -25,7 +25,7 @@ pub use cut::EpochCut;
 
 use crate::dataflow::Restored;
 use crate::error::{Error, ErrorKind};
-use crate::limits::{EPOCHS_IN_FLIGHT_MAX, OUTPUT_QUEUE_MAX, WORKERS_MAX};
+use crate::limits::{OUTPUT_QUEUE_MAX, WORKERS_MAX};
 use crate::model::{DataFrame, Frame, FrameBody, SourceSpec};
 use crate::operators::decode::WorkerFrames;
 use crate::operators::output::EngineMessage;
@@ -97,13 +97,8 @@ impl EngineBuilder {
             None => (Restored::default(), 0),
         };
         let (sender, outputs) = bounded(OUTPUT_QUEUE_MAX);
-        let started = worker::start(
-            self.workers,
-            &self.plan,
-            &Arc::from(self.sources),
-            &restored,
-            &sender,
-        )?;
+        let started =
+            worker::start(self.workers, &self.plan, &Arc::from(self.sources), &restored, &sender)?;
         Ok(Engine {
             plan_hash,
             jobs: started.jobs,
@@ -190,7 +185,8 @@ impl Engine {
     /// [`ErrorKind::Worker`] if a worker has stopped.
     pub fn snapshot(&mut self) -> Result<(), Error> {
         self.snapshot_wanted = true;
-        self.flush()
+        let epoch = self.epochs.take_even_empty();
+        self.send_epoch(epoch)
     }
 
     /// The next output that is there already, if any.
@@ -237,11 +233,7 @@ impl Engine {
 
     fn take_part(&mut self, part: SnapshotPart) {
         let epoch = part.epoch;
-        let Some(at) = self
-            .partial
-            .iter()
-            .position(|(known, _, _)| *known == epoch)
-        else {
+        let Some(at) = self.partial.iter().position(|(known, _, _)| *known == epoch) else {
             return;
         };
         let (_, next_frame, parts) = &mut self.partial[at];
@@ -251,12 +243,7 @@ impl Engine {
             let parts = std::mem::take(parts);
             let (next_frame, plan_hash) = (*next_frame, self.plan_hash);
             self.partial.remove(at);
-            self.snapshots.push_back(Snapshot {
-                epoch,
-                next_frame,
-                plan_hash,
-                parts,
-            });
+            self.snapshots.push_back(Snapshot { epoch, next_frame, plan_hash, parts });
         }
     }
 
@@ -265,8 +252,7 @@ impl Engine {
         let workers = self.jobs.len();
         let snapshot = std::mem::take(&mut self.snapshot_wanted);
         if snapshot {
-            self.partial
-                .push((epoch.number, epoch.next_frame, Vec::new()));
+            self.partial.push((epoch.number, epoch.next_frame, Vec::new()));
         }
         let mut shares: Vec<Vec<Arc<Frame>>> = vec![Vec::new(); workers];
         let (frames, bytes) = (epoch.frames.len(), epoch.bytes);
@@ -274,16 +260,8 @@ impl Engine {
             shares[(frame.seq % workers as u64) as usize].push(Arc::new(frame));
         }
         for (worker, frames_of_worker) in shares.into_iter().enumerate() {
-            let work = WorkerFrames {
-                frames: frames_of_worker,
-                snapshot,
-            };
-            let mut job = Job {
-                epoch: epoch.number,
-                work,
-                frames,
-                bytes,
-            };
+            let work = WorkerFrames { frames: frames_of_worker, snapshot };
+            let mut job = Job { epoch: epoch.number, work, frames, bytes };
             loop {
                 match self.jobs[worker].try_send(job) {
                     Ok(()) => break,
@@ -307,9 +285,6 @@ impl Engine {
         }
     }
 }
-
-/// Epochs that wait in a worker's queue beside those under way.
-pub(crate) const JOBS_QUEUED_MAX: usize = 2;
 
 /// timely's settings: the defaults.
 pub(crate) fn worker_config() -> WorkerConfig {

@@ -12,10 +12,12 @@ use timely::communication::WorkerGuards;
 use timely::dataflow::ProbeHandle;
 use timely::worker::Worker;
 
-use super::{JOBS_QUEUED_MAX, worker_config};
+use super::worker_config;
 use crate::dataflow::{Feed, Restored, build};
 use crate::error::{Error, ErrorKind};
-use crate::limits::{BYTES_IN_FLIGHT_MAX, EPOCHS_IN_FLIGHT_MAX, FRAMES_IN_FLIGHT_MIN};
+use crate::limits::{
+    BYTES_IN_FLIGHT_MAX, EPOCHS_IN_FLIGHT_MAX, FRAMES_IN_FLIGHT_MIN, JOBS_QUEUED_MAX,
+};
 use crate::model::SourceSpec;
 use crate::operators::decode::WorkerFrames;
 use crate::operators::output::EngineMessage;
@@ -50,9 +52,8 @@ pub(super) fn start(
     restored: &Restored,
     sender: &Sender<EngineMessage>,
 ) -> Result<Started, Error> {
-    let (jobs, receivers): (Vec<_>, Vec<_>) = (0..workers)
-        .map(|_| bounded::<Job>(JOBS_QUEUED_MAX))
-        .unzip();
+    let (jobs, receivers): (Vec<_>, Vec<_>) =
+        (0..workers).map(|_| bounded::<Job>(JOBS_QUEUED_MAX)).unzip();
     let receivers: Vec<Option<Receiver<Job>>> = receivers.into_iter().map(Some).collect();
     let (thread_sender, thread_receiver) = bounded(workers);
     let shared = Mutex::new(receivers);
@@ -62,10 +63,7 @@ pub(super) fn start(
         1 => CommunicationConfig::Thread,
         n => CommunicationConfig::Process(n),
     };
-    let config = Config {
-        communication,
-        worker: worker_config(),
-    };
+    let config = Config { communication, worker: worker_config() };
     let guards = timely::execute(config, move |worker| {
         let index = worker.index();
         let mut receivers = shared.lock().unwrap_or_else(PoisonError::into_inner);
@@ -82,11 +80,7 @@ pub(super) fn start(
     let mut threads: Vec<(usize, Thread)> = thread_receiver.iter().take(workers).collect();
     threads.sort_by_key(|(index, _)| *index);
     let threads = threads.into_iter().map(|(_, thread)| thread).collect();
-    Ok(Started {
-        jobs,
-        threads,
-        guards,
-    })
+    Ok(Started { jobs, threads, guards })
 }
 
 /// Epochs let in and not yet done everywhere.
@@ -132,14 +126,9 @@ fn run(
         match jobs.try_recv() {
             Ok(job) => {
                 feed.advance_to(job.epoch);
-                feed.send(Routed {
-                    to: index,
-                    message: job.work,
-                });
+                feed.send(Routed { to: index, message: job.work });
                 feed.advance_to(job.epoch + 1);
-                under_way
-                    .epochs
-                    .push_back((job.epoch, job.frames, job.bytes));
+                under_way.epochs.push_back((job.epoch, job.frames, job.bytes));
                 under_way.frames += job.frames;
                 under_way.bytes += job.bytes;
                 worker.step();

@@ -8,11 +8,7 @@ use crate::support::{Decoded, column, demand_all, recording, replay};
 fn decode(path: &str) -> Option<(Demand, Decoded)> {
     let demand = demand_all(&["service.name"]);
     let decoded = replay(&demand, recording(path)?, &ReaderOptions::default());
-    assert_eq!(
-        decoded.report.ledger.damaged, 0,
-        "{:?}",
-        decoded.report.ledger
-    );
+    assert_eq!(decoded.report.ledger.damaged, 0, "{:?}", decoded.report.ledger);
     Some((demand, decoded))
 }
 

@@ -48,10 +48,7 @@ pub(crate) fn demand_all(keys: &[&str]) -> Demand {
 }
 
 pub(crate) fn attribute(place: AttributePlace, key: &str) -> ColumnSpec {
-    ColumnSpec::Attribute {
-        place,
-        key: Arc::from(key),
-    }
+    ColumnSpec::Attribute { place, key: Arc::from(key) }
 }
 
 /// The column of a field or (by its path) of an attribute in a row of `demand_all`.
@@ -119,13 +116,7 @@ fn rows_of(batch: &Batch) -> Rows {
         assert_eq!(column.len(), batch.rows, "every column has every row");
     }
     (0..batch.rows)
-        .map(|row| {
-            batch
-                .columns
-                .iter()
-                .map(|column| batch.value_at(column, row))
-                .collect()
-        })
+        .map(|row| batch.columns.iter().map(|column| batch.value_at(column, row)).collect())
         .collect()
 }
 

@@ -75,10 +75,7 @@ impl<'a> Json<'a> {
     /// Passes over bytes that are exactly these, if they are next.
     #[inline]
     pub(super) fn take(&mut self, expected: &[u8]) -> bool {
-        let found = self
-            .data
-            .get(self.pos..)
-            .is_some_and(|rest| rest.starts_with(expected));
+        let found = self.data.get(self.pos..).is_some_and(|rest| rest.starts_with(expected));
         if found {
             self.pos += expected.len();
         }

@@ -57,9 +57,7 @@ impl<'a> Json<'a> {
         let at = self.pos;
         if byte == b'"' {
             let text = self.text()?;
-            let plain = text
-                .plain()
-                .ok_or_else(|| Damage::new(at, Reason::BadNumber))?;
+            let plain = text.plain().ok_or_else(|| Damage::new(at, Reason::BadNumber))?;
             return Ok(Some((plain, at)));
         }
         if self.null() {
@@ -134,17 +132,10 @@ pub(in crate::ingest) fn integer_of(token: &[u8]) -> Option<i64> {
         digits => (false, digits),
     };
     let Some(value) = digits_of(digits) else {
-        return whole(token).and_then(|whole| {
-            (I64_LEAST..-I64_LEAST)
-                .contains(&whole)
-                .then_some(whole as i64)
-        });
+        return whole(token)
+            .and_then(|whole| (I64_LEAST..-I64_LEAST).contains(&whole).then_some(whole as i64));
     };
-    if negative {
-        0_i64.checked_sub_unsigned(value)
-    } else {
-        i64::try_from(value).ok()
-    }
+    if negative { 0_i64.checked_sub_unsigned(value) } else { i64::try_from(value).ok() }
 }
 
 /// The value of an unsigned decimal whole number.
@@ -173,9 +164,7 @@ fn digits_of(digits: &[u8]) -> Option<u64> {
         if !digit.is_ascii_digit() {
             return None;
         }
-        value = value
-            .checked_mul(10)?
-            .checked_add(u64::from(digit - b'0'))?;
+        value = value.checked_mul(10)?.checked_add(u64::from(digit - b'0'))?;
     }
     Some(value)
 }

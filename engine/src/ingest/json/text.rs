@@ -44,9 +44,7 @@ impl<'a> Text<'a> {
     pub(in crate::ingest) fn string(&self) -> Result<Cow<'a, str>, Damage> {
         let damage = |_| Damage::new(self.at, Reason::NotUtf8);
         match self.bytes()? {
-            Cow::Borrowed(bytes) => std::str::from_utf8(bytes)
-                .map(Cow::Borrowed)
-                .map_err(damage),
+            Cow::Borrowed(bytes) => std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(damage),
             Cow::Owned(bytes) => String::from_utf8(bytes)
                 .map(Cow::Owned)
                 .map_err(|_| Damage::new(self.at, Reason::NotUtf8)),
@@ -97,9 +95,7 @@ fn unicode(rest: &mut &[u8]) -> Option<char> {
 fn hex4(rest: &mut &[u8]) -> Option<u32> {
     let digits = rest.get(..4)?;
     *rest = &rest[4..];
-    digits.iter().try_fold(0, |value, &digit| {
-        Some(value << 4 | char::from(digit).to_digit(16)?)
-    })
+    digits.iter().try_fold(0, |value, &digit| Some(value << 4 | char::from(digit).to_digit(16)?))
 }
 
 const ONES: u64 = 0x0101_0101_0101_0101;
@@ -127,11 +123,7 @@ pub(super) fn end_of(data: &[u8], mut pos: usize) -> Result<(usize, bool), Damag
             Some(bytes) => {
                 let chunk = u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
                 let marks = special(chunk);
-                if marks == 0 {
-                    pos + 8
-                } else {
-                    pos + (marks.trailing_zeros() / 8) as usize
-                }
+                if marks == 0 { pos + 8 } else { pos + (marks.trailing_zeros() / 8) as usize }
             }
             None => pos,
         };

@@ -50,9 +50,7 @@ fn number(json: &mut Json<'_>) -> Result<Value, Damage> {
     if is_plain && let Some(value) = integer_of(token) {
         return Ok(Value::Int(value));
     }
-    float_of(token)
-        .map(Value::Float)
-        .ok_or_else(|| Damage::new(at, Reason::BadNumber))
+    float_of(token).map(Value::Float).ok_or_else(|| Damage::new(at, Reason::BadNumber))
 }
 
 /// Reads one value of any shape, owned.

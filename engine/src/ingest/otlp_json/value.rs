@@ -160,10 +160,7 @@ fn map(json: &mut Json<'_>, depth: usize) -> Result<Value, Damage> {
 pub(in crate::ingest) fn base64(text: Text<'_>) -> Result<Value, Damage> {
     let bad = || Damage::new(text.at(), Reason::NotBase64);
     let digits = text.bytes()?;
-    let unpadded = digits
-        .iter()
-        .rposition(|&byte| byte != b'=')
-        .map_or(0, |last| last + 1);
+    let unpadded = digits.iter().rposition(|&byte| byte != b'=').map_or(0, |last| last + 1);
     let mut out = Vec::with_capacity(unpadded * 3 / 4);
     for group in digits[..unpadded].chunks(4) {
         let mut bits = 0_u32;

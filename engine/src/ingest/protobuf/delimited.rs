@@ -16,9 +16,7 @@ pub(in crate::ingest) fn decode(payload: &[u8], w: &mut Writer<'_>) {
         let length = payload
             .get(pos..pos + 4)
             .map(|bytes| u32::from_be_bytes(bytes.try_into().expect("four bytes")) as usize);
-        let Some(end) = length
-            .map(|length| pos + 4 + length)
-            .filter(|&end| end <= payload.len())
+        let Some(end) = length.map(|length| pos + 4 + length).filter(|&end| end <= payload.len())
         else {
             w.set_aside(Damage::new(pos, Reason::Truncated));
             return;
@@ -93,10 +91,7 @@ fn signal_of_group(mut group: Wire<'_>) -> Option<Guess> {
 /// Which of the three an item is: every field that is present must fit.
 fn signal_of_item(mut item: Wire<'_>) -> Option<Guess> {
     let is_text = |mut ahead: Wire<'_>, wire_type| {
-        wire_type == 2
-            && ahead
-                .bytes()
-                .is_ok_and(|name| std::str::from_utf8(name).is_ok())
+        wire_type == 2 && ahead.bytes().is_ok_and(|name| std::str::from_utf8(name).is_ok())
     };
     let (mut span, mut record, mut metric) = (true, true, true);
     let mut is_empty = true;

@@ -11,10 +11,7 @@ use crate::ingest::writer::Writer;
 use crate::model::{Field, Signal};
 
 /// Log requests.
-pub(super) const SHAPE: Shape = Shape {
-    signals: &[Signal::Logs],
-    item: record,
-};
+pub(super) const SHAPE: Shape = Shape { signals: &[Signal::Logs], item: record };
 
 const TIME: u32 = tag(1, FIXED64);
 const SEVERITY_NUMBER: u32 = tag(2, VARINT);

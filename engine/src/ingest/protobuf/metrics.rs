@@ -13,10 +13,7 @@ use crate::ingest::writer::Writer;
 use crate::model::{Field, Signal};
 
 /// Metric requests.
-pub(super) const SHAPE: Shape = Shape {
-    signals: &[Signal::Metrics],
-    item: metric,
-};
+pub(super) const SHAPE: Shape = Shape { signals: &[Signal::Metrics], item: metric };
 
 const NAME: u32 = tag(1, BYTES);
 const UNIT: u32 = tag(3, BYTES);

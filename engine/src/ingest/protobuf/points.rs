@@ -160,16 +160,12 @@ fn exponential(
             SUM => point.sum = Some(wire.double()?),
             SCALE => buckets.scale = wire.sint32()?,
             ZERO_COUNT => buckets.zero_count = wire.fixed64()?,
-            POSITIVE => bucket_side(
-                wire.message()?,
-                &mut buckets.positive_offset,
-                &mut buckets.positive,
-            )?,
-            NEGATIVE => bucket_side(
-                wire.message()?,
-                &mut buckets.negative_offset,
-                &mut buckets.negative,
-            )?,
+            POSITIVE => {
+                bucket_side(wire.message()?, &mut buckets.positive_offset, &mut buckets.positive)?
+            }
+            NEGATIVE => {
+                bucket_side(wire.message()?, &mut buckets.negative_offset, &mut buckets.negative)?
+            }
             ATTRIBUTES => point_attribute(&mut wire, w)?,
             FLAGS => *flags = wire.varint()?,
             MIN => point.min = Some(wire.double()?),

@@ -12,10 +12,7 @@ use crate::ingest::writer::Writer;
 use crate::model::{Field, Signal, Symbol};
 
 /// Trace requests.
-pub(super) const SHAPE: Shape = Shape {
-    signals: &[Signal::Spans, Signal::SpanEvents],
-    item: span,
-};
+pub(super) const SHAPE: Shape = Shape { signals: &[Signal::Spans, Signal::SpanEvents], item: span };
 
 const TRACE_ID: u32 = tag(1, BYTES);
 const SPAN_ID: u32 = tag(2, BYTES);
@@ -45,9 +42,7 @@ const EVENT: u64 = fields([1, 2, 3]);
 pub(super) fn trace_id(wire: &mut Wire<'_>) -> Result<[u8; 16], Damage> {
     match wire.bytes()? {
         [] => Ok([0; 16]),
-        bytes => bytes
-            .try_into()
-            .map_err(|_| wire.damage(Reason::TraceIdLength)),
+        bytes => bytes.try_into().map_err(|_| wire.damage(Reason::TraceIdLength)),
     }
 }
 
@@ -56,9 +51,7 @@ pub(super) fn trace_id(wire: &mut Wire<'_>) -> Result<[u8; 16], Damage> {
 pub(super) fn span_id(wire: &mut Wire<'_>) -> Result<[u8; 8], Damage> {
     match wire.bytes()? {
         [] => Ok([0; 8]),
-        bytes => bytes
-            .try_into()
-            .map_err(|_| wire.damage(Reason::SpanIdLength)),
+        bytes => bytes.try_into().map_err(|_| wire.damage(Reason::SpanIdLength)),
     }
 }
 
@@ -71,11 +64,7 @@ pub(super) fn text(
     field: Field,
 ) -> Result<Symbol, Damage> {
     let bytes = wire.bytes()?;
-    if w.wants_field(signal, field) {
-        w.intern(bytes, wire.pos())
-    } else {
-        Ok(Symbol::EMPTY)
-    }
+    if w.wants_field(signal, field) { w.intern(bytes, wire.pos()) } else { Ok(Symbol::EMPTY) }
 }
 
 fn span(mut wire: Wire<'_>, w: &mut Writer<'_>) -> Result<(), Damage> {

@@ -157,7 +157,5 @@ fn map(mut wire: Wire<'_>, depth: usize) -> Result<Vec<(Arc<str>, Value)>, Damag
 
 fn text(wire: &mut Wire<'_>) -> Result<Arc<str>, Damage> {
     let bytes = wire.bytes()?;
-    std::str::from_utf8(bytes)
-        .map(Arc::from)
-        .map_err(|_| wire.damage(Reason::NotUtf8))
+    std::str::from_utf8(bytes).map(Arc::from).map_err(|_| wire.damage(Reason::NotUtf8))
 }

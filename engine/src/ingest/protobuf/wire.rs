@@ -40,18 +40,12 @@ pub(in crate::ingest) struct Wire<'a> {
 impl<'a> Wire<'a> {
     /// A cursor at the start of a payload.
     pub(in crate::ingest) fn new(payload: &'a [u8]) -> Self {
-        Self {
-            data: payload,
-            pos: 0,
-        }
+        Self { data: payload, pos: 0 }
     }
 
     /// A cursor over the message at `start..end` of a payload.
     pub(super) fn within(payload: &'a [u8], start: usize, end: usize) -> Self {
-        Self {
-            data: &payload[..end],
-            pos: start,
-        }
+        Self { data: &payload[..end], pos: start }
     }
 
     /// Whether nothing is left.
@@ -168,10 +162,7 @@ impl<'a> Wire<'a> {
         if end < self.pos || end > self.data.len() {
             return Err(self.damage(Reason::Truncated));
         }
-        let message = Wire {
-            data: &self.data[..end],
-            pos: self.pos,
-        };
+        let message = Wire { data: &self.data[..end], pos: self.pos };
         self.pos = end;
         Ok(message)
     }

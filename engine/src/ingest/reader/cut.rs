@@ -98,11 +98,7 @@ fn count_lines(bytes: &[u8]) -> u64 {
 }
 
 fn frame(buffer: &[u8], end: usize, lines: bool) -> Cut {
-    let places = if lines {
-        count_lines(&buffer[..end])
-    } else {
-        end as u64
-    };
+    let places = if lines { count_lines(&buffer[..end]) } else { end as u64 };
     Cut::Frame { end, places }
 }
 
@@ -119,18 +115,12 @@ fn cut_lines(buffer: &[u8], at_end: bool) -> Cut {
     };
     let lines = count_lines(&buffer[..last]);
     if lines <= FRAME_EVENTS_MAX as u64 {
-        return Cut::Frame {
-            end: last,
-            places: lines,
-        };
+        return Cut::Frame { end: last, places: lines };
     }
     let end = memchr::memchr_iter(b'\n', &buffer[..last])
         .nth(FRAME_EVENTS_MAX - 1)
         .map_or(last, |newline| newline + 1);
-    Cut::Frame {
-        end,
-        places: FRAME_EVENTS_MAX as u64,
-    }
+    Cut::Frame { end, places: FRAME_EVENTS_MAX as u64 }
 }
 
 /// The end of each CSV record: line ends outside quotes. A quoted quote is two quotes, which
@@ -151,15 +141,9 @@ fn cut_records(header: &mut Vec<u8>, buffer: &[u8], at_end: bool) -> Cut {
         return match record_ends(buffer).next() {
             Some(end) => {
                 header.extend_from_slice(&buffer[..end]);
-                Cut::Consumed {
-                    end,
-                    places: count_lines(&buffer[..end]),
-                }
+                Cut::Consumed { end, places: count_lines(&buffer[..end]) }
             }
-            None if at_end => Cut::Consumed {
-                end: buffer.len(),
-                places: 1,
-            },
+            None if at_end => Cut::Consumed { end: buffer.len(), places: 1 },
             None => Cut::More,
         };
     }

@@ -26,11 +26,7 @@ pub(super) fn needs_more(head: &[u8]) -> bool {
 
 /// Recognises a file, or fits a given format to it. `None` if it is of no known format.
 pub(super) fn detect(head: &[u8], format: Option<PayloadFormat>) -> Option<Detected> {
-    let skip = if head.starts_with(BYTE_ORDER_MARK) {
-        BYTE_ORDER_MARK.len()
-    } else {
-        0
-    };
+    let skip = if head.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
     let text = &head[skip..];
     let format = match format {
         Some(format) => format,
@@ -48,11 +44,7 @@ pub(super) fn detect(head: &[u8], format: Option<PayloadFormat>) -> Option<Detec
         PayloadFormat::Lines | PayloadFormat::Ndjson => Framing::Lines,
         PayloadFormat::Csv => Framing::Records { header: Vec::new() },
     };
-    Some(Detected {
-        format,
-        framing,
-        skip,
-    })
+    Some(Detected { format, framing, skip })
 }
 
 fn recognise(head: &[u8]) -> Option<PayloadFormat> {
@@ -70,9 +62,7 @@ fn recognise(head: &[u8]) -> Option<PayloadFormat> {
             let line = first_line(head);
             let is_text = std::str::from_utf8(line).is_ok_and(|line| {
                 line.contains(',')
-                    && !line
-                        .chars()
-                        .any(|c| c.is_control() && c != '\t' && c != '\r')
+                    && !line.chars().any(|c| c.is_control() && c != '\t' && c != '\r')
             });
             is_text.then_some(PayloadFormat::Csv)
         }
@@ -80,10 +70,7 @@ fn recognise(head: &[u8]) -> Option<PayloadFormat> {
 }
 
 fn first_line(head: &[u8]) -> &[u8] {
-    let start = head
-        .iter()
-        .position(|byte| !byte.is_ascii_whitespace())
-        .unwrap_or(0);
+    let start = head.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(0);
     let head = &head[start..];
     &head[..memchr::memchr(b'\n', head).unwrap_or(head.len())]
 }
@@ -97,9 +84,7 @@ fn first_line_is_whole(head: &[u8]) -> bool {
 /// A protobuf request: its first field is a list, and text does not look like what follows.
 fn is_request(head: &[u8]) -> bool {
     head.first() == Some(&0x0a)
-        && head[..head.len().min(512)]
-            .iter()
-            .any(|byte| matches!(byte, 0..=8 | 0x0e..=0x1f))
+        && head[..head.len().min(512)].iter().any(|byte| matches!(byte, 0..=8 | 0x0e..=0x1f))
 }
 
 fn is_delimited(head: &[u8]) -> bool {

@@ -17,10 +17,7 @@ pub struct Input {
 impl Input {
     /// An input under a name of the caller's choice.
     pub fn new(name: &str, read: impl Read + Send + 'static) -> Self {
-        Self {
-            name: Arc::from(name),
-            read: Box::new(read),
-        }
+        Self { name: Arc::from(name), read: Box::new(read) }
     }
 
     /// A file under its path as given.

@@ -62,11 +62,8 @@ impl FileReader {
         for (input, name) in inputs.into_iter().zip(names) {
             let place = sorted.partition_point(|other| *other < name);
             let stream = Stream::open(input, SourceId(place as u32), options)?;
-            sources[place] = Some(SourceSpec {
-                name,
-                has_arrival: false,
-                mapping: stream.mapping(options),
-            });
+            sources[place] =
+                Some(SourceSpec { name, has_arrival: false, mapping: stream.mapping(options) });
             streams.push(stream);
         }
         Ok(Self {

@@ -49,10 +49,7 @@ impl Stream {
     ) -> Result<Self, Error> {
         let (name, raw) = input.into_parts();
         let bytes_read = Arc::new(AtomicU64::new(0));
-        let counted = Counted {
-            read: raw,
-            bytes: Arc::clone(&bytes_read),
-        };
+        let counted = Counted { read: raw, bytes: Arc::clone(&bytes_read) };
         let (read, compressed) = decompressed(counted).map_err(|e| cannot_read(&name, e))?;
         let mut stream = Self {
             name,
@@ -87,11 +84,7 @@ impl Stream {
             );
             Error::new(ErrorKind::Format, text)
         })?;
-        let Detected {
-            format,
-            framing,
-            skip,
-        } = found;
+        let Detected { format, framing, skip } = found;
         self.format = format;
         self.place = u64::from(framing.counts_lines());
         self.framing = framing;
@@ -159,9 +152,7 @@ impl Stream {
         }
         let missing = wanted - self.buffer.len();
         self.buffer.reserve(missing);
-        let result = (&mut self.read)
-            .take(missing as u64)
-            .read_to_end(&mut self.buffer);
+        let result = (&mut self.read).take(missing as u64).read_to_end(&mut self.buffer);
         match result {
             Ok(count) => self.at_end = count < missing,
             Err(_) if self.compressed => {

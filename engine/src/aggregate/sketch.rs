@@ -1,0 +1,420 @@
+//! The distribution of numbers: exact while small, then buckets as hdrhistogram's.
+//!
+//! Stages: exact values, then a list of bucket indices, then dense counts. Bucketing is lossless
+//! with respect to hdrhistogram (the indices are its own), and the stage depends on the total
+//! number of values alone: merging partial sketches in any order gives the same answer.
+//! Durations are bucketed in microseconds, other numbers as they are (G. Tene, `HdrHistogram`).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::Value;
+
+/// Values up to which a group's quantiles are exact.
+pub const EXACT_VALUES_MAX: usize = 16;
+
+/// Values up to which a group is held as a list of bucket indices.
+pub const LIST_VALUES_MAX: usize = 1_024;
+
+/// The unit of numbers that are accumulated together.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub enum NumberUnit {
+    /// Nothing seen yet.
+    #[default]
+    None,
+    /// Whole numbers.
+    Int,
+    /// Nanoseconds.
+    Duration,
+    /// Bytes.
+    Size,
+    /// Ratios.
+    Ratio,
+    /// Floats, or numbers of several units.
+    Float,
+}
+
+impl NumberUnit {
+    /// The unit of numbers of both units together.
+    #[must_use]
+    #[inline]
+    pub fn with(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::None, unit) | (unit, Self::None) => unit,
+            (a, b) if a == b => a,
+            _ => Self::Float,
+        }
+    }
+
+    /// Whether results are floats.
+    pub fn is_float(self) -> bool {
+        matches!(self, Self::Float | Self::Ratio)
+    }
+
+    /// A number in this unit.
+    pub fn value(self, number: f64) -> Value {
+        match self {
+            Self::Duration => Value::Duration(number.round() as i64),
+            Self::Size => Value::Size(number.round() as i64),
+            Self::Ratio => Value::Ratio(number),
+            Self::None | Self::Int | Self::Float => Value::Float(number),
+        }
+    }
+
+    /// A whole number in this unit.
+    pub fn whole(self, number: i64) -> Value {
+        match self {
+            Self::Duration => Value::Duration(number),
+            Self::Size => Value::Size(number),
+            Self::Float | Self::Ratio => Value::Float(number as f64),
+            Self::None | Self::Int => Value::Int(number),
+        }
+    }
+}
+
+/// How values are held.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+enum Stage {
+    /// Values as they came.
+    Exact(Vec<i64>),
+    /// Bucket indices.
+    List(Vec<u16>),
+    /// Counts by bucket index.
+    Dense(Vec<u32>),
+}
+
+/// The distribution of a group's values.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sketch {
+    stage: Stage,
+    unit: NumberUnit,
+    digits: u8,
+    /// Floats, by base-2 exponential bucket of scale 6 (width 1.1 %).
+    floats: Option<Box<BTreeMap<i32, u64>>>,
+    /// Negative values and NaNs: not taken.
+    refused: u32,
+}
+
+impl Sketch {
+    /// An empty sketch of 2 or 3 significant digits.
+    pub fn new(digits: u8) -> Self {
+        let stage = Stage::Exact(Vec::new());
+        Self { stage, unit: NumberUnit::None, digits, floats: None, refused: 0 }
+    }
+
+    /// Adds a whole number of a unit.
+    #[inline]
+    pub fn add(&mut self, number: i64, unit: NumberUnit) {
+        if number < 0 {
+            self.refused = self.refused.saturating_add(1);
+            return;
+        }
+        if self.unit != unit {
+            self.unit = self.unit.with(unit);
+        }
+        match &mut self.stage {
+            Stage::Exact(values) if values.len() < EXACT_VALUES_MAX => values.push(number),
+            Stage::List(list) if list.len() < LIST_VALUES_MAX => {
+                list.push(index(number, unit, self.digits));
+            }
+            Stage::Dense(counts) => count(counts, index(number, unit, self.digits), 1),
+            _ => {
+                self.promote();
+                self.add(number, unit);
+            }
+        }
+    }
+
+    /// Adds a float.
+    pub fn add_float(&mut self, number: f64, unit: NumberUnit) {
+        if number.is_nan() || number < 0.0 {
+            self.refused = self.refused.saturating_add(1);
+            return;
+        }
+        self.unit = self.unit.with(unit).with(unit);
+        *self.floats.get_or_insert_default().entry(float_bucket(number)).or_default() += 1;
+    }
+
+    #[cold]
+    fn promote(&mut self) {
+        let (unit, digits) = (self.unit, self.digits);
+        self.stage = match std::mem::replace(&mut self.stage, Stage::List(Vec::new())) {
+            Stage::Exact(values) => {
+                let mut list = Vec::with_capacity(values.len() * 2);
+                list.extend(values.iter().map(|value| index(*value, unit, digits)));
+                Stage::List(list)
+            }
+            Stage::List(list) => {
+                let mut counts = Vec::new();
+                list.iter().for_each(|at| count(&mut counts, *at, 1));
+                Stage::Dense(counts)
+            }
+            dense @ Stage::Dense(_) => dense,
+        };
+    }
+
+    /// Adds another sketch of the same precision.
+    pub fn merge(&mut self, other: Self) {
+        if self.unit == NumberUnit::None {
+            self.unit = other.unit;
+        }
+        self.unit = self.unit.with(other.unit);
+        self.refused = self.refused.saturating_add(other.refused);
+        if let Some(theirs) = other.floats {
+            let mine = self.floats.get_or_insert_default();
+            theirs.iter().for_each(|(at, n)| *mine.entry(*at).or_default() += n);
+        }
+        let (mine, theirs) = (self.len(), stage_len(&other.stage));
+        let total = mine + theirs;
+        while stage_max(&self.stage).is_some_and(|max| total > max as u64) {
+            self.promote();
+        }
+        let (unit, digits) = (other.unit, self.digits);
+        match (&mut self.stage, other.stage) {
+            (Stage::Exact(all), Stage::Exact(values)) => all.extend(values),
+            (Stage::List(all), Stage::Exact(values)) => {
+                all.extend(values.iter().map(|value| index(*value, unit, digits)));
+            }
+            (Stage::List(all), Stage::List(list)) => all.extend(list),
+            (Stage::Dense(counts), Stage::Exact(values)) => {
+                values.iter().for_each(|value| count(counts, index(*value, unit, digits), 1));
+            }
+            (Stage::Dense(counts), Stage::List(list)) => {
+                list.iter().for_each(|at| count(counts, *at, 1));
+            }
+            (Stage::Dense(counts), Stage::Dense(others)) => {
+                for (at, n) in others.iter().enumerate().filter(|(_, n)| **n > 0) {
+                    count(counts, at as u16, *n);
+                }
+            }
+            // The total is above both stages' bounds, so the left side was promoted at least as
+            // far as the right side.
+            (Stage::Exact(_), _) | (Stage::List(_), Stage::Dense(_)) => {
+                unreachable!("a stage holds at most its bound")
+            }
+        }
+    }
+
+    /// Number of whole values.
+    fn len(&self) -> u64 {
+        stage_len(&self.stage)
+    }
+
+    /// Number of values taken.
+    pub fn count(&self) -> u64 {
+        self.len() + self.floats.as_ref().map_or(0, |floats| floats.values().sum())
+    }
+
+    /// Sorts what is a list, so that quantiles are look-ups.
+    pub fn seal(&mut self) {
+        match &mut self.stage {
+            Stage::Exact(values) => values.sort_unstable(),
+            Stage::List(list) => list.sort_unstable(),
+            Stage::Dense(_) => {}
+        }
+    }
+
+    /// The value at nearest rank ⌈q·n⌉ of a sealed sketch; null if there are no values.
+    pub fn quantile(&self, millionths: u32) -> Value {
+        let total = self.count();
+        if total == 0 {
+            return Value::Null;
+        }
+        let rank = (u128::from(total) * u128::from(millionths)).div_ceil(1_000_000).max(1) as u64;
+        if let Some(floats) = &self.floats {
+            return self.float_quantile(floats, rank);
+        }
+        match &self.stage {
+            Stage::Exact(values) => self.unit.whole(values[rank as usize - 1]),
+            Stage::List(list) => self.bucket_value(list[rank as usize - 1]),
+            Stage::Dense(counts) => {
+                let mut seen = 0;
+                let reaches = |n: &u32| {
+                    seen += u64::from(*n);
+                    seen >= rank
+                };
+                let at = counts.iter().position(reaches).unwrap_or(0);
+                self.bucket_value(at as u16)
+            }
+        }
+    }
+
+    fn bucket_value(&self, at: u16) -> Value {
+        let value = highest_equivalent(at, self.digits);
+        match self.unit {
+            NumberUnit::Duration => Value::Duration(value.saturating_mul(1_000)),
+            unit => unit.whole(value),
+        }
+    }
+
+    /// With floats among the values, all of them are read from exponential buckets.
+    fn float_quantile(&self, floats: &BTreeMap<i32, u64>, rank: u64) -> Value {
+        let mut buckets = floats.clone();
+        let mut add = |value: i64, n: u64| {
+            *buckets.entry(float_bucket(value as f64)).or_default() += n;
+        };
+        match &self.stage {
+            Stage::Exact(values) => values.iter().for_each(|value| add(*value, 1)),
+            Stage::List(list) => {
+                list.iter().for_each(|at| add(highest_equivalent(*at, self.digits), 1));
+            }
+            Stage::Dense(counts) => {
+                for (at, n) in counts.iter().enumerate() {
+                    add(highest_equivalent(at as u16, self.digits), u64::from(*n));
+                }
+            }
+        }
+        let mut seen = 0;
+        for (at, n) in buckets {
+            seen += n;
+            if seen >= rank {
+                return self.unit.with(NumberUnit::Float).value(float_value(at));
+            }
+        }
+        Value::Null
+    }
+}
+
+fn stage_len(stage: &Stage) -> u64 {
+    match stage {
+        Stage::Exact(values) => values.len() as u64,
+        Stage::List(list) => list.len() as u64,
+        Stage::Dense(counts) => counts.iter().map(|n| u64::from(*n)).sum(),
+    }
+}
+
+fn stage_max(stage: &Stage) -> Option<usize> {
+    match stage {
+        Stage::Exact(_) => Some(EXACT_VALUES_MAX),
+        Stage::List(_) => Some(LIST_VALUES_MAX),
+        Stage::Dense(_) => None,
+    }
+}
+
+fn count(counts: &mut Vec<u32>, at: u16, n: u32) {
+    let at = usize::from(at);
+    if counts.len() <= at {
+        counts.resize(at + 1, 0);
+    }
+    counts[at] = counts[at].saturating_add(n);
+}
+
+/// Bits of half a bucket: 2^bits sub-buckets keep the digits asked for.
+fn half_bits(digits: u8) -> u32 {
+    if digits >= 3 { 10 } else { 7 }
+}
+
+/// hdrhistogram's counts index of a value, for a lowest discernible value of 1.
+#[inline]
+fn index(number: i64, unit: NumberUnit, digits: u8) -> u16 {
+    let value = number as u64 / if unit == NumberUnit::Duration { 1_000 } else { 1 };
+    let half = half_bits(digits);
+    let mask = (1u64 << (half + 1)) - 1;
+    let bucket = 63 - (value | mask).leading_zeros() - half;
+    let sub = (value >> bucket) as u32;
+    (((bucket + 1) << half) + sub - (1 << half)) as u16
+}
+
+/// The largest value that falls into a bucket.
+fn highest_equivalent(at: u16, digits: u8) -> i64 {
+    let half = half_bits(digits);
+    let at = u64::from(at);
+    let (bucket, sub) = match at >> half {
+        0 => (0, at),
+        row => (row - 1, (at & ((1 << half) - 1)) + (1 << half)),
+    };
+    let low = sub << bucket;
+    low.saturating_add((1 << bucket) - 1).min(i64::MAX as u64) as i64
+}
+
+/// Scale of the exponential buckets: 2^6 to a doubling.
+const FLOAT_SCALE: f64 = 64.0;
+
+fn float_bucket(number: f64) -> i32 {
+    if number == 0.0 { i32::MIN } else { (number.log2() * FLOAT_SCALE).ceil() as i32 }
+}
+
+/// The upper bound of a bucket.
+fn float_value(at: i32) -> f64 {
+    if at == i32::MIN { 0.0 } else { (f64::from(at) / FLOAT_SCALE).exp2() }
+}
+
+#[cfg(test)]
+mod tests {
+    use hdrhistogram::Histogram;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn sketch(values: &[i64], digits: u8) -> Sketch {
+        let mut sketch = Sketch::new(digits);
+        values.iter().for_each(|value| sketch.add(*value, NumberUnit::Int));
+        sketch
+    }
+
+    fn values() -> impl Strategy<Value = Vec<i64>> {
+        let value = prop_oneof![0..300i64, 0..1_000_000i64, 0..1i64 << 60];
+        vec(value, 1..3_000)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+        #[test]
+        fn quantiles_are_exact_when_few_and_hdrhistograms_when_many(
+            values in values(),
+            digits in 2..4u8,
+        ) {
+            let mut sketch = sketch(&values, digits);
+            sketch.seal();
+            let mut histogram = Histogram::<u64>::new(digits).unwrap();
+            values.iter().for_each(|value| histogram.record(*value as u64).unwrap());
+            let mut sorted = values.clone();
+            sorted.sort_unstable();
+            for millionths in [0, 1, 500_000, 900_000, 950_000, 990_000, 999_000, 1_000_000] {
+                let rank = (values.len() * millionths as usize).div_ceil(1_000_000).max(1);
+                let exact = sorted[rank - 1];
+                let expected = if values.len() <= EXACT_VALUES_MAX {
+                    exact
+                } else {
+                    histogram.highest_equivalent(exact as u64) as i64
+                };
+                prop_assert_eq!(sketch.quantile(millionths), Value::Int(expected));
+            }
+        }
+
+        #[test]
+        fn neither_order_nor_partition_shows(values in values(), cuts in vec(0..3_000usize, 0..5)) {
+            let mut whole = sketch(&values, 2);
+            let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut % values.len()).collect();
+            cuts.extend([0, values.len()]);
+            cuts.sort_unstable();
+            let parts = cuts.windows(2).map(|cut| sketch(&values[cut[0]..cut[1]], 2));
+            let mut merged = Sketch::new(2);
+            parts.collect::<Vec<_>>().into_iter().rev().for_each(|part| merged.merge(part));
+            whole.seal();
+            merged.seal();
+            prop_assert_eq!(merged, whole);
+        }
+    }
+
+    #[test]
+    fn a_float_quantile_is_within_its_bound() {
+        let mut sketch = Sketch::new(2);
+        (1..=1_000).for_each(|n| sketch.add_float(f64::from(n) / 10.0, NumberUnit::Float));
+        let Value::Float(p99) = sketch.quantile(990_000) else { panic!("a float") };
+        assert!((p99 / 99.0 - 1.0).abs() < 0.011, "{p99}");
+    }
+
+    #[test]
+    fn durations_are_bucketed_in_microseconds() {
+        let mut sketch = Sketch::new(2);
+        (0..100).for_each(|_| sketch.add(1_234_567, NumberUnit::Duration));
+        sketch.seal();
+        assert_eq!(sketch.quantile(500_000), Value::Duration(1_239_000));
+    }
+}

@@ -1,0 +1,210 @@
+//! One accumulator kind for many slots, as columns.
+
+use super::kind::AccumulatorKind;
+use super::partial::{OrderKey, Partial};
+use super::sketch::{NumberUnit, Sketch};
+use super::sum::Sum;
+use crate::model::{Batch, Cell, Column};
+
+/// Where the rows of a batch stand in their keys' order.
+#[derive(Debug, Clone, Copy)]
+pub struct OrderColumn<'a> {
+    /// Event times by row.
+    pub times: &'a [i64],
+    /// Source, by name order.
+    pub source: u32,
+    /// Frame.
+    pub frame_seq: u64,
+}
+
+impl OrderColumn<'_> {
+    fn key(&self, row: u32) -> OrderKey {
+        let time_ns = self.times[row as usize];
+        OrderKey { time_ns, source: self.source, frame_seq: self.frame_seq, row }
+    }
+}
+
+/// The state of one accumulator kind, by slot.
+pub struct Accumulators {
+    kind: AccumulatorKind,
+    states: States,
+}
+
+enum States {
+    Counts(Vec<u64>),
+    Sketches(Vec<Sketch>),
+    /// Kinds whose updates are dominated by the values themselves.
+    Partials(Vec<Partial>),
+}
+
+impl Accumulators {
+    /// No slots yet.
+    pub fn new(kind: &AccumulatorKind) -> Self {
+        let states = match kind {
+            AccumulatorKind::Count => States::Counts(Vec::new()),
+            AccumulatorKind::Sketch { .. } => States::Sketches(Vec::new()),
+            _ => States::Partials(Vec::new()),
+        };
+        Self { kind: *kind, states }
+    }
+
+    fn empty(&self) -> Partial {
+        match self.kind {
+            AccumulatorKind::Count => Partial::Count(0),
+            AccumulatorKind::Sum | AccumulatorKind::SumSquares => Partial::Sum(None),
+            AccumulatorKind::Min => Partial::Min(None),
+            AccumulatorKind::Max => Partial::Max(None),
+            AccumulatorKind::First => Partial::First(None),
+            AccumulatorKind::Last => Partial::Last(None),
+            AccumulatorKind::Sketch { digits } => Partial::Sketch(Sketch::new(digits)),
+            AccumulatorKind::Truth => Partial::Truth(0, 0),
+        }
+    }
+
+    /// Makes room for slots `0..slots`.
+    pub fn ensure_slots(&mut self, slots: usize) {
+        let empty = self.empty();
+        match (&mut self.states, empty) {
+            (States::Counts(v), _) if v.len() < slots => v.resize(slots, 0),
+            (States::Sketches(v), Partial::Sketch(empty)) if v.len() < slots => {
+                v.resize(slots, empty);
+            }
+            (States::Partials(v), empty) if v.len() < slots => v.resize(slots, empty),
+            _ => {}
+        }
+    }
+
+    /// Adds rows to slots: `rows[i]` goes to `slots[i]`. Arguments are whole columns.
+    pub fn update(
+        &mut self,
+        rows: &[u32],
+        slots: &[u32],
+        arguments: &[&Column],
+        batch: &Batch,
+        order: &OrderColumn<'_>,
+    ) {
+        match &mut self.states {
+            States::Counts(counts) => slots.iter().for_each(|slot| counts[*slot as usize] += 1),
+            States::Sketches(sketches) => {
+                if let Some(column) = arguments.first() {
+                    update_sketches(sketches, rows, slots, column);
+                }
+            }
+            States::Partials(partials) => {
+                let Some(column) = arguments.first() else { return };
+                for (&row, &slot) in rows.iter().zip(slots) {
+                    update_one(self.kind, &mut partials[slot as usize], column, row, batch, order);
+                }
+            }
+        }
+    }
+
+    /// Takes what a slot holds and leaves it empty.
+    pub fn take(&mut self, slot: u32) -> Partial {
+        let empty = self.empty();
+        match (&mut self.states, empty) {
+            (States::Counts(v), _) => Partial::Count(std::mem::take(&mut v[slot as usize])),
+            (States::Sketches(v), Partial::Sketch(empty)) => {
+                Partial::Sketch(std::mem::replace(&mut v[slot as usize], empty))
+            }
+            (States::Sketches(v), _) => Partial::Sketch(v[slot as usize].clone()),
+            (States::Partials(v), empty) => std::mem::replace(&mut v[slot as usize], empty),
+        }
+    }
+
+    /// A copy of what a slot holds.
+    pub fn read(&self, slot: u32) -> Partial {
+        match &self.states {
+            States::Counts(v) => Partial::Count(v[slot as usize]),
+            States::Sketches(v) => Partial::Sketch(v[slot as usize].clone()),
+            States::Partials(v) => v[slot as usize].clone(),
+        }
+    }
+}
+
+fn update_sketches(sketches: &mut [Sketch], rows: &[u32], slots: &[u32], column: &Column) {
+    let pairs = rows.iter().zip(slots).map(|(row, slot)| (*row as usize, *slot as usize));
+    match column {
+        Column::Durations(v) => {
+            pairs.for_each(|(row, slot)| sketches[slot].add(v[row], NumberUnit::Duration));
+        }
+        Column::Ints(v) => {
+            pairs.for_each(|(row, slot)| sketches[slot].add(v[row], NumberUnit::Int));
+        }
+        Column::Cells(v) => {
+            for (row, slot) in pairs {
+                match number(v[row]) {
+                    Some(Number::Whole(n, unit)) => sketches[slot].add(n, unit),
+                    Some(Number::Float(n, unit)) => sketches[slot].add_float(n, unit),
+                    None => {}
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+enum Number {
+    Whole(i64, NumberUnit),
+    Float(f64, NumberUnit),
+}
+
+fn number(cell: Cell) -> Option<Number> {
+    Some(match cell {
+        Cell::Int(n) => Number::Whole(n, NumberUnit::Int),
+        Cell::Duration(n) => Number::Whole(n, NumberUnit::Duration),
+        Cell::Size(n) => Number::Whole(n, NumberUnit::Size),
+        Cell::Float(n) => Number::Float(n, NumberUnit::Float),
+        Cell::Ratio(n) => Number::Float(n, NumberUnit::Ratio),
+        _ => return None,
+    })
+}
+
+fn update_one(
+    kind: AccumulatorKind,
+    partial: &mut Partial,
+    column: &Column,
+    row: u32,
+    batch: &Batch,
+    order: &OrderColumn<'_>,
+) {
+    let with_squares = kind == AccumulatorKind::SumSquares;
+    match partial {
+        Partial::Sum(sum) => {
+            let cell = Batch::cell_at(column, row as usize).unwrap_or_default();
+            let Some(number) = number(cell) else { return };
+            let sum = sum.get_or_insert_with(|| Box::new(Sum::default()));
+            match number {
+                Number::Whole(n, unit) => {
+                    sum.add_whole(n, unit);
+                    if with_squares {
+                        sum.add_square(n);
+                    }
+                }
+                Number::Float(n, unit) => sum.add_float(n, unit, with_squares),
+            }
+        }
+        Partial::Truth(yes, all) => match Batch::cell_at(column, row as usize) {
+            Some(Cell::Bool(value)) => {
+                *yes += u64::from(value);
+                *all += 1;
+            }
+            // An unknown condition is not true, and the event is still one of all.
+            _ => *all += 1,
+        },
+        Partial::Count(_) | Partial::Sketch(_) => {}
+        edge => {
+            let value = batch.value_at(column, row as usize);
+            if value.is_null() {
+                return;
+            }
+            let key = order.key(row);
+            edge.merge(match kind {
+                AccumulatorKind::Min => Partial::Min(Some((value, key))),
+                AccumulatorKind::Max => Partial::Max(Some((value, key))),
+                AccumulatorKind::First => Partial::First(Some((key, value))),
+                _ => Partial::Last(Some((key, value))),
+            });
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Values as people read them, and as JSON.
+//!
+//! JSON: durations are whole nanoseconds, times RFC 3339 text, ratios and floats numbers (null
+//! where not finite), sizes bytes, ids lower-case hex.
+
+use std::fmt::{self, Write};
+
+use super::value::Value;
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("null"),
+            Self::Bool(v) => write!(f, "{v}"),
+            Self::Int(v) => write!(f, "{v}"),
+            Self::Float(v) => f.write_str(&float(*v)),
+            Self::Str(v) => f.write_str(v),
+            Self::Bytes(v) => v.iter().try_for_each(|byte| write!(f, "{byte:02x}")),
+            Self::Duration(v) => f.write_str(&duration(*v)),
+            Self::Time(v) => f.write_str(&time(*v)),
+            Self::Size(v) => f.write_str(&size(*v)),
+            Self::Ratio(v) => write!(f, "{}%", float(*v * 100.0)),
+            Self::List(items) => {
+                f.write_char('[')?;
+                for (index, item) in items.iter().enumerate() {
+                    write!(f, "{}{item}", if index > 0 { ", " } else { "" })?;
+                }
+                f.write_char(']')
+            }
+            Self::Map(entries) => {
+                f.write_char('{')?;
+                for (index, (key, value)) in entries.iter().enumerate() {
+                    write!(f, "{}{key}: {value}", if index > 0 { ", " } else { "" })?;
+                }
+                f.write_char('}')
+            }
+            Self::Histogram(point) => write!(f, "histogram of {}", point.count),
+        }
+    }
+}
+
+/// A float with at most six digits, without an exponent where it is readable.
+fn float(number: f64) -> String {
+    if number == 0.0 || !number.is_finite() {
+        return format!("{number}");
+    }
+    let magnitude = number.abs().log10().floor() as i32;
+    if !(-6..15).contains(&magnitude) {
+        return format!("{number:e}");
+    }
+    let digits = (5 - magnitude).clamp(0, 12) as usize;
+    let text = format!("{number:.digits$}");
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_string()
+    } else {
+        text
+    }
+}
+
+/// A duration in its largest fitting unit below a minute, in units from there on: `1m30s`.
+pub fn duration(duration_ns: i64) -> String {
+    let sign = if duration_ns < 0 { "-" } else { "" };
+    let ns = duration_ns.unsigned_abs();
+    if ns == 0 {
+        return "0s".to_string();
+    }
+    if ns < 60_000_000_000 {
+        let (unit_ns, unit) = match ns {
+            0..1_000 => (1, "ns"),
+            1_000..1_000_000 => (1_000, "us"),
+            1_000_000..1_000_000_000 => (1_000_000, "ms"),
+            _ => (1_000_000_000, "s"),
+        };
+        return format!("{sign}{}{unit}", float(ns as f64 / unit_ns as f64));
+    }
+    let mut text = sign.to_string();
+    let mut rest = ns;
+    for (unit_ns, unit) in [
+        (86_400_000_000_000, "d"),
+        (3_600_000_000_000, "h"),
+        (60_000_000_000, "m"),
+        (1_000_000_000, "s"),
+        (1_000_000, "ms"),
+        (1_000, "us"),
+        (1, "ns"),
+    ] {
+        let count = rest / unit_ns;
+        rest %= unit_ns;
+        if count > 0 {
+            let _ = write!(text, "{count}{unit}");
+        }
+    }
+    text
+}
+
+fn size(bytes: i64) -> String {
+    let magnitude = bytes.unsigned_abs();
+    for (unit_bytes, unit) in
+        [(1u64 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")]
+    {
+        if magnitude >= unit_bytes {
+            return format!("{}{unit}", float(bytes as f64 / unit_bytes as f64));
+        }
+    }
+    format!("{bytes}B")
+}
+
+/// A time as RFC 3339 in UTC, with as many digits of a second as it needs.
+pub fn time(time_ns: i64) -> String {
+    let (second, ns) = (time_ns.div_euclid(1_000_000_000), time_ns.rem_euclid(1_000_000_000));
+    let (day, second) = (second.div_euclid(86_400), second.rem_euclid(86_400));
+    let (year, month, date) = civil(day);
+    let mut text = format!(
+        "{year:04}-{month:02}-{date:02}T{:02}:{:02}:{:02}",
+        second / 3_600,
+        second / 60 % 60,
+        second % 60
+    );
+    if ns > 0 {
+        let fraction = format!("{ns:09}");
+        let _ = write!(text, ".{}", fraction.trim_end_matches('0'));
+    }
+    text.push('Z');
+    text
+}
+
+/// Year, month and day of a day since 1970-01-01 (proleptic Gregorian calendar, counted in eras
+/// of 400 years that begin in March).
+fn civil(day: i64) -> (i64, i64, i64) {
+    let shifted = day + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let of_era = shifted.rem_euclid(146_097);
+    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let from_march = (5 * of_year + 2) / 153;
+    let date = of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    (year + era * 400 + i64::from(month <= 2), month, date)
+}
+
+impl Value {
+    /// Appends the value as JSON.
+    pub fn write_json(&self, out: &mut String) {
+        match self {
+            Self::Null | Self::Histogram(_) => out.push_str("null"),
+            Self::Bool(v) => out.push_str(if *v { "true" } else { "false" }),
+            Self::Int(v) | Self::Duration(v) | Self::Size(v) => {
+                let _ = write!(out, "{v}");
+            }
+            Self::Float(v) | Self::Ratio(v) => write_json_float(*v, out),
+            Self::Str(v) => write_json_text(v, out),
+            Self::Bytes(_) | Self::Time(_) => write_json_text(&self.to_string(), out),
+            Self::List(items) => {
+                out.push('[');
+                for (index, item) in items.iter().enumerate() {
+                    if index > 0 {
+                        out.push(',');
+                    }
+                    item.write_json(out);
+                }
+                out.push(']');
+            }
+            Self::Map(entries) => {
+                out.push('{');
+                for (index, (key, value)) in entries.iter().enumerate() {
+                    if index > 0 {
+                        out.push(',');
+                    }
+                    write_json_text(key, out);
+                    out.push(':');
+                    value.write_json(out);
+                }
+                out.push('}');
+            }
+        }
+    }
+}
+
+fn write_json_float(number: f64, out: &mut String) {
+    if number.is_finite() {
+        let _ = write!(out, "{number:?}");
+    } else {
+        out.push_str("null");
+    }
+}
+
+/// Appends a text as a JSON string.
+pub fn write_json_text(text: &str, out: &mut String) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if c.is_control() => {
+                let _ = write!(out, "\\u{:04x}", c as u32);
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_read_as_people_write_them() {
+        for (value, text) in [
+            (Value::Duration(750_000_000), "750ms"),
+            (Value::Duration(90_000_000_000), "1m30s"),
+            (Value::Duration(1_239_000), "1.239ms"),
+            (Value::Duration(-5), "-5ns"),
+            (Value::Ratio(0.052), "5.2%"),
+            (Value::Size(1_572_864), "1.5MiB"),
+            (Value::Time(1_661_145_496_511_090_700), "2022-08-22T05:18:16.5110907Z"),
+            (Value::Time(0), "1970-01-01T00:00:00Z"),
+            (Value::Time(951_782_400_000_000_000), "2000-02-29T00:00:00Z"),
+            (Value::Float(0.1), "0.1"),
+            (Value::Float(1234567.0), "1234567"),
+        ] {
+            assert_eq!(value.to_string(), text);
+        }
+    }
+}

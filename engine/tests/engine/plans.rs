@@ -1,0 +1,195 @@
+//! Plans written by hand, and a way to run them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tailwater_engine::aggregate::{AccumulatorKind, Finisher};
+use tailwater_engine::model::{
+    ColumnSpec, Compression, DataFrame, Field, FrameBody, PayloadFormat, RuleId, Signal, SourceId,
+    SourceSpec, Value,
+};
+use tailwater_engine::plan::expr::Expr;
+use tailwater_engine::plan::{
+    AggregateCall, AggregateRule, Plan, Results, Rule, RuleKind, SignalPlan, Table,
+    TableAccumulator, TableWindow, TimeColumn, Timeline, WindowShape,
+};
+use tailwater_engine::runtime::{Engine, EpochCut, EpochOutput, Snapshot};
+
+use super::oracle::{Event, Rows};
+
+pub const SECOND: i64 = 1_000_000_000;
+pub const LATENESS_NS: i64 = 10 * SECOND;
+pub const IDLE_NS: i64 = 30 * SECOND;
+/// Event times of tests are small; the log's are not.
+pub const BASE_NS: i64 = 1_699_999_980 * SECOND;
+
+/// Spans by name, counted in windows of one shape.
+pub fn count_by_name(shape: WindowShape, width_ns: i64, groups_max: u32) -> Arc<Plan> {
+    let rule = AggregateRule {
+        key_names: vec![Arc::from("name")],
+        calls: vec![AggregateCall { accumulator: 0, finisher: Finisher::Count }],
+        values: vec![(Arc::from("n"), Expr::Column(1))],
+        having: None,
+        results: Results::Final,
+    };
+    Arc::new(Plan {
+        signals: vec![SignalPlan {
+            signal: Signal::Spans,
+            columns: vec![ColumnSpec::Field(Field::Name), ColumnSpec::Field(Field::End)],
+            computed: Vec::new(),
+            filters: Vec::new(),
+        }],
+        time_columns: vec![TimeColumn { signal: 0, column: 1 }],
+        timelines: vec![Timeline { time_column: 0, lateness_ns: LATENESS_NS, idle_ns: IDLE_NS }],
+        tables: vec![Table {
+            signal: 0,
+            timeline: 0,
+            filter: None,
+            key: vec![0],
+            width_ns,
+            offset_ns: 0,
+            accumulators: vec![TableAccumulator {
+                kind: AccumulatorKind::Count,
+                arguments: Vec::new(),
+                filter: None,
+            }],
+            windows: vec![TableWindow { shape, rule: RuleId(0) }],
+            groups_max,
+            hash: 1,
+        }],
+        rules: vec![Rule { name: Arc::from("counts"), kind: RuleKind::Aggregate(rule) }],
+    })
+}
+
+/// Cuts events into frames of one source each, of the given numbers of events.
+pub fn frames(events: &[Event], sizes: &[usize]) -> Vec<DataFrame> {
+    let mut frames: Vec<(usize, Vec<&Event>)> = Vec::new();
+    let mut sizes = sizes.iter().cycle();
+    let mut room = 0;
+    for event in events {
+        match frames.last_mut() {
+            Some((source, rows)) if *source == event.source && room > 0 => rows.push(event),
+            _ => {
+                room = *sizes.next().unwrap_or(&1);
+                frames.push((event.source, vec![event]));
+            }
+        }
+        room = room.saturating_sub(1);
+    }
+    frames.into_iter().map(|(source, rows)| frame(source, &rows)).collect()
+}
+
+fn frame(source: usize, events: &[&Event]) -> DataFrame {
+    let span = |event: &&Event| {
+        let time_ns = BASE_NS + event.time_ns;
+        format!(
+            r#"{{"name":"{}","startTimeUnixNano":"{time_ns}","endTimeUnixNano":"{time_ns}"}}"#,
+            event.key
+        )
+    };
+    let spans: Vec<String> = events.iter().map(span).collect();
+    let payload =
+        format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{}]}}]}}]}}"#, spans.join(","));
+    DataFrame {
+        source: SourceId(source as u32),
+        // An arrival keeps outlier detection of plain files out of these tests.
+        arrival_ns: Some(i64::MAX / 2),
+        format: PayloadFormat::OtlpJson,
+        compression: Compression::None,
+        payload: Bytes::from(payload),
+        place: 1,
+    }
+}
+
+pub fn sources(count: usize) -> Vec<SourceSpec> {
+    let source = |index| SourceSpec {
+        name: Arc::from(format!("source-{index}")),
+        has_arrival: true,
+        mapping: None,
+    };
+    (0..count).map(source).collect()
+}
+
+/// What a run says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    /// The rows as they left, rendered.
+    pub lines: Vec<String>,
+    pub rows: Rows,
+    pub other: BTreeMap<(i64, i64), u64>,
+    pub late: u64,
+    pub unaccounted: i64,
+    pub received: u64,
+}
+
+/// Runs a plan over frames and the end of the log.
+pub fn run(plan: &Arc<Plan>, frames: &[DataFrame], workers: usize, cut: usize) -> Run {
+    let mut engine = build(plan, workers, cut, None);
+    for frame in frames {
+        engine.push(frame.clone()).unwrap();
+    }
+    engine.push_body(FrameBody::End).unwrap();
+    summarize(&engine.finish().unwrap().0)
+}
+
+fn build(plan: &Arc<Plan>, workers: usize, cut: usize, snapshot: Option<Snapshot>) -> Engine {
+    let mut builder = Engine::builder(Arc::clone(plan))
+        .sources(sources(3))
+        .workers(workers)
+        .cut(EpochCut { frames_max: cut, ..EpochCut::default() });
+    if let Some(snapshot) = snapshot {
+        builder = builder.restore(snapshot);
+    }
+    builder.build().unwrap()
+}
+
+/// Runs with a snapshot after every frame, each engine restored from the last one's bytes under
+/// another worker count.
+pub fn run_restored(plan: &Arc<Plan>, frames: &[DataFrame]) -> Run {
+    let mut outputs: Vec<EpochOutput> = Vec::new();
+    let mut snapshot: Option<Snapshot> = None;
+    for (index, frame) in frames.iter().enumerate() {
+        let mut engine = build(plan, 1 + index % 3, 1, snapshot.take());
+        engine.push(frame.clone()).unwrap();
+        engine.snapshot().unwrap();
+        let (said, mut snapshots) = engine.finish().unwrap();
+        outputs.extend(said);
+        let bytes = snapshots.pop().expect("one snapshot was asked for").to_bytes();
+        snapshot = Some(Snapshot::from_bytes(&bytes).unwrap());
+    }
+    let mut engine = build(plan, 2, 1, snapshot);
+    engine.push_body(FrameBody::End).unwrap();
+    outputs.extend(engine.finish().unwrap().0);
+    summarize(&outputs)
+}
+
+fn summarize(outputs: &[EpochOutput]) -> Run {
+    let mut run = Run {
+        lines: Vec::new(),
+        rows: Rows::new(),
+        other: BTreeMap::new(),
+        late: 0,
+        unaccounted: 0,
+        received: 0,
+    };
+    for output in outputs {
+        for row in &output.rows {
+            run.lines.push(format!("{row:?}"));
+            let (start, end) = (row.start_ns - BASE_NS, row.end_ns - BASE_NS);
+            let Value::Int(count) = row.values[0] else { panic!("a count is an int") };
+            if row.is_other {
+                *run.other.entry((start, end)).or_default() += count as u64;
+                continue;
+            }
+            let Value::Str(key) = &row.key[0] else { panic!("a name is text") };
+            *run.rows.entry((start, end, key.to_string())).or_default() += count as u64;
+        }
+    }
+    if let Some(last) = outputs.last() {
+        run.late = last.rules[0].late;
+        run.unaccounted = last.ledger.unaccounted() + last.rules[0].unaccounted();
+        run.received = last.ledger.signals[0].received;
+    }
+    run
+}
