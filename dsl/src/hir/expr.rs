@@ -1,0 +1,159 @@
+//! Typed expressions.
+//!
+//! Comparisons with null are unknown, `and`/`or`/`not` are three-valued, a filter reads unknown as
+//! false. Presence tests (`== null`) are operations of their own.
+
+use super::literal::Literal;
+use crate::text_range::TextRange;
+use crate::types::Type;
+
+/// An expression with its type.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Expr {
+    /// Type of its values.
+    pub ty: Type,
+    /// Whether it may be null.
+    pub optional: bool,
+    /// Its text.
+    pub range: TextRange,
+    /// What it does.
+    pub kind: ExprKind,
+}
+
+/// Kinds of expressions.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ExprKind {
+    /// A constant; `param` names the parameter whose value it is.
+    Constant {
+        /// The value in force.
+        value: Literal,
+        /// The parameter that it came from.
+        param: Option<String>,
+    },
+    /// A field, attribute or column.
+    Field(FieldRef),
+    /// Result of the aggregate call with this index in `Aggregate::calls`.
+    Call(usize),
+    /// One operand.
+    Unary(UnaryOp, Box<Expr>),
+    /// Two operands.
+    Binary(BinaryOp, Box<Expr>, Box<Expr>),
+    /// The first that is not null; at least two.
+    Coalesce(Vec<Expr>),
+    /// `if … then … else …`; an unknown condition takes `else`.
+    If(Box<Expr>, Box<Expr>, Box<Expr>),
+    /// Whether the value equals one of the elements.
+    In(Box<Expr>, Vec<Expr>),
+    /// A scalar function with arguments in the order of its parameters; left-out ones are `None`.
+    Function {
+        /// Its name in the catalogue.
+        name: String,
+        /// Arguments by parameter.
+        args: Vec<Option<Expr>>,
+    },
+    /// A function over the row's own past (`ewma`, `zscore`, `mad`), arguments as for `Function`.
+    RowWindow {
+        /// Its name in the catalogue.
+        name: String,
+        /// Arguments by parameter.
+        args: Vec<Option<Expr>>,
+    },
+    /// Element of a list by number from 0, or of a map by key; null where there is none.
+    Index(Box<Expr>, Box<Expr>),
+    /// A list.
+    List(Vec<Expr>),
+    /// Text with values in it.
+    Template(Vec<TemplatePart>),
+}
+
+/// Part of a text with values in it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TemplatePart {
+    /// As it stands.
+    Text(String),
+    /// A value, rendered for people.
+    Value(Expr),
+}
+
+/// What a name refers to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FieldRef {
+    /// Field of the catalogue source, by dotted path.
+    Builtin(String),
+    /// Attribute of the item.
+    Attribute {
+        /// Where it is looked up.
+        place: Place,
+        /// Its key.
+        key: String,
+    },
+    /// Column that an upstream declaration made: `set`, group key or selected value.
+    Column(String),
+    /// Value selected earlier in this declaration, or one of its group keys.
+    Item(String),
+    /// Column of the joined side of a `rows … join`.
+    Joined(String),
+}
+
+/// Where an attribute is looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// Item, then scope, then resource: the first that has the key.
+    Any,
+    /// The span, log record or data point itself.
+    Item,
+    /// The instrumentation scope.
+    Scope,
+    /// The resource.
+    Resource,
+}
+
+/// Operators with one operand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum UnaryOp {
+    /// Three-valued negation.
+    Not,
+    /// Minus.
+    Negate,
+    /// `== null`: always true or false.
+    IsNull,
+    /// `!= null`: always true or false.
+    IsPresent,
+}
+
+/// Operators with two operands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum BinaryOp {
+    /// Three-valued or.
+    Or,
+    /// Three-valued and.
+    And,
+    /// Equal.
+    Equal,
+    /// Not equal.
+    NotEqual,
+    /// Less.
+    Less,
+    /// Less or equal.
+    LessEqual,
+    /// Greater.
+    Greater,
+    /// Greater or equal.
+    GreaterEqual,
+    /// Sum; text next to text.
+    Add,
+    /// Difference; of times a duration.
+    Subtract,
+    /// Product.
+    Multiply,
+    /// Quotient; of like quantities (and of integers) a ratio; by zero null.
+    Divide,
+    /// Text contains text, a list an element.
+    Contains,
+    /// Text starts with text.
+    StartsWith,
+    /// Text ends with text.
+    EndsWith,
+    /// Text has a match of a constant regular expression, which is known to compile.
+    Matches,
+}
