@@ -1,0 +1,235 @@
+//! Aggregates to rules and their place in a table.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tailwater_dsl::hir::{
+    self, Aggregate, AggregateCall, Declaration, ExprKind, FieldRef, Results,
+};
+use tailwater_engine::aggregate::{AccumulatorKind, Finisher};
+use tailwater_engine::model::{ColumnSpec, Field, RuleId, Signal};
+use tailwater_engine::plan::expr::Expr;
+use tailwater_engine::plan::{
+    AggregateCall as PlanCall, AggregateRule, Plan, Results as PlanResults, Rule, RuleKind,
+    TableAccumulator, TimeColumn, Timeline, WindowShape,
+};
+
+use super::expr::{Names, lower as lower_expr};
+use super::signal::{column_of, demand, filter_of};
+use super::stream::{Composed, ItemNames, Streams, both};
+use super::table::{Wanted, place};
+use super::{NotYet, not_yet};
+
+/// Keys open at once where a rule states no limit.
+const GROUPS_DEFAULT: u32 = 10_000;
+
+/// How far a source may fall behind the others before it no longer holds the watermark: 30 s.
+const IDLE_NS: i64 = 30_000_000_000;
+
+/// Lowers an aggregate into the plan.
+pub(super) fn lower(
+    plan: &mut Plan,
+    streams: &Streams<'_>,
+    declaration: &Declaration,
+    aggregate: &Aggregate,
+) -> Result<(), Vec<NotYet>> {
+    if aggregate.results != Results::Final {
+        return Err(not_yet("`results` other than `final`", declaration.name_range));
+    }
+    let mut composed = streams.compose(plan, &aggregate.input, declaration.name_range)?;
+    if let Some(filter) = &aggregate.filter {
+        let condition = item_expr(plan, &composed, filter)?;
+        composed.condition = both(composed.condition.take(), Some(condition));
+    }
+    let mut key = Vec::new();
+    for binding in &aggregate.by {
+        let value = item_expr(plan, &composed, &binding.value)?;
+        key.push(column_of(&mut plan.signals[composed.signal as usize], value));
+    }
+    let (mut accumulators, mut calls) = (Vec::new(), Vec::new());
+    for call in &aggregate.calls {
+        let (accumulator, finisher) = lower_call(plan, &composed, call)?;
+        calls.push((accumulator.clone(), finisher));
+        if !accumulators.contains(&accumulator) {
+            accumulators.push(accumulator);
+        }
+    }
+    let rule_id = RuleId(plan.rules.len() as u32);
+    let filter = composed.condition.clone();
+    let wanted = Wanted {
+        signal: composed.signal,
+        timeline: timeline(plan, &composed),
+        filter: filter
+            .map(|condition| filter_of(&mut plan.signals[composed.signal as usize], condition)),
+        key,
+        shape: shape(aggregate.window),
+        offset_ns: aggregate.offset_ns,
+        accumulators,
+        groups_max: aggregate
+            .limit
+            .map_or(GROUPS_DEFAULT, |limit| u32::try_from(limit.groups).unwrap_or(u32::MAX)),
+        rule: rule_id,
+    };
+    let accumulators = place(plan, wanted);
+    let calls = calls
+        .into_iter()
+        .map(|(accumulator, finisher)| {
+            let index = accumulators.iter().position(|known| *known == accumulator);
+            let index = index.expect("the table has every accumulator that was asked for");
+            PlanCall { accumulator: index as u32, finisher }
+        })
+        .collect();
+    let kind = RuleKind::Aggregate(rows(aggregate, calls)?);
+    plan.rules.push(Rule { name: Arc::from(declaration.name.as_str()), kind });
+    Ok(())
+}
+
+/// The selected values and `having`, over keys, calls and earlier values.
+fn rows(aggregate: &Aggregate, calls: Vec<PlanCall>) -> Result<AggregateRule, Vec<NotYet>> {
+    let keys = aggregate.by.len();
+    let mut names = RowNames { items: BTreeMap::new(), keys };
+    for (index, binding) in aggregate.by.iter().enumerate() {
+        names.items.insert(binding.name.clone(), index as u32);
+    }
+    let mut values = Vec::new();
+    for item in &aggregate.items {
+        let value = lower_expr(&item.value, &mut names)?;
+        names.items.insert(item.name.clone(), (keys + calls.len() + values.len()) as u32);
+        values.push((Arc::from(item.name.as_str()), value));
+    }
+    let having = aggregate.having.as_ref().map(|having| lower_expr(having, &mut names));
+    Ok(AggregateRule {
+        key_names: aggregate.by.iter().map(|b| Arc::from(b.name.as_str())).collect(),
+        calls,
+        values,
+        having: having.transpose()?,
+        results: PlanResults::Final,
+    })
+}
+
+/// The names of a row: group keys, then calls, then values.
+struct RowNames {
+    items: BTreeMap<String, u32>,
+    keys: usize,
+}
+
+impl Names for RowNames {
+    fn field(&mut self, field: &FieldRef) -> Option<Expr> {
+        match field {
+            FieldRef::Item(name) | FieldRef::Column(name) => {
+                self.items.get(name).map(|index| Expr::Column(*index))
+            }
+            _ => None,
+        }
+    }
+
+    fn call(&mut self, index: usize) -> Option<Expr> {
+        Some(Expr::Column((self.keys + index) as u32))
+    }
+}
+
+fn item_expr(plan: &mut Plan, composed: &Composed, expr: &hir::Expr) -> Result<Expr, Vec<NotYet>> {
+    let signal = &mut plan.signals[composed.signal as usize];
+    lower_expr(expr, &mut ItemNames { signal, columns: &composed.columns })
+}
+
+fn lower_call(
+    plan: &mut Plan,
+    composed: &Composed,
+    call: &AggregateCall,
+) -> Result<(TableAccumulator, Finisher), Vec<NotYet>> {
+    let what = format!("`{}`", call.function);
+    let (kind, finisher) = accumulator(call).ok_or_else(|| not_yet(&what, call.range))?;
+    let mut condition = match &call.filter {
+        Some(filter) => Some(item_expr(plan, composed, filter)?),
+        None => None,
+    };
+    let mut arguments = Vec::new();
+    if let Some(Some(argument)) = call.args.first() {
+        let value = item_expr(plan, composed, argument)?;
+        if kind == AccumulatorKind::Count {
+            let present = Expr::Not(Box::new(Expr::IsNull(Box::new(value))));
+            condition = both(condition, Some(present));
+        } else {
+            let signal = &mut plan.signals[composed.signal as usize];
+            arguments.push(column_of(signal, value));
+        }
+    }
+    let signal = &mut plan.signals[composed.signal as usize];
+    let filter = condition.map(|condition| filter_of(signal, condition));
+    Ok((TableAccumulator { kind, arguments, filter }, finisher))
+}
+
+/// What is stored for a call, and how its result is read.
+fn accumulator(call: &AggregateCall) -> Option<(AccumulatorKind, Finisher)> {
+    let sketch = AccumulatorKind::Sketch { digits: 2 };
+    Some(match call.function.as_str() {
+        "count" => (AccumulatorKind::Count, Finisher::Count),
+        "rate" => (AccumulatorKind::Count, Finisher::CountRate),
+        "sum" => (AccumulatorKind::Sum, Finisher::Sum),
+        "avg" => (AccumulatorKind::Sum, Finisher::Avg),
+        "stddev" => (AccumulatorKind::SumSquares, Finisher::Stddev),
+        "min" => (AccumulatorKind::Min, Finisher::Value),
+        "max" => (AccumulatorKind::Max, Finisher::Value),
+        "first" => (AccumulatorKind::First, Finisher::Value),
+        "last" => (AccumulatorKind::Last, Finisher::Value),
+        "ratio" => (AccumulatorKind::Truth, Finisher::Ratio),
+        "p50" => (sketch, Finisher::Quantile(500_000)),
+        "p75" => (sketch, Finisher::Quantile(750_000)),
+        "p90" => (sketch, Finisher::Quantile(900_000)),
+        "p95" => (sketch, Finisher::Quantile(950_000)),
+        "p99" => (sketch, Finisher::Quantile(990_000)),
+        "p999" => (sketch, Finisher::Quantile(999_000)),
+        "percentile" => (sketch, Finisher::Quantile(rank(call)?)),
+        _ => return None,
+    })
+}
+
+/// The rank of `percentile(x, n)`, in millionths; n counts in percent.
+fn rank(call: &AggregateCall) -> Option<u32> {
+    let ExprKind::Constant { value, .. } = &call.args.get(1)?.as_ref()?.kind else { return None };
+    let percent = match value {
+        hir::Literal::Int(n) => *n as f64,
+        hir::Literal::Float(n) => *n,
+        hir::Literal::Ratio(n) => *n * 100.0,
+        _ => return None,
+    };
+    (0.0..=100.0).contains(&percent).then(|| (percent * 10_000.0).round() as u32)
+}
+
+fn shape(window: hir::Window) -> WindowShape {
+    match window {
+        hir::Window::Tumbling { size_ns } => WindowShape::Sliding { size_ns, every_ns: size_ns },
+        hir::Window::Sliding { size_ns, every_ns } => WindowShape::Sliding { size_ns, every_ns },
+        hir::Window::Cumulate { size_ns, every_ns } => WindowShape::Cumulate { size_ns, every_ns },
+        hir::Window::Session { gap_ns, max_ns } => WindowShape::Session { gap_ns, max_ns },
+        hir::Window::Count(events) => {
+            WindowShape::Count { events: u32::try_from(events).unwrap_or(u32::MAX) }
+        }
+    }
+}
+
+/// The timeline of a stream, made where needed.
+fn timeline(plan: &mut Plan, composed: &Composed) -> u32 {
+    let signal = &mut plan.signals[composed.signal as usize];
+    let field = match (signal.signal, composed.at_start) {
+        (Signal::Spans, true) => Field::Start,
+        (Signal::Spans, false) => Field::End,
+        _ => Field::Time,
+    };
+    let column =
+        TimeColumn { signal: composed.signal, column: demand(signal, ColumnSpec::Field(field)) };
+    let time_column = find_or_push(&mut plan.time_columns, column);
+    let line = Timeline { time_column, lateness_ns: composed.lateness_ns, idle_ns: IDLE_NS };
+    find_or_push(&mut plan.timelines, line)
+}
+
+fn find_or_push<T: PartialEq>(items: &mut Vec<T>, item: T) -> u32 {
+    match items.iter().position(|known| *known == item) {
+        Some(index) => index as u32,
+        None => {
+            items.push(item);
+            (items.len() - 1) as u32
+        }
+    }
+}

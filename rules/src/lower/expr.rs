@@ -1,0 +1,198 @@
+//! Typed expressions to the engine's.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use tailwater_dsl::hir::{self, BinaryOp, ExprKind, FieldRef, Literal, UnaryOp};
+use tailwater_dsl::types::Type;
+use tailwater_engine::model::Value;
+use tailwater_engine::plan::expr::{BinaryOp as Op, Expr};
+use tailwater_engine::plan::function::Function;
+
+use super::{NotYet, not_yet};
+
+type Lowered = Result<Expr, Vec<NotYet>>;
+
+/// Gives an expression for a name or an aggregate call; what they mean depends on the place.
+pub(super) trait Names {
+    /// The expression behind a field reference.
+    fn field(&mut self, field: &FieldRef) -> Option<Expr>;
+    /// The expression behind an aggregate call.
+    fn call(&mut self, index: usize) -> Option<Expr>;
+}
+
+/// Lowers an expression.
+pub(super) fn lower(expr: &hir::Expr, names: &mut impl Names) -> Lowered {
+    let unknown = || not_yet("this expression", expr.range);
+    Ok(match &expr.kind {
+        ExprKind::Constant { value, .. } => Expr::Const(literal(value)),
+        ExprKind::Field(field) => names.field(field).ok_or_else(unknown)?,
+        ExprKind::Call(index) => names.call(*index).ok_or_else(unknown)?,
+        ExprKind::Unary(op, x) => unary(*op, lower(x, names)?),
+        ExprKind::Binary(op, a, b) => binary(*op, a, b, names)?,
+        ExprKind::Coalesce(items) => coalesce(items, names)?,
+        ExprKind::If(c, a, b) => Expr::If(
+            Box::new(lower(c, names)?),
+            Box::new(lower(a, names)?),
+            Box::new(lower(b, names)?),
+        ),
+        ExprKind::In(x, items) => is_in(x, items, names)?,
+        ExprKind::Function { name, args } => {
+            let what = format!("`{name}`");
+            let function = Function::by_name(name).ok_or_else(|| not_yet(&what, expr.range))?;
+            let args: Result<Vec<Expr>, _> =
+                args.iter().flatten().map(|arg| lower(arg, names)).collect();
+            Expr::Call(function, args?)
+        }
+        ExprKind::RowWindow { name, .. } => {
+            return Err(not_yet(&format!("`{name}`"), expr.range));
+        }
+        ExprKind::Index(..) => return Err(not_yet("indexing a list or map", expr.range)),
+        ExprKind::List(_) => return Err(not_yet("a list of values that vary", expr.range)),
+        ExprKind::Template(_) => return Err(not_yet("text with values in it", expr.range)),
+    })
+}
+
+fn unary(op: UnaryOp, x: Expr) -> Expr {
+    match op {
+        UnaryOp::Not => Expr::Not(Box::new(x)),
+        UnaryOp::Negate => Expr::Negate(Box::new(x)),
+        UnaryOp::IsNull => Expr::IsNull(Box::new(x)),
+        UnaryOp::IsPresent => Expr::Not(Box::new(Expr::IsNull(Box::new(x)))),
+    }
+}
+
+fn coalesce(items: &[hir::Expr], names: &mut impl Names) -> Lowered {
+    let mut lowered = Vec::with_capacity(items.len());
+    for item in items {
+        lowered.push(lower(item, names)?);
+    }
+    let last = lowered.pop().unwrap_or(Expr::Const(Value::Null));
+    let nest = |rest, item| Expr::Coalesce(Box::new(item), Box::new(rest));
+    Ok(lowered.into_iter().rev().fold(last, nest))
+}
+
+fn is_in(x: &hir::Expr, items: &[hir::Expr], names: &mut impl Names) -> Lowered {
+    let value = lower(x, names)?;
+    let mut constants = Vec::with_capacity(items.len());
+    for item in items {
+        let Expr::Const(constant) = lower(item, names)? else {
+            return Err(not_yet("`in` with values that vary", item.range));
+        };
+        constants.push(as_type(constant, &x.ty));
+    }
+    Ok(Expr::In(Box::new(value), constants))
+}
+
+fn binary(op: BinaryOp, a: &hir::Expr, b: &hir::Expr, names: &mut impl Names) -> Lowered {
+    if let Some(members) = ordered_members(op, a, b) {
+        return Ok(Expr::In(Box::new(lower(a, names)?), members));
+    }
+    let (x, y) = (lower(a, names)?, lower(b, names)?);
+    let (x, y) = (like(x, &b.ty), like(y, &a.ty));
+    let call = |function, x, y| Ok(Expr::Call(function, vec![x, y]));
+    let op = match op {
+        BinaryOp::Or => Op::Or,
+        BinaryOp::And => Op::And,
+        BinaryOp::Equal => Op::Eq,
+        BinaryOp::NotEqual => Op::Ne,
+        BinaryOp::Less => Op::Lt,
+        BinaryOp::LessEqual => Op::Le,
+        BinaryOp::Greater => Op::Gt,
+        BinaryOp::GreaterEqual => Op::Ge,
+        BinaryOp::Add => Op::Add,
+        BinaryOp::Subtract => Op::Sub,
+        BinaryOp::Multiply => Op::Mul,
+        BinaryOp::Divide => Op::Div,
+        BinaryOp::Contains => return call(Function::Contains, x, y),
+        BinaryOp::StartsWith => return call(Function::StartsWith, x, y),
+        BinaryOp::EndsWith => return call(Function::EndsWith, x, y),
+        BinaryOp::Matches => return Err(not_yet("`matches`", a.range.cover(b.range))),
+    };
+    // The hot loops know `column op constant`.
+    Ok(match (x, y) {
+        (x @ Expr::Const(_), y @ Expr::Column(_)) => match turned(op) {
+            Some(turned) => Expr::binary(turned, y, x),
+            None => Expr::binary(op, x, y),
+        },
+        (x, y) => Expr::binary(op, x, y),
+    })
+}
+
+/// The comparison with its sides exchanged.
+fn turned(op: Op) -> Option<Op> {
+    Some(match op {
+        Op::Eq => Op::Eq,
+        Op::Ne => Op::Ne,
+        Op::Lt => Op::Gt,
+        Op::Le => Op::Ge,
+        Op::Gt => Op::Lt,
+        Op::Ge => Op::Le,
+        _ => return None,
+    })
+}
+
+/// `severity >= warn` as the members for which it holds: members are ordered as listed, and are
+/// texts at run time.
+fn ordered_members(op: BinaryOp, a: &hir::Expr, b: &hir::Expr) -> Option<Vec<Value>> {
+    let (Type::Enum(members), ExprKind::Constant { value: Literal::Enum(member), .. }) =
+        (&a.ty, &b.kind)
+    else {
+        return None;
+    };
+    let place = members.iter().position(|known| known == member)?;
+    let holds: fn(Ordering) -> bool = match op {
+        BinaryOp::Less => Ordering::is_lt,
+        BinaryOp::LessEqual => Ordering::is_le,
+        BinaryOp::Greater => Ordering::is_gt,
+        BinaryOp::GreaterEqual => Ordering::is_ge,
+        _ => return None,
+    };
+    let chosen = members.iter().enumerate().filter(|(index, _)| holds(index.cmp(&place)));
+    Some(chosen.map(|(_, member)| Value::str(member)).collect())
+}
+
+/// A constant as it compares with values of a type: hex digits with ids.
+fn like(expr: Expr, other: &Type) -> Expr {
+    match expr {
+        Expr::Const(constant) => Expr::Const(as_type(constant, other)),
+        expr => expr,
+    }
+}
+
+fn as_type(constant: Value, other: &Type) -> Value {
+    match (&constant, other) {
+        (Value::Str(text), Type::Bytes) => match hex(text) {
+            Some(bytes) => Value::Bytes(Arc::from(bytes)),
+            None => constant,
+        },
+        _ => constant,
+    }
+}
+
+fn hex(text: &str) -> Option<Vec<u8>> {
+    if !text.len().is_multiple_of(2) || !text.is_ascii() {
+        return None;
+    }
+    let pair = |at: usize| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
+    (0..text.len()).step_by(2).map(pair).collect()
+}
+
+/// A constant as the engine holds it.
+pub(super) fn literal(value: &Literal) -> Value {
+    match value {
+        Literal::Null => Value::Null,
+        Literal::Bool(v) => Value::Bool(*v),
+        Literal::Int(v) => Value::Int(*v),
+        Literal::Float(v) | Literal::Rate(v) => Value::Float(*v),
+        Literal::String(v) | Literal::Enum(v) => Value::str(v),
+        Literal::Duration(v) => Value::Duration(*v),
+        Literal::Time(v) => Value::Time(*v),
+        Literal::Size(v) => Value::Size(*v),
+        Literal::Ratio(v) => Value::Ratio(*v),
+        Literal::List(items) => Value::List(items.iter().map(literal).collect()),
+        Literal::Map(entries) => {
+            Value::map(entries.iter().map(|(k, v)| (Arc::from(k.as_str()), literal(v))).collect())
+        }
+    }
+}

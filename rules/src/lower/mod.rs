@@ -1,0 +1,66 @@
+//! Typed rules become a plan: streams are composed, equal expressions, filters, accumulators and
+//! tables are found once.
+//!
+//! What the engine cannot run yet is reported with its place, never left out silently.
+
+mod aggregate;
+mod expr;
+mod signal;
+mod stream;
+mod table;
+
+use tailwater_dsl::hir::{DeclarationKind, Program};
+use tailwater_dsl::text_range::TextRange;
+use tailwater_engine::plan::Plan;
+
+use stream::Streams;
+
+/// Something that is part of the language and that this version does not run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotYet {
+    /// What it is, as rules write it.
+    pub what: String,
+    /// Where it stands.
+    pub range: TextRange,
+}
+
+impl NotYet {
+    pub(crate) fn new(what: impl Into<String>, range: TextRange) -> Self {
+        Self { what: what.into(), range }
+    }
+}
+
+/// Lowers a program.
+///
+/// # Errors
+/// Everything in it that this version does not run, in declaration order.
+pub fn lower(program: &Program) -> Result<Plan, Vec<NotYet>> {
+    let mut plan = Plan::default();
+    let mut missing = Vec::new();
+    let streams = Streams::new(program);
+    for declaration in &program.declarations {
+        let result = match &declaration.kind {
+            DeclarationKind::Stream(_) => streams.check(declaration.id),
+            DeclarationKind::Aggregate(aggregate) => {
+                aggregate::lower(&mut plan, &streams, declaration, aggregate)
+            }
+            DeclarationKind::Rows(_) => Err(not_yet("`rows`", declaration.name_range)),
+            DeclarationKind::Alert(_) => Err(not_yet("`alert`", declaration.name_range)),
+            DeclarationKind::Route(_) => Err(not_yet("`route`", declaration.range)),
+        };
+        if let Err(more) = result {
+            missing.extend(more);
+        }
+    }
+    if missing.is_empty() {
+        table::seal(&mut plan);
+        Ok(plan)
+    } else {
+        missing.dedup();
+        Err(missing)
+    }
+}
+
+pub(crate) fn not_yet(what: &str, range: TextRange) -> Vec<NotYet> {
+    vec![NotYet::new(what, range)]
+}
