@@ -14,6 +14,7 @@
     reason = "a bench measures time and prints it"
 )]
 
+use std::fmt::Write;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
@@ -66,17 +67,10 @@ fn attribute(key: &str, value: any_value::Value) -> KeyValue {
 fn span(random: &mut Random, service: usize) -> Span {
     const VERBS: [&str; 5] = ["GET", "POST", "PUT", "DELETE", "PATCH"];
     let operation = (random.next() % 50) as usize;
-    let (verb, route) = (
-        VERBS[operation % 5],
-        format!("/service-{service}/items/{operation}"),
-    );
+    let (verb, route) = (VERBS[operation % 5], format!("/service-{service}/items/{operation}"));
     let start = 1_760_000_040_000_000_000 + random.next() % 1_000_000_000_000;
     let host = random.next() % 100;
-    let code = if random.next().is_multiple_of(100) {
-        2
-    } else {
-        0
-    };
+    let code = if random.next().is_multiple_of(100) { 2 } else { 0 };
     let ids: Vec<u8> = (0..4).flat_map(|_| random.next().to_be_bytes()).collect();
     Span {
         trace_id: ids[..16].to_vec(),
@@ -96,10 +90,7 @@ fn span(random: &mut Random, service: usize) -> Span {
             text("host.name", &format!("host-{host:02}")),
             text("region", &format!("eu-{}", host % 4)),
         ],
-        status: Some(Status {
-            code,
-            ..Status::default()
-        }),
+        status: Some(Status { code, ..Status::default() }),
         ..Span::default()
     }
 }
@@ -138,7 +129,11 @@ fn value(entry: &KeyValue) -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut text = String::new();
+    for byte in bytes {
+        write!(text, "{byte:02x}").expect("a string takes all");
+    }
+    text
 }
 
 /// The spans as flat lines.
@@ -146,7 +141,8 @@ fn ndjson(requests: &[ExportTraceServiceRequest]) -> Vec<u8> {
     let mut out = String::new();
     for (i, request) in requests.iter().enumerate() {
         for span in &request.resource_spans[0].scope_spans[0].spans {
-            out += &format!(
+            write!(
+                out,
                 "{{\"trace_id\":\"{}\",\"span_id\":\"{}\",\"parent_span_id\":\"{}\",\
                  \"service\":\"service-{}\",\"operation\":\"{}\",\"kind\":{},\"start_ns\":{},\
                  \"end_ns\":{},\"duration_ns\":{},\"status\":{}",
@@ -159,10 +155,11 @@ fn ndjson(requests: &[ExportTraceServiceRequest]) -> Vec<u8> {
                 span.start_time_unix_nano,
                 span.end_time_unix_nano,
                 span.end_time_unix_nano - span.start_time_unix_nano,
-                span.status.as_ref().map_or(0, |status| status.code),
-            );
+                span.status.as_ref().map_or(0, |status| status.code)
+            )
+            .expect("a string takes all");
             for entry in &span.attributes {
-                out += &format!(",\"{}\":{}", entry.key, value(entry));
+                write!(out, ",\"{}\":{}", entry.key, value(entry)).expect("a string takes all");
             }
             out += "}\n";
         }
@@ -180,11 +177,7 @@ fn otlp_json(requests: &[ExportTraceServiceRequest]) -> Vec<u8> {
                     b'"' => "stringValue",
                     _ => "intValue",
                 };
-                format!(
-                    "{{\"key\":\"{}\",\"value\":{{\"{kind}\":{}}}}}",
-                    entry.key,
-                    value(entry)
-                )
+                format!("{{\"key\":\"{}\",\"value\":{{\"{kind}\":{}}}}}", entry.key, value(entry))
             })
             .collect();
         parts.join(",")
@@ -193,12 +186,11 @@ fn otlp_json(requests: &[ExportTraceServiceRequest]) -> Vec<u8> {
     for request in requests {
         let group = &request.resource_spans[0];
         let resource = group.resource.as_ref().expect("made with one");
-        out += &format!(
-            "{{\"resourceSpans\":[{{\"resource\":{{\"attributes\":[{}]}},\"scopeSpans\":[{{\"spans\":[",
-            list(&resource.attributes)
-        );
+        write!(out, "{{\"resourceSpans\":[{{\"resource\":{{\"attributes\":[{}]}},\"scopeSpans\":[{{\"spans\":[",
+            list(&resource.attributes)).expect("a string takes all");
         for (i, span) in group.scope_spans[0].spans.iter().enumerate() {
-            out += &format!(
+            write!(
+                out,
                 "{}{{\"traceId\":\"{}\",\"spanId\":\"{}\",\"parentSpanId\":\"{}\",\"name\":\"{}\",\
                  \"kind\":{},\"startTimeUnixNano\":\"{}\",\"endTimeUnixNano\":\"{}\",\
                  \"attributes\":[{}],\"status\":{{\"code\":{}}}}}",
@@ -211,8 +203,9 @@ fn otlp_json(requests: &[ExportTraceServiceRequest]) -> Vec<u8> {
                 span.start_time_unix_nano,
                 span.end_time_unix_nano,
                 list(&span.attributes),
-                span.status.as_ref().map_or(0, |status| status.code),
-            );
+                span.status.as_ref().map_or(0, |status| status.code)
+            )
+            .expect("a string takes all");
         }
         out += "]}]}]}\n";
     }
@@ -271,41 +264,20 @@ fn walk(rounds: usize, frames: &[DataFrame], sources: &[SourceSpec], demand: &De
     ns
 }
 
-fn main() {
-    let rounds = std::env::args()
-        .find_map(|word| word.parse().ok())
-        .unwrap_or(15);
-    let requests = requests();
-    let payloads: Vec<Bytes> = requests.iter().map(|r| r.encode_to_vec().into()).collect();
-    let bytes: usize = payloads.iter().map(Bytes::len).sum();
-    println!(
-        "{} spans, {} bytes a span in protobuf",
-        REQUESTS * SPANS,
-        bytes / REQUESTS / SPANS
-    );
-    let prost = fastest(rounds, || {
-        for payload in &payloads {
-            black_box(ExportTraceServiceRequest::decode(&payload[..]).expect("valid"));
-        }
-    });
-    println!("prost, full decode                     {prost:7.1} ns a span");
-    let frames: Vec<DataFrame> = payloads
-        .iter()
-        .map(|payload| DataFrame {
-            source: SourceId(0),
-            arrival_ns: None,
-            format: PayloadFormat::OtlpTraces,
-            compression: Compression::None,
-            payload: payload.clone(),
-            place: 0,
-        })
-        .collect();
-    let sources = [SourceSpec {
-        name: Arc::from("bench"),
-        has_arrival: false,
-        mapping: None,
-    }];
-    let fields = [Field::Name, Field::Start, Field::Duration, Field::Status];
+fn protobuf_frames(payloads: &[Bytes]) -> Vec<DataFrame> {
+    let frame = |payload: &Bytes| DataFrame {
+        source: SourceId(0),
+        arrival_ns: None,
+        format: PayloadFormat::OtlpTraces,
+        compression: Compression::None,
+        payload: payload.clone(),
+        place: 0,
+    };
+    payloads.iter().map(frame).collect()
+}
+
+fn demands() -> [(&'static str, Demand); 3] {
+    let w1 = [Field::Name, Field::Start, Field::Duration, Field::Status];
     let all = [
         Field::TraceId,
         Field::SpanId,
@@ -317,43 +289,37 @@ fn main() {
         Field::End,
         Field::Duration,
     ];
-    let three = [
-        "service.name",
-        "http.route",
-        "http.response.status_code",
-        "region",
-    ];
-    let demands = [
+    let keys = ["service.name", "http.route", "http.response.status_code", "region"];
+    [
         ("nothing", demand(&[], &[])),
-        ("W1", demand(&fields, &["service.name"])),
-        ("ids and 3 attributes", demand(&all, &three)),
-    ];
-    let (lines, line_sources) = frames_of(ndjson(&requests));
-    let (documents, document_sources) = frames_of(otlp_json(&requests));
-    for (name, demand) in &demands {
-        let mut demand = demand.clone();
-        demand.want(Signal::Spans);
-        let ns = walk(rounds, &frames, &sources, &demand);
-        println!(
-            "protobuf, {name:22}       {ns:7.1} ns a span, {:.3} of prost",
-            ns / prost
-        );
-        let ns = walk(rounds, &lines, &line_sources, &demand);
-        println!("NDJSON, {name:22}         {ns:7.1} ns a span");
-        let ns = walk(rounds, &documents, &document_sources, &demand);
-        println!("OTLP/JSON, {name:22}      {ns:7.1} ns a span");
-    }
-    let text = ndjson(&requests);
-    let read = fastest(rounds, || {
-        let input = Input::new("bench", std::io::Cursor::new(text.clone()));
-        let options = ReaderOptions::default();
-        let mut reader = FileReader::open(vec![input], &options).expect("a format");
-        while let Some(frame) = reader.next_frame().expect("memory is readable") {
-            black_box(frame);
+        ("W1", demand(&w1, &["service.name"])),
+        ("ids, times, 4 attributes", demand(&all, &keys)),
+    ]
+}
+
+fn main() {
+    let rounds = std::env::args().find_map(|word| word.parse().ok()).unwrap_or(15);
+    let requests = requests();
+    let payloads: Vec<Bytes> = requests.iter().map(|r| r.encode_to_vec().into()).collect();
+    let bytes: usize = payloads.iter().map(Bytes::len).sum();
+    println!("{} spans, {} bytes a span in protobuf", REQUESTS * SPANS, bytes / REQUESTS / SPANS);
+    let prost = fastest(rounds, || {
+        for payload in &payloads {
+            black_box(ExportTraceServiceRequest::decode(&payload[..]).expect("valid"));
         }
     });
-    println!(
-        "reader alone, NDJSON {} bytes a line  {read:7.1} ns a line",
-        text.len() / REQUESTS / SPANS
-    );
+    println!("prost, full decode                     {prost:7.1} ns a span");
+    let frames = protobuf_frames(&payloads);
+    let sources = [SourceSpec { name: Arc::from("bench"), has_arrival: false, mapping: None }];
+    let (lines, line_sources) = frames_of(ndjson(&requests));
+    let (documents, document_sources) = frames_of(otlp_json(&requests));
+    for (name, mut demand) in demands() {
+        demand.want(Signal::Spans);
+        let ns = walk(rounds, &frames, &sources, &demand);
+        println!("protobuf, {name:25}    {ns:7.1} ns a span, {:.3} of prost", ns / prost);
+        let ns = walk(rounds, &lines, &line_sources, &demand);
+        println!("NDJSON, {name:25}      {ns:7.1} ns a span");
+        let ns = walk(rounds, &documents, &document_sources, &demand);
+        println!("OTLP/JSON, {name:25}   {ns:7.1} ns a span");
+    }
 }

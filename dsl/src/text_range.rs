@@ -20,11 +20,7 @@ pub struct TextRange {
 impl TextRange {
     /// A range from byte offsets; sources are bounded far below 4 GiB.
     pub fn new(file: FileId, start: usize, end: usize) -> Self {
-        Self {
-            file,
-            start: start as u32,
-            end: end.max(start) as u32,
-        }
+        Self { file, start: start as u32, end: end.max(start) as u32 }
     }
 
     /// The smallest range that holds both; of two files, the first one's.
@@ -33,11 +29,7 @@ impl TextRange {
         if self.file != other.file {
             return self;
         }
-        Self {
-            file: self.file,
-            start: self.start.min(other.start),
-            end: self.end.max(other.end),
-        }
+        Self { file: self.file, start: self.start.min(other.start), end: self.end.max(other.end) }
     }
 
     /// The bytes as a range for slicing.
@@ -48,19 +40,13 @@ impl TextRange {
     /// An empty range at its end.
     #[must_use]
     pub fn at_end(self) -> Self {
-        Self {
-            start: self.end,
-            ..self
-        }
+        Self { start: self.end, ..self }
     }
 
     /// An empty range at its start.
     #[must_use]
     pub fn at_start(self) -> Self {
-        Self {
-            end: self.start,
-            ..self
-        }
+        Self { end: self.start, ..self }
     }
 }
 

@@ -56,9 +56,7 @@ impl Literal {
 }
 
 fn join_all<'a>(items: impl Iterator<Item = &'a Literal>) -> Type {
-    items.fold(Type::Null, |ty, item| {
-        ty.join(&item.ty()).unwrap_or(Type::Any)
-    })
+    items.fold(Type::Null, |ty, item| ty.join(&item.ty()).unwrap_or(Type::Any))
 }
 
 /// Nanoseconds as the language writes them: `1h30m`, `750ms`.
@@ -76,11 +74,7 @@ pub fn duration_text(ns: i64) -> String {
     if rest == 0 {
         return "0s".to_owned();
     }
-    let mut text = if ns < 0 {
-        "-".to_owned()
-    } else {
-        String::new()
-    };
+    let mut text = if ns < 0 { "-".to_owned() } else { String::new() };
     for (unit, size) in UNITS {
         if rest >= size {
             text.push_str(&format!("{}{unit}", rest / size));

@@ -44,9 +44,7 @@ impl Program {
 
     /// The declaration of that name.
     pub fn by_name(&self, name: &str) -> Option<&Declaration> {
-        self.declarations
-            .iter()
-            .find(|declaration| declaration.name == name)
+        self.declarations.iter().find(|declaration| declaration.name == name)
     }
 }
 

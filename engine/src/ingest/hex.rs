@@ -70,9 +70,7 @@ fn padded<const N: usize>(digits: &[u8], at: usize, length: Reason) -> Result<[u
     if digits.len() > 2 * N {
         return Err(Damage::new(at, length));
     }
-    decode(digits)
-        .or_else(|| decode_padded(digits))
-        .ok_or_else(|| Damage::new(at, Reason::NotHex))
+    decode(digits).or_else(|| decode_padded(digits)).ok_or_else(|| Damage::new(at, Reason::NotHex))
 }
 
 #[cfg(test)]

@@ -205,12 +205,9 @@ fn process(json: &mut Json<'_>, w: &mut Writer<'_>) -> Result<(), Damage> {
             b"serviceName" => {
                 let text = json.text_or_null()?;
                 for signal in SIGNALS {
-                    if w.table(signal)
-                        .wants_attribute(Level::Resource, b"service.name")
-                    {
+                    if w.table(signal).wants_attribute(Level::Resource, b"service.name") {
                         let cell = Cell::Str(w.intern_text(text)?);
-                        w.table(signal)
-                            .set_attribute(Level::Resource, b"service.name", cell);
+                        w.table(signal).set_attribute(Level::Resource, b"service.name", cell);
                     }
                 }
             }
@@ -218,9 +215,7 @@ fn process(json: &mut Json<'_>, w: &mut Writer<'_>) -> Result<(), Damage> {
                 let start = json.pos();
                 for signal in SIGNALS {
                     json.seek(start);
-                    key_values(json, |key, value| {
-                        set(key, value, signal, Level::Resource, w)
-                    })?;
+                    key_values(json, |key, value| set(key, value, signal, Level::Resource, w))?;
                 }
             }
             _ => json.skip()?,

@@ -36,30 +36,16 @@ impl LineColumns {
 fn mapping(signal: Signal) -> ColumnMapping {
     let columns: &[(&str, &str)] = match signal {
         Signal::Metrics => &[("name", "name"), ("value", "value"), ("unit", "unit")],
-        Signal::Progress => &[
-            ("job_id", "job_id"),
-            ("percent", "percent"),
-            ("job.status", "status"),
-        ],
-        Signal::Resources => &[
-            ("cpu", "cpu"),
-            ("mem", "mem"),
-            ("disk", "disk"),
-            ("net", "net"),
-        ],
+        Signal::Progress => {
+            &[("job_id", "job_id"), ("percent", "percent"), ("job.status", "status")]
+        }
+        Signal::Resources => &[("cpu", "cpu"), ("mem", "mem"), ("disk", "disk"), ("net", "net")],
         Signal::Events => &[("severity", "level"), ("body", "msg"), ("name", "name")],
-        _ => &[
-            ("severity", "level"),
-            ("body", "msg"),
-            ("event.name", "name"),
-        ],
+        _ => &[("severity", "level"), ("body", "msg"), ("event.name", "name")],
     };
     ColumnMapping {
         signal,
-        columns: columns
-            .iter()
-            .map(|&(path, column)| (path.into(), column.into()))
-            .collect(),
+        columns: columns.iter().map(|&(path, column)| (path.into(), column.into())).collect(),
     }
 }
 

@@ -151,11 +151,7 @@ fn span(json: &mut Json<'_>, halves: &Halves, w: &mut Writer<'_>) -> Result<(), 
     let identity = (item.trace_id, item.span_id);
     if halves.contains(&identity) {
         let client = client_id(&identity);
-        let renamed = if is_shared {
-            &mut item.parent_id
-        } else {
-            &mut item.span_id
-        };
+        let renamed = if is_shared { &mut item.parent_id } else { &mut item.span_id };
         *renamed = client;
     }
     w.push_span(&mut item);

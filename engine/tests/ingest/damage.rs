@@ -35,10 +35,7 @@ fn adds_up(decoded: &Decoded) -> bool {
 
 fn reasons(decoded: &Decoded) -> Vec<(u64, &str)> {
     let set_aside = &decoded.report.ledger.set_aside;
-    set_aside
-        .iter()
-        .map(|item| (item.place, &*item.reason))
-        .collect()
+    set_aside.iter().map(|item| (item.place, &*item.reason)).collect()
 }
 
 proptest! {
@@ -128,28 +125,19 @@ fn damaged_line() -> impl Strategy<Value = Vec<u8>> {
 fn request(spans: Vec<Span>) -> TraceRequest {
     TraceRequest {
         resource_spans: vec![ResourceSpans {
-            scope_spans: vec![ScopeSpans {
-                spans,
-                ..ScopeSpans::default()
-            }],
+            scope_spans: vec![ScopeSpans { spans, ..ScopeSpans::default() }],
             ..ResourceSpans::default()
         }],
     }
 }
 
 fn named(name: &str) -> Span {
-    Span {
-        name: name.to_owned(),
-        ..Span::default()
-    }
+    Span { name: name.to_owned(), ..Span::default() }
 }
 
 #[test]
 fn an_id_of_a_wrong_length_sets_its_span_aside_alone() {
-    let bad = Span {
-        trace_id: vec![1; 15],
-        ..named("bad")
-    };
+    let bad = Span { trace_id: vec![1; 15], ..named("bad") };
     let payload = request(vec![named("a"), bad, named("b")]).encode_to_vec();
     let decoded = decode(&demand_all(&[]), payload, PayloadFormat::OtlpTraces);
     assert_eq!(decoded.received(Signal::Spans), 2);
@@ -167,27 +155,19 @@ fn text_that_is_not_utf8_is_never_replaced() {
     let decoded = decode(&demand, payload, PayloadFormat::OtlpTraces);
     let name = column(&demand, Signal::Spans, "name");
     assert_eq!(decoded.of(Signal::Spans)[0][name], Value::str("bbbb"));
-    assert_eq!(
-        reasons(&decoded)[0].1,
-        "expected UTF-8 text, found other bytes"
-    );
+    assert_eq!(reasons(&decoded)[0].1, "expected UTF-8 text, found other bytes");
 
     let lines = b"{\"message\":\"a\xff\"}\n{\"message\":\"b\"}\n".to_vec();
     let decoded = decode(&demand, lines, PayloadFormat::Ndjson);
     assert_eq!(decoded.received(Signal::Logs), 1);
-    assert_eq!(
-        reasons(&decoded),
-        [(1, "expected UTF-8 text, found other bytes")]
-    );
+    assert_eq!(reasons(&decoded), [(1, "expected UTF-8 text, found other bytes")]);
 }
 
 #[test]
 fn a_damaged_request_keeps_the_items_before_the_damage() {
     let whole = request(vec![named("a"), named("b"), named("c")]).encode_to_vec();
     let mut payload = whole.clone();
-    let place = payload
-        .windows(3)
-        .rposition(|bytes| bytes == b"\x12\x03\x2a");
+    let place = payload.windows(3).rposition(|bytes| bytes == b"\x12\x03\x2a");
     let place = place.expect("the last span");
     payload[place + 1] = 0x7f;
     let decoded = decode(&demand_all(&[]), payload, PayloadFormat::OtlpTraces);
@@ -200,22 +180,10 @@ fn a_damaged_request_keeps_the_items_before_the_damage() {
 fn groups_and_wrong_wire_types_are_refused() {
     let demand = demand_all(&[]);
     for (payload, expected) in [
-        (
-            &b"\x0b\x0c"[..],
-            "expected a field of known wire type, found a protobuf group",
-        ),
-        (
-            b"\x08\x01",
-            "expected a known field's own wire type, found another",
-        ),
-        (
-            b"\x7b",
-            "expected a field of known wire type, found a protobuf group",
-        ),
-        (
-            b"\x07",
-            "expected a protobuf field, found a tag that none can have",
-        ),
+        (&b"\x0b\x0c"[..], "expected a field of known wire type, found a protobuf group"),
+        (b"\x08\x01", "expected a known field's own wire type, found another"),
+        (b"\x7b", "expected a field of known wire type, found a protobuf group"),
+        (b"\x07", "expected a protobuf field, found a tag that none can have"),
         (
             b"\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02",
             "expected a varint of at most 10 bytes, found a longer one",
@@ -225,10 +193,7 @@ fn groups_and_wrong_wire_types_are_refused() {
         assert_eq!(reasons(&decoded)[0].1, expected, "{payload:?}");
     }
     let unknown = decode(&demand, b"\x78\x01".to_vec(), PayloadFormat::OtlpTraces);
-    assert_eq!(
-        unknown.report.ledger.damaged, 0,
-        "unknown fields are ignored"
-    );
+    assert_eq!(unknown.report.ledger.damaged, 0, "unknown fields are ignored");
 }
 
 /// An attribute `x` of nested lists.
@@ -251,20 +216,12 @@ fn nested_request(depth: usize) -> Vec<u8> {
 #[test]
 fn deep_nesting_is_set_aside_where_it_is_read_and_passed_over_where_not() {
     let depth = 5_000;
-    let demanded = decode(
-        &demand_all(&["x"]),
-        nested_request(depth),
-        PayloadFormat::OtlpTraces,
-    );
+    let demanded = decode(&demand_all(&["x"]), nested_request(depth), PayloadFormat::OtlpTraces);
     assert_eq!(
         reasons(&demanded)[0].1,
         "expected values nested at most 32 deep, found deeper ones"
     );
-    let other = decode(
-        &demand_all(&[]),
-        nested_request(depth),
-        PayloadFormat::OtlpTraces,
-    );
+    let other = decode(&demand_all(&[]), nested_request(depth), PayloadFormat::OtlpTraces);
     assert_eq!(other.received(Signal::Spans), 1);
     let fits = nested_request(VALUE_DEPTH_MAX - 1);
     let fits = decode(&demand_all(&["x"]), fits, PayloadFormat::OtlpTraces);
@@ -330,13 +287,7 @@ fn extreme_times_saturate_and_inverted_ones_are_counted() {
         end_time_unix_nano: end,
         ..Span::default()
     };
-    let spans = vec![
-        span(0, 0),
-        span(0, u64::MAX),
-        span(u64::MAX, 5),
-        span(5, 3),
-        span(3, 5),
-    ];
+    let spans = vec![span(0, 0), span(0, u64::MAX), span(u64::MAX, 5), span(5, 3), span(3, 5)];
     let demand = demand_all(&[]);
     let payload = request(spans).encode_to_vec();
     let decoded = decode(&demand, payload, PayloadFormat::OtlpTraces);
@@ -374,10 +325,7 @@ fn a_line_of_the_protocol_has_at_most_64_kib() {
     let line = |length: usize| {
         let head = r#"{"v":1,"src":"s","ts":1,"type":"event","data":{"msg":""#;
         let tail = r#""}}"#;
-        format!(
-            "{head}{}{tail}\n",
-            "m".repeat(length - head.len() - tail.len())
-        )
+        format!("{head}{}{tail}\n", "m".repeat(length - head.len() - tail.len()))
     };
     let lines = [line(LINE_BYTES_MAX), line(LINE_BYTES_MAX + 1)].concat();
     let decoded = decode(&demand_all(&[]), lines, PayloadFormat::Lines);

@@ -20,10 +20,7 @@ fn cells(demand: &Demand, decoded: &Decoded, signal: Signal, path: &str) -> Vec<
 fn mapping(signal: Signal, columns: &[(&str, &str)]) -> ColumnMapping {
     ColumnMapping {
         signal,
-        columns: columns
-            .iter()
-            .map(|&(path, column)| (path.into(), column.into()))
-            .collect(),
+        columns: columns.iter().map(|&(path, column)| (path.into(), column.into())).collect(),
     }
 }
 
@@ -72,10 +69,7 @@ fn names_may_come_in_any_order_spacing_and_spelling() {
     assert_eq!(names, ["a", "b", "c", "é😀\n"].map(Value::str));
     let starts = cells(&demand, &decoded, Signal::Spans, "start");
     assert_eq!(starts, [5, 6, 7, 8].map(Value::Time));
-    assert_eq!(
-        cells(&demand, &decoded, Signal::Spans, "span.id"),
-        [1, 2, 3, 4].map(id)
-    );
+    assert_eq!(cells(&demand, &decoded, Signal::Spans, "span.id"), [1, 2, 3, 4].map(id));
 }
 
 #[test]
@@ -85,10 +79,8 @@ fn nested_values_are_attributes_when_a_rule_reads_them() {
     let decoded = replay(&demand, line.into(), &ReaderOptions::default());
     let cell = |path| cells(&demand, &decoded, Signal::Logs, path)[0].clone();
     let list = vec![Value::Int(1), Value::Float(2.5), Value::Null];
-    let expected = vec![
-        (Arc::from("b"), Value::List(list.into())),
-        (Arc::from("a"), Value::Bool(true)),
-    ];
+    let expected =
+        vec![(Arc::from("b"), Value::List(list.into())), (Arc::from("a"), Value::Bool(true))];
     assert_eq!(cell("x"), Value::map(expected));
     assert_eq!(cell("time"), Value::Time(1_709_164_800_000_000_000));
     assert_eq!(cell("severity"), Value::str("warn"));
@@ -100,12 +92,7 @@ fn nested_values_are_attributes_when_a_rule_reads_them() {
 fn a_mapping_names_columns_and_units() {
     let mapping = mapping(
         Signal::Spans,
-        &[
-            ("span.id", "sid"),
-            ("start", "t:ms"),
-            ("duration", "took:us"),
-            ("peer", "p"),
-        ],
+        &[("span.id", "sid"), ("start", "t:ms"), ("duration", "took:us"), ("peer", "p")],
     );
     let mut demand = demand_all(&[]);
     demand.column(
@@ -130,13 +117,7 @@ fn bad_lines_are_set_aside_with_their_number() {
     let decoded = decode(&demand, lines, PayloadFormat::Ndjson);
     let bodies = cells(&demand, &decoded, Signal::Logs, "body");
     assert_eq!(bodies, [Value::str("a"), Value::str("e")]);
-    let places: Vec<u64> = decoded
-        .report
-        .ledger
-        .set_aside
-        .iter()
-        .map(|item| item.place)
-        .collect();
+    let places: Vec<u64> = decoded.report.ledger.set_aside.iter().map(|item| item.place).collect();
     assert_eq!(places, [2, 3, 5, 5, 6]);
 }
 
@@ -151,24 +132,12 @@ fn csv_with_quotes_types_and_damage() {
     let demand = demand_all(&["a,b", "code"]);
     let decoded = replay(&demand, text.into(), &ReaderOptions::default());
     let cells = |path| cells(&demand, &decoded, Signal::Spans, path);
-    assert_eq!(
-        cells("name"),
-        ["say \"hi\"", "two\nlines", "é"].map(Value::str)
-    );
+    assert_eq!(cells("name"), ["say \"hi\"", "two\nlines", "é"].map(Value::str));
     assert_eq!(cells("a,b"), ["x", "007", "007"].map(Value::str));
-    assert_eq!(
-        cells("code"),
-        [Value::Int(200), Value::Float(1.5), Value::Bool(true)]
-    );
+    assert_eq!(cells("code"), [Value::Int(200), Value::Float(1.5), Value::Bool(true)]);
     assert_eq!(cells("duration"), [10, 0, 10].map(Value::Duration));
     assert_eq!(decoded.report.ledger.end_before_start, 1);
-    let places: Vec<u64> = decoded
-        .report
-        .ledger
-        .set_aside
-        .iter()
-        .map(|item| item.place)
-        .collect();
+    let places: Vec<u64> = decoded.report.ledger.set_aside.iter().map(|item| item.place).collect();
     assert_eq!(places, [5, 6]);
 }
 
@@ -237,13 +206,7 @@ fn lines_that_do_not_fit_the_protocol() {
     let decoded = decode(&demand_all(&[]), lines, PayloadFormat::Lines);
     assert_eq!(decoded.received(Signal::Events), 1);
     assert_eq!(decoded.received(Signal::Logs), 1);
-    let places: Vec<u64> = decoded
-        .report
-        .ledger
-        .set_aside
-        .iter()
-        .map(|item| item.place)
-        .collect();
+    let places: Vec<u64> = decoded.report.ledger.set_aside.iter().map(|item| item.place).collect();
     assert_eq!(places, [1, 2, 3, 4, 5, 6]);
 }
 
@@ -267,15 +230,8 @@ fn zipkin_halves_of_one_span_get_ids_of_their_own() {
     assert_eq!(parents[1], id(1));
     assert_ne!(ids[1], id(2), "the client's half is renamed");
     assert_eq!(parents[2], ids[1], "and is the server's parent");
-    assert_eq!(
-        (&ids[2], &parents[3]),
-        (&id(2), &id(2)),
-        "children keep theirs"
-    );
-    assert_eq!(
-        cells("service.name")[..3],
-        ["front", "front", "back"].map(Value::str)
-    );
+    assert_eq!((&ids[2], &parents[3]), (&id(2), &id(2)), "children keep theirs");
+    assert_eq!(cells("service.name")[..3], ["front", "front", "back"].map(Value::str));
     assert_eq!(cells("service.name")[3], Value::Null);
     assert_eq!(cells("peer.service")[1], Value::str("back"));
     assert_eq!(cells("status")[2], Value::str("error"));
@@ -303,10 +259,7 @@ fn jaeger_tags_references_and_processes() {
     let decoded = replay(&demand, text.into(), &ReaderOptions::default());
     let cell = |path| cells(&demand, &decoded, Signal::Spans, path)[0].clone();
     assert_eq!(decoded.received(Signal::Spans), 1);
-    assert_eq!(
-        decoded.report.ledger.damaged, 1,
-        "a span without its process"
-    );
+    assert_eq!(decoded.report.ledger.damaged, 1, "a span without its process");
     assert_eq!(cell("parent.id"), id(9));
     assert_eq!(cell("link_count"), Value::Int(2));
     assert_eq!(cell("kind"), Value::str("server"));

@@ -24,22 +24,10 @@ use proptest::option;
 use proptest::prelude::*;
 
 /// Keys that occur; the tests demand some of them.
-pub(crate) const KEYS: &[&str] = &[
-    "service.name",
-    "http.route",
-    "k",
-    "a.b.c.d",
-    "",
-    "schlüssel",
-];
+pub(crate) const KEYS: &[&str] = &["service.name", "http.route", "k", "a.b.c.d", "", "schlüssel"];
 
 fn text() -> impl Strategy<Value = String> {
-    prop_oneof![
-        Just(String::new()),
-        "[a-z]{1,12}",
-        "\\PC{0,20}",
-        "[\"\\\\\n\t\u{1}é😀]{1,6}"
-    ]
+    prop_oneof![Just(String::new()), "[a-z]{1,12}", "\\PC{0,20}", "[\"\\\\\n\t\u{1}é😀]{1,6}"]
 }
 
 fn time() -> impl Strategy<Value = u64> {
@@ -53,12 +41,7 @@ fn time() -> impl Strategy<Value = u64> {
 }
 
 fn float() -> impl Strategy<Value = f64> {
-    prop_oneof![
-        Just(0.0),
-        Just(f64::INFINITY),
-        -1e9..1e9,
-        proptest::num::f64::NORMAL
-    ]
+    prop_oneof![Just(0.0), Just(f64::INFINITY), -1e9..1e9, proptest::num::f64::NORMAL]
 }
 
 fn id(length: usize) -> impl Strategy<Value = Vec<u8>> {
@@ -94,11 +77,7 @@ fn any_value() -> impl Strategy<Value = AnyValue> {
 }
 
 fn key_value((key, value): (String, Option<AnyValue>)) -> KeyValue {
-    KeyValue {
-        key,
-        value,
-        ..KeyValue::default()
-    }
+    KeyValue { key, value, ..KeyValue::default() }
 }
 
 fn attributes() -> impl Strategy<Value = Vec<KeyValue>> {
@@ -106,17 +85,11 @@ fn attributes() -> impl Strategy<Value = Vec<KeyValue>> {
         8 => proptest::sample::select(KEYS).prop_map(str::to_owned),
         1 => text(),
     ];
-    vec(
-        (key, option::weighted(0.9, any_value())).prop_map(key_value),
-        0..5,
-    )
+    vec((key, option::weighted(0.9, any_value())).prop_map(key_value), 0..5)
 }
 
 fn resource() -> impl Strategy<Value = Option<Resource>> {
-    option::of(attributes().prop_map(|attributes| Resource {
-        attributes,
-        ..Resource::default()
-    }))
+    option::of(attributes().prop_map(|attributes| Resource { attributes, ..Resource::default() }))
 }
 
 fn scope() -> impl Strategy<Value = Option<InstrumentationScope>> {
@@ -152,12 +125,8 @@ fn link() -> impl Strategy<Value = Link> {
 fn span() -> impl Strategy<Value = Span> {
     let ids = (id(16), id(8), id(8), text(), any::<u32>());
     let main = (text(), -1..9_i32, time(), time(), attributes());
-    let rest = (
-        vec(event(), 0..3),
-        vec(link(), 0..3),
-        option::of((text(), -1..5_i32)),
-        any::<u32>(),
-    );
+    let rest =
+        (vec(event(), 0..3), vec(link(), 0..3), option::of((text(), -1..5_i32)), any::<u32>());
     (ids, main, rest).prop_map(|(ids, main, rest)| Span {
         trace_id: ids.0,
         span_id: ids.1,
@@ -180,19 +149,11 @@ fn span() -> impl Strategy<Value = Span> {
 
 /// Trace requests.
 pub(crate) fn traces() -> impl Strategy<Value = TraceRequest> {
-    let scoped =
-        (scope(), vec(span(), 0..4), text()).prop_map(|(scope, spans, schema_url)| ScopeSpans {
-            scope,
-            spans,
-            schema_url,
-        });
+    let scoped = (scope(), vec(span(), 0..4), text())
+        .prop_map(|(scope, spans, schema_url)| ScopeSpans { scope, spans, schema_url });
     let group =
         (resource(), vec(scoped, 0..3), text()).prop_map(|(resource, scope_spans, schema_url)| {
-            ResourceSpans {
-                resource,
-                scope_spans,
-                schema_url,
-            }
+            ResourceSpans { resource, scope_spans, schema_url }
         });
     vec(group, 0..3).prop_map(|resource_spans| TraceRequest { resource_spans })
 }
@@ -251,77 +212,55 @@ fn number() -> impl Strategy<Value = NumberDataPoint> {
 type Bounds = (Option<f64>, Option<f64>, Option<f64>);
 
 fn bounds() -> impl Strategy<Value = Bounds> {
-    (
-        option::of(float()),
-        option::of(float()),
-        option::of(float()),
-    )
+    (option::of(float()), option::of(float()), option::of(float()))
 }
 
 fn explicit() -> impl Strategy<Value = HistogramDataPoint> {
     let buckets = (vec(any::<u64>(), 0..5), vec(float(), 0..5));
-    (
-        attributes(),
-        time(),
-        time(),
-        any::<u64>(),
-        bounds(),
-        buckets,
+    (attributes(), time(), time(), any::<u64>(), bounds(), buckets).prop_map(
+        |(attributes, start, time, count, bounds, buckets)| HistogramDataPoint {
+            attributes,
+            start_time_unix_nano: start,
+            time_unix_nano: time,
+            count,
+            sum: bounds.0,
+            min: bounds.1,
+            max: bounds.2,
+            bucket_counts: buckets.0,
+            explicit_bounds: buckets.1,
+            flags: 0,
+            exemplars: Vec::new(),
+        },
     )
-        .prop_map(
-            |(attributes, start, time, count, bounds, buckets)| HistogramDataPoint {
-                attributes,
-                start_time_unix_nano: start,
-                time_unix_nano: time,
-                count,
-                sum: bounds.0,
-                min: bounds.1,
-                max: bounds.2,
-                bucket_counts: buckets.0,
-                explicit_bounds: buckets.1,
-                flags: 0,
-                exemplars: Vec::new(),
-            },
-        )
 }
 
 fn side() -> impl Strategy<Value = Option<Buckets>> {
     option::of(
-        (any::<i32>(), vec(any::<u64>(), 0..5)).prop_map(|(offset, bucket_counts)| Buckets {
-            offset,
-            bucket_counts,
-        }),
+        (any::<i32>(), vec(any::<u64>(), 0..5))
+            .prop_map(|(offset, bucket_counts)| Buckets { offset, bucket_counts }),
     )
 }
 
 fn exponential() -> impl Strategy<Value = ExponentialHistogramDataPoint> {
     let zero = (-20..20_i32, any::<u64>(), float());
-    (
-        attributes(),
-        time(),
-        time(),
-        bounds(),
-        zero,
-        (side(), side()),
+    (attributes(), time(), time(), bounds(), zero, (side(), side())).prop_map(
+        |(attributes, start, time, bounds, zero, sides)| ExponentialHistogramDataPoint {
+            attributes,
+            start_time_unix_nano: start,
+            time_unix_nano: time,
+            count: 17,
+            sum: bounds.0,
+            min: bounds.1,
+            max: bounds.2,
+            scale: zero.0,
+            zero_count: zero.1,
+            zero_threshold: zero.2,
+            positive: sides.0,
+            negative: sides.1,
+            flags: 0,
+            exemplars: Vec::new(),
+        },
     )
-        .prop_map(|(attributes, start, time, bounds, zero, sides)| {
-            ExponentialHistogramDataPoint {
-                attributes,
-                start_time_unix_nano: start,
-                time_unix_nano: time,
-                count: 17,
-                sum: bounds.0,
-                min: bounds.1,
-                max: bounds.2,
-                scale: zero.0,
-                zero_count: zero.1,
-                zero_threshold: zero.2,
-                positive: sides.0,
-                negative: sides.1,
-                flags: 0,
-                exemplars: Vec::new(),
-            }
-        })
 }
 
 fn quantiles() -> impl Strategy<Value = SummaryDataPoint> {
@@ -385,11 +324,8 @@ pub(crate) fn metrics() -> impl Strategy<Value = MetricsRequest> {
         metrics,
         schema_url: String::new(),
     });
-    let group =
-        (resource(), vec(scoped, 0..3)).prop_map(|(resource, scope_metrics)| ResourceMetrics {
-            resource,
-            scope_metrics,
-            schema_url: String::new(),
-        });
+    let group = (resource(), vec(scoped, 0..3)).prop_map(|(resource, scope_metrics)| {
+        ResourceMetrics { resource, scope_metrics, schema_url: String::new() }
+    });
     vec(group, 0..3).prop_map(|resource_metrics| MetricsRequest { resource_metrics })
 }

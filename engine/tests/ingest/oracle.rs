@@ -71,9 +71,7 @@ fn any(value: &AnyValue) -> Value {
         Some(Any::KvlistValue(map)) => {
             let entries = map.values.iter();
             Value::map(
-                entries
-                    .map(|entry| (Arc::from(entry.key.as_str()), value_of(entry)))
-                    .collect(),
+                entries.map(|entry| (Arc::from(entry.key.as_str()), value_of(entry))).collect(),
             )
         }
     }
@@ -87,11 +85,7 @@ fn time(ns: u64) -> Value {
 }
 
 fn id(bytes: &[u8]) -> Value {
-    if bytes.iter().all(|&byte| byte == 0) {
-        Value::Null
-    } else {
-        Value::Bytes(Arc::from(bytes))
-    }
+    if bytes.iter().all(|&byte| byte == 0) { Value::Null } else { Value::Bytes(Arc::from(bytes)) }
 }
 
 fn member(field: Field, number: i32) -> Value {
@@ -123,24 +117,22 @@ pub(crate) fn spans(request: &TraceRequest, demand: &Demand) -> (Rows, Rows) {
                 let start = clamp(span.start_time_unix_nano);
                 let end = clamp(span.end_time_unix_nano).max(start);
                 let status = span.status.clone().unwrap_or_default();
-                spans.push(
-                    around(Signal::Spans).row(&span.attributes, |field| match field {
-                        Field::TraceId => id(&span.trace_id),
-                        Field::SpanId => id(&span.span_id),
-                        Field::ParentId => id(&span.parent_span_id),
-                        Field::Name => Value::str(&span.name),
-                        Field::Kind => member(field, span.kind),
-                        Field::Status => member(field, status.code),
-                        Field::StatusMessage => Value::str(&status.message),
-                        Field::Start => time(start as u64),
-                        Field::End => time(end as u64),
-                        Field::Duration => Value::Duration(end - start),
-                        Field::TraceState => Value::str(&span.trace_state),
-                        Field::EventCount => Value::Int(span.events.len() as i64),
-                        Field::LinkCount => Value::Int(span.links.len() as i64),
-                        other => panic!("spans have no {other:?}"),
-                    }),
-                );
+                spans.push(around(Signal::Spans).row(&span.attributes, |field| match field {
+                    Field::TraceId => id(&span.trace_id),
+                    Field::SpanId => id(&span.span_id),
+                    Field::ParentId => id(&span.parent_span_id),
+                    Field::Name => Value::str(&span.name),
+                    Field::Kind => member(field, span.kind),
+                    Field::Status => member(field, status.code),
+                    Field::StatusMessage => Value::str(&status.message),
+                    Field::Start => time(start as u64),
+                    Field::End => time(end as u64),
+                    Field::Duration => Value::Duration(end - start),
+                    Field::TraceState => Value::str(&span.trace_state),
+                    Field::EventCount => Value::Int(span.events.len() as i64),
+                    Field::LinkCount => Value::Int(span.links.len() as i64),
+                    other => panic!("spans have no {other:?}"),
+                }));
                 for event in &span.events {
                     let row = around(Signal::SpanEvents);
                     events.push(row.row(&event.attributes, |field| match field {
@@ -172,11 +164,7 @@ pub(crate) fn logs(request: &LogsRequest, demand: &Demand) -> Rows {
             };
             for record in &scoped.log_records {
                 let number = record.severity_number;
-                let level = if (1..=24).contains(&number) {
-                    (number + 3) / 4
-                } else {
-                    0
-                };
+                let level = if (1..=24).contains(&number) { (number + 3) / 4 } else { 0 };
                 rows.push(around.row(&record.attributes, |field| match field {
                     Field::TraceId => id(&record.trace_id),
                     Field::SpanId => id(&record.span_id),
@@ -254,12 +242,7 @@ fn points(data: &Data) -> (&'static str, i32, bool, Vec<Point<'_>>) {
         }
         Data::Histogram(histogram) => {
             let points = histogram.data_points.iter().map(explicit).collect();
-            (
-                "histogram",
-                histogram.aggregation_temporality,
-                false,
-                points,
-            )
+            ("histogram", histogram.aggregation_temporality, false, points)
         }
         Data::ExponentialHistogram(histogram) => {
             let points = histogram.data_points.iter().map(exponential).collect();

@@ -10,12 +10,7 @@ use crate::{generate, oracle, to_json};
 /// All fields, and attributes in every place.
 fn demand() -> Demand {
     let mut demand = demand_all(&["service.name", "http.route", "a.b.c.d", ""]);
-    for signal in [
-        Signal::Spans,
-        Signal::SpanEvents,
-        Signal::Logs,
-        Signal::Metrics,
-    ] {
+    for signal in [Signal::Spans, Signal::SpanEvents, Signal::Logs, Signal::Metrics] {
         demand.column(signal, attribute(AttributePlace::Item, "k"));
         demand.column(signal, attribute(AttributePlace::Scope, "k"));
         demand.column(signal, attribute(AttributePlace::Resource, "k"));

@@ -25,10 +25,7 @@ impl Read for Drip {
 }
 
 fn open(read: impl Read + Send + 'static, format: Option<PayloadFormat>) -> FileReader {
-    let options = ReaderOptions {
-        format,
-        ..ReaderOptions::default()
-    };
+    let options = ReaderOptions { format, ..ReaderOptions::default() };
     FileReader::open(vec![Input::new("input", read)], &options).expect("a known format")
 }
 
@@ -70,10 +67,7 @@ fn cuts_do_not_depend_on_read_sizes_or_compression() {
     let text = lines();
     let whole = of_bytes(&text, None);
     assert!(whole.len() > 3);
-    assert_eq!(
-        whole.iter().map(|frame| frame.payload.len()).sum::<usize>(),
-        text.len()
-    );
+    assert_eq!(whole.iter().map(|frame| frame.payload.len()).sum::<usize>(), text.len());
     for frame in &whole {
         let items = frame.payload.split(|&byte| byte == b'\n').count() - 1;
         assert!(items <= FRAME_EVENTS_MAX);
@@ -106,11 +100,7 @@ fn csv_frames_carry_the_header_and_keep_quoted_line_ends() {
     text.extend_from_slice(b"bad\n");
     let frames = of_bytes(&text, None);
     assert_eq!(frames.len(), 3);
-    assert!(
-        frames
-            .iter()
-            .all(|frame| frame.payload.starts_with(b"span_id,name"))
-    );
+    assert!(frames.iter().all(|frame| frame.payload.starts_with(b"span_id,name")));
     let decoded = replay(&demand_all(&[]), text, &ReaderOptions::default());
     assert_eq!(decoded.received(Signal::Spans), 20_000);
     assert_eq!(decoded.report.ledger.set_aside[0].place, 40_002);
@@ -125,10 +115,7 @@ fn a_truncated_gzip_file_keeps_what_came_before() {
     assert!(decoded.received(Signal::Logs) > 10_000);
     let reasons = &decoded.report.ledger.set_aside;
     let expected = "expected compressed data, found damaged or truncated data";
-    assert!(
-        reasons.iter().any(|item| &*item.reason == expected),
-        "{reasons:?}"
-    );
+    assert!(reasons.iter().any(|item| &*item.reason == expected), "{reasons:?}");
 }
 
 #[test]
@@ -136,42 +123,21 @@ fn length_delimited_requests_of_all_signals() {
     let mut runner = TestRunner::deterministic();
     let (mut file, mut counts) = (Vec::new(), [0; 3]);
     for _ in 0..200 {
-        let traces = generate::traces()
-            .new_tree(&mut runner)
-            .expect("a tree")
-            .current();
-        let logs = generate::logs()
-            .new_tree(&mut runner)
-            .expect("a tree")
-            .current();
-        let metrics = generate::metrics()
-            .new_tree(&mut runner)
-            .expect("a tree")
-            .current();
-        let spans = traces
-            .resource_spans
-            .iter()
-            .flat_map(|group| &group.scope_spans);
+        let traces = generate::traces().new_tree(&mut runner).expect("a tree").current();
+        let logs = generate::logs().new_tree(&mut runner).expect("a tree").current();
+        let metrics = generate::metrics().new_tree(&mut runner).expect("a tree").current();
+        let spans = traces.resource_spans.iter().flat_map(|group| &group.scope_spans);
         counts[0] += spans.map(|scope| scope.spans.len()).sum::<usize>();
-        let records = logs
-            .resource_logs
-            .iter()
-            .flat_map(|group| &group.scope_logs);
+        let records = logs.resource_logs.iter().flat_map(|group| &group.scope_logs);
         counts[1] += records.map(|scope| scope.log_records.len()).sum::<usize>();
         counts[2] += 1;
-        for message in [
-            traces.encode_to_vec(),
-            logs.encode_to_vec(),
-            metrics.encode_to_vec(),
-        ] {
+        for message in [traces.encode_to_vec(), logs.encode_to_vec(), metrics.encode_to_vec()] {
             file.extend_from_slice(&(message.len() as u32).to_be_bytes());
             file.extend_from_slice(&message);
         }
     }
-    let options = ReaderOptions {
-        format: Some(PayloadFormat::OtlpDelimited),
-        ..ReaderOptions::default()
-    };
+    let options =
+        ReaderOptions { format: Some(PayloadFormat::OtlpDelimited), ..ReaderOptions::default() };
     let decoded = replay(&demand_all(&[]), file.clone(), &options);
     assert_eq!(decoded.report.ledger.set_aside, []);
     assert_eq!(decoded.received(Signal::Spans), counts[0] as u64);
@@ -194,14 +160,8 @@ fn detected(bytes: &[u8]) -> Result<PayloadFormat, ErrorKind> {
 fn formats_are_recognised_by_content() {
     let mut runner = TestRunner::deterministic();
     let request = loop {
-        let request = generate::traces()
-            .new_tree(&mut runner)
-            .expect("a tree")
-            .current();
-        let mut groups = request
-            .resource_spans
-            .iter()
-            .flat_map(|group| &group.scope_spans);
+        let request = generate::traces().new_tree(&mut runner).expect("a tree").current();
+        let mut groups = request.resource_spans.iter().flat_map(|group| &group.scope_spans);
         if groups.any(|scope| scope.spans.iter().any(|span| span.start_time_unix_nano > 0)) {
             break request.encode_to_vec();
         }
@@ -211,33 +171,16 @@ fn formats_are_recognised_by_content() {
     for (bytes, expected) in [
         (&request[..], PayloadFormat::OtlpTraces),
         (&delimited, PayloadFormat::OtlpDelimited),
-        (
-            b"{\"resourceLogs\":[]}\n{\"resourceSpans\":[]}\n",
-            PayloadFormat::OtlpJson,
-        ),
+        (b"{\"resourceLogs\":[]}\n{\"resourceSpans\":[]}\n", PayloadFormat::OtlpJson),
         (b"{\n  \"resourceLogs\": []\n}\n", PayloadFormat::OtlpJson),
         (b"\xef\xbb\xbf{\"a\":1}\n", PayloadFormat::Ndjson),
-        (
-            b"{\"v\":1,\"src\":\"a\",\"ts\":1,\"type\":\"event\"}",
-            PayloadFormat::Lines,
-        ),
+        (b"{\"v\":1,\"src\":\"a\",\"ts\":1,\"type\":\"event\"}", PayloadFormat::Lines),
         (b"[{\"traceId\":\"1\",\"id\":\"2\"}]", PayloadFormat::Zipkin),
-        (
-            b"{\n \"traceID\": \"1\", \"spans\": [], \"processes\": {}\n}",
-            PayloadFormat::Jaeger,
-        ),
-        (
-            b"{\"data\":[{\"traceID\":\"1\"}],\"errors\":null}",
-            PayloadFormat::Jaeger,
-        ),
+        (b"{\n \"traceID\": \"1\", \"spans\": [], \"processes\": {}\n}", PayloadFormat::Jaeger),
+        (b"{\"data\":[{\"traceID\":\"1\"}],\"errors\":null}", PayloadFormat::Jaeger),
         (b"a,b\n1,2\n", PayloadFormat::Csv),
     ] {
-        assert_eq!(
-            detected(bytes),
-            Ok(expected),
-            "{}",
-            String::from_utf8_lossy(bytes)
-        );
+        assert_eq!(detected(bytes), Ok(expected), "{}", String::from_utf8_lossy(bytes));
     }
     assert_eq!(detected(b"\x00\xffnonsense"), Err(ErrorKind::Format));
     assert_eq!(detected(b"just words"), Err(ErrorKind::Format));
@@ -271,8 +214,5 @@ fn unreadable_files_are_errors_that_name_the_file() {
     let missing = std::path::Path::new("/no/such/file.jsonl");
     let error = Input::file(missing).err().expect("an error");
     assert_eq!(error.kind(), ErrorKind::Read);
-    assert!(
-        error.to_string().contains("`/no/such/file.jsonl`"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("`/no/such/file.jsonl`"), "{error}");
 }

@@ -66,35 +66,15 @@ fn the_examples_of_the_otlp_specification() {
 #[test]
 fn nezha_as_csv() {
     for (file, signal, items) in [
-        (
-            "onlineboutique-2022-08-22/05_19_trace",
-            Signal::Spans,
-            6_712,
-        ),
-        (
-            "onlineboutique-2022-08-22/05_20_trace",
-            Signal::Spans,
-            5_321,
-        ),
-        (
-            "onlineboutique-2022-08-22/05_27_trace",
-            Signal::Spans,
-            21_589,
-        ),
+        ("onlineboutique-2022-08-22/05_19_trace", Signal::Spans, 6_712),
+        ("onlineboutique-2022-08-22/05_20_trace", Signal::Spans, 5_321),
+        ("onlineboutique-2022-08-22/05_27_trace", Signal::Spans, 21_589),
         ("onlineboutique-2022-08-22/05_19_log", Signal::Logs, 7_260),
         ("onlineboutique-2022-08-22/05_20_log", Signal::Logs, 5_874),
-        (
-            "trainticket-2023-01-29/08_50_faultfree_trace",
-            Signal::Spans,
-            4_890,
-        ),
+        ("trainticket-2023-01-29/08_50_faultfree_trace", Signal::Spans, 4_890),
         ("trainticket-2023-01-29/08_52_trace", Signal::Spans, 10_243),
         ("trainticket-2023-01-29/09_25_trace", Signal::Spans, 3_804),
-        (
-            "trainticket-2023-01-29/08_50_faultfree_log",
-            Signal::Logs,
-            2_489,
-        ),
+        ("trainticket-2023-01-29/08_50_faultfree_log", Signal::Logs, 2_489),
         ("trainticket-2023-01-29/08_52_log", Signal::Logs, 5_381),
         ("trainticket-2023-01-29/09_25_log", Signal::Logs, 1_895),
     ] {

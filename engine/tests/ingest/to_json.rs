@@ -190,10 +190,7 @@ fn metric(metric: &Metric) -> Value {
     let mut object = json!({ "name": metric.name, "unit": metric.unit });
     let (name, data) = match &metric.data {
         None => return object,
-        Some(Data::Gauge(gauge)) => (
-            "gauge",
-            json!({ "dataPoints": numbers(&gauge.data_points) }),
-        ),
+        Some(Data::Gauge(gauge)) => ("gauge", json!({ "dataPoints": numbers(&gauge.data_points) })),
         Some(Data::Sum(sum)) => (
             "sum",
             json!({
@@ -218,10 +215,7 @@ fn metric(metric: &Metric) -> Value {
             });
             let temporality = histogram.aggregation_temporality;
             let points: Vec<Value> = points.collect();
-            (
-                "histogram",
-                json!({ "aggregationTemporality": temporality, "dataPoints": points }),
-            )
+            ("histogram", json!({ "aggregationTemporality": temporality, "dataPoints": points }))
         }
         Some(Data::ExponentialHistogram(histogram)) => {
             let points = histogram.data_points.iter().map(|point| {

@@ -14,10 +14,7 @@ use crate::model::Cell;
 
 /// Decodes all records of a payload; a damaged one is set aside.
 pub(in crate::ingest) fn decode(payload: &[u8], source: &mut FlatSource, w: &mut Writer<'_>) {
-    let mut records = Records {
-        data: payload,
-        pos: 0,
-    };
+    let mut records = Records { data: payload, pos: 0 };
     let targets = match header(&mut records, source, w) {
         Ok(targets) => targets,
         Err(damage) => return w.set_aside(damage),
@@ -144,11 +141,7 @@ impl<'a> Records<'a> {
         if is_last {
             text = text.strip_suffix(b"\r").unwrap_or(text);
         }
-        Ok(CsvField {
-            text: Cow::Borrowed(text),
-            is_quoted: false,
-            is_last,
-        })
+        Ok(CsvField { text: Cow::Borrowed(text), is_quoted: false, is_last })
     }
 
     fn quoted_field(&mut self) -> Result<CsvField<'a>, Damage> {

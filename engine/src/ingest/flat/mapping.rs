@@ -8,26 +8,9 @@ use crate::model::{ColumnMapping, Signal};
 type Names = &'static [(&'static str, &'static [&'static str])];
 
 const IDS: Names = &[
-    (
-        "trace.id",
-        &[
-            "trace_id", "traceId", "traceID", "TraceID", "TraceId", "trace.id",
-        ],
-    ),
-    (
-        "span.id",
-        &["span_id", "spanId", "spanID", "SpanID", "SpanId", "span.id"],
-    ),
-    (
-        "service.name",
-        &[
-            "service",
-            "service_name",
-            "serviceName",
-            "ServiceName",
-            "service.name",
-        ],
-    ),
+    ("trace.id", &["trace_id", "traceId", "traceID", "TraceID", "TraceId", "trace.id"]),
+    ("span.id", &["span_id", "spanId", "spanID", "SpanID", "SpanId", "span.id"]),
+    ("service.name", &["service", "service_name", "serviceName", "ServiceName", "service.name"]),
 ];
 
 const TIMES: &[&str] = &[
@@ -127,56 +110,26 @@ const SPANS: Names = &[
         ],
     ),
     ("kind", &["kind", "span_kind", "spanKind", "SpanKind"]),
-    (
-        "status",
-        &["status", "status_code", "statusCode", "StatusCode"],
-    ),
-    (
-        "status.message",
-        &["status_message", "statusMessage", "StatusMessage"],
-    ),
+    ("status", &["status", "status_code", "statusCode", "StatusCode"]),
+    ("status.message", &["status_message", "statusMessage", "StatusMessage"]),
 ];
 
 const LOGS: Names = &[
     (
         "severity",
-        &[
-            "level",
-            "severity",
-            "severity_text",
-            "severityText",
-            "SeverityText",
-            "log.level",
-            "lvl",
-        ],
+        &["level", "severity", "severity_text", "severityText", "SeverityText", "log.level", "lvl"],
     ),
-    (
-        "severity.number",
-        &["severity_number", "severityNumber", "SeverityNumber"],
-    ),
-    (
-        "body",
-        &["message", "msg", "body", "Body", "log", "Log", "text"],
-    ),
-    (
-        "event.name",
-        &["event_name", "eventName", "EventName", "event.name"],
-    ),
+    ("severity.number", &["severity_number", "severityNumber", "SeverityNumber"]),
+    ("body", &["message", "msg", "body", "Body", "log", "Log", "text"]),
+    ("event.name", &["event_name", "eventName", "EventName", "event.name"]),
     (
         "observed_time",
-        &[
-            "observed_time_unix_nano",
-            "observedTimeUnixNano",
-            "observed_timestamp:auto",
-        ],
+        &["observed_time_unix_nano", "observedTimeUnixNano", "observed_timestamp:auto"],
     ),
 ];
 
 const METRICS: Names = &[
-    (
-        "name",
-        &["name", "metric", "metric_name", "metricName", "__name__"],
-    ),
+    ("name", &["name", "metric", "metric_name", "metricName", "__name__"]),
     ("value", &["value", "val", "Value"]),
     ("unit", &["unit", "Unit"]),
     ("type", &["type", "metric_type"]),
@@ -201,17 +154,11 @@ pub(in crate::ingest) fn by_common_names(signal: Signal) -> ColumnMapping {
 /// duration; metrics a name and a value; everything else is a log.
 pub(in crate::ingest) fn signal_of_names(names: &[Vec<u8>]) -> Signal {
     let has = |table: Names, path: &str| {
-        let (_, known) = table
-            .iter()
-            .find(|(known, _)| *known == path)
-            .expect("a path of the table");
+        let (_, known) =
+            table.iter().find(|(known, _)| *known == path).expect("a path of the table");
         names.iter().any(|name| {
             known.iter().any(|known| {
-                known
-                    .split_once(':')
-                    .map_or(*known, |(column, _)| column)
-                    .as_bytes()
-                    == &name[..]
+                known.split_once(':').map_or(*known, |(column, _)| column).as_bytes() == &name[..]
             })
         })
     };

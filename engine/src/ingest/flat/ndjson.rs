@@ -8,7 +8,7 @@ use super::row::{Row, set_attribute};
 use super::target::{Expected, FlatSource, Target};
 use super::time::Unit;
 use crate::ingest::damage::{Damage, Reason};
-use crate::ingest::json::{Json, Members, cell};
+use crate::ingest::json::{Json, Members, Pattern, cell};
 use crate::ingest::layout::Level;
 use crate::ingest::writer::Writer;
 use crate::limits::FLAT_NAMES_MAX;
@@ -69,13 +69,14 @@ fn next_target(
     source: &mut FlatSource,
     w: &mut Writer<'_>,
 ) -> Result<Option<Target>, Damage> {
+    if let Some(expected) = source.expected.get(place)
+        && json.take_pattern(&expected.pattern)
+    {
+        *members = Members::Further;
+        return Ok(Some(expected.target));
+    }
     if !json.member(members)? {
         return Ok(None);
-    }
-    if let Some(expected) = source.expected.get(place)
-        && json.take(&expected.pattern)
-    {
-        return Ok(Some(expected.target));
     }
     unexpected_name(json, place, source, w).map(Some)
 }
@@ -91,7 +92,8 @@ fn unexpected_name(
     let name = key.bytes()?;
     let target = source.target(&name, &w.table(source.signal).layout);
     if key.plain().is_some() && place <= source.expected.len() && place < FLAT_NAMES_MAX {
-        let pattern = [b"\"", &*name, b"\":"].concat().into();
+        let comma: &[u8] = if place == 0 { b"" } else { b"," };
+        let pattern = Pattern::new(&[comma, b"\"", &name, b"\":"].concat());
         let expected = Expected { pattern, target };
         match source.expected.get_mut(place) {
             Some(known) => *known = expected,

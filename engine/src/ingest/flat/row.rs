@@ -22,11 +22,7 @@ impl Row {
     #[inline]
     pub(in crate::ingest) fn begin(source: &FlatSource, w: &mut Writer<'_>) -> Self {
         w.table(source.signal).begin_row();
-        Self {
-            item: Item::EMPTY,
-            duration_ns: None,
-            has_end: false,
-        }
+        Self { item: Item::EMPTY, duration_ns: None, has_end: false }
     }
 
     /// Sets a time or duration in nanoseconds.
@@ -125,9 +121,7 @@ impl Row {
             Some((start, name)) if start.eq_ignore_ascii_case(prefix.as_bytes()) => name,
             _ => text,
         };
-        let found = members
-            .iter()
-            .position(|known| known.as_bytes().eq_ignore_ascii_case(name));
+        let found = members.iter().position(|known| known.as_bytes().eq_ignore_ascii_case(name));
         match (target, found) {
             (Target::MetricType, Some(index)) => self.item.metric_type = index as u8,
             (_, Some(index)) => self.set_number(target, index as i64),
@@ -204,9 +198,9 @@ impl Row {
 
 /// Sets an attribute.
 #[inline]
-pub(super) fn set_attribute(index: u16, cell: Cell, source: &FlatSource, w: &mut Writer<'_>) {
+pub(super) fn set_attribute(index: usize, cell: Cell, source: &FlatSource, w: &mut Writer<'_>) {
     let row = &mut w.table(source.signal).row;
-    for &slot in &source.slots[index as usize] {
+    for &slot in &source.slots[index] {
         row[slot as usize] = cell;
     }
 }

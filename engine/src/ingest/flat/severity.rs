@@ -16,10 +16,6 @@ pub(super) fn number_of(name: &[u8]) -> i32 {
     ];
     LEVELS
         .iter()
-        .find(|(_, names)| {
-            names
-                .iter()
-                .any(|known| known.as_bytes().eq_ignore_ascii_case(name))
-        })
+        .find(|(_, names)| names.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(name)))
         .map_or(0, |(number, _)| *number)
 }

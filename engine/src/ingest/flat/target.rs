@@ -5,12 +5,15 @@ use hashbrown::HashMap;
 
 use super::mapping::by_common_names;
 use super::time::Unit;
+use crate::ingest::json::Pattern;
 use crate::ingest::layout::{Layout, Level};
 use crate::limits::FLAT_NAMES_MAX;
 use crate::model::{ColumnMapping, Field, Signal};
 
-/// What a column fills.
+/// What a column fills; of whole words, because it is passed on for every value of every row
+/// (as in `Damage`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u64)]
 pub(super) enum Target {
     /// Nothing: nobody reads it.
     Skip,
@@ -36,13 +39,13 @@ pub(super) enum Target {
     /// An object whose members are attributes.
     Nested,
     /// An attribute: an index into [`FlatSource::slots`].
-    Attribute(u16),
+    Attribute(usize),
 }
 
 /// A column at the place where the last row had it.
 pub(super) struct Expected {
-    /// `"name":`, as it stands in a line without spaces.
-    pub(super) pattern: Box<[u8]>,
+    /// `,"name":`, as it stands in a line without spaces; the first one has no comma.
+    pub(super) pattern: Pattern,
     /// What it fills.
     pub(super) target: Target,
 }
@@ -74,9 +77,8 @@ impl FlatSource {
             }
         };
         let mapped = mapping.columns.iter().map(|(path, column)| {
-            let suffix = column
-                .rsplit_once(':')
-                .and_then(|(name, unit)| Some((name, Unit::by_name(unit)?)));
+            let suffix =
+                column.rsplit_once(':').and_then(|(name, unit)| Some((name, Unit::by_name(unit)?)));
             match suffix {
                 Some((name, unit)) => (name.into(), (&**path).into(), Some(unit)),
                 None => ((&**column).into(), (&**path).into(), None),
@@ -94,10 +96,7 @@ impl FlatSource {
 
     /// The same, with one column whose members are attributes.
     pub(in crate::ingest) fn with_nested(mapping: &ColumnMapping, nested: &'static str) -> Self {
-        Self {
-            nested: Some(nested),
-            ..Self::new(Some(mapping))
-        }
+        Self { nested: Some(nested), ..Self::new(Some(mapping)) }
     }
 
     /// What the column of this name fills.
@@ -116,10 +115,7 @@ impl FlatSource {
         if self.nested.is_some_and(|nested| nested.as_bytes() == name) {
             return Target::Nested;
         }
-        let mapped = self
-            .mapped
-            .iter()
-            .find(|(column, ..)| column.as_bytes() == name);
+        let mapped = self.mapped.iter().find(|(column, ..)| column.as_bytes() == name);
         let Some((_, path, unit)) = mapped else {
             return self.attribute(name, layout);
         };
@@ -135,15 +131,11 @@ impl FlatSource {
         if slots.is_empty() {
             return Target::Skip;
         }
-        let index = self
-            .slots
-            .iter()
-            .position(|known| known == slots)
-            .unwrap_or_else(|| {
-                self.slots.push(slots.to_vec());
-                self.slots.len() - 1
-            });
-        Target::Attribute(index as u16)
+        let index = self.slots.iter().position(|known| known == slots).unwrap_or_else(|| {
+            self.slots.push(slots.to_vec());
+            self.slots.len() - 1
+        });
+        Target::Attribute(index)
     }
 }
 

@@ -2,6 +2,7 @@
 
 /// The unit of a numeric time or duration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u64)]
 pub(super) enum Unit {
     /// One of this many nanoseconds.
     Nanoseconds(i64),
@@ -73,9 +74,7 @@ pub(super) fn rfc3339_ns(text: &[u8]) -> Option<i64> {
 
 fn number(digits: &[u8]) -> Option<i64> {
     digits.iter().try_fold(0, |value, digit| {
-        digit
-            .is_ascii_digit()
-            .then(|| value * 10 + i64::from(digit - b'0'))
+        digit.is_ascii_digit().then(|| value * 10 + i64::from(digit - b'0'))
     })
 }
 
@@ -121,18 +120,12 @@ mod tests {
     #[test]
     fn times_are_read_with_fraction_and_offset() {
         assert_eq!(rfc3339_ns(b"1970-01-01T00:00:00Z"), Some(0));
-        assert_eq!(
-            rfc3339_ns(b"2022-08-22T05:18:42.908318Z"),
-            Some(1_661_145_522_908_318_000)
-        );
+        assert_eq!(rfc3339_ns(b"2022-08-22T05:18:42.908318Z"), Some(1_661_145_522_908_318_000));
         assert_eq!(
             rfc3339_ns(b"2022-08-22 07:18:42.908318+02:00"),
             Some(1_661_145_522_908_318_000)
         );
-        assert_eq!(
-            rfc3339_ns(b"2024-02-29T00:00:00Z"),
-            Some(1_709_164_800_000_000_000)
-        );
+        assert_eq!(rfc3339_ns(b"2024-02-29T00:00:00Z"), Some(1_709_164_800_000_000_000));
         assert_eq!(rfc3339_ns(b"1969-12-31T23:59:59.5Z"), Some(-500_000_000));
     }
 
@@ -155,12 +148,7 @@ mod tests {
     #[test]
     fn the_magnitude_tells_the_unit() {
         let expected = 1_700_000_000_000_000_000;
-        for value in [
-            1_700_000_000,
-            1_700_000_000_000,
-            1_700_000_000_000_000,
-            expected,
-        ] {
+        for value in [1_700_000_000, 1_700_000_000_000, 1_700_000_000_000_000, expected] {
             assert_eq!(Unit::Auto.of_integer(value), expected);
         }
         assert_eq!(Unit::Auto.of_float(1_700_000_000.5), expected + 500_000_000);

@@ -5,10 +5,12 @@
 //! Source: RFC 8259.
 
 mod number;
+mod pattern;
 mod text;
 mod value;
 
 pub(super) use number::integer_of;
+pub(super) use pattern::Pattern;
 pub(super) use text::Text;
 pub(super) use value::cell;
 
@@ -85,6 +87,16 @@ impl<'a> Json<'a> {
     /// The bytes between two positions.
     pub(super) fn slice(&self, start: usize, end: usize) -> &'a [u8] {
         &self.data[start..end]
+    }
+
+    /// Passes over a pattern, if it is next.
+    #[inline]
+    pub(super) fn take_pattern(&mut self, pattern: &Pattern) -> bool {
+        let found = pattern.is_at(self.data, self.pos);
+        if found {
+            self.pos += pattern.length();
+        }
+        found
     }
 
     /// Passes over `null`, if it is next.
@@ -201,7 +213,7 @@ impl<'a> Json<'a> {
     /// A string; `null` counts as an empty one.
     pub(super) fn text_or_null(&mut self) -> Result<Text<'a>, Damage> {
         if self.null() {
-            return Ok(Text::new(&[], self.pos, false));
+            return Ok(Text::new(&[], self.pos, 0));
         }
         self.text()
     }

@@ -8,31 +8,37 @@ use crate::ingest::damage::{Damage, Reason};
 #[derive(Debug, Clone, Copy)]
 pub(in crate::ingest) struct Text<'a> {
     raw: &'a [u8],
-    at: usize,
-    escaped: bool,
+    /// Twice the offset in the payload, plus 1 if there are escapes: whole words, as in
+    /// [`Damage`].
+    mark: usize,
 }
 
 impl<'a> Text<'a> {
     /// The bytes between the quotes, from offset `at` of the payload.
     #[inline]
-    pub(super) fn new(raw: &'a [u8], at: usize, escaped: bool) -> Self {
-        Self { raw, at, escaped }
+    pub(super) fn new(raw: &'a [u8], at: usize, escaped: usize) -> Self {
+        let mark = at << 1 | escaped;
+        Self { raw, mark }
+    }
+
+    fn is_escaped(&self) -> bool {
+        self.mark & 1 == 1
     }
 
     /// Offset in the payload.
     pub(in crate::ingest) fn at(&self) -> usize {
-        self.at
+        self.mark >> 1
     }
 
     /// The text itself, if it has no escapes.
     #[inline]
     pub(in crate::ingest) fn plain(&self) -> Option<&'a [u8]> {
-        (!self.escaped).then_some(self.raw)
+        (!self.is_escaped()).then_some(self.raw)
     }
 
     /// The text, escapes resolved. Whether it is UTF-8 is not checked.
     pub(in crate::ingest) fn bytes(&self) -> Result<Cow<'a, [u8]>, Damage> {
-        if !self.escaped {
+        if !self.is_escaped() {
             return Ok(Cow::Borrowed(self.raw));
         }
         let mut out = Vec::new();
@@ -42,18 +48,18 @@ impl<'a> Text<'a> {
 
     /// The text as a string.
     pub(in crate::ingest) fn string(&self) -> Result<Cow<'a, str>, Damage> {
-        let damage = |_| Damage::new(self.at, Reason::NotUtf8);
+        let damage = |_| Damage::new(self.at(), Reason::NotUtf8);
         match self.bytes()? {
             Cow::Borrowed(bytes) => std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(damage),
             Cow::Owned(bytes) => String::from_utf8(bytes)
                 .map(Cow::Owned)
-                .map_err(|_| Damage::new(self.at, Reason::NotUtf8)),
+                .map_err(|_| Damage::new(self.at(), Reason::NotUtf8)),
         }
     }
 
     /// Appends the text with its escapes resolved.
     pub(in crate::ingest) fn unescape(&self, out: &mut Vec<u8>) -> Result<(), Damage> {
-        let bad = || Damage::new(self.at, Reason::BadString);
+        let bad = || Damage::new(self.at(), Reason::BadString);
         let mut rest = self.raw;
         while let Some(backslash) = memchr::memchr(b'\\', rest) {
             out.extend_from_slice(&rest[..backslash]);
@@ -112,12 +118,12 @@ fn special(chunk: u64) -> u64 {
     (is_quote | is_backslash | is_control) & HIGHS
 }
 
-/// The position of the closing quote of the string whose content starts at `pos`, and whether
-/// it has escapes. Eight bytes at a time: most strings here are shorter than what makes a
+/// The position of the closing quote of the string whose content starts at `pos`, and 1 if
+/// it has escapes, else 0. Eight bytes at a time: most strings here are shorter than what makes a
 /// vectorised search pay.
 #[inline]
-pub(super) fn end_of(data: &[u8], mut pos: usize) -> Result<(usize, bool), Damage> {
-    let mut escaped = false;
+pub(super) fn end_of(data: &[u8], mut pos: usize) -> Result<(usize, usize), Damage> {
+    let mut escaped = 0;
     loop {
         pos = match data.get(pos..pos + 8) {
             Some(bytes) => {
@@ -130,7 +136,7 @@ pub(super) fn end_of(data: &[u8], mut pos: usize) -> Result<(usize, bool), Damag
         match data.get(pos) {
             Some(b'"') => return Ok((pos, escaped)),
             Some(b'\\') => {
-                escaped = true;
+                escaped = 1;
                 pos += 2;
             }
             Some(0..0x20) => return Err(Damage::new(pos, Reason::BadString)),

@@ -46,8 +46,8 @@ fn record(mut wire: Wire<'_>, w: &mut Writer<'_>) -> Result<(), Damage> {
                 let table = &mut w.tables[LOGS.index()];
                 attribute(wire.message()?, Level::Item, table, w.interner)?;
             }
-            TRACE_ID => item.trace_id = trace_id(&mut wire)?,
-            SPAN_ID => item.span_id = span_id(&mut wire)?,
+            TRACE_ID => trace_id(&mut wire, &mut item.trace_id)?,
+            SPAN_ID => span_id(&mut wire, &mut item.span_id)?,
             EVENT_NAME => item.event_name = text(&mut wire, w, LOGS, Field::EventName)?,
             other => wire.skip_unknown(other, RECORD)?,
         }

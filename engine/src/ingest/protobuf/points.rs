@@ -229,10 +229,7 @@ fn summary(
 
 /// A summary's sum is no optional field: it is 0 where it is not on the wire.
 pub(in crate::ingest) fn empty_summary() -> HistogramPoint {
-    HistogramPoint {
-        sum: Some(0.0),
-        ..HistogramPoint::default()
-    }
+    HistogramPoint { sum: Some(0.0), ..HistogramPoint::default() }
 }
 
 fn quantile(mut wire: Wire<'_>) -> Result<(f64, f64), Damage> {

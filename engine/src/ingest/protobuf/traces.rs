@@ -37,22 +37,32 @@ const EVENT_NAME: u32 = tag(2, BYTES);
 const EVENT_ATTRIBUTES: u32 = tag(3, BYTES);
 const EVENT: u64 = fields([1, 2, 3]);
 
-/// A trace id: 16 bytes, or none.
+/// Reads a trace id: 16 bytes, or none. It goes straight to its place: a result of odd bytes is
+/// copied at great cost (as in [`Damage`]).
 #[inline]
-pub(super) fn trace_id(wire: &mut Wire<'_>) -> Result<[u8; 16], Damage> {
-    match wire.bytes()? {
-        [] => Ok([0; 16]),
-        bytes => bytes.try_into().map_err(|_| wire.damage(Reason::TraceIdLength)),
-    }
+pub(super) fn trace_id(wire: &mut Wire<'_>, id: &mut [u8; 16]) -> Result<(), Damage> {
+    read_id(wire, id, Reason::TraceIdLength)
 }
 
-/// A span id: 8 bytes, or none.
+/// Reads a span id: 8 bytes, or none.
 #[inline]
-pub(super) fn span_id(wire: &mut Wire<'_>) -> Result<[u8; 8], Damage> {
-    match wire.bytes()? {
-        [] => Ok([0; 8]),
-        bytes => bytes.try_into().map_err(|_| wire.damage(Reason::SpanIdLength)),
+pub(super) fn span_id(wire: &mut Wire<'_>, id: &mut [u8; 8]) -> Result<(), Damage> {
+    read_id(wire, id, Reason::SpanIdLength)
+}
+
+#[inline]
+fn read_id<const N: usize>(
+    wire: &mut Wire<'_>,
+    id: &mut [u8; N],
+    length: Reason,
+) -> Result<(), Damage> {
+    let bytes = wire.bytes()?;
+    match <&[u8; N]>::try_from(bytes) {
+        Ok(bytes) => *id = *bytes,
+        Err(_) if bytes.is_empty() => *id = [0; N],
+        Err(_) => return Err(wire.damage(length)),
     }
+    Ok(())
 }
 
 /// A text field: interned if a rule reads it.
@@ -76,9 +86,9 @@ fn span(mut wire: Wire<'_>, w: &mut Writer<'_>) -> Result<(), Damage> {
     loop {
         match wire.tag()? {
             0 => break,
-            TRACE_ID => item.trace_id = trace_id(&mut wire)?,
-            SPAN_ID => item.span_id = span_id(&mut wire)?,
-            PARENT_ID => item.parent_id = span_id(&mut wire)?,
+            TRACE_ID => trace_id(&mut wire, &mut item.trace_id)?,
+            SPAN_ID => span_id(&mut wire, &mut item.span_id)?,
+            PARENT_ID => span_id(&mut wire, &mut item.parent_id)?,
             NAME => item.name = name(&mut wire, w)?,
             KIND => item.kind = member(i64::from(wire.varint()? as i32), KINDS),
             START => item.start = time_ns(wire.fixed64()?),
