@@ -21,6 +21,12 @@ pub const READ_HEAD_BYTES: usize = 64 * 1024;
 /// again in every row.
 pub const FLAT_NAMES_MAX: usize = 1_024;
 
+/// Bytes of items that sorting by time holds in memory before it writes them to a file.
+pub const SORT_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Sorted files that sorting by time has open at once; they are merged into one when reached.
+pub const SORT_RUNS_MAX: usize = 64;
+
 /// Nesting of attribute values (lists and maps) that is decoded; deeper values are set aside.
 pub const VALUE_DEPTH_MAX: usize = 32;
 

@@ -20,8 +20,9 @@ use super::{inflate, jaeger, lines, otlp_json, protobuf, zipkin};
 /// What became of the items of decoded frames.
 #[derive(Debug, Clone, Default)]
 pub struct DecodeReport {
-    /// Frames, bytes, items received, damage. Items of signals that no rule reads are counted
-    /// as received and used here, as nothing after the decoder sees them.
+    /// Items received and damage; frames and bytes are the caller's to count. Items of signals
+    /// that no rule reads are counted as received and used here, as nothing after the decoder
+    /// sees them.
     pub ledger: Ledger,
     /// (source name, time in nanoseconds) of the line protocol's heartbeats, in log order.
     pub heartbeats: Vec<(Arc<str>, i64)>,
@@ -147,8 +148,6 @@ impl Decoder {
     fn settle(&mut self, frame: &DataFrame, payload: &[u8], report: &mut DecodeReport) {
         let tally = std::mem::take(&mut self.tally);
         let ledger = &mut report.ledger;
-        ledger.frames += 1;
-        ledger.bytes += frame.payload.len() as u64;
         ledger.damaged += tally.damaged;
         ledger.end_before_start += tally.end_before_start;
         for (signal, &count) in Signal::ALL.iter().zip(&tally.received) {

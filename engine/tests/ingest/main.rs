@@ -9,6 +9,7 @@ mod damage;
 mod formats;
 mod generate;
 mod oracle;
+mod order;
 mod otlp;
 mod reader;
 mod recordings;

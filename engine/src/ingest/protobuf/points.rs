@@ -161,10 +161,10 @@ fn exponential(
             SCALE => buckets.scale = wire.sint32()?,
             ZERO_COUNT => buckets.zero_count = wire.fixed64()?,
             POSITIVE => {
-                bucket_side(wire.message()?, &mut buckets.positive_offset, &mut buckets.positive)?
+                bucket_side(wire.message()?, &mut buckets.positive_offset, &mut buckets.positive)?;
             }
             NEGATIVE => {
-                bucket_side(wire.message()?, &mut buckets.negative_offset, &mut buckets.negative)?
+                bucket_side(wire.message()?, &mut buckets.negative_offset, &mut buckets.negative)?;
             }
             ATTRIBUTES => point_attribute(&mut wire, w)?,
             FLAGS => *flags = wire.varint()?,

@@ -125,7 +125,7 @@ fn cut_lines(buffer: &[u8], at_end: bool) -> Cut {
 
 /// The end of each CSV record: line ends outside quotes. A quoted quote is two quotes, which
 /// leave the state as it was.
-fn record_ends(buffer: &[u8]) -> impl Iterator<Item = usize> {
+pub(super) fn record_ends(buffer: &[u8]) -> impl Iterator<Item = usize> {
     let mut quoted = false;
     memchr::memchr2_iter(b'"', b'\n', buffer).filter_map(move |at| {
         if buffer[at] == b'"' {

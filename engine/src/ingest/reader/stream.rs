@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 
 use super::ReaderOptions;
+use super::buffer::Buffer;
 use super::cut::{Cut, Framing};
 use super::detect::{self, Detected};
 use super::input::Input;
@@ -30,7 +31,7 @@ pub(super) struct Stream {
     bytes_read: Arc<AtomicU64>,
     compressed: bool,
     /// Decompressed bytes that are in no frame yet.
-    buffer: Vec<u8>,
+    buffer: Buffer,
     at_end: bool,
     format: PayloadFormat,
     framing: Framing,
@@ -46,6 +47,7 @@ impl Stream {
         input: Input,
         source: SourceId,
         options: &ReaderOptions,
+        ledger: &mut Ledger,
     ) -> Result<Self, Error> {
         let (name, raw) = input.into_parts();
         let bytes_read = Arc::new(AtomicU64::new(0));
@@ -57,26 +59,28 @@ impl Stream {
             read,
             bytes_read,
             compressed,
-            buffer: Vec::new(),
+            buffer: Buffer::default(),
             at_end: false,
             format: PayloadFormat::OtlpJson,
             framing: Framing::Document,
             place: 0,
             issued: VecDeque::new(),
         };
-        stream.recognise(options)?;
+        stream.recognise(options, ledger)?;
         Ok(stream)
     }
 
-    fn recognise(&mut self, options: &ReaderOptions) -> Result<(), Error> {
-        let mut ledger = Ledger::default();
-        self.fill(READ_HEAD_BYTES, &mut ledger)?;
+    fn recognise(&mut self, options: &ReaderOptions, ledger: &mut Ledger) -> Result<(), Error> {
+        self.fill(READ_HEAD_BYTES, ledger)?;
         let mut wanted = READ_HEAD_BYTES;
-        while !self.at_end && detect::needs_more(&self.buffer) && wanted < MESSAGE_BYTES_MAX {
+        while !self.at_end
+            && detect::needs_more(self.buffer.content())
+            && wanted < MESSAGE_BYTES_MAX
+        {
             wanted *= 4;
-            self.fill(wanted, &mut ledger)?;
+            self.fill(wanted, ledger)?;
         }
-        let found = detect::detect(&self.buffer, options.format).ok_or_else(|| {
+        let found = detect::detect(self.buffer.content(), options.format).ok_or_else(|| {
             let text = format!(
                 "cannot tell the format of `{}`: expected OTLP, Jaeger or Zipkin JSON, JSON lines, \
                  CSV or OTLP protobuf; name its format",
@@ -88,13 +92,18 @@ impl Stream {
         self.format = format;
         self.place = u64::from(framing.counts_lines());
         self.framing = framing;
-        self.buffer.drain(..skip);
+        self.buffer.drop_front(skip);
         Ok(())
     }
 
     /// The source of all frames.
     pub(super) fn source(&self) -> SourceId {
         self.source
+    }
+
+    /// How payloads are encoded.
+    pub(super) fn format(&self) -> PayloadFormat {
+        self.format
     }
 
     /// Bytes taken from the input, before decompression.
@@ -116,8 +125,8 @@ impl Stream {
     /// A mapping by common names, for the signal that the first row's columns show.
     fn guessed_mapping(&self) -> ColumnMapping {
         let names = match self.format {
-            PayloadFormat::Csv => flat::header_names(&self.buffer),
-            _ => detect::first_names(&self.buffer),
+            PayloadFormat::Csv => flat::header_names(self.buffer.content()),
+            _ => detect::first_names(self.buffer.content()),
         };
         flat::by_common_names(flat::signal_of_names(&names))
     }
@@ -127,13 +136,13 @@ impl Stream {
         let mut wanted = FRAME_BYTES_MAX;
         loop {
             self.fill(wanted, ledger)?;
-            if self.buffer.is_empty() {
+            if self.buffer.content().is_empty() {
                 return Ok(None);
             }
-            match self.framing.cut(&self.buffer, self.at_end) {
+            match self.framing.cut(self.buffer.content(), self.at_end) {
                 Cut::Frame { end, places } => return Ok(Some(self.frame(end, places))),
                 Cut::Consumed { end, places } => {
-                    self.buffer.drain(..end);
+                    self.buffer.drop_front(end);
                     self.place += places;
                 }
                 Cut::More if wanted <= MESSAGE_BYTES_MAX => wanted *= 2,
@@ -147,14 +156,11 @@ impl Stream {
 
     /// Fills the buffer up to a number of bytes, or to the end of the input.
     fn fill(&mut self, wanted: usize, ledger: &mut Ledger) -> Result<(), Error> {
-        if self.at_end || self.buffer.len() >= wanted {
+        if self.at_end {
             return Ok(());
         }
-        let missing = wanted - self.buffer.len();
-        self.buffer.reserve(missing);
-        let result = (&mut self.read).take(missing as u64).read_to_end(&mut self.buffer);
-        match result {
-            Ok(count) => self.at_end = count < missing,
+        match self.buffer.fill(&mut self.read, wanted) {
+            Ok(at_end) => self.at_end = at_end,
             Err(_) if self.compressed => {
                 self.at_end = true;
                 self.set_aside(Reason::BadCompression, ledger);
@@ -166,14 +172,11 @@ impl Stream {
 
     /// Takes the first bytes of the buffer as a frame.
     fn frame(&mut self, end: usize, places: u64) -> DataFrame {
-        let mut next = self.spare_buffer();
-        next.extend_from_slice(&self.buffer[end..]);
-        let mut payload = std::mem::replace(&mut self.buffer, next);
-        payload.truncate(end);
-        let place = self.place;
+        let spare = self.spare_buffer();
+        let items = self.buffer.take_front(end, spare);
+        let place = self.framing.place_of_first(self.place);
         self.place += places;
-        let payload = self.framing.finish(payload);
-        let payload = Bytes::from(payload);
+        let payload = Bytes::from(self.framing.finish(items));
         if self.issued.len() < ISSUED_MAX {
             self.issued.push_back(payload.clone());
         }
@@ -183,34 +186,27 @@ impl Stream {
             format: self.format,
             compression: Compression::None,
             payload,
-            place: self.framing.place_of_first(place),
+            place,
         }
     }
 
-    /// A buffer of an earlier frame that nobody holds any more, or a new one.
+    /// The memory of an earlier frame that nobody holds any more.
     fn spare_buffer(&mut self) -> Vec<u8> {
-        match self.issued.iter().position(Bytes::is_unique) {
-            Some(index) => {
-                let bytes = self.issued.remove(index).unwrap_or_default();
-                let mut buffer = Vec::from(bytes);
-                buffer.clear();
-                buffer
-            }
-            None => Vec::with_capacity(FRAME_BYTES_MAX),
-        }
+        let index = self.issued.iter().position(Bytes::is_unique);
+        index.and_then(|index| self.issued.remove(index)).map(Vec::from).unwrap_or_default()
     }
 
     /// Drops one item that is larger than any message may be.
     fn skip_item(&mut self, ledger: &mut Ledger) -> Result<(), Error> {
         loop {
-            let (skipped, places, done) = self.framing.skip(&self.buffer);
-            self.buffer.drain(..skipped);
+            let (skipped, places, done) = self.framing.skip(self.buffer.content());
+            self.buffer.drop_front(skipped);
             self.place += places;
-            if done || (self.at_end && self.buffer.is_empty()) {
+            if done || (self.at_end && self.buffer.content().is_empty()) {
                 return Ok(());
             }
             self.fill(FRAME_BYTES_MAX, ledger)?;
-            if self.at_end && self.buffer.is_empty() {
+            if self.at_end && self.buffer.content().is_empty() {
                 return Ok(());
             }
         }
