@@ -157,6 +157,7 @@ fn scale(mantissa: f64, exponent: i32) -> f64 {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "exact is the point")]
 mod tests {
     use super::*;
 

@@ -95,10 +95,13 @@ impl Partial {
             (Self::Sum(Some(sum)), Finisher::Avg) => sum.avg(),
             (Self::Sum(Some(sum)), Finisher::Stddev) => sum.stddev(),
             (Self::Sum(Some(sum)), Finisher::SumRate) => sum.rate(window_ns),
-            (Self::Min(Some((value, _))) | Self::Max(Some((value, _))), Finisher::Value)
-            | (Self::First(Some((_, value))) | Self::Last(Some((_, value))), Finisher::Value) => {
-                value.clone()
-            }
+            (
+                Self::Min(Some((value, _)))
+                | Self::Max(Some((value, _)))
+                | Self::First(Some((_, value)))
+                | Self::Last(Some((_, value))),
+                Finisher::Value,
+            ) => value.clone(),
             (Self::Sketch(sketch), Finisher::Quantile(millionths)) => sketch.quantile(*millionths),
             (Self::Truth(yes, all), Finisher::Ratio) if *all > 0 => {
                 Value::Ratio(*yes as f64 / *all as f64)

@@ -93,7 +93,7 @@ pub struct Sketch {
     unit: NumberUnit,
     digits: u8,
     /// Floats, by base-2 exponential bucket of scale 6 (width 1.1 %).
-    floats: Option<Box<BTreeMap<i32, u64>>>,
+    floats: Option<BTreeMap<i32, u64>>,
     /// Negative values and NaNs: not taken.
     refused: u32,
 }
@@ -313,7 +313,7 @@ fn index(number: i64, unit: NumberUnit, digits: u8) -> u16 {
     let value = number as u64 / if unit == NumberUnit::Duration { 1_000 } else { 1 };
     let half = half_bits(digits);
     let mask = (1u64 << (half + 1)) - 1;
-    let bucket = 63 - (value | mask).leading_zeros() - half;
+    let bucket = (value | mask).ilog2() - half;
     let sub = (value >> bucket) as u32;
     (((bucket + 1) << half) + sub - (1 << half)) as u16
 }

@@ -11,7 +11,8 @@ use timely::worker::Worker;
 
 use crate::error::Error;
 use crate::model::SourceSpec;
-use crate::operators::apply::{Apply, ApplyState, owner};
+use crate::operators::applied::{ApplyState, owner};
+use crate::operators::apply::Apply;
 use crate::operators::close::{Close, CloseState};
 use crate::operators::decode::{Decode, LocalState, WorkerFrames};
 use crate::operators::output::{EngineMessage, Output, OutputState};
@@ -78,7 +79,7 @@ pub(crate) fn build(
     let snapshots = Snapshots::new(index, sender.clone());
     let local = LocalState::shared(plan);
     let clock = restored.sequence.as_ref().map(|state| state.clock.clone());
-    let watermarks = clock
+    let watermarks: Option<Vec<i64>> = clock
         .as_ref()
         .map(|clock| (0..plan.timelines.len()).map(|line| clock.watermark(line)).collect());
     let decode = Decode::new(plan, sources, &local);
@@ -86,7 +87,7 @@ pub(crate) fn build(
     let mine = of_worker(&restored.apply, index, peers);
     let apply = Apply::new(plan, &local, clock, mine, (index, peers), snapshots.clone());
     let mine = restored.close.of_worker(index, peers);
-    let close = Close::new(plan, &local, watermarks, mine, snapshots.clone());
+    let close = Close::new(plan, &local, watermarks.as_deref(), mine, snapshots.clone());
     let output = Output::new(plan, restored.output.clone(), sender.clone(), snapshots);
 
     let handle = ProbeHandle::new();

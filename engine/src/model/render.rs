@@ -71,7 +71,7 @@ pub fn duration(duration_ns: i64) -> String {
             1_000_000..1_000_000_000 => (1_000_000, "ms"),
             _ => (1_000_000_000, "s"),
         };
-        return format!("{sign}{}{unit}", float(ns as f64 / unit_ns as f64));
+        return format!("{sign}{}{unit}", float(ns as f64 / f64::from(unit_ns)));
     }
     let mut text = sign.to_string();
     let mut rest = ns;
@@ -220,7 +220,7 @@ mod tests {
             (Value::Time(0), "1970-01-01T00:00:00Z"),
             (Value::Time(951_782_400_000_000_000), "2000-02-29T00:00:00Z"),
             (Value::Float(0.1), "0.1"),
-            (Value::Float(1234567.0), "1234567"),
+            (Value::Float(1_234_567.0), "1234567"),
         ] {
             assert_eq!(value.to_string(), text);
         }

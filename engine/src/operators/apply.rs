@@ -9,8 +9,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
+use super::applied::{Applied, ApplyState, RuleCounts, SliceDelta, owner};
+use super::apply_keyed::Walk;
 use super::clock::{Clock, UNSEEN};
 use super::decode::{LocalState, PreparedBatch, PreparedEpoch, PreparedFrame, PreparedTable};
 use super::facts::{ClockStep, Decisions, FrameDecision, SharedDecisions};
@@ -18,103 +18,31 @@ use super::slice_table::{GroupDelta, NO_SLOT};
 use super::snapshot::{Snapshots, StageName};
 use super::stream::{EpochNumber, Outbox, Stage};
 use crate::aggregate::OrderColumn;
-use crate::limits::{AHEAD_MAX_NS, SHARDS, SPENT_BATCHES_MAX};
-use crate::model::{Column, Ledger, SourceId};
+use crate::limits::{AHEAD_MAX_NS, SPENT_BATCHES_MAX};
+use crate::model::{Column, SourceId};
 use crate::plan::{Plan, Table, WindowShape};
-
-/// What a rule did with the items that its filter took.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RuleCounts {
-    /// Items that the rule's source and filter gave it.
-    pub taken: u64,
-    /// Items that went into a window.
-    pub used: u64,
-    /// Items whose windows had all closed.
-    pub late: u64,
-    /// How far the worst late item lay behind the watermark, nanoseconds.
-    pub worst_late_ns: i64,
-    /// Items among the used ones that went to `other` because the group limit was reached.
-    pub to_other: u64,
-}
-
-impl RuleCounts {
-    /// Adds the counts of another worker or epoch.
-    pub fn merge(&mut self, other: &Self) {
-        self.taken += other.taken;
-        self.used += other.used;
-        self.late += other.late;
-        self.worst_late_ns = self.worst_late_ns.max(other.worst_late_ns);
-        self.to_other += other.to_other;
-    }
-
-    /// Items taken that are neither used nor late: 0 at every quiescent point.
-    pub fn unaccounted(&self) -> i64 {
-        self.taken as i64 - self.used as i64 - self.late as i64
-    }
-}
-
-/// Groups of one slice that leave for the worker that closes them.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct SliceDelta {
-    pub(crate) table: u32,
-    /// The first boundary (in slices) whose windows see these groups.
-    pub(crate) boundary: i64,
-    pub(crate) slice: i64,
-    pub(crate) groups: Vec<GroupDelta>,
-}
-
-/// One event on its way to a table off the grid, where its place in the log matters.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct KeyedEvent {
-    pub(crate) table: u32,
-    pub(crate) time_ns: i64,
-    pub(crate) source: u32,
-    pub(crate) seq: u64,
-    pub(crate) row: u32,
-    /// The watermark as of the row before.
-    pub(crate) watermark_ns: i64,
-    pub(crate) group: GroupDelta,
-}
-
-/// What one worker tells another at the end of an epoch.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(crate) struct Applied {
-    pub(crate) deltas: Vec<SliceDelta>,
-    pub(crate) events: Vec<KeyedEvent>,
-    /// To worker 0 only: what was counted in this epoch.
-    pub(crate) ledger: Option<Ledger>,
-    pub(crate) rules: Vec<RuleCounts>,
-    pub(crate) snapshot: bool,
-}
-
-/// Deltas that were taken and not yet sent when a snapshot was made: part of its state.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(crate) struct ApplyState {
-    /// (table hash, slice, group).
-    pub(crate) groups: Vec<(u64, i64, GroupDelta)>,
-}
 
 /// The stage.
 pub(crate) struct Apply {
-    plan: Arc<Plan>,
+    pub(super) plan: Arc<Plan>,
     local: Rc<RefCell<LocalState>>,
-    clock: Clock,
+    pub(super) clock: Clock,
     /// By table: boundaries (in slices) up to this one have closed.
     closed: Vec<i64>,
     /// By table: groups restored from a snapshot, by slice.
     restored: Vec<Vec<(i64, GroupDelta)>>,
-    outgoing: Vec<Applied>,
-    rules: Vec<RuleCounts>,
+    pub(super) outgoing: Vec<Applied>,
+    pub(super) rules: Vec<RuleCounts>,
     worker: usize,
     snapshots: Snapshots,
     /// Reused between frames.
-    buffers: Buffers,
+    pub(super) buffers: Buffers,
 }
 
 #[derive(Default)]
-struct Buffers {
-    rows: Vec<u32>,
-    slots: Vec<u32>,
+pub(super) struct Buffers {
+    pub(super) rows: Vec<u32>,
+    pub(super) slots: Vec<u32>,
     filtered_rows: Vec<u32>,
     filtered_slots: Vec<u32>,
 }
@@ -171,18 +99,6 @@ impl Apply {
             worker,
             snapshots,
             buffers: Buffers::default(),
-        }
-    }
-
-    fn reject_keys(&self, decisions: &Decisions, epoch: &PreparedEpoch, local: &mut LocalState) {
-        if decisions.rejected.is_empty() {
-            return;
-        }
-        for (table, new) in &epoch.new_slots {
-            let key = (*table, new.slice, new.key_hash);
-            if decisions.rejected.binary_search(&key).is_ok() {
-                local.tables[*table as usize].reject(new.slot, local.prepared_to);
-            }
         }
     }
 
@@ -275,90 +191,9 @@ impl Apply {
         self.segment(batch, rows, span, (times, ahead), watermark_ns, local, frame);
     }
 
-    /// Takes the events of a table off the grid with the watermark as of the row before each:
-    /// those ahead of it join their slice, whatever their order; the others leave one by one,
-    /// for the closing stage to place. With `needs_order` all of them do.
-    fn keyed_events(
-        &mut self,
-        frame: &PreparedFrame,
-        batch: &PreparedBatch,
-        rows: &PreparedTable,
-        walk: &mut Walk<'_>,
-        needs_order: bool,
-        local: &mut LocalState,
-    ) {
-        let plan = Arc::clone(&self.plan);
-        let table = &plan.tables[rows.table as usize];
-        let timeline = &plan.timelines[table.timeline as usize];
-        let mut next = 0;
-        for row in 0..walk.times.len() {
-            let time_ns = walk.times[row];
-            let is_ahead = walk.ahead.binary_search(&(row as u32)).is_ok();
-            if rows.rows.get(next) == Some(&(row as u32)) {
-                let is_timed = time_ns != 0 && !is_ahead;
-                if is_timed && (needs_order || time_ns <= walk.watermark_ns) {
-                    self.single_event(frame, batch, rows, next, walk, local);
-                } else if is_timed {
-                    let span = next..next + 1;
-                    let times = (walk.times, walk.ahead);
-                    self.segment(batch, rows, span, times, UNSEEN, local, frame);
-                }
-                next += 1;
-            }
-            if time_ns > walk.high_ns && time_ns <= walk.bound_ns && time_ns != 0 && !is_ahead {
-                walk.high_ns = time_ns;
-                walk.watermark_ns =
-                    self.clock.watermark_with(walk.index, timeline, walk.source, time_ns);
-            }
-        }
-    }
-
-    /// Sends one event as a group of its own.
-    fn single_event(
-        &mut self,
-        frame: &PreparedFrame,
-        batch: &PreparedBatch,
-        rows: &PreparedTable,
-        at: usize,
-        walk: &Walk<'_>,
-        local: &mut LocalState,
-    ) {
-        let plan = Arc::clone(&self.plan);
-        let table = &plan.tables[rows.table as usize];
-        let (row, slot) = (rows.rows[at], rows.slots[at]);
-        let time_ns = walk.times[row as usize];
-        for window in &table.windows {
-            self.rules[window.rule.0 as usize].taken += 1;
-        }
-        let state = &mut local.tables[rows.table as usize];
-        // In a dead slice nobody decided on the key: it can still join an open session of its
-        // own, and is late otherwise.
-        let is_dead = table.slice_of(time_ns) < live_from(table, walk.watermark_ns);
-        let is_other = !is_dead && slot != NO_SLOT && state.is_rejected(slot);
-        let single = state.single_slot();
-        let mut buffers = std::mem::take(&mut self.buffers);
-        buffers.rows.clear();
-        buffers.slots.clear();
-        buffers.rows.push(row);
-        buffers.slots.push(single);
-        accumulate(table, batch, walk.times, frame.seq, state, &mut buffers);
-        self.buffers = buffers;
-        let group = state.take_single(single, (&batch.batch, row), is_other, time_ns);
-        let worker = owner(&group, self.outgoing.len());
-        self.outgoing[worker].events.push(KeyedEvent {
-            table: rows.table,
-            time_ns,
-            source: walk.source.0,
-            seq: frame.seq,
-            row,
-            watermark_ns: walk.watermark_ns,
-            group,
-        });
-    }
-
     /// Applies rows between two boundaries.
     #[expect(clippy::too_many_arguments, reason = "the row range, its times and its place")]
-    fn segment(
+    pub(super) fn segment(
         &mut self,
         batch: &PreparedBatch,
         rows: &PreparedTable,
@@ -510,21 +345,17 @@ impl Apply {
     }
 }
 
-/// The worker that holds a group's virtual shard.
-pub(crate) fn owner(group: &GroupDelta, peers: usize) -> usize {
-    (group.key_hash as u64 % SHARDS) as usize % peers
-}
-
-/// A walk over a frame's rows with the watermark as of each.
-struct Walk<'a> {
-    times: &'a [i64],
-    ahead: &'a [u32],
-    bound_ns: i64,
-    high_ns: i64,
-    source: SourceId,
-    /// Index of the timeline.
-    index: usize,
-    watermark_ns: i64,
+/// Marks the slots of keys that were not admitted.
+fn reject_keys(decisions: &Decisions, epoch: &PreparedEpoch, local: &mut LocalState) {
+    if decisions.rejected.is_empty() {
+        return;
+    }
+    for (table, new) in &epoch.new_slots {
+        let key = (*table, new.slice, new.key_hash);
+        if decisions.rejected.binary_search(&key).is_ok() {
+            local.tables[*table as usize].reject(new.slot, local.prepared_to);
+        }
+    }
 }
 
 /// By window of a table: the first slice whose last window of that shape is still open.
@@ -536,7 +367,8 @@ fn live_by_window(table: &Table, watermark_ns: i64) -> Vec<i64> {
     table.windows.iter().cloned().map(|w| live_from(&one(w), watermark_ns)).collect()
 }
 
-fn accumulate(
+/// Adds the buffered rows to the accumulators of a table.
+pub(super) fn accumulate(
     table: &Table,
     batch: &PreparedBatch,
     times: &[i64],
@@ -585,7 +417,7 @@ impl Stage for Apply {
         let local = &mut *local.borrow_mut();
         let mut prepared = local.prepared.remove(&epoch).unwrap_or_default();
         for decisions in &messages {
-            self.reject_keys(decisions, &prepared, local);
+            reject_keys(decisions, &prepared, local);
             for decision in &decisions.frames {
                 let frame = prepared.frames.remove(&decision.seq);
                 self.frame(decision, frame, local);

@@ -12,7 +12,8 @@ use std::sync::Arc;
 use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
 
-use super::apply::{Applied, KeyedEvent, RuleCounts, SliceDelta, boundary, owner};
+use super::applied::{Applied, KeyedEvent, RuleCounts, SliceDelta, owner};
+use super::apply::boundary;
 use super::decode::LocalState;
 use super::keyed::{ClosedWindow, Keyed, KeyedState};
 use super::slice_table::GroupDelta;
@@ -104,12 +105,12 @@ impl Close {
     pub(crate) fn new(
         plan: &Arc<Plan>,
         local: &Rc<RefCell<LocalState>>,
-        watermarks: Option<Vec<i64>>,
+        watermarks: Option<&[i64]>,
         restored: CloseState,
         snapshots: Snapshots,
     ) -> Self {
         let closed = |table: &Table| {
-            let known = watermarks.as_ref().map(|w| w[table.timeline as usize]);
+            let known = watermarks.map(|w| w[table.timeline as usize]);
             known.map_or(i64::MIN, |watermark_ns| boundary(table, watermark_ns))
         };
         let state = |table: &Table| TableState { closed: closed(table), ..TableState::default() };

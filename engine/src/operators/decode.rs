@@ -30,8 +30,6 @@ pub(crate) struct WorkerFrames {
 
 /// A batch with everything that applying it needs.
 pub(crate) struct PreparedBatch {
-    /// Index of the signal's plan.
-    pub(crate) signal: u32,
     pub(crate) batch: Batch,
     /// By filter of the signal: the rows where it is true.
     pub(crate) filters: Vec<Vec<u32>>,
@@ -236,7 +234,7 @@ impl Decode {
             }
             tables.push(PreparedTable { table: index as u32, rows, slots, lowest_slice });
         }
-        PreparedBatch { signal, batch, filters, tables }
+        PreparedBatch { batch, filters, tables }
     }
 }
 

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
 
-use super::apply::{KeyedEvent, RuleCounts};
+use super::applied::{KeyedEvent, RuleCounts};
 use super::slice_table::GroupDelta;
 use crate::plan::WindowShape;
 

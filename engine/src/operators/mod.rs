@@ -4,11 +4,14 @@
 //! order. Stages know the plan and the model; only [`stream`] and the dataflow modules above
 //! name timely. They must not know: rule syntax, files, the wall clock.
 
+pub(crate) mod applied;
 pub(crate) mod apply;
+mod apply_keyed;
 pub(crate) mod clock;
 pub(crate) mod close;
 pub(crate) mod decode;
 pub(crate) mod facts;
+pub(crate) mod group_key;
 pub(crate) mod keyed;
 pub(crate) mod output;
 pub(crate) mod sequence;

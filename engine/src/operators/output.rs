@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crossbeam_channel::Sender;
 use serde::{Deserialize, Serialize};
 
-use super::apply::RuleCounts;
+use super::applied::RuleCounts;
 use super::close::Closed;
 use super::snapshot::{Snapshots, StageName};
 use super::stream::{EpochNumber, Outbox, Stage};

@@ -202,7 +202,7 @@ impl Sequence {
         let (mut highs, mut ahead) = (Vec::new(), Vec::new());
         for (column, profile) in profiles {
             let high_ns = self.state.clock.high(*column, source);
-            let rows = if self.is_calm(profile, high_ns) {
+            let rows = if is_calm(profile, high_ns) {
                 Vec::new()
             } else {
                 self.outliers(source, *column, profile, high_ns, rest)?
@@ -216,14 +216,6 @@ impl Sequence {
             }
         }
         Some(FrameDecision { seq: frame.seq, step: ClockStep::Data { source, highs }, ahead })
-    }
-
-    /// Whether no row of the frame can be an outlier: it has an arrival time to compare with,
-    /// or stays near the high, or agrees with itself and is long enough to be its own witness.
-    fn is_calm(&self, profile: &TimeProfile, high_ns: i64) -> bool {
-        profile.times.is_empty()
-            || (high_ns != UNSEEN && profile.max_ns <= high_ns.saturating_add(AHEAD_MAX_NS))
-            || !profile.is_whole
     }
 
     fn outliers(
@@ -292,6 +284,14 @@ impl Sequence {
         }
         is_known.then_some(near * 2 >= seen)
     }
+}
+
+/// Whether no row of the frame can be an outlier: it has an arrival time to compare with,
+/// or stays near the high, or agrees with itself and is long enough to be its own witness.
+fn is_calm(profile: &TimeProfile, high_ns: i64) -> bool {
+    profile.times.is_empty()
+        || (high_ns != UNSEEN && profile.max_ns <= high_ns.saturating_add(AHEAD_MAX_NS))
+        || !profile.is_whole
 }
 
 fn plain(seq: u64, step: ClockStep) -> FrameDecision {

@@ -11,10 +11,10 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use std::hash::BuildHasher;
-use xxhash_rust::xxh3::xxh3_128;
 
+use super::group_key::{HeapKeys, KeyKind, cell_words, key_hash};
 use crate::aggregate::{Accumulators, Partial};
-use crate::model::{Batch, Cell, Column, Interner, Symbol, Symbols, Value};
+use crate::model::{Batch, Column, Symbol, Symbols, Value};
 use crate::plan::Table;
 
 /// A row without a slot: no time, or its slice is dead already.
@@ -22,77 +22,6 @@ pub(crate) const NO_SLOT: u32 = u32::MAX;
 
 /// The span of no event.
 const EMPTY_SPAN: (i64, i64) = (i64::MAX, i64::MIN);
-
-/// How a key column is written into words; words are local to a worker's symbols.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum KeyKind {
-    Symbol,
-    Time,
-    Duration,
-    Int,
-    Bool,
-    Id8,
-    Id16,
-    Cell,
-}
-
-impl KeyKind {
-    fn of(column: &Column) -> Self {
-        match column {
-            Column::Symbols(_) => Self::Symbol,
-            Column::Times(_) => Self::Time,
-            Column::Durations(_) => Self::Duration,
-            Column::Ints(_) => Self::Int,
-            Column::Bools(_) => Self::Bool,
-            Column::Ids8(_) => Self::Id8,
-            Column::Ids16(_) => Self::Id16,
-            Column::Cells(_) => Self::Cell,
-        }
-    }
-
-    fn words(self) -> usize {
-        match self {
-            Self::Id16 | Self::Cell => 2,
-            _ => 1,
-        }
-    }
-}
-
-const TAG_BITS: u32 = 4;
-
-fn cell_words(cell: Cell, batch: &Batch, heap: &mut HeapKeys) -> [u64; 2] {
-    match cell {
-        Cell::Null => [0, 0],
-        Cell::Bool(v) => [1, u64::from(v)],
-        Cell::Int(v) => [2, v as u64],
-        Cell::Float(v) => [3, v.to_bits()],
-        Cell::Str(v) => [4, u64::from(v.0)],
-        Cell::Duration(v) => [5, v as u64],
-        Cell::Time(v) => [6, v as u64],
-        Cell::Size(v) => [7, v as u64],
-        Cell::Ratio(v) => [8, v.to_bits()],
-        Cell::Heap(index) => heap.words(&batch.heap[index as usize]),
-    }
-}
-
-/// Key values that fit no word, by 124 bits of their hash.
-#[derive(Default)]
-struct HeapKeys {
-    values: BTreeMap<[u64; 2], Value>,
-}
-
-impl HeapKeys {
-    const TAG: u64 = 9;
-
-    fn words(&mut self, value: &Value) -> [u64; 2] {
-        let mut bytes = Vec::new();
-        value.encode_key(&mut bytes);
-        let hash = xxh3_128(&bytes);
-        let words = [((hash >> 64) as u64) << TAG_BITS | Self::TAG, hash as u64];
-        self.values.entry(words).or_insert_with(|| value.clone());
-        words
-    }
-}
 
 /// One open slice.
 #[derive(Default)]
@@ -321,41 +250,9 @@ impl SliceTable {
         for kind in &self.kinds {
             let (mine, rest) = words.split_at(kind.words());
             words = rest;
-            key.push(self.key_value(*kind, mine, &symbols));
+            key.push(kind.value(mine, &symbols, &self.heap));
         }
         key
-    }
-
-    fn key_value(&self, kind: KeyKind, words: &[u64], symbols: &Interner) -> Value {
-        let text = |word: u64| Value::Str(Arc::clone(symbols.resolve(Symbol(word as u32))));
-        let signed = words[0] as i64;
-        match kind {
-            KeyKind::Symbol => text(words[0]),
-            KeyKind::Time if signed == 0 => Value::Null,
-            KeyKind::Time => Value::Time(signed),
-            KeyKind::Duration => Value::Duration(signed),
-            KeyKind::Int => Value::Int(signed),
-            KeyKind::Bool => Value::Bool(signed != 0),
-            KeyKind::Id8 if words[0] == 0 => Value::Null,
-            KeyKind::Id8 => Value::Bytes(Arc::from(&words[0].to_be_bytes()[..])),
-            KeyKind::Id16 if words == [0, 0] => Value::Null,
-            KeyKind::Id16 => {
-                let id = (u128::from(words[0]) << 64 | u128::from(words[1])).to_be_bytes();
-                Value::Bytes(Arc::from(&id[..]))
-            }
-            KeyKind::Cell => match words[0] & ((1 << TAG_BITS) - 1) {
-                0 => Value::Null,
-                1 => Value::Bool(words[1] != 0),
-                2 => Value::Int(words[1] as i64),
-                3 => Value::Float(f64::from_bits(words[1])),
-                4 => text(words[1]),
-                5 => Value::Duration(words[1] as i64),
-                6 => Value::Time(words[1] as i64),
-                7 => Value::Size(words[1] as i64),
-                8 => Value::Ratio(f64::from_bits(words[1])),
-                _ => self.heap.values[&[words[0], words[1]]].clone(),
-            },
-        }
     }
 
     fn key_hash(&self, slot: u32) -> u128 {
@@ -574,11 +471,4 @@ impl SliceTable {
             }
         }
     }
-}
-
-/// The identity of a group on every worker: xxh3 of its canonical key bytes.
-pub(crate) fn key_hash(key: &[Value]) -> u128 {
-    let mut bytes = Vec::with_capacity(64);
-    key.iter().for_each(|value| value.encode_key(&mut bytes));
-    xxh3_128(&bytes)
 }

@@ -83,6 +83,9 @@ impl Snapshot {
     }
 
     /// The snapshot as bytes: header, length, CRC-32, content.
+    ///
+    /// # Panics
+    /// If the state is larger than [`SNAPSHOT_PART_BYTES_MAX`] allows.
     pub fn to_bytes(&self) -> Vec<u8> {
         let content = coder().serialize(self).expect("parts are within the size limit");
         let mut bytes = Vec::with_capacity(content.len() + 20);

@@ -99,10 +99,7 @@ pub(crate) fn run_stage<'scope, S: Stage>(
 }
 
 /// Runs the last stage: its calls are the engine's output, and the probe follows it.
-pub(crate) fn probe<'scope, M: ExchangeData>(
-    stream: Messages<'scope, M>,
-    handle: &ProbeHandle<EpochNumber>,
-) {
+pub(crate) fn probe<M: ExchangeData>(stream: Messages<'_, M>, handle: &ProbeHandle<EpochNumber>) {
     use timely::dataflow::operators::Probe;
     let _ = stream.probe_with(handle);
 }

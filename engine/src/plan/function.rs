@@ -141,7 +141,7 @@ impl Function {
                 if from.is_empty() || longest > TEXT_MAX * 64 {
                     return Value::Null;
                 }
-                bounded(text.replace(&**from, to))
+                bounded(&text.replace(&**from, to))
             }
             (_, [number]) => self.number(number),
             _ => Value::Null,
@@ -150,8 +150,8 @@ impl Function {
 
     fn text(self, text: &str) -> Value {
         match self {
-            Self::Lower => bounded(text.to_lowercase()),
-            Self::Upper => bounded(text.to_uppercase()),
+            Self::Lower => bounded(&text.to_lowercase()),
+            Self::Upper => bounded(&text.to_uppercase()),
             Self::Trim => Value::str(text.trim()),
             _ => Value::Null,
         }
@@ -184,8 +184,8 @@ impl Function {
     }
 }
 
-fn bounded(text: String) -> Value {
-    if text.len() > TEXT_MAX { Value::Null } else { Value::str(&text) }
+fn bounded(text: &str) -> Value {
+    if text.len() > TEXT_MAX { Value::Null } else { Value::str(text) }
 }
 
 fn abs(number: &Value) -> Value {

@@ -18,7 +18,7 @@ use timely::WorkerConfig;
 use timely::communication::WorkerGuards;
 use xxhash_rust::xxh3::xxh3_64;
 
-pub use crate::operators::apply::RuleCounts;
+pub use crate::operators::applied::RuleCounts;
 pub use crate::operators::output::EpochOutput;
 pub use crate::operators::snapshot::Snapshot;
 pub use cut::EpochCut;

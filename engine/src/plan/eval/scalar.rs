@@ -202,10 +202,7 @@ fn divide(a: &Value, b: &Value) -> Value {
         return Value::Null;
     }
     match (a, b) {
-        (Int(_), Int(_))
-        | (Float(_), Float(_))
-        | (Int(_), Float(_))
-        | (Float(_), Int(_))
+        (Int(_) | Float(_), Int(_) | Float(_))
         | (Duration(_), Duration(_))
         | (Size(_), Size(_))
         | (Ratio(_), Ratio(_)) => Ratio(x / y),

@@ -56,18 +56,18 @@ impl Evaluator {
                     let column = &batch.columns[*at as usize];
                     compare_constant(*op, column, constant, batch, selection);
                 }
-                _ => self.by_row(expr, batch, selection),
+                _ => by_row(expr, batch, selection),
             },
             Expr::In(x, list) => match &**x {
                 Expr::Column(at) => {
                     let column = &batch.columns[*at as usize];
                     if !in_symbols(column, list, batch, selection) {
-                        self.by_row(expr, batch, selection);
+                        by_row(expr, batch, selection);
                     }
                 }
-                _ => self.by_row(expr, batch, selection),
+                _ => by_row(expr, batch, selection),
             },
-            _ => self.by_row(expr, batch, selection),
+            _ => by_row(expr, batch, selection),
         }
     }
 
@@ -84,10 +84,10 @@ impl Evaluator {
         selection.sort_unstable();
         self.scratch = rest;
     }
+}
 
-    fn by_row(&mut self, expr: &Expr, batch: &Batch, selection: &mut Vec<u32>) {
-        selection.retain(|&row| value_at(expr, batch, row as usize) == Value::Bool(true));
-    }
+fn by_row(expr: &Expr, batch: &Batch, selection: &mut Vec<u32>) {
+    selection.retain(|&row| value_at(expr, batch, row as usize) == Value::Bool(true));
 }
 
 fn value_at(expr: &Expr, batch: &Batch, row: usize) -> Value {
@@ -148,7 +148,7 @@ fn compare_constant(
                 (cell, constant) => {
                     compare(&batch.value(cell), constant).is_some_and(|order| holds(op, order))
                 }
-            })
+            });
         }
         _ => selection.retain(|&row| {
             let value = batch.value_at(column, row as usize);

@@ -1,0 +1,84 @@
+//! What the applying stage tells the closing stage, and what it counts.
+
+use serde::{Deserialize, Serialize};
+
+use super::slice_table::GroupDelta;
+use crate::limits::SHARDS;
+use crate::model::Ledger;
+
+/// What a rule did with the items that its filter took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleCounts {
+    /// Items that the rule's source and filter gave it.
+    pub taken: u64,
+    /// Items that went into a window.
+    pub used: u64,
+    /// Items whose windows had all closed.
+    pub late: u64,
+    /// How far the worst late item lay behind the watermark, nanoseconds.
+    pub worst_late_ns: i64,
+    /// Items among the used ones that went to `other` because the group limit was reached.
+    pub to_other: u64,
+}
+
+impl RuleCounts {
+    /// Adds the counts of another worker or epoch.
+    pub fn merge(&mut self, other: &Self) {
+        self.taken += other.taken;
+        self.used += other.used;
+        self.late += other.late;
+        self.worst_late_ns = self.worst_late_ns.max(other.worst_late_ns);
+        self.to_other += other.to_other;
+    }
+
+    /// Items taken that are neither used nor late: 0 at every quiescent point.
+    pub fn unaccounted(&self) -> i64 {
+        self.taken as i64 - self.used as i64 - self.late as i64
+    }
+}
+
+/// Groups of one slice that leave for the worker that closes them.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct SliceDelta {
+    pub(crate) table: u32,
+    /// The first boundary (in slices) whose windows see these groups.
+    pub(crate) boundary: i64,
+    pub(crate) slice: i64,
+    pub(crate) groups: Vec<GroupDelta>,
+}
+
+/// One event on its way to a table off the grid, where its place in the log matters.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct KeyedEvent {
+    pub(crate) table: u32,
+    pub(crate) time_ns: i64,
+    pub(crate) source: u32,
+    pub(crate) seq: u64,
+    pub(crate) row: u32,
+    /// The watermark as of the row before.
+    pub(crate) watermark_ns: i64,
+    pub(crate) group: GroupDelta,
+}
+
+/// What one worker tells another at the end of an epoch.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Applied {
+    pub(crate) deltas: Vec<SliceDelta>,
+    pub(crate) events: Vec<KeyedEvent>,
+    /// To worker 0 only: what was counted in this epoch.
+    pub(crate) ledger: Option<Ledger>,
+    pub(crate) rules: Vec<RuleCounts>,
+    pub(crate) snapshot: bool,
+}
+
+/// Deltas that were taken and not yet sent when a snapshot was made: part of its state.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct ApplyState {
+    /// (table hash, slice, group).
+    pub(crate) groups: Vec<(u64, i64, GroupDelta)>,
+}
+
+/// The worker that holds a group's virtual shard.
+pub(crate) fn owner(group: &GroupDelta, peers: usize) -> usize {
+    (group.key_hash as u64 % SHARDS) as usize % peers
+}

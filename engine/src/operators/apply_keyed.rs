@@ -1,0 +1,105 @@
+//! Applying the events of tables off the grid: with the watermark as of the row before each.
+
+use std::sync::Arc;
+
+use super::applied::{KeyedEvent, owner};
+use super::apply::{Apply, accumulate, live_from};
+use super::clock::UNSEEN;
+use super::decode::{LocalState, PreparedBatch, PreparedFrame, PreparedTable};
+use super::slice_table::NO_SLOT;
+use crate::model::SourceId;
+
+/// A walk over a frame's rows with the watermark as of each.
+pub(super) struct Walk<'a> {
+    pub(super) times: &'a [i64],
+    pub(super) ahead: &'a [u32],
+    pub(super) bound_ns: i64,
+    pub(super) high_ns: i64,
+    pub(super) source: SourceId,
+    /// Index of the timeline.
+    pub(super) index: usize,
+    pub(super) watermark_ns: i64,
+}
+
+impl Apply {
+    /// Takes the events of a table off the grid with the watermark as of the row before each:
+    /// those ahead of it join their slice, whatever their order; the others leave one by one,
+    /// for the closing stage to place. With `needs_order` all of them do.
+    pub(super) fn keyed_events(
+        &mut self,
+        frame: &PreparedFrame,
+        batch: &PreparedBatch,
+        rows: &PreparedTable,
+        walk: &mut Walk<'_>,
+        needs_order: bool,
+        local: &mut LocalState,
+    ) {
+        let plan = Arc::clone(&self.plan);
+        let table = &plan.tables[rows.table as usize];
+        let timeline = &plan.timelines[table.timeline as usize];
+        let mut next = 0;
+        for row in 0..walk.times.len() {
+            let time_ns = walk.times[row];
+            let is_ahead = walk.ahead.binary_search(&(row as u32)).is_ok();
+            if rows.rows.get(next) == Some(&(row as u32)) {
+                let is_timed = time_ns != 0 && !is_ahead;
+                if is_timed && (needs_order || time_ns <= walk.watermark_ns) {
+                    self.single_event(frame, batch, rows, next, walk, local);
+                } else if is_timed {
+                    let span = next..next + 1;
+                    let times = (walk.times, walk.ahead);
+                    self.segment(batch, rows, span, times, UNSEEN, local, frame);
+                }
+                next += 1;
+            }
+            if time_ns > walk.high_ns && time_ns <= walk.bound_ns && time_ns != 0 && !is_ahead {
+                walk.high_ns = time_ns;
+                walk.watermark_ns =
+                    self.clock.watermark_with(walk.index, timeline, walk.source, time_ns);
+            }
+        }
+    }
+
+    /// Sends one event as a group of its own.
+    fn single_event(
+        &mut self,
+        frame: &PreparedFrame,
+        batch: &PreparedBatch,
+        rows: &PreparedTable,
+        at: usize,
+        walk: &Walk<'_>,
+        local: &mut LocalState,
+    ) {
+        let plan = Arc::clone(&self.plan);
+        let table = &plan.tables[rows.table as usize];
+        let (row, slot) = (rows.rows[at], rows.slots[at]);
+        let time_ns = walk.times[row as usize];
+        for window in &table.windows {
+            self.rules[window.rule.0 as usize].taken += 1;
+        }
+        let state = &mut local.tables[rows.table as usize];
+        // In a dead slice nobody decided on the key: it can still join an open session of its
+        // own, and is late otherwise.
+        let is_dead = table.slice_of(time_ns) < live_from(table, walk.watermark_ns);
+        let is_other = !is_dead && slot != NO_SLOT && state.is_rejected(slot);
+        let single = state.single_slot();
+        let mut buffers = std::mem::take(&mut self.buffers);
+        buffers.rows.clear();
+        buffers.slots.clear();
+        buffers.rows.push(row);
+        buffers.slots.push(single);
+        accumulate(table, batch, walk.times, frame.seq, state, &mut buffers);
+        self.buffers = buffers;
+        let group = state.take_single(single, (&batch.batch, row), is_other, time_ns);
+        let worker = owner(&group, self.outgoing.len());
+        self.outgoing[worker].events.push(KeyedEvent {
+            table: rows.table,
+            time_ns,
+            source: walk.source.0,
+            seq: frame.seq,
+            row,
+            watermark_ns: walk.watermark_ns,
+            group,
+        });
+    }
+}
