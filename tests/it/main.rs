@@ -1,0 +1,7 @@
+//! The one integration binary of the root package: what holds for the project as a whole.
+
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+#![allow(clippy::case_sensitive_file_extension_comparisons, reason = "our own file names")]
+
+mod recordings;
+mod tidy;
