@@ -1,8 +1,8 @@
 //! House rules, checked on the tree. Each rule is a pure function over text with a test of its own
 //! that shows it can fail.
 //!
-//! A file that is still over a limit is named in an `EXCEPTIONS` list, with the size that it may not
-//! pass; an entry that is no longer needed fails too.
+//! A file that is still over a limit is named in an `EXCEPTIONS` list, with the size that it may
+//! not pass; an entry that is no longer needed fails too.
 
 mod banned;
 mod docs;
