@@ -5,6 +5,7 @@
     reason = "tests read where the recordings are from the environment"
 )]
 
+mod cuts;
 mod damage;
 mod formats;
 mod generate;

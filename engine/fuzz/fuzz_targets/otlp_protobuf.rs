@@ -1,0 +1,18 @@
+//! OTLP requests in protobuf, alone and length-delimited.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use tailwater_engine::model::PayloadFormat;
+use tailwater_engine_fuzz::decode;
+
+fuzz_target!(|payload: &[u8]| {
+    for format in [
+        PayloadFormat::OtlpTraces,
+        PayloadFormat::OtlpLogs,
+        PayloadFormat::OtlpMetrics,
+        PayloadFormat::OtlpDelimited,
+    ] {
+        decode(payload, format);
+    }
+});
