@@ -5,7 +5,7 @@
 //! The demand is that of a W1 rule: service, name, start, duration, status, and for a second
 //! row three attributes as well. One thread; mimalloc, because prost allocates.
 //!
-//! `cargo bench -p tailwater-engine --bench decode [-- ROUNDS]`
+//! `cargo bench -p tailwater-engine --bench decode [-- ROUNDS | FILE.ndjson]`
 
 #![allow(
     clippy::disallowed_methods,
@@ -297,7 +297,39 @@ fn demands() -> [(&'static str, Demand); 3] {
     ]
 }
 
+/// Reads and decodes a file for W1, on this thread.
+fn file(path: &str) {
+    let start = Instant::now();
+    let input = Input::file(std::path::Path::new(path)).expect("a file");
+    let mut reader = FileReader::open(vec![input], &ReaderOptions::default()).expect("a format");
+    let [_, (_, demand), _] = demands();
+    let mut decoder = Decoder::new(Arc::new(demand), reader.sources().into());
+    let symbols = Interner::shared();
+    let (mut batches, mut report) = (Vec::new(), DecodeReport::default());
+    let mut reading = 0;
+    let mut spans = 0;
+    loop {
+        let before = Instant::now();
+        let Some(frame) = reader.next_frame().expect("readable") else {
+            break;
+        };
+        reading += before.elapsed().as_nanos();
+        decoder.decode(0, &frame, &symbols, &mut batches, &mut report);
+        for batch in batches.drain(..) {
+            spans += black_box(&batch).rows;
+            decoder.recycle(batch);
+        }
+    }
+    let all = start.elapsed().as_nanos() as f64 / spans as f64;
+    let reading = reading as f64 / spans as f64;
+    println!("{path}: {spans} spans, {all:.1} ns a span, {reading:.1} of it reading");
+}
+
 fn main() {
+    if let Some(path) = std::env::args().find(|word| word.contains('/') && word.contains(".ndjson"))
+    {
+        return file(&path);
+    }
     let rounds = std::env::args().find_map(|word| word.parse().ok()).unwrap_or(15);
     let requests = requests();
     let payloads: Vec<Bytes> = requests.iter().map(|r| r.encode_to_vec().into()).collect();

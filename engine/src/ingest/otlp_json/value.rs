@@ -32,22 +32,46 @@ fn attribute(
     signal: Signal,
     w: &mut Writer<'_>,
 ) -> Result<(), Damage> {
-    let (key, value) = key_value(json)?;
-    let (Some(key), Some(mut value)) = (key, value) else {
-        return Ok(());
-    };
-    let key = key.bytes()?;
-    if w.table(signal).level(level).0.find(&key).is_empty() {
+    let start = *json;
+    if usual_attribute(json, level, signal, w)? {
         return Ok(());
     }
-    let cell = any_value(&mut value, signal, w)?;
-    if cell != Cell::Null {
-        let (index, cells, _) = w.tables[signal.index()].level(level);
-        for &slot in index.find(&key) {
-            cells[slot as usize] = cell;
+    *json = start;
+    if let (Some(key), Some(mut value)) = key_value(json)? {
+        let key = key.bytes()?;
+        if w.table(signal).wants_attribute(level, &key) {
+            let cell = any_value(&mut value, signal, w)?;
+            w.table(signal).set_attribute(level, &key, cell);
         }
     }
     Ok(())
+}
+
+/// Reads an attribute written as nearly all are: the key first, no spaces, nothing else. `false`
+/// if it is not; it must then be read again.
+fn usual_attribute(
+    json: &mut Json<'_>,
+    level: Level,
+    signal: Signal,
+    w: &mut Writer<'_>,
+) -> Result<bool, Damage> {
+    if !json.take(b"{\"key\":\"") {
+        return Ok(false);
+    }
+    json.seek(json.pos() - 1);
+    let (Some(key), true) = (json.text()?.plain(), json.take(b",\"value\":")) else {
+        return Ok(false);
+    };
+    if !w.table(signal).wants_attribute(level, key) {
+        json.skip()?;
+        return Ok(json.take(b"}"));
+    }
+    let cell = any_value(json, signal, w)?;
+    if !json.take(b"}") {
+        return Ok(false);
+    }
+    w.table(signal).set_attribute(level, key, cell);
+    Ok(true)
 }
 
 /// The key, and a cursor at the value.
