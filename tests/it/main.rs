@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 #![allow(clippy::case_sensitive_file_extension_comparisons, reason = "our own file names")]
 
+mod generated;
 mod recordings;
 mod tidy;
