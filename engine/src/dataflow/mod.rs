@@ -54,6 +54,7 @@ fn merge_close(states: Vec<CloseState>) -> CloseState {
     for state in states {
         merged.groups.extend(state.groups);
         merged.keyed.extend(state.keyed);
+        merged.alerts.extend(state.alerts);
     }
     merged
 }

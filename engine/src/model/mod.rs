@@ -13,6 +13,7 @@ pub mod render;
 mod row;
 mod signal;
 mod symbol;
+mod transition;
 mod value;
 
 pub use batch::Batch;
@@ -27,4 +28,5 @@ pub use metric::{ExponentialBuckets, HistogramPoint};
 pub use row::{Row, RowKind, RuleId};
 pub use signal::Signal;
 pub use symbol::{Interner, Symbol, Symbols};
+pub use transition::{AlertState, Transition};
 pub use value::Value;

@@ -80,5 +80,10 @@ pub(crate) struct ApplyState {
 
 /// The worker that holds a group's virtual shard.
 pub(crate) fn owner(group: &GroupDelta, peers: usize) -> usize {
-    (group.key_hash as u64 % SHARDS) as usize % peers
+    owner_of(group.key_hash, peers)
+}
+
+/// The worker that holds a key's virtual shard.
+pub(crate) fn owner_of(key_hash: u128, peers: usize) -> usize {
+    (key_hash as u64 % SHARDS) as usize % peers
 }

@@ -425,9 +425,9 @@ impl Stage for Apply {
         }
         self.flush_keyed(local);
         local.tables.iter_mut().for_each(|table| table.release(epoch));
-        let lines = 0..self.plan.timelines.len();
-        let watermarks = lines.map(|line| self.clock.watermark(line)).collect();
-        local.watermarks.insert(epoch, watermarks);
+        let lines = self.plan.timelines.iter().enumerate();
+        let times = lines.map(|(at, line)| (self.clock.watermark(at), self.clock.top(line)));
+        local.times.insert(epoch, times.collect());
         let snapshot = messages.iter().any(|decisions| decisions.snapshot);
         if snapshot {
             self.snapshot(epoch, local);

@@ -48,6 +48,11 @@ impl Clock {
         self.watermarks[timeline]
     }
 
+    /// The highest time that any source of a timeline has reached.
+    pub(crate) fn top(&self, timeline: &Timeline) -> i64 {
+        self.highs[timeline.time_column as usize].iter().copied().max().unwrap_or(UNSEEN)
+    }
+
     /// Follows one frame.
     pub(crate) fn step(&mut self, step: &ClockStep, timelines: &[Timeline]) {
         match step {

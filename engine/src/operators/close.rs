@@ -12,7 +12,8 @@ use std::sync::Arc;
 use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
 
-use super::applied::{Applied, KeyedEvent, RuleCounts, SliceDelta, owner};
+use super::alert::{Alert, Instance};
+use super::applied::{Applied, KeyedEvent, RuleCounts, SliceDelta, owner, owner_of};
 use super::apply::boundary;
 use super::decode::LocalState;
 use super::keyed::{ClosedWindow, Keyed, KeyedState};
@@ -20,7 +21,7 @@ use super::slice_table::GroupDelta;
 use super::snapshot::{Snapshots, StageName};
 use super::stream::{EpochNumber, Outbox, Stage};
 use crate::aggregate::Partial;
-use crate::model::{Ledger, Row, RowKind, RuleId, Value};
+use crate::model::{Ledger, Row, RowKind, RuleId, Transition, Value};
 use crate::plan::eval::eval_row;
 use crate::plan::{AggregateRule, Plan, RuleKind, Table, TableWindow};
 
@@ -28,6 +29,7 @@ use crate::plan::{AggregateRule, Plan, RuleKind, Table, TableWindow};
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Closed {
     pub(crate) rows: Vec<Row>,
+    pub(crate) transitions: Vec<Transition>,
     pub(crate) ledger: Option<Ledger>,
     pub(crate) rules: Vec<RuleCounts>,
     pub(crate) snapshot: bool,
@@ -78,6 +80,8 @@ pub(crate) struct CloseState {
     pub(crate) groups: Vec<(u64, i64, GroupDelta)>,
     /// (table hash, windows off the grid).
     pub(crate) keyed: Vec<(u64, KeyedState)>,
+    /// (alert hash, group, instance).
+    pub(crate) alerts: Vec<(u64, (u128, bool), Instance)>,
 }
 
 impl CloseState {
@@ -89,6 +93,12 @@ impl CloseState {
         Self {
             groups: groups.collect(),
             keyed: keyed.map(|(hash, state)| (*hash, state.of_worker(worker, peers))).collect(),
+            alerts: self
+                .alerts
+                .iter()
+                .filter(|(_, (key_hash, _), _)| owner_of(*key_hash, peers) == worker)
+                .cloned()
+                .collect(),
         }
     }
 }
@@ -98,6 +108,7 @@ pub(crate) struct Close {
     plan: Arc<Plan>,
     local: Rc<RefCell<LocalState>>,
     tables: Vec<TableState>,
+    alerts: Vec<Alert>,
     snapshots: Snapshots,
 }
 
@@ -132,7 +143,13 @@ impl Close {
                 tables[table].keyed = Keyed::restore(state, shape);
             }
         }
-        Self { plan: Arc::clone(plan), local: Rc::clone(local), tables, snapshots }
+        let mut alerts = alerts(plan);
+        for (hash, group, instance) in restored.alerts {
+            if let Some(alert) = alerts.iter_mut().find(|alert| alert.hash() == hash) {
+                alert.restore(group, instance);
+            }
+        }
+        Self { plan: Arc::clone(plan), local: Rc::clone(local), tables, alerts, snapshots }
     }
 
     /// Closes one table's windows up to a watermark.
@@ -140,46 +157,84 @@ impl Close {
         &mut self,
         index: usize,
         mut deltas: Vec<SliceDelta>,
-        watermark_ns: i64,
-        rows: &mut Vec<Row>,
+        (watermark_ns, top_ns): (i64, i64),
+        closed: &mut Closed,
     ) {
         let plan = Arc::clone(&self.plan);
         let table = &plan.tables[index];
-        let state = &mut self.tables[index];
         let until = boundary(table, watermark_ns);
         deltas.sort_by_key(|delta| delta.boundary);
         let mut deltas = deltas.into_iter().peekable();
-        let mut at = state.closed.saturating_add(1);
+        let mut at = self.tables[index].closed.saturating_add(1);
         while at <= until {
+            let state = &mut self.tables[index];
             // Nothing ends before the first slice does: skip gaps in the data.
             let slice = state.slices.first_key_value().map(|(slice, _)| slice.saturating_add(1));
             let arriving = deltas.peek().map(|delta| delta.boundary);
-            let Some(next) = slice.into_iter().chain(arriving).min() else {
+            let watched = self.watched_end(table, at, (watermark_ns, top_ns));
+            let Some(next) = slice.into_iter().chain(arriving).chain(watched).min() else {
                 break;
             };
             at = at.max(next);
             if at > until {
                 break;
             }
+            let state = &mut self.tables[index];
             while let Some(delta) = deltas.next_if(|delta| delta.boundary <= at) {
                 let slice = state.slices.entry(delta.slice).or_default();
                 delta.groups.into_iter().for_each(|group| slice.merge(group));
             }
-            let end_ns = table.slice_start_ns(at);
-            for window in &table.windows {
-                if window.shape.is_end(end_ns, table.offset_ns) {
-                    close_window(&plan, table, window, end_ns, &mut state.slices, rows);
-                }
-            }
-            while let Some(first) = state.slices.first_entry() {
-                if table.slice_dead_ns(*first.key()) > end_ns {
-                    break;
-                }
-                first.remove();
-            }
+            self.close_boundary(&plan, index, at, closed);
             at = at.saturating_add(1);
         }
+        let state = &mut self.tables[index];
         state.closed = state.closed.max(until);
+    }
+
+    /// Closes the windows that end at a boundary, and forgets the slices that none needs any more.
+    fn close_boundary(&mut self, plan: &Plan, index: usize, at: i64, closed: &mut Closed) {
+        let table = &plan.tables[index];
+        let state = &mut self.tables[index];
+        let end_ns = table.slice_start_ns(at);
+        for window in &table.windows {
+            if window.shape.is_end(end_ns, table.offset_ns) {
+                let rows = close_window(plan, table, window, end_ns, &mut state.slices);
+                for alert in self.alerts.iter_mut().filter(|a| a.source() == window.rule) {
+                    alert.window(end_ns, &rows, &mut closed.transitions);
+                }
+                closed.rows.extend(rows.into_iter().map(|(_, row)| row));
+            }
+        }
+        while let Some(first) = state.slices.first_entry() {
+            if table.slice_dead_ns(*first.key()) > end_ns {
+                break;
+            }
+            first.remove();
+        }
+    }
+
+    /// The next boundary at which an alert must hear that its groups have no row. At the end of
+    /// the log that is every window that any event could be in: the same on every worker.
+    fn watched_end(
+        &self,
+        table: &Table,
+        at: i64,
+        (watermark_ns, top_ns): (i64, i64),
+    ) -> Option<i64> {
+        let is_watched = |rule| self.alerts.iter().any(|a| a.source() == rule && a.watches());
+        let last_ns = match watermark_ns {
+            i64::MAX => table.slice_dead_ns(table.slice_of(top_ns)),
+            watermark_ns => watermark_ns,
+        };
+        let next_end = |window: &TableWindow| {
+            let every_ns = window.shape.every_ns();
+            let from_ns = table.slice_start_ns(at).saturating_sub(table.offset_ns);
+            let end_ns = from_ns.saturating_add(every_ns - 1).div_euclid(every_ns) * every_ns;
+            end_ns.saturating_add(table.offset_ns)
+        };
+        let ends = table.windows.iter().filter(|window| is_watched(window.rule)).map(next_end);
+        let next = ends.filter(|end_ns| *end_ns <= last_ns).min();
+        next.map(|end_ns| table.slice_of(end_ns))
     }
 
     /// Takes what has come for a table off the grid, and closes what the watermark has passed.
@@ -204,7 +259,9 @@ impl Close {
         keyed.close(watermark_ns, window.shape, &mut ended);
         for window in &plan.tables[index].windows {
             closed.rules[window.rule.0 as usize].merge(&counts);
-            let RuleKind::Aggregate(rule) = &plan.rules[window.rule.0 as usize].kind;
+            let RuleKind::Aggregate(rule) = &plan.rules[window.rule.0 as usize].kind else {
+                continue;
+            };
             for ClosedWindow { group, end_ns, decision_ns } in &mut ended {
                 let (start_ns, end_ns) = (group.span_ns.0, *end_ns);
                 let maker = RowMaker { rule, id: window.rule, start_ns, end_ns };
@@ -225,35 +282,48 @@ impl Close {
                 state.groups.extend(own.map(|group| (table.hash, *slice, group)));
             }
         }
+        for alert in &self.alerts {
+            let own = alert.instances().map(|(group, instance)| (alert.hash(), group, instance));
+            state.alerts.extend(own);
+        }
         self.snapshots.write(epoch, StageName::Close, &state);
     }
 }
 
-/// Makes the rows of one window from its slices.
+/// The alerts of a plan, without instances.
+fn alerts(plan: &Plan) -> Vec<Alert> {
+    let alert = |(index, rule): (usize, &crate::plan::Rule)| match &rule.kind {
+        RuleKind::Alert(alert) => Some(Alert::new(RuleId(index as u32), alert.clone())),
+        RuleKind::Aggregate(_) => None,
+    };
+    plan.rules.iter().enumerate().filter_map(alert).collect()
+}
+
+/// Makes the rows of one window from its slices, each with the hash of its key.
 fn close_window(
     plan: &Plan,
     table: &Table,
     window: &TableWindow,
     end_ns: i64,
     slices: &mut BTreeMap<i64, Groups>,
-    rows: &mut Vec<Row>,
-) {
+) -> Vec<(u128, Row)> {
     let start_ns = window.shape.start_ns(end_ns, table.offset_ns);
     let from = table.slice_of(start_ns);
     let until = table.slice_of(end_ns);
-    let RuleKind::Aggregate(rule) = &plan.rules[window.rule.0 as usize].kind;
+    let RuleKind::Aggregate(rule) = &plan.rules[window.rule.0 as usize].kind else {
+        return Vec::new();
+    };
     let maker = RowMaker { rule, id: window.rule, start_ns, end_ns };
+    let row = |group: &mut GroupDelta| maker.row(group).map(|row| (group.key_hash, row));
     if slices.range(from..until).nth(1).is_none() {
-        for (_, groups) in slices.range_mut(from..until) {
-            rows.extend(groups.groups.iter_mut().filter_map(|group| maker.row(group)));
-        }
-        return;
+        let groups = slices.range_mut(from..until).flat_map(|(_, groups)| &mut groups.groups);
+        return groups.filter_map(row).collect();
     }
     let mut merged = Groups::default();
     for (_, groups) in slices.range(from..until) {
         groups.groups.iter().for_each(|group| merged.merge(group.clone()));
     }
-    rows.extend(merged.groups.iter_mut().filter_map(|group| maker.row(group)));
+    merged.groups.iter_mut().filter_map(row).collect()
 }
 
 /// Turns a group's partials into a row of a rule.
@@ -314,7 +384,7 @@ impl Stage for Close {
         messages: Vec<Applied>,
         out: &mut Outbox<Closed>,
     ) -> EpochNumber {
-        let watermarks = self.local.borrow_mut().watermarks.remove(&epoch).unwrap_or_default();
+        let times = self.local.borrow_mut().times.remove(&epoch).unwrap_or_default();
         let mut closed = Closed::default();
         let tables = self.plan.tables.len();
         let mut by_table: Vec<(Vec<SliceDelta>, Vec<KeyedEvent>)> = Vec::new();
@@ -335,16 +405,17 @@ impl Stage for Close {
         }
         for (index, (deltas, events)) in by_table.into_iter().enumerate() {
             let timeline = self.plan.tables[index].timeline as usize;
-            let Some(&watermark_ns) = watermarks.get(timeline) else {
+            let Some(&(watermark_ns, top_ns)) = times.get(timeline) else {
                 continue;
             };
             if self.plan.tables[index].keyed_shape().is_some() {
                 self.close_keyed(index, deltas, events, watermark_ns, &mut closed);
             } else {
-                self.close_table(index, deltas, watermark_ns, &mut closed.rows);
+                self.close_table(index, deltas, (watermark_ns, top_ns), &mut closed);
             }
         }
         closed.rows.sort_by(Row::output_cmp);
+        closed.transitions.sort_by(Transition::output_cmp);
         if closed.snapshot {
             self.snapshot(epoch);
         }

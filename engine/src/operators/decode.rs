@@ -72,8 +72,8 @@ pub(crate) struct LocalState {
     pub(crate) live_from: Vec<i64>,
     /// The last epoch that was prepared.
     pub(crate) prepared_to: EpochNumber,
-    /// By epoch: the watermark of every timeline after it.
-    pub(crate) watermarks: BTreeMap<EpochNumber, Vec<i64>>,
+    /// By epoch: watermark and highest time of every timeline after it.
+    pub(crate) times: BTreeMap<EpochNumber, Vec<(i64, i64)>>,
     pub(crate) symbols: Symbols,
     /// Batches whose memory can be used again.
     pub(crate) spent: Vec<Batch>,
@@ -89,7 +89,7 @@ impl LocalState {
             tables: plan.tables.iter().map(table).collect(),
             live_from: vec![i64::MIN; plan.tables.len()],
             prepared_to: 0,
-            watermarks: BTreeMap::new(),
+            times: BTreeMap::new(),
             symbols: Symbols::clone(&symbols),
             spent: Vec::new(),
         }))

@@ -4,6 +4,7 @@
 //! order. Stages know the plan and the model; only [`stream`] and the dataflow modules above
 //! name timely. They must not know: rule syntax, files, the wall clock.
 
+pub(crate) mod alert;
 pub(crate) mod applied;
 pub(crate) mod apply;
 mod apply_keyed;

@@ -9,7 +9,7 @@ use super::applied::RuleCounts;
 use super::close::Closed;
 use super::snapshot::{Snapshots, StageName};
 use super::stream::{EpochNumber, Outbox, Stage};
-use crate::model::{Ledger, Row};
+use crate::model::{Ledger, Row, Transition};
 use crate::plan::Plan;
 
 /// What the engine says at the end of an epoch.
@@ -19,6 +19,8 @@ pub struct EpochOutput {
     pub epoch: u64,
     /// Its rows, in output order: decision time, rule, window, key.
     pub rows: Vec<Row>,
+    /// Its alert transitions, in output order: decision time, alert, key.
+    pub transitions: Vec<Transition>,
     /// What became of every item since the start of the log.
     pub ledger: Ledger,
     /// What every rule did with its items since the start of the log.
@@ -72,10 +74,11 @@ impl Stage for Output {
         if messages.is_empty() {
             return epoch + 1;
         }
-        let mut rows = Vec::new();
+        let (mut rows, mut transitions) = (Vec::new(), Vec::new());
         let mut snapshot = false;
         for message in messages {
             rows.extend(message.rows);
+            transitions.extend(message.transitions);
             snapshot |= message.snapshot;
             if let Some(ledger) = &message.ledger {
                 self.totals.ledger.merge(ledger);
@@ -85,12 +88,14 @@ impl Stage for Output {
             }
         }
         rows.sort_by(Row::output_cmp);
+        transitions.sort_by(Transition::output_cmp);
         if snapshot {
             self.snapshots.write(epoch, StageName::Output, &self.totals);
         }
         let output = EpochOutput {
             epoch,
             rows,
+            transitions,
             ledger: self.totals.ledger.clone(),
             rules: self.totals.rules.clone(),
         };

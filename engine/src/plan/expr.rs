@@ -59,6 +59,8 @@ pub enum Expr {
     In(Box<Expr>, Vec<Value>),
     /// A function call.
     Call(Function, Vec<Expr>),
+    /// Text: the parts rendered for people, one after another.
+    Template(Vec<Expr>),
 }
 
 impl Hash for Expr {
@@ -85,7 +87,7 @@ impl Expr {
                 b.columns(f);
             }
             Self::If(a, b, c) => [a, b, c].iter().for_each(|x| x.columns(f)),
-            Self::Call(_, args) => args.iter().for_each(|x| x.columns(f)),
+            Self::Call(_, args) | Self::Template(args) => args.iter().for_each(|x| x.columns(f)),
         }
     }
 }

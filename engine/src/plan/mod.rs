@@ -3,12 +3,14 @@
 //! A plan is compiled outside the dataflow, shared by all workers, and never changed. It knows
 //! the model and the accumulators; it must not know rule syntax, readers or operators.
 
+mod alert;
 pub mod eval;
 pub mod expr;
 pub mod function;
 mod rule;
 mod table;
 
+pub use alert::{AlertRule, NoData};
 pub use rule::{AggregateCall, AggregateRule, Results, Rule, RuleKind};
 pub use table::{Table, TableAccumulator, TableWindow, Timeline, WindowShape};
 

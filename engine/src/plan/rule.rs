@@ -21,6 +21,8 @@ pub struct Rule {
 pub enum RuleKind {
     /// Rows from windows and groups.
     Aggregate(AggregateRule),
+    /// Alerts over the rows of an aggregate.
+    Alert(super::AlertRule),
 }
 
 /// One aggregate call of a rule: an accumulator of its table and how to read it.

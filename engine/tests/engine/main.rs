@@ -7,6 +7,7 @@
     reason = "a test may panic, and nobody imports it"
 )]
 
+mod alerts;
 mod oracle;
 mod plans;
 mod random;

@@ -9,10 +9,10 @@ use tailwater_engine::model::{
     ColumnSpec, Compression, DataFrame, Field, FrameBody, PayloadFormat, RuleId, Signal, SourceId,
     SourceSpec, Value,
 };
-use tailwater_engine::plan::expr::Expr;
+use tailwater_engine::plan::expr::{BinaryOp, Expr};
 use tailwater_engine::plan::{
-    AggregateCall, AggregateRule, Plan, Results, Rule, RuleKind, SignalPlan, Table,
-    TableAccumulator, TableWindow, TimeColumn, Timeline, WindowShape,
+    AggregateCall, AggregateRule, AlertRule, NoData, Plan, Results, Rule, RuleKind, SignalPlan,
+    Table, TableAccumulator, TableWindow, TimeColumn, Timeline, WindowShape,
 };
 use tailwater_engine::runtime::{Engine, EpochCut, EpochOutput, Snapshot};
 
@@ -58,8 +58,32 @@ pub fn count_by_name(shape: WindowShape, width_ns: i64, groups_max: u32) -> Arc<
             groups_max,
             hash: 1,
         }],
-        rules: vec![Rule { name: Arc::from("counts"), kind: RuleKind::Aggregate(rule) }],
+        rules: vec![
+            Rule { name: Arc::from("counts"), kind: RuleKind::Aggregate(rule) },
+            alert("busy", NoData::Resolve, 10 * SECOND, 0),
+            alert("missing", NoData::Fire, 0, 20 * SECOND),
+        ],
     })
+}
+
+/// At least two events in a window.
+fn alert(name: &str, no_data: NoData, for_ns: i64, hold_ns: i64) -> Rule {
+    let two = Expr::Const(Value::Int(2));
+    let kind = RuleKind::Alert(AlertRule {
+        source: RuleId(0),
+        filter: None,
+        when: Expr::binary(BinaryOp::Ge, Expr::Column(1), two),
+        until: None,
+        for_ns,
+        hold_ns,
+        no_data,
+        with_other: true,
+        severity: None,
+        labels: Vec::new(),
+        annotations: Vec::new(),
+        hash: name.len() as u64,
+    });
+    Rule { name: Arc::from(name), kind }
 }
 
 /// Cuts events into frames of one source each, of the given numbers of events.
@@ -116,6 +140,8 @@ pub fn sources(count: usize) -> Vec<SourceSpec> {
 pub struct Run {
     /// The rows as they left, rendered.
     pub lines: Vec<String>,
+    /// (alert, state, key, seconds since the base) of the transitions as they left.
+    pub transitions: Vec<(u32, &'static str, String, i64)>,
     pub rows: Rows,
     pub other: BTreeMap<(i64, i64), u64>,
     pub late: u64,
@@ -167,6 +193,7 @@ pub fn run_restored(plan: &Arc<Plan>, frames: &[DataFrame]) -> Run {
 fn summarize(outputs: &[EpochOutput]) -> Run {
     let mut run = Run {
         lines: Vec::new(),
+        transitions: Vec::new(),
         rows: Rows::new(),
         other: BTreeMap::new(),
         late: 0,
@@ -174,6 +201,11 @@ fn summarize(outputs: &[EpochOutput]) -> Run {
         received: 0,
     };
     for output in outputs {
+        for t in &output.transitions {
+            let key = t.key.iter().map(ToString::to_string).collect();
+            let at_s = (t.decision_ns - BASE_NS) / SECOND;
+            run.transitions.push((t.rule.0, t.state.word(), key, at_s));
+        }
         for row in &output.rows {
             run.lines.push(format!("{row:?}"));
             let (start, end) = (row.start_ns - BASE_NS, row.end_ns - BASE_NS);

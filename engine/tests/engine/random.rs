@@ -82,6 +82,7 @@ proptest! {
             let many = run(&plan, &frames, workers, cut);
             prop_assert_eq!(&many.lines, &one.lines);
             prop_assert_eq!(many.late, one.late);
+            prop_assert_eq!(&many.transitions, &one.transitions);
         }
     }
 }

@@ -39,6 +39,11 @@ pub(super) fn eval_with(expr: &Expr, column: &mut impl FnMut(u32) -> Value) -> V
             let args: Vec<Value> = args.iter().map(|arg| eval_with(arg, column)).collect();
             function.call(&args)
         }
+        Expr::Template(parts) => {
+            let text: String =
+                parts.iter().map(|part| eval_with(part, column).to_string()).collect();
+            Value::str(&text)
+        }
     }
 }
 

@@ -1,0 +1,192 @@
+//! Alert state machines: one instance a group, moved by the rows of closed windows.
+//!
+//! An alert lives where its rule's groups live, so that no row travels for it. Time is the end of
+//! the window that closed; nothing is looked up later: the row that causes a transition goes out
+//! with it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{AlertState, Row, RuleId, Transition, Value};
+use crate::plan::eval::eval_row;
+use crate::plan::{AlertRule, NoData};
+
+/// An instance by its group: hash of the key, and whether it is `other`.
+type Group = (u128, bool);
+
+/// One instance; inactive ones are kept only where missing rows fire.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Instance {
+    key: Vec<Value>,
+    phase: Phase,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum Phase {
+    Inactive,
+    Pending { since_ns: i64 },
+    Firing { since_ns: i64, held_ns: i64 },
+}
+
+/// What a window says about a group.
+enum Seen<'a> {
+    Row(&'a Row),
+    Nothing,
+}
+
+/// The instances of one alert on one worker.
+pub(crate) struct Alert {
+    id: RuleId,
+    rule: AlertRule,
+    instances: BTreeMap<Group, Instance>,
+}
+
+impl Alert {
+    pub(crate) fn new(id: RuleId, rule: AlertRule) -> Self {
+        Self { id, rule, instances: BTreeMap::new() }
+    }
+
+    /// The rule whose rows it reads.
+    pub(crate) fn source(&self) -> RuleId {
+        self.rule.source
+    }
+
+    /// The identity of its state.
+    pub(crate) fn hash(&self) -> u64 {
+        self.rule.hash
+    }
+
+    /// Whether a window without any row could move it.
+    pub(crate) fn watches(&self) -> bool {
+        self.rule.no_data != NoData::Keep && !self.instances.is_empty()
+    }
+
+    pub(crate) fn instances(&self) -> impl Iterator<Item = (Group, Instance)> + '_ {
+        self.instances.iter().map(|(group, instance)| (*group, instance.clone()))
+    }
+
+    pub(crate) fn restore(&mut self, group: Group, instance: Instance) {
+        self.instances.insert(group, instance);
+    }
+
+    /// Takes the rows of a window that ended.
+    pub(crate) fn window(&mut self, end_ns: i64, rows: &[(u128, Row)], out: &mut Vec<Transition>) {
+        let mut seen = BTreeSet::new();
+        for (key_hash, row) in rows {
+            if row.is_other && !self.rule.with_other {
+                continue;
+            }
+            let columns: Vec<Value> = row.key.iter().chain(&row.values).cloned().collect();
+            if self.rule.filter.as_ref().is_some_and(|filter| !is_true(filter, &columns)) {
+                continue;
+            }
+            let group = (*key_hash, row.is_other);
+            seen.insert(group);
+            let holds = is_true(&self.rule.when, &columns);
+            let may_resolve = self.rule.until.as_ref().is_none_or(|until| is_true(until, &columns));
+            self.step(group, &row.key, end_ns, (holds, may_resolve), &Seen::Row(row), out);
+        }
+        if self.rule.no_data == NoData::Keep {
+            return;
+        }
+        let missing: Vec<(Group, Vec<Value>)> = self
+            .instances
+            .iter()
+            .filter(|(group, _)| !seen.contains(*group))
+            .map(|(group, instance)| (*group, instance.key.clone()))
+            .collect();
+        let holds = self.rule.no_data == NoData::Fire;
+        for (group, key) in missing {
+            self.step(group, &key, end_ns, (holds, true), &Seen::Nothing, out);
+        }
+    }
+
+    /// Moves one instance: the whole state machine.
+    fn step(
+        &mut self,
+        group: Group,
+        key: &[Value],
+        now_ns: i64,
+        (holds, may_resolve): (bool, bool),
+        seen: &Seen<'_>,
+        out: &mut Vec<Transition>,
+    ) {
+        let phase = self.instances.get(&group).map_or(Phase::Inactive, |known| known.phase);
+        let rule = &self.rule;
+        let ripe = |since_ns: i64| now_ns.saturating_sub(since_ns) >= rule.for_ns;
+        let firing = |since_ns| Phase::Firing { since_ns, held_ns: now_ns };
+        let next = match (phase, holds) {
+            (Phase::Inactive, true) if rule.for_ns == 0 => firing(now_ns),
+            (Phase::Inactive, true) => Phase::Pending { since_ns: now_ns },
+            (Phase::Inactive, false) => Phase::Inactive,
+            (Phase::Pending { since_ns }, true) if ripe(since_ns) => firing(since_ns),
+            (Phase::Pending { since_ns }, true) => Phase::Pending { since_ns },
+            (Phase::Pending { .. }, false) => Phase::Inactive,
+            (Phase::Firing { since_ns, .. }, true) => firing(since_ns),
+            (Phase::Firing { since_ns, held_ns }, false) => {
+                let is_held = now_ns.saturating_sub(held_ns) < rule.hold_ns;
+                if may_resolve && !is_held {
+                    Phase::Inactive
+                } else {
+                    Phase::Firing { since_ns, held_ns }
+                }
+            }
+        };
+        if let Some((state, since_ns)) = transition(phase, next, now_ns) {
+            out.push(self.say(group, key, now_ns, (state, since_ns), seen));
+        }
+        // Where missing rows fire, a group must be remembered to be missed.
+        if next == Phase::Inactive && self.rule.no_data != NoData::Fire {
+            self.instances.remove(&group);
+        } else {
+            self.instances.insert(group, Instance { key: key.to_vec(), phase: next });
+        }
+    }
+
+    fn say(
+        &self,
+        group: Group,
+        key: &[Value],
+        now_ns: i64,
+        (state, since_ns): (AlertState, i64),
+        seen: &Seen<'_>,
+    ) -> Transition {
+        let evidence = if let Seen::Row(row) = seen { Some((*row).clone()) } else { None };
+        let columns: Vec<Value> = match &evidence {
+            Some(row) => row.key.iter().chain(&row.values).cloned().collect(),
+            None => key.to_vec(),
+        };
+        let all = |exprs: &[(std::sync::Arc<str>, crate::plan::expr::Expr)]| {
+            exprs.iter().map(|(_, expr)| eval_row(expr, &columns)).collect()
+        };
+        Transition {
+            rule: self.id,
+            decision_ns: now_ns,
+            state,
+            since_ns,
+            key: key.to_vec(),
+            is_other: group.1,
+            labels: all(&self.rule.labels),
+            annotations: all(&self.rule.annotations),
+            evidence,
+        }
+    }
+}
+
+fn is_true(expr: &crate::plan::expr::Expr, columns: &[Value]) -> bool {
+    eval_row(expr, columns) == Value::Bool(true)
+}
+
+/// What a change of phase is called, and since when the condition has held.
+fn transition(from: Phase, to: Phase, now_ns: i64) -> Option<(AlertState, i64)> {
+    match (from, to) {
+        (Phase::Inactive, Phase::Pending { since_ns }) => Some((AlertState::Pending, since_ns)),
+        (Phase::Inactive | Phase::Pending { .. }, Phase::Firing { since_ns, .. }) => {
+            Some((AlertState::Firing, since_ns))
+        }
+        (Phase::Pending { .. }, Phase::Inactive) => Some((AlertState::Inactive, now_ns)),
+        (Phase::Firing { since_ns, .. }, Phase::Inactive) => Some((AlertState::Resolved, since_ns)),
+        _ => None,
+    }
+}
