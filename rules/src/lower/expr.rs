@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use tailwater_dsl::hir::{self, BinaryOp, ExprKind, FieldRef, Literal, UnaryOp};
+use tailwater_dsl::hir::{self, BinaryOp, ExprKind, FieldRef, Literal, TemplatePart, UnaryOp};
 use tailwater_dsl::types::Type;
 use tailwater_engine::model::Value;
 use tailwater_engine::plan::expr::{BinaryOp as Op, Expr};
@@ -49,7 +49,16 @@ pub(super) fn lower(expr: &hir::Expr, names: &mut impl Names) -> Lowered {
         }
         ExprKind::Index(..) => return Err(not_yet("indexing a list or map", expr.range)),
         ExprKind::List(_) => return Err(not_yet("a list of values that vary", expr.range)),
-        ExprKind::Template(_) => return Err(not_yet("text with values in it", expr.range)),
+        ExprKind::Template(parts) => {
+            let mut lowered = Vec::with_capacity(parts.len());
+            for part in parts {
+                lowered.push(match part {
+                    TemplatePart::Text(text) => Expr::Const(Value::str(text)),
+                    TemplatePart::Value(value) => lower(value, names)?,
+                });
+            }
+            Expr::Template(lowered)
+        }
     })
 }
 

@@ -4,13 +4,17 @@
 //! What the engine cannot run yet is reported with its place, never left out silently.
 
 mod aggregate;
+mod alert;
 mod expr;
 mod signal;
 mod stream;
 mod table;
 
+use std::collections::BTreeMap;
+
 use tailwater_dsl::hir::{DeclarationKind, Program};
 use tailwater_dsl::text_range::TextRange;
+use tailwater_engine::model::RuleId;
 use tailwater_engine::plan::Plan;
 
 use stream::Streams;
@@ -38,14 +42,18 @@ pub fn lower(program: &Program) -> Result<Plan, Vec<NotYet>> {
     let mut plan = Plan::default();
     let mut missing = Vec::new();
     let streams = Streams::new(program);
+    let mut rules = BTreeMap::new();
     for declaration in &program.declarations {
         let result = match &declaration.kind {
             DeclarationKind::Stream(_) => streams.check(declaration.id),
             DeclarationKind::Aggregate(aggregate) => {
-                aggregate::lower(&mut plan, &streams, declaration, aggregate)
+                let rule = RuleId(plan.rules.len() as u32);
+                aggregate::lower(&mut plan, &streams, declaration, aggregate).map(|()| {
+                    rules.insert(declaration.id, rule);
+                })
             }
             DeclarationKind::Rows(_) => Err(not_yet("`rows`", declaration.name_range)),
-            DeclarationKind::Alert(_) => Err(not_yet("`alert`", declaration.name_range)),
+            DeclarationKind::Alert(alert) => alert::lower(&mut plan, &rules, declaration, alert),
             DeclarationKind::Route(_) => Err(not_yet("`route`", declaration.range)),
         };
         if let Err(more) = result {

@@ -172,5 +172,8 @@ fn renumber(expr: &Expr, next: &mut u32) -> Expr {
         Expr::Call(function, args) => {
             Expr::Call(*function, args.iter().map(|arg| renumber(arg, next)).collect())
         }
+        Expr::Template(parts) => {
+            Expr::Template(parts.iter().map(|part| renumber(part, next)).collect())
+        }
     }
 }
