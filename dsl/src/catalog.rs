@@ -99,6 +99,7 @@ pub struct FunctionDef {
 }
 
 /// A parameter of a function.
+#[allow(clippy::struct_excessive_bools, reason = "independent facts of a signature, set by name")]
 #[derive(Debug, Clone, Default)]
 pub struct ParamDef {
     /// Its name, for `name: value`.

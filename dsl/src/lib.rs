@@ -4,7 +4,67 @@
 //! a [`catalog::Catalog`], other files through the importer in [`Options`].
 #![forbid(unsafe_code)]
 
+mod ast;
 pub mod catalog;
+mod check;
+pub mod diagnostic;
 pub mod hir;
+pub mod limits;
+mod syntax;
 pub mod text_range;
 pub mod types;
+
+use catalog::Catalog;
+use diagnostic::Diagnostic;
+use text_range::FileId;
+
+/// A file of rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFile {
+    /// Its id, by which text ranges name it; ids of one compilation differ.
+    pub id: FileId,
+    /// Its name as people know it.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// What a compilation is given beside files and catalogue.
+#[derive(Clone)]
+pub struct Options<'a> {
+    /// Values for parameters, as text: `("base_rate", "5%")`, `("pay.objective", "99.9%")`. The
+    /// last one of a name counts.
+    pub params: Vec<(String, String)>,
+    /// Text of a pack or file by the path in its `import`.
+    pub importer: &'a dyn Fn(&str) -> Option<String>,
+}
+
+impl std::fmt::Debug for Options<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options").field("params", &self.params).finish_non_exhaustive()
+    }
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Self { params: Vec::new(), importer: &|_| None }
+    }
+}
+
+/// What a compilation found.
+#[derive(Debug, Clone)]
+pub struct Analysis {
+    /// The typed rules; there whenever no diagnostic is an error.
+    pub program: Option<hir::Program>,
+    /// Everything that is wrong, in the order of the text.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The given files and, behind them, the imported ones: what the renderers need.
+    pub files: Vec<SourceFile>,
+}
+
+/// Compiles files of rules: reads, resolves, types, checks and lints them.
+///
+/// Never fails and never panics: one run reports every problem of every file.
+pub fn compile(files: &[SourceFile], catalog: &Catalog, options: &Options<'_>) -> Analysis {
+    check::compile(files, catalog, options)
+}

@@ -1,1 +1,36 @@
+//! Tests of the language as its users see it: text in, rules, diagnostics and formatted text out.
 
+mod catalog;
+mod example;
+mod formatter;
+mod hostile;
+mod meaning;
+
+use tailwater_dsl::text_range::FileId;
+use tailwater_dsl::{Analysis, Options, SourceFile, compile};
+
+/// A file of rules named `rules.tw`.
+fn file(text: &str) -> SourceFile {
+    SourceFile { id: FileId(0), name: "rules.tw".to_owned(), text: text.to_owned() }
+}
+
+/// Compiles one file against the test catalogue.
+fn analyse(text: &str) -> Analysis {
+    compile(&[file(text)], &catalog::catalog(), &Options { importer: &import, params: Vec::new() })
+}
+
+/// Packs of the tests.
+fn import(path: &str) -> Option<String> {
+    let text = match path {
+        "std/slo" => {
+            "edition 1\nparam objective = 99%\nparam from = spans\n\
+             stream requests = from where kind == server lateness 10s\n\
+             aggregate burn from requests by service.name over tumbling(1m)\n\
+             select { n: count(), bad: ratio(status == error) }\n\
+             having bad > 1 - objective\n"
+        }
+        "std/self" => "import \"std/self\" as again",
+        _ => return None,
+    };
+    Some(text.to_owned())
+}

@@ -1,6 +1,6 @@
 //! Constant values in base units.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use crate::types::Type;
 
@@ -77,7 +77,7 @@ pub fn duration_text(ns: i64) -> String {
     let mut text = if ns < 0 { "-".to_owned() } else { String::new() };
     for (unit, size) in UNITS {
         if rest >= size {
-            text.push_str(&format!("{}{unit}", rest / size));
+            let _ = write!(text, "{}{unit}", rest / size);
             rest %= size;
         }
     }

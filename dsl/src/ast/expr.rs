@@ -1,0 +1,130 @@
+//! Expressions as written.
+
+use super::Name;
+use crate::text_range::TextRange;
+
+/// An expression.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Expr {
+    pub(crate) range: TextRange,
+    pub(crate) kind: ExprKind,
+}
+
+/// A number with whatever letters follow it; meaning comes later.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct NumberText {
+    pub(crate) text: String,
+    /// Unit of `20 per s`.
+    pub(crate) per: Option<Name>,
+}
+
+/// A text between its quotes, not yet unescaped.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct StringText {
+    pub(crate) text: String,
+    /// The whole literal, quotes included.
+    pub(crate) range: TextRange,
+    /// Whether backslashes stand for themselves.
+    pub(crate) is_raw: bool,
+}
+
+/// An argument of a call.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Argument {
+    pub(crate) name: Option<Name>,
+    pub(crate) value: Expr,
+}
+
+/// A call.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Call {
+    pub(crate) name: Name,
+    pub(crate) args: Vec<Argument>,
+    pub(crate) filter: Option<Box<Expr>>,
+}
+
+/// Kinds of expressions.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum ExprKind {
+    Number(NumberText),
+    String(StringText),
+    Bool(bool),
+    Null,
+    Path(String),
+    Call(Call),
+    Index(Box<Expr>, Box<Expr>),
+    Not(Box<Expr>),
+    Negate(Box<Expr>),
+    Binary(BinaryWord, TextRange, Box<Expr>, Box<Expr>),
+    If(Box<Expr>, Box<Expr>, Box<Expr>),
+    List(Vec<Expr>),
+    Map(Vec<(Name, Expr)>),
+    /// Something that has been reported.
+    Broken,
+}
+
+/// Operators between two operands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BinaryWord {
+    Or,
+    And,
+    Equal,
+    NotEqual,
+    Less,
+    LessEqual,
+    Greater,
+    GreaterEqual,
+    In,
+    NotIn,
+    Matches,
+    Contains,
+    StartsWith,
+    EndsWith,
+    Coalesce,
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Modulo,
+}
+
+impl BinaryWord {
+    /// As written.
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Self::Or => "or",
+            Self::And => "and",
+            Self::Equal => "==",
+            Self::NotEqual => "!=",
+            Self::Less => "<",
+            Self::LessEqual => "<=",
+            Self::Greater => ">",
+            Self::GreaterEqual => ">=",
+            Self::In => "in",
+            Self::NotIn => "not in",
+            Self::Matches => "matches",
+            Self::Contains => "contains",
+            Self::StartsWith => "starts_with",
+            Self::EndsWith => "ends_with",
+            Self::Coalesce => "??",
+            Self::Add => "+",
+            Self::Subtract => "-",
+            Self::Multiply => "*",
+            Self::Divide => "/",
+            Self::Modulo => "%",
+        }
+    }
+
+    /// Whether it compares, so that two of them in a row are a mistake.
+    pub(crate) fn is_comparison(self) -> bool {
+        matches!(
+            self,
+            Self::Equal
+                | Self::NotEqual
+                | Self::Less
+                | Self::LessEqual
+                | Self::Greater
+                | Self::GreaterEqual
+        )
+    }
+}

@@ -1,0 +1,179 @@
+//! `alert` and `route`.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::scope::Scope;
+use super::shape::{Shape, ShapeColumn, made};
+use super::{Checker, Site};
+use crate::ast::{self, Clause, ClauseKind};
+use crate::diagnostic::{Diagnostic, codes};
+use crate::hir::{Alert, DeclarationKind, FieldRef, NoData, Route, SourceRef};
+use crate::types::Type;
+
+const CLAUSES: [&str; 13] = [
+    "from",
+    "where",
+    "by",
+    "when",
+    "until",
+    "for",
+    "hold",
+    "on no data",
+    "severity",
+    "labels",
+    "annotations",
+    "with other",
+    "to",
+];
+
+impl Checker<'_> {
+    pub(super) fn alert(&mut self, site: &Site<'_>, clauses: &[Clause]) -> Option<DeclarationKind> {
+        self.check_clauses(site, clauses, &CLAUSES);
+        let Some(from) = super::stream::from_of(clauses) else {
+            self.missing(site, "from", "say what it watches: `from http`");
+            return None;
+        };
+        let input = self.source(from, site.module);
+        let mut alert = Alert {
+            input: input.source.clone(),
+            filter: None,
+            by: input.keys(),
+            when: None,
+            until: None,
+            for_ns: 0,
+            hold_ns: 0,
+            no_data: None,
+            severity: None,
+            labels: Vec::new(),
+            annotations: Vec::new(),
+            with_other: false,
+            to: Vec::new(),
+        };
+        let mut scope = Scope::new(site.module, Some(Rc::clone(&input)));
+        for clause in clauses {
+            self.alert_clause(clause, &mut alert, &mut scope, site);
+        }
+        self.alert_missing(site, &alert, &input, clauses);
+        self.shapes.insert(site.name.clone(), Rc::new(alert_shape(site, &alert, &input)));
+        Some(DeclarationKind::Alert(alert))
+    }
+
+    fn alert_clause(
+        &mut self,
+        clause: &Clause,
+        alert: &mut Alert,
+        scope: &mut Scope,
+        site: &Site<'_>,
+    ) {
+        let module = site.module;
+        match &clause.kind {
+            ClauseKind::Where(condition) => alert.filter = Some(self.condition(condition, scope)),
+            ClauseKind::When(condition) => alert.when = Some(self.condition(condition, scope)),
+            ClauseKind::Until(condition) => alert.until = Some(self.condition(condition, scope)),
+            ClauseKind::By(keys) => alert.by = self.alert_keys(keys, scope),
+            ClauseKind::For(time) => {
+                alert.for_ns = self.duration(time, module, "`for`", 0).unwrap_or(0);
+            }
+            ClauseKind::Hold(time) => {
+                alert.hold_ns = self.duration(time, module, "`hold`", 0).unwrap_or(0);
+            }
+            ClauseKind::NoData(word) => {
+                let words =
+                    [("resolve", NoData::Resolve), ("fire", NoData::Fire), ("keep", NoData::Keep)];
+                alert.no_data = self.word(word, "on no data", &words);
+            }
+            ClauseKind::Severity(word) => alert.severity = Some(word.text.clone()),
+            ClauseKind::Labels(texts) => alert.labels = self.texts(texts, scope),
+            ClauseKind::Annotations(texts) => alert.annotations = self.texts(texts, scope),
+            ClauseKind::WithOther => alert.with_other = true,
+            ClauseKind::To(sinks) => alert.to = self.sinks(sinks),
+            _ => {}
+        }
+    }
+
+    fn alert_keys(&mut self, keys: &[ast::Binding], scope: &mut Scope) -> Vec<String> {
+        let mut names = Vec::new();
+        for key in keys {
+            let value = self.whole(&key.value, scope);
+            match &key.value.kind {
+                ast::ExprKind::Path(path) if key.name.is_none() => names.push(path.clone()),
+                _ => {
+                    let message = "instances of an alert are told apart by columns";
+                    self.report(
+                        Diagnostic::new(codes::CLAUSE_VALUE, value.range, message)
+                            .help("make a column of it with `set` or `by` upstream"),
+                    );
+                }
+            }
+        }
+        names
+    }
+
+    fn alert_missing(&mut self, site: &Site<'_>, alert: &Alert, input: &Shape, clauses: &[Clause]) {
+        let has = |wanted: fn(&ClauseKind) -> bool| clauses.iter().any(|c| wanted(&c.kind));
+        if input.is_broken {
+            return;
+        }
+        if input.is_rows {
+            if !has(|kind| matches!(kind, ClauseKind::When(_))) && !input.is_alert {
+                self.missing(site, "when", "say when it fires: `when error_rate > 5%`");
+            }
+            if !has(|kind| matches!(kind, ClauseKind::NoData(_))) && !input.is_alert {
+                self.lint_no_data(site);
+            }
+        } else if !has(|kind| matches!(kind, ClauseKind::Hold(_))) {
+            let help = "items fire one by one; say how long it stays firing: `hold 5m`";
+            self.missing(site, "hold", help);
+        }
+        if !input.is_rows && alert.for_ns > 0 {
+            let range = clauses
+                .iter()
+                .find(|clause| matches!(clause.kind, ClauseKind::For(_)))
+                .map_or(site.tree.range, |clause| clause.range);
+            let message = "`for` waits for rows that go on; items fire one by one";
+            self.wrong_shape(range, message, "aggregate the items first");
+        }
+    }
+
+    pub(super) fn route(&mut self, site: &Site<'_>, clauses: &[Clause]) -> Option<DeclarationKind> {
+        self.check_clauses(site, clauses, &["from", "where", "to"]);
+        let from = super::stream::from_of(clauses)?;
+        let input = self.source(from, site.module);
+        let mut route = Route { input: input.source.clone(), filter: None, to: Vec::new() };
+        let mut scope = Scope::new(site.module, Some(input));
+        for clause in clauses {
+            match &clause.kind {
+                ClauseKind::Where(condition) => {
+                    route.filter = Some(self.condition(condition, &mut scope));
+                }
+                ClauseKind::To(sinks) => route.to = self.sinks(sinks),
+                _ => {}
+            }
+        }
+        if !clauses.iter().any(|clause| matches!(clause.kind, ClauseKind::To(_))) {
+            self.missing(site, "to", "say where it goes: `to archive`");
+        }
+        Some(DeclarationKind::Route(route))
+    }
+}
+
+/// Transitions of an alert, as rules read them.
+fn alert_shape(site: &Site<'_>, alert: &Alert, input: &Shape) -> Shape {
+    let keys = input.columns.iter().filter(|column| alert.by.contains(&column.name));
+    let mut columns: Vec<ShapeColumn> = keys
+        .map(|column| ShapeColumn {
+            is_key: true,
+            field: FieldRef::Column(column.name.clone()),
+            ..column.clone()
+        })
+        .collect();
+    let states = ["inactive", "pending", "firing", "resolved"];
+    let states: Arc<[String]> = states.iter().map(|state| (*state).to_owned()).collect();
+    let range = site.tree.keyword.range;
+    columns.push(made("state", &Type::Enum(states), false, false, range));
+    columns.push(made("severity", &Type::String, true, false, range));
+    let mut shape = Shape::rows(&site.name, SourceRef::Declaration(site.id), columns);
+    shape.is_alert = true;
+    shape
+}

@@ -1,0 +1,401 @@
+//! Calls: functions of the catalogue, functions of the rules.
+
+use std::rc::Rc;
+
+use super::Checker;
+use super::expr::{Named, article, constant_of};
+use super::scope::{Arguments, Scope, broken};
+use crate::ast;
+use crate::catalog::{FunctionClass, FunctionDef, ParamDef, ResultRule};
+use crate::diagnostic::suggest::nearest;
+use crate::diagnostic::{Diagnostic, codes};
+use crate::hir::{AggregateCall, Expr, ExprKind, Literal};
+use crate::limits::{INLINE_DEPTH_MAX, REGEX_BYTES_MAX, REGEX_NESTING_MAX};
+use crate::text_range::TextRange;
+use crate::types::Type;
+
+impl Checker<'_> {
+    pub(super) fn call(&mut self, call: &ast::Call, range: TextRange, scope: &mut Scope) -> Expr {
+        if let Some(found) = self.function_declaration(&call.name.text, scope.module) {
+            return self.inline(call, &found, range, scope);
+        }
+        let catalog = self.catalog;
+        let Some(function) = catalog.function(&call.name.text) else {
+            self.unknown_function(call, scope);
+            return broken(range);
+        };
+        if let Some(filter) = &call.filter
+            && function.class != FunctionClass::Aggregate
+        {
+            let message = format!("`{}` takes no `where`", function.name);
+            self.report(
+                Diagnostic::new(codes::AGGREGATE_PLACE, filter.range, message)
+                    .note("`where` behind a call chooses the items of an aggregate function"),
+            );
+        }
+        match function.class {
+            FunctionClass::Scalar => self.scalar(call, function, range, scope),
+            FunctionClass::Aggregate => self.aggregate_call(call, function, range, scope),
+            FunctionClass::RowWindow => {
+                if !scope.row_windows {
+                    self.misplaced(call, "works on a row's own past: it stands in `select`");
+                    return broken(range);
+                }
+                self.scalar(call, function, range, scope)
+            }
+        }
+    }
+
+    fn unknown_function(&mut self, call: &ast::Call, scope: &Scope) {
+        let name = call.name.text.as_str();
+        let message = format!("there is no function `{name}`");
+        let mut diagnostic = Diagnostic::new(codes::UNKNOWN_FUNCTION, call.name.range, message);
+        let own = self.function_names(scope.module);
+        let names = self.catalog.functions.iter().map(|function| function.name.as_str());
+        if let Some(near) = nearest(name, names.chain(own.iter().map(String::as_str))) {
+            diagnostic =
+                diagnostic.help(format!("did you mean `{near}`?")).guess(call.name.range, near);
+        }
+        self.report(diagnostic);
+    }
+
+    fn misplaced(&mut self, call: &ast::Call, why: &str) {
+        let message = format!("`{}` {why}", call.name.text);
+        self.report(
+            Diagnostic::new(codes::AGGREGATE_PLACE, call.name.range, message)
+                .label("cannot stand here"),
+        );
+    }
+
+    fn scalar(
+        &mut self,
+        call: &ast::Call,
+        function: &FunctionDef,
+        range: TextRange,
+        scope: &mut Scope,
+    ) -> Expr {
+        let Some(args) = self.arguments(call, function, scope) else { return broken(range) };
+        let ty = result_of(function, &args);
+        let optional = function.optional || args.iter().flatten().any(|arg| arg.optional);
+        let name = function.name.clone();
+        let kind = match function.class {
+            FunctionClass::RowWindow => ExprKind::RowWindow { name, args },
+            _ => ExprKind::Function { name, args },
+        };
+        Expr { ty, optional, range, kind }
+    }
+
+    fn aggregate_call(
+        &mut self,
+        call: &ast::Call,
+        function: &FunctionDef,
+        range: TextRange,
+        scope: &mut Scope,
+    ) -> Expr {
+        if !scope.aggregates {
+            let why = "is made of many items: it stands in `select` and `having` of an `aggregate`";
+            self.misplaced(call, why);
+            return broken(range);
+        }
+        // Inside the call names mean the fields of one item.
+        let mut inner = Scope::new(scope.module, scope.shape.clone());
+        inner.arguments.clone_from(&scope.arguments);
+        inner.bound = scope.bound.iter().filter(|bound| bound.is_key).cloned().collect();
+        let args = self.arguments(call, function, &mut inner);
+        let filter = call.filter.as_ref().map(|filter| {
+            let value = self.expr(filter, &mut inner);
+            self.must_be_bool(&value, "a condition");
+            value
+        });
+        let Some(args) = args else { return broken(range) };
+        let ty = result_of(function, &args);
+        let optional = function.optional;
+        let new = AggregateCall {
+            function: function.name.clone(),
+            args,
+            filter,
+            ty: ty.clone(),
+            optional,
+            range,
+        };
+        let known = scope.calls.iter().position(|known| same_call(known, &new));
+        let index = known.unwrap_or_else(|| {
+            scope.calls.push(new);
+            scope.calls.len() - 1
+        });
+        Expr { ty, optional, range, kind: ExprKind::Call(index) }
+    }
+
+    /// Arguments in the order of the parameters; `None` where they do not fit, which is reported.
+    fn arguments(
+        &mut self,
+        call: &ast::Call,
+        function: &FunctionDef,
+        scope: &mut Scope,
+    ) -> Option<Vec<Option<Expr>>> {
+        let mut slots: Vec<Option<Expr>> = vec![None; function.params.len()];
+        let mut next = 0;
+        let mut fits = true;
+        for argument in &call.args {
+            let value = self.expr(&argument.value, scope);
+            let slot = if let Some(name) = &argument.name {
+                function.params.iter().position(|param| param.name == name.text)
+            } else {
+                let free =
+                    (next..function.params.len()).find(|&at| !function.params[at].named_only);
+                next = free.map_or(next, |at| at + 1);
+                free
+            };
+            let last = function.params.len();
+            let slot = match slot {
+                None if argument.name.is_none() && function.variadic && last > 0 => {
+                    slots.push(None);
+                    Some(slots.len() - 1)
+                }
+                slot => slot,
+            };
+            let Some(slot) = slot else {
+                self.surplus(argument, function);
+                fits = false;
+                continue;
+            };
+            let param = &function.params[slot.min(last - 1)];
+            if slots[slot].is_some() {
+                let message = format!("`{}` is given twice", param.name);
+                self.report(Diagnostic::new(codes::ARGUMENTS, argument.value.range, message));
+                fits = false;
+            }
+            fits &= self.argument_fits(&value, param, function);
+            slots[slot] = Some(value);
+        }
+        for (slot, param) in slots.iter().zip(&function.params) {
+            if slot.is_none() && !param.optional {
+                let message = format!("`{}` wants `{}`", function.name, param.name);
+                self.report(
+                    Diagnostic::new(codes::ARGUMENTS, call.name.range, message)
+                        .label("an argument is missing")
+                        .note(format!("it is called {}", signature(function)))
+                        .help(format!("for example `{}`", function.example)),
+                );
+                fits = false;
+            }
+        }
+        fits.then_some(slots)
+    }
+
+    fn surplus(&mut self, argument: &ast::Argument, function: &FunctionDef) {
+        let called = format!("it is called {}", signature(function));
+        let diagnostic = if let Some(name) = &argument.name {
+            let message = format!("`{}` has no parameter `{}`", function.name, name.text);
+            let diagnostic = Diagnostic::new(codes::ARGUMENTS, name.range, message).note(called);
+            let names = function.params.iter().map(|param| param.name.as_str());
+            match nearest(&name.text, names) {
+                Some(near) => {
+                    diagnostic.help(format!("did you mean `{near}`?")).guess(name.range, near)
+                }
+                None => diagnostic,
+            }
+        } else {
+            let message = format!("`{}` takes fewer arguments", function.name);
+            Diagnostic::new(codes::ARGUMENTS, argument.value.range, message)
+                .label("one too many")
+                .note(called)
+        };
+        self.report(diagnostic);
+    }
+
+    fn argument_fits(&mut self, value: &Expr, param: &ParamDef, function: &FunctionDef) -> bool {
+        if value.ty == Type::Broken {
+            return false;
+        }
+        if !param.types.is_empty() && !param.types.iter().any(|wanted| value.ty.fits(wanted)) {
+            let wanted: Vec<_> = param.types.iter().map(article).collect();
+            let wanted = wanted.join(" or ");
+            let message = format!(
+                "`{}` wants {wanted} as `{}`, this is {}",
+                function.name,
+                param.name,
+                article(&value.ty)
+            );
+            self.report(
+                Diagnostic::new(codes::ARGUMENT, value.range, message)
+                    .label(format!("{}", Named(&value.ty)))
+                    .note(format!("it is called {}", signature(function))),
+            );
+            return false;
+        }
+        let constant = constant_of(value).cloned();
+        if (param.literal_only || param.regex) && constant.is_none() {
+            let message = format!("`{}` of `{}` is a constant", param.name, function.name);
+            self.report(Diagnostic::new(codes::CONSTANT, value.range, message));
+            return false;
+        }
+        if param.regex
+            && let Some(Literal::String(pattern)) = constant
+        {
+            return self.regex(&pattern, value.range);
+        }
+        true
+    }
+
+    /// Whether a regular expression can be compiled; reported if not.
+    pub(super) fn regex(&mut self, pattern: &str, range: TextRange) -> bool {
+        if pattern.len() > REGEX_BYTES_MAX {
+            let message = format!(
+                "the regular expression has {} bytes, {REGEX_BYTES_MAX} are allowed",
+                pattern.len()
+            );
+            self.report(Diagnostic::new(codes::REGEX, range, message));
+            return false;
+        }
+        let parsed =
+            regex_syntax::ParserBuilder::new().nest_limit(REGEX_NESTING_MAX).build().parse(pattern);
+        let Err(error) = parsed else { return true };
+        let (what, column) = match &error {
+            regex_syntax::Error::Parse(error) => {
+                (error.kind().to_string(), error.span().start.column)
+            }
+            regex_syntax::Error::Translate(error) => {
+                (error.kind().to_string(), error.span().start.column)
+            }
+            _ => (error.to_string(), 1),
+        };
+        let message = format!("the regular expression cannot be read: {}", what.to_lowercase());
+        self.report(
+            Diagnostic::new(codes::REGEX, range, message)
+                .label(format!("at its character {column}"))
+                .note("a raw text needs no doubled backslashes: `r\"\\d+\"`"),
+        );
+        false
+    }
+
+    /// A function of the rules: its body, typed with the arguments in place of its parameters.
+    fn inline(
+        &mut self,
+        call: &ast::Call,
+        found: &super::FunctionRef,
+        range: TextRange,
+        scope: &mut Scope,
+    ) -> Expr {
+        self.mark_used(&found.name);
+        let depth = scope.arguments.as_ref().map_or(0, |arguments| arguments.depth) + 1;
+        if depth > INLINE_DEPTH_MAX {
+            let message =
+                format!("functions call one another deeper than {INLINE_DEPTH_MAX} levels");
+            self.report(
+                Diagnostic::new(codes::CYCLE, call.name.range, message)
+                    .help("a function cannot call itself, directly or through others"),
+            );
+            return broken(range);
+        }
+        let given = call.args.len();
+        let named = call.args.iter().find_map(|argument| argument.name.as_ref());
+        if given != found.params.len() || named.is_some() {
+            let wanted = found.params.join(", ");
+            let message = format!("`{}` is called `{}({wanted})`", found.name, found.name);
+            self.report(
+                Diagnostic::new(codes::ARGUMENTS, range, message)
+                    .because(found.range, "declared here"),
+            );
+            return broken(range);
+        }
+        let values = call.args.iter().map(|argument| argument.value.clone());
+        let arguments = Arguments {
+            bound: found.params.iter().cloned().zip(values).collect(),
+            outer: scope.arguments.take(),
+            module: scope.module,
+            depth,
+        };
+        let arguments = Rc::new(arguments);
+        scope.arguments = Some(Rc::clone(&arguments));
+        scope.module = found.module;
+        let value = self.expr(&found.body, scope);
+        scope.arguments.clone_from(&arguments.outer);
+        scope.module = arguments.module;
+        Expr { range, ..value }
+    }
+}
+
+fn same_call(a: &AggregateCall, b: &AggregateCall) -> bool {
+    a.function == b.function
+        && a.args.len() == b.args.len()
+        && a.args.iter().zip(&b.args).all(|pair| match pair {
+            (Some(a), Some(b)) => same(a, b),
+            (None, None) => true,
+            _ => false,
+        })
+        && match (&a.filter, &b.filter) {
+            (Some(a), Some(b)) => same(a, b),
+            (None, None) => true,
+            _ => false,
+        }
+}
+
+/// Whether two expressions are equal apart from where they stand.
+#[allow(clippy::many_single_char_names, reason = "operands of two equal shapes, side by side")]
+fn same(a: &Expr, b: &Expr) -> bool {
+    let pairs =
+        |a: &[Expr], b: &[Expr]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b));
+    match (&a.kind, &b.kind) {
+        (ExprKind::Unary(x, a), ExprKind::Unary(y, b)) => x == y && same(a, b),
+        (ExprKind::Binary(x, a, c), ExprKind::Binary(y, b, d)) => {
+            x == y && same(a, b) && same(c, d)
+        }
+        (ExprKind::Coalesce(a), ExprKind::Coalesce(b)) | (ExprKind::List(a), ExprKind::List(b)) => {
+            pairs(a, b)
+        }
+        (ExprKind::In(a, c), ExprKind::In(b, d)) => same(a, b) && pairs(c, d),
+        (ExprKind::If(a, c, e), ExprKind::If(b, d, f)) => same(a, b) && same(c, d) && same(e, f),
+        (ExprKind::Index(a, c), ExprKind::Index(b, d)) => same(a, b) && same(c, d),
+        (ExprKind::Function { name: x, args: a }, ExprKind::Function { name: y, args: b }) => {
+            x == y
+                && a.len() == b.len()
+                && a.iter().zip(b).all(|pair| match pair {
+                    (Some(a), Some(b)) => same(a, b),
+                    (None, None) => true,
+                    _ => false,
+                })
+        }
+        (a, b) => a == b,
+    }
+}
+
+fn result_of(function: &FunctionDef, args: &[Option<Expr>]) -> Type {
+    let ty = |index: usize| match args.get(index) {
+        Some(Some(arg)) => arg.ty.clone(),
+        _ => Type::Any,
+    };
+    match &function.result {
+        ResultRule::Fixed(ty) => ty.clone(),
+        ResultRule::SameAs(index) => ty(*index),
+        ResultRule::ElementOf(index) => match ty(*index) {
+            Type::List(of) | Type::Map(of) => *of,
+            _ => Type::Any,
+        },
+        ResultRule::ListOf(index) => Type::List(Box::new(ty(*index))),
+        ResultRule::MeanOf(index) => match ty(*index) {
+            Type::Int | Type::Number | Type::Any => Type::Float,
+            other => other,
+        },
+        ResultRule::PerSecondOf(index) => match ty(*index) {
+            Type::Duration => Type::Ratio,
+            _ => Type::Rate,
+        },
+        ResultRule::Join => {
+            let types = args.iter().flatten().map(|arg| arg.ty.clone());
+            types.reduce(|a, b| a.join(&b).unwrap_or(Type::Any)).unwrap_or(Type::Any)
+        }
+    }
+}
+
+/// `percentile(x, n)`.
+fn signature(function: &FunctionDef) -> String {
+    let params = function.params.iter().map(|param| {
+        let name =
+            if param.named_only { format!("{}: …", param.name) } else { param.name.clone() };
+        if param.optional { format!("[{name}]") } else { name }
+    });
+    let params: Vec<_> = params.collect();
+    let more = if function.variadic { ", …" } else { "" };
+    format!("`{}({}{more})`", function.name, params.join(", "))
+}

@@ -1,0 +1,201 @@
+//! Clauses: which declaration takes which, and the values that they take.
+
+use super::expr::{Named, article, constant_of};
+use super::scope::Scope;
+use super::{Checker, Site};
+use crate::ast::{self, Clause};
+use crate::diagnostic::suggest::listed;
+use crate::diagnostic::{Diagnostic, codes};
+use crate::hir::Literal;
+use crate::text_range::TextRange;
+use crate::types::Type;
+
+/// A word of a clause and what it stands for.
+type Word<T> = (&'static str, T);
+
+impl Checker<'_> {
+    /// Reports clauses that do not belong here or come twice. `where` may come twice nowhere, as
+    /// `and` says it better.
+    pub(super) fn check_clauses(&mut self, site: &Site<'_>, clauses: &[Clause], known: &[&str]) {
+        let keyword = site.tree.keyword.text.as_str();
+        let mut seen: Vec<(&str, TextRange)> = Vec::new();
+        for clause in clauses {
+            let word = clause.kind.word();
+            if !known.contains(&word) {
+                let message = format!("`{word}` is not a clause of `{keyword}`");
+                let takes = listed(known.iter().copied(), 20);
+                self.report(
+                    Diagnostic::new(codes::FOREIGN_CLAUSE, clause.keyword, message)
+                        .note(format!("`{keyword}` takes {takes}")),
+                );
+            } else if let Some((_, first)) = seen.iter().find(|earlier| earlier.0 == word) {
+                let message = format!("`{word}` is given twice");
+                let mut diagnostic =
+                    Diagnostic::new(codes::REPEATED_CLAUSE, clause.keyword, message)
+                        .label("again")
+                        .because(*first, "first here");
+                if word == "where" {
+                    diagnostic = diagnostic.help("join both conditions with `and`");
+                }
+                self.report(diagnostic);
+            } else {
+                seen.push((word, clause.keyword));
+            }
+        }
+    }
+
+    /// Reports a clause without which the declaration means nothing; silent where parts of it
+    /// could not be read.
+    pub(super) fn missing(&mut self, site: &Site<'_>, word: &str, help: &str) {
+        if site.tree.is_partial {
+            return;
+        }
+        let keyword = site.tree.keyword.text.as_str();
+        let range = site.tree.name.as_ref().map_or(site.tree.keyword.range, |name| name.range);
+        let message = format!("this `{keyword}` has no `{word}`");
+        self.report(Diagnostic::new(codes::MISSING_CLAUSE, range, message).help(help));
+    }
+
+    /// A constant duration in ns, at least `min_ns`.
+    pub(super) fn duration(
+        &mut self,
+        expr: &ast::Expr,
+        module: usize,
+        what: &str,
+        min_ns: i64,
+    ) -> Option<i64> {
+        let value = self.constant_expr(expr, module);
+        match constant_of(&value) {
+            Some(Literal::Duration(ns)) if *ns >= min_ns => Some(*ns),
+            Some(Literal::Duration(_)) => {
+                let least = crate::hir::duration_text(min_ns);
+                let message = format!("{what} is at least {least}");
+                self.report(Diagnostic::new(codes::CLAUSE_VALUE, value.range, message));
+                None
+            }
+            Some(Literal::Int(_)) => {
+                let message = format!("{what} has a unit, this number has none");
+                self.report(
+                    Diagnostic::new(codes::MISSING_UNIT, value.range, message)
+                        .label("without a unit")
+                        .help("write the unit: `s` for seconds, `ms`, `m`, `h`, `d`")
+                        .guess(value.range.at_end(), "s"),
+                );
+                None
+            }
+            Some(_) => {
+                let message = format!("{what} is a duration, this is {}", article(&value.ty));
+                self.report(
+                    Diagnostic::new(codes::CLAUSE_VALUE, value.range, message)
+                        .label(format!("{}", Named(&value.ty))),
+                );
+                None
+            }
+            None => None,
+        }
+    }
+
+    /// A constant integer from 1 to `max`.
+    pub(super) fn count(
+        &mut self,
+        expr: &ast::Expr,
+        module: usize,
+        what: &str,
+        max: u64,
+    ) -> Option<u64> {
+        let value = self.constant_expr(expr, module);
+        match constant_of(&value)? {
+            Literal::Int(number) if *number >= 1 && *number as u64 <= max => Some(*number as u64),
+            _ => {
+                let message = format!("{what} is an integer from 1 to {max}");
+                self.report(
+                    Diagnostic::new(codes::CLAUSE_VALUE, value.range, message)
+                        .label(format!("{}", Named(&value.ty))),
+                );
+                None
+            }
+        }
+    }
+
+    /// One of a few words.
+    pub(super) fn word<T: Copy>(
+        &mut self,
+        name: &ast::Name,
+        clause: &str,
+        words: &[Word<T>],
+    ) -> Option<T> {
+        let found = words.iter().find(|word| word.0 == name.text);
+        if found.is_none() {
+            self.unknown_word(name, clause, &words.iter().map(|word| word.0).collect::<Vec<_>>());
+        }
+        found.map(|word| word.1)
+    }
+
+    pub(super) fn unknown_word(&mut self, name: &ast::Name, clause: &str, words: &[&str]) {
+        let message = format!("`{clause}` does not know the word `{}`", name.text);
+        let mut diagnostic = Diagnostic::new(codes::WORD, name.range, message)
+            .note(format!("words of `{clause}`: {}", listed(words.iter().copied(), 10)));
+        let near = crate::diagnostic::suggest::nearest(&name.text, words.iter().copied());
+        if let Some(near) = near {
+            diagnostic = diagnostic.help(format!("did you mean `{near}`?")).guess(name.range, near);
+        }
+        self.report(diagnostic);
+    }
+
+    /// `name: "text {value}"` pairs.
+    pub(super) fn texts(
+        &mut self,
+        bindings: &[ast::Binding],
+        scope: &mut Scope,
+    ) -> Vec<(String, crate::hir::Expr)> {
+        let mut texts: Vec<(String, crate::hir::Expr)> = Vec::new();
+        for binding in bindings {
+            let value = self.template(&binding.value, scope);
+            let Some(name) = &binding.name else {
+                let message = "a text here has a name: `summary: \"…\"`";
+                self.report(Diagnostic::new(codes::CLAUSE_VALUE, binding.range, message));
+                continue;
+            };
+            if texts.iter().any(|text| text.0 == name.text) {
+                let message = format!("`{}` is given twice", name.text);
+                self.report(Diagnostic::new(codes::DUPLICATE, name.range, message));
+                continue;
+            }
+            texts.push((name.text.clone(), value));
+        }
+        texts
+    }
+
+    /// Reports a clause that needs items where rows come, or the other way round.
+    pub(super) fn wrong_shape(&mut self, range: TextRange, message: &str, help: &str) {
+        self.report(Diagnostic::new(codes::SHAPE, range, message).help(help));
+    }
+
+    /// A value for a row's column, which types beside it.
+    pub(super) fn literal_beside(
+        &mut self,
+        ty: &Type,
+        expr: &ast::Expr,
+        module: usize,
+    ) -> Option<Literal> {
+        let mut scope = Scope::new(module, None);
+        let value = self.beside(ty, expr.range, expr, &mut scope);
+        if value.ty == Type::Broken {
+            return None;
+        }
+        if !ty.compares_with(&value.ty) {
+            let message = format!("{} is wanted here, this is {}", article(ty), article(&value.ty));
+            self.report(
+                Diagnostic::new(codes::MISMATCH, value.range, message)
+                    .label(format!("{}", Named(&value.ty))),
+            );
+            return None;
+        }
+        let literal = constant_of(&value).cloned();
+        if literal.is_none() {
+            let message = "a constant value is wanted here";
+            self.report(Diagnostic::new(codes::CONSTANT, value.range, message));
+        }
+        literal
+    }
+}

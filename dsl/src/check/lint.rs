@@ -1,0 +1,220 @@
+//! Lints: rules that run and are probably not what was meant. Imported packs are not linted.
+
+use super::expr::constant_of;
+use super::shape::Shape;
+use super::{Checker, Entity, Site};
+use crate::ast::{BinaryWord, Clause, DeclarationKind};
+use crate::diagnostic::{Diagnostic, codes};
+use crate::hir::{AggregateCall, BinaryOp, Expr, ExprKind, FieldRef, Literal, Stream};
+use crate::text_range::TextRange;
+use crate::types::Type;
+
+/// From this percentile on a handful of items says nothing: `p95` of fewer than 20 is the maximum.
+const TAIL_PERCENTILES: [&str; 5] = ["p95", "p99", "p999", "p9999", "percentile"];
+
+impl Checker<'_> {
+    pub(super) fn lint_lateness(
+        &mut self,
+        site: &Site<'_>,
+        stream: &Stream,
+        input: &Shape,
+        clauses: &[Clause],
+    ) {
+        let unstated = stream.lateness_ns.is_none() && !input.has_lateness;
+        let is_tried = clauses.iter().any(|clause| clause.kind.word() == "lateness");
+        if !unstated || is_tried || site.module != 0 || site.tree.is_partial {
+            return;
+        }
+        let range = site.tree.name.as_ref().map_or(site.tree.range, |name| name.range);
+        let message = format!("`{}` does not state its lateness", site.name);
+        self.report(
+            Diagnostic::new(codes::LATENESS_UNSTATED, range, message)
+                .note("items that come more than 10 s behind the newest one will be late")
+                .help("state it, so that readers of the rule see it")
+                .fix(site.tree.range.at_end(), "\n  lateness 10s"),
+        );
+    }
+
+    pub(super) fn lint_samples(
+        &mut self,
+        site: &Site<'_>,
+        calls: &[AggregateCall],
+        has_having: bool,
+    ) {
+        let tail = calls.iter().find(|call| TAIL_PERCENTILES.contains(&call.function.as_str()));
+        let Some(call) = tail.filter(|_| !has_having && site.module == 0) else { return };
+        if site.tree.is_partial {
+            return;
+        }
+        let message = format!("`{}` may be taken over very few items", call.function);
+        let end = site.tree.range.at_end();
+        self.report(
+            Diagnostic::new(codes::FEW_SAMPLES, call.range, message)
+                .note("a high percentile of fewer than 20 items is their maximum")
+                .help("let only groups with enough items through")
+                .guess(end, "\n  having count() >= 20"),
+        );
+    }
+
+    pub(super) fn lint_key(&mut self, key: &Expr, input: &Shape) {
+        let (name, is_id) = match &key.kind {
+            ExprKind::Field(FieldRef::Builtin(path)) => {
+                let column =
+                    input.columns.iter().find(|c| c.field == FieldRef::Builtin(path.clone()));
+                (path.as_str(), column.is_some_and(|column| column.identifies))
+            }
+            ExprKind::Field(FieldRef::Attribute { key, .. }) => (key.as_str(), is_id_like(key)),
+            _ => return,
+        };
+        if !is_id && !matches!(key.ty, Type::Time | Type::Duration) {
+            return;
+        }
+        self.report(
+            Diagnostic::new(
+                codes::ID_KEY,
+                key.range,
+                format!("`{name}` hardly repeats: nearly every item makes a group of its own"),
+            )
+            .note("groups beyond the limit go to `other`")
+            .help("group by a name rather than an id; count ids with `distinct(…)`"),
+        );
+    }
+
+    pub(super) fn lint_no_data(&mut self, site: &Site<'_>) {
+        if site.module != 0 || site.tree.is_partial {
+            return;
+        }
+        let range = site.tree.name.as_ref().map_or(site.tree.range, |name| name.range);
+        let message = format!("`{}` does not say what happens without data", site.name);
+        self.report(
+            Diagnostic::new(codes::NO_DATA_UNSTATED, range, message)
+                .note("a firing alert whose rows stop stays firing: `keep` is the default")
+                .help("state it: `resolve`, `fire` or `keep`")
+                .fix(site.tree.range.at_end(), "\n  on no data keep"),
+        );
+    }
+
+    /// A whole condition that is constant.
+    pub(super) fn lint_always(&mut self, value: &Expr) {
+        let always = match constant_of(value) {
+            Some(Literal::Bool(always)) => *always,
+            Some(Literal::Null) => false,
+            _ => match &value.kind {
+                ExprKind::Binary(op, left, right) => {
+                    let (Some(a), Some(b)) = (constant_of(left), constant_of(right)) else {
+                        return;
+                    };
+                    let Some(order) = compare(a, b) else { return };
+                    match op {
+                        BinaryOp::Equal => order.is_eq(),
+                        BinaryOp::NotEqual => order.is_ne(),
+                        BinaryOp::Less => order.is_lt(),
+                        BinaryOp::LessEqual => order.is_le(),
+                        BinaryOp::Greater => order.is_gt(),
+                        BinaryOp::GreaterEqual => order.is_ge(),
+                        _ => return,
+                    }
+                }
+                _ => return,
+            },
+        };
+        let message = format!("the condition is always {always}");
+        self.report(Diagnostic::new(codes::ALWAYS, value.range, message));
+    }
+
+    /// `x == 1 and x == 2`, `x > 5 and x < 3`: never true together.
+    pub(super) fn lint_contradiction(
+        &mut self,
+        word: BinaryWord,
+        left: &Expr,
+        right: &Expr,
+        range: TextRange,
+    ) {
+        use BinaryOp::{Equal, Greater, GreaterEqual, Less, LessEqual};
+
+        if word != BinaryWord::And {
+            return;
+        }
+        let (Some(a), Some(b)) = (bound(left), bound(right)) else { return };
+        let Some(order) = compare(a.1, b.1).filter(|_| a.0 == b.0) else { return };
+        let never = match (a.2, b.2) {
+            (Equal, Equal) => order.is_ne(),
+            (Greater | GreaterEqual, Less | LessEqual) => {
+                order.is_gt() || (order.is_eq() && (a.2 == Greater || b.2 == Less))
+            }
+            (Less | LessEqual, Greater | GreaterEqual) => {
+                order.is_lt() || (order.is_eq() && (a.2 == Less || b.2 == Greater))
+            }
+            (Equal, Greater) | (Less, Equal) => order.is_le(),
+            (Equal, GreaterEqual) | (LessEqual, Equal) => order.is_lt(),
+            (Equal, Less) | (Greater, Equal) => order.is_ge(),
+            (Equal, LessEqual) | (GreaterEqual, Equal) => order.is_gt(),
+            _ => false,
+        };
+        if never {
+            self.report(
+                Diagnostic::new(codes::ALWAYS, range, "the condition is always false")
+                    .because(left.range, "this excludes")
+                    .because(right.range, "this"),
+            );
+        }
+    }
+
+    pub(super) fn lint_unused(&mut self) {
+        let unused: Vec<_> = self
+            .names
+            .iter()
+            .filter(|(full, _)| !self.used.contains(*full))
+            .filter_map(|(full, entity)| {
+                let (index, what) = match entity {
+                    Entity::Source(index) => (*index, "stream"),
+                    Entity::Const(index) => (*index, "constant"),
+                    Entity::Function(index) => (*index, "function"),
+                    Entity::Late(_) | Entity::Param(_) | Entity::Import(_) => return None,
+                };
+                let item = &self.items[index];
+                let is_source = matches!(entity, Entity::Source(_));
+                let counts = item.module == 0
+                    && !item.tree.is_partial
+                    && (!is_source || matches!(item.tree.kind, DeclarationKind::Stream(_)));
+                let range = item.tree.name.as_ref()?.range;
+                counts.then(|| (full.clone(), range, what))
+            })
+            .collect();
+        for (name, range, what) in unused {
+            let message = format!("nothing reads the {what} `{name}`");
+            self.report(
+                Diagnostic::new(codes::UNUSED, range, message)
+                    .help("remove it, or read it in another rule"),
+            );
+        }
+    }
+}
+
+fn is_id_like(key: &str) -> bool {
+    let last = key.rsplit(['.', '_']).next().unwrap_or(key);
+    matches!(last, "id" | "uuid" | "guid" | "ip" | "port" | "token" | "timestamp" | "email")
+}
+
+/// A comparison of a field with a constant: field, constant, operator.
+fn bound(expr: &Expr) -> Option<(&FieldRef, &Literal, BinaryOp)> {
+    let ExprKind::Binary(op, left, right) = &expr.kind else { return None };
+    let ExprKind::Field(field) = &left.kind else { return None };
+    Some((field, constant_of(right)?, *op))
+}
+
+/// Order of two constants of one kind.
+fn compare(a: &Literal, b: &Literal) -> Option<std::cmp::Ordering> {
+    use Literal::{Bool, Duration, Enum, Float, Int, Rate, Ratio, Size, String, Time};
+    match (a, b) {
+        (Int(a), Int(b)) | (Duration(a), Duration(b)) | (Size(a), Size(b)) | (Time(a), Time(b)) => {
+            Some(a.cmp(b))
+        }
+        (Float(a), Float(b)) | (Ratio(a), Ratio(b)) | (Rate(a), Rate(b)) => a.partial_cmp(b),
+        (Bool(a), Bool(b)) => Some(a.cmp(b)),
+        (String(a), String(b)) | (Enum(a), Enum(b)) => {
+            (a == b).then_some(std::cmp::Ordering::Equal).or_else(|| Some(a.cmp(b)))
+        }
+        _ => None,
+    }
+}

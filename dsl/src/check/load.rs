@@ -1,0 +1,239 @@
+//! Files and imports are read, top-level names collected.
+
+use std::rc::Rc;
+
+use super::{Checker, Entity, Given, Item, Module};
+use crate::SourceFile;
+use crate::ast::{self, Declaration, DeclarationKind};
+use crate::diagnostic::{Diagnostic, codes};
+use crate::limits::{FILES_MAX, IMPORT_DEPTH_MAX, NAME_BYTES_MAX};
+use crate::syntax::parse_file;
+use crate::text_range::{FileId, TextRange};
+
+impl Checker<'_> {
+    /// Reads the given files and everything that they import.
+    pub(super) fn load(&mut self) {
+        if self.files.len() > FILES_MAX {
+            let message = format!("{} files are given, {FILES_MAX} are allowed", self.files.len());
+            let range = self.file_start();
+            self.report(Diagnostic::new(codes::TOO_LARGE, range, message));
+            return;
+        }
+        for index in 0..self.files.len() {
+            self.load_file(index, 0, &[]);
+        }
+    }
+
+    fn load_file(&mut self, index: usize, module: usize, stack: &[String]) {
+        let (text, id) = (self.files[index].text.clone(), self.files[index].id);
+        let (file, diagnostics) = parse_file(&text, id);
+        self.diagnostics.extend(diagnostics);
+        for declaration in file.declarations {
+            self.check_name_length(&declaration);
+            if let DeclarationKind::Import { path, config } = &declaration.kind {
+                self.import(&declaration, path, config, module, stack);
+            }
+            if let DeclarationKind::Edition(number) = &declaration.kind
+                && number.text != "1"
+            {
+                self.report(
+                    Diagnostic::new(
+                        codes::EDITION,
+                        number.range,
+                        format!("edition `{}` is not known", number.text),
+                    )
+                    .help("this version reads `edition 1`")
+                    .guess(number.range, "1"),
+                );
+            }
+            self.items.push(Item { module, tree: Rc::new(declaration) });
+        }
+    }
+
+    fn check_name_length(&mut self, declaration: &Declaration) {
+        if let Some(name) = &declaration.name
+            && name.text.len() > NAME_BYTES_MAX
+        {
+            let message =
+                format!("the name has {} bytes, {NAME_BYTES_MAX} are allowed", name.text.len());
+            self.report(Diagnostic::new(codes::TOO_LARGE, name.range, message));
+        }
+    }
+
+    fn import(
+        &mut self,
+        declaration: &Declaration,
+        path: &ast::StringText,
+        config: &[ast::Binding],
+        module: usize,
+        stack: &[String],
+    ) {
+        let target = self.unescape(path);
+        if stack.contains(&target) || stack.len() >= IMPORT_DEPTH_MAX {
+            let message = if stack.contains(&target) {
+                format!("`{target}` imports itself")
+            } else {
+                format!("imports are nested deeper than {IMPORT_DEPTH_MAX} levels")
+            };
+            self.report(Diagnostic::new(codes::CYCLE, path.range, message));
+            return;
+        }
+        let text = (self.options.importer)(&target);
+        let Some(text) = text.filter(|_| self.files.len() < FILES_MAX) else {
+            let message = format!("there is no pack or file `{target}`");
+            self.report(
+                Diagnostic::new(codes::UNKNOWN_IMPORT, path.range, message)
+                    .note("shipped packs begin with `std/`; files are given relative to this one"),
+            );
+            return;
+        };
+        let Some(name) = &declaration.name else { return };
+        let mut given = std::collections::BTreeMap::new();
+        for binding in config {
+            let Some(key) = binding.name.clone() else {
+                let message = "a parameter of an import is given as `name: value`";
+                self.report(Diagnostic::new(codes::ARGUMENTS, binding.range, message));
+                continue;
+            };
+            let value = binding.value.clone();
+            given.insert(key.text.clone(), Given { value, name: key });
+        }
+        let prefix = format!("{}{}.", self.modules[module].prefix, name.text);
+        self.modules.push(Module { prefix, config: given, parent: module });
+        let next = self.modules.len() - 1;
+        let id = FileId(self.files.iter().map(|file| file.id.0 + 1).max().unwrap_or(0));
+        self.files.push(SourceFile { id, name: target.clone(), text });
+        let mut stack = stack.to_vec();
+        stack.push(target);
+        self.load_file(self.files.len() - 1, next, &stack);
+        self.check_config(next);
+    }
+
+    /// Every parameter that an import is given is one that it has.
+    fn check_config(&mut self, module: usize) {
+        let params: Vec<String> = self
+            .items
+            .iter()
+            .filter(|item| {
+                item.module == module && matches!(item.tree.kind, DeclarationKind::Param(_))
+            })
+            .filter_map(|item| item.tree.name.as_ref().map(|name| name.text.clone()))
+            .collect();
+        let unknown: Vec<ast::Name> = self.modules[module]
+            .config
+            .values()
+            .filter(|given| !params.contains(&given.name.text))
+            .map(|given| given.name.clone())
+            .collect();
+        for name in unknown {
+            let message = format!("the import has no parameter `{}`", name.text);
+            self.unknown_param(&name.text, name.range, &params, message);
+        }
+    }
+
+    pub(super) fn unknown_param(
+        &mut self,
+        name: &str,
+        range: TextRange,
+        params: &[String],
+        message: String,
+    ) {
+        let mut diagnostic = Diagnostic::new(codes::UNKNOWN_PARAM, range, message);
+        let names = params.iter().map(String::as_str);
+        if let Some(near) = crate::diagnostic::suggest::nearest(name, names.clone()) {
+            diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
+            if range.start < range.end {
+                diagnostic = diagnostic.guess(range, near);
+            }
+        } else if !params.is_empty() {
+            let known = crate::diagnostic::suggest::listed(names, 8);
+            diagnostic = diagnostic.note(format!("parameters: {known}"));
+        }
+        self.report(diagnostic);
+    }
+
+    /// Fills the table of top-level names and reports names given twice.
+    pub(super) fn collect_names(&mut self) {
+        for index in 0..self.items.len() {
+            let tree = Rc::clone(&self.items[index].tree);
+            let module = self.items[index].module;
+            let Some(name) = &tree.name else { continue };
+            let entity = match &tree.kind {
+                DeclarationKind::Const(_) => Entity::Const(index),
+                DeclarationKind::Param(_) => Entity::Param(index),
+                DeclarationKind::Fn { .. } => Entity::Function(index),
+                DeclarationKind::Import { .. } => Entity::Import(index),
+                DeclarationKind::Broken => match tree.keyword.text.as_str() {
+                    "const" => Entity::Const(index),
+                    "param" => Entity::Param(index),
+                    "fn" => Entity::Function(index),
+                    "import" => Entity::Import(index),
+                    _ => Entity::Source(index),
+                },
+                _ => Entity::Source(index),
+            };
+            self.bind(module, name, entity);
+            if let DeclarationKind::Stream(clauses) = &tree.kind {
+                for clause in clauses {
+                    if let ast::ClauseKind::Late { side: Some(side), .. } = &clause.kind {
+                        self.bind(module, side, Entity::Late(index));
+                    }
+                }
+            }
+        }
+    }
+
+    fn bind(&mut self, module: usize, name: &ast::Name, entity: Entity) {
+        let full = format!("{}{}", self.modules[module].prefix, name.text);
+        if self.catalog.source(&name.text).is_some() {
+            let message = format!("`{}` is the name of a source", name.text);
+            self.report(
+                Diagnostic::new(codes::SHADOWING, name.range, message)
+                    .label("would hide the source")
+                    .help("give it another name"),
+            );
+        }
+        if let Some(earlier) = self.names.get(&full) {
+            let first = self.name_range(*earlier, &name.text);
+            let message = format!("`{}` is declared twice", name.text);
+            self.report(
+                Diagnostic::new(codes::DUPLICATE, name.range, message)
+                    .label("declared again")
+                    .because(first, "first declared here")
+                    .help("give one of them another name"),
+            );
+            return;
+        }
+        let is_value = matches!(entity, Entity::Const(_) | Entity::Param(_));
+        let hidden = self.catalog.sources.iter().find(|source| source.field(&name.text).is_some());
+        if let Some(source) = hidden.filter(|_| is_value) {
+            let message = format!("`{}` is a field of `{}`", name.text, source.name);
+            self.report(
+                Diagnostic::new(codes::SHADOWING, name.range, message)
+                    .label("would be hidden by the field wherever that can be read")
+                    .help("give it another name"),
+            );
+        }
+        self.names.insert(full, entity);
+    }
+
+    fn name_range(&self, entity: Entity, name: &str) -> TextRange {
+        let (Entity::Const(index)
+        | Entity::Param(index)
+        | Entity::Function(index)
+        | Entity::Source(index)
+        | Entity::Late(index)
+        | Entity::Import(index)) = entity;
+        let tree = &self.items[index].tree;
+        if let (Entity::Late(_), DeclarationKind::Stream(clauses)) = (entity, &tree.kind) {
+            for clause in clauses {
+                if let ast::ClauseKind::Late { side: Some(side), .. } = &clause.kind
+                    && side.text == name
+                {
+                    return side.range;
+                }
+            }
+        }
+        tree.name.as_ref().map_or(tree.range, |name| name.range)
+    }
+}

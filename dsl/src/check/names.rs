@@ -1,0 +1,214 @@
+//! Top-level names: sources and functions.
+
+use std::rc::Rc;
+
+use super::shape::Shape;
+use super::{Checker, Entity, FunctionRef};
+use crate::ast::{self, DeclarationKind};
+use crate::diagnostic::suggest::{listed, nearest};
+use crate::diagnostic::{Diagnostic, codes};
+use crate::limits::IMPORT_DEPTH_MAX;
+use crate::text_range::TextRange;
+
+/// What a source's name leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Target {
+    Catalog(String),
+    /// The declaration with this index.
+    Declaration(usize),
+    /// The late items of the stream with this index.
+    Late(usize),
+}
+
+impl Checker<'_> {
+    pub(super) fn full(&self, name: &str, module: usize) -> String {
+        format!("{}{name}", self.modules[module].prefix)
+    }
+
+    pub(super) fn mark_used(&mut self, full: &str) {
+        if !self.used.contains(full) {
+            self.used.insert(full.to_owned());
+        }
+    }
+
+    /// The source of that name, through parameters that stand for sources.
+    pub(super) fn target(&self, name: &str, module: usize) -> Option<Target> {
+        self.target_within(name, module, 0)
+    }
+
+    fn target_within(&self, name: &str, module: usize, depth: usize) -> Option<Target> {
+        if depth > IMPORT_DEPTH_MAX {
+            return None;
+        }
+        match self.names.get(&self.full(name, module)) {
+            Some(Entity::Source(index)) => return Some(Target::Declaration(*index)),
+            Some(Entity::Late(index)) => return Some(Target::Late(*index)),
+            Some(Entity::Param(index)) => {
+                let own = self.items[*index].module;
+                let local = self.items[*index].tree.name.as_ref()?.text.clone();
+                if let Some(given) = self.modules[own].config.get(&local) {
+                    let parent = self.modules[own].parent;
+                    return match &given.value.kind {
+                        ast::ExprKind::Path(path) => self.target_within(path, parent, depth + 1),
+                        _ => None,
+                    };
+                }
+                return match &self.items[*index].tree.kind {
+                    DeclarationKind::Param(ast::Expr {
+                        kind: ast::ExprKind::Path(path), ..
+                    }) if *path != name => self.target_within(path, own, depth + 1),
+                    _ => None,
+                };
+            }
+            _ => {}
+        }
+        self.catalog.source(name).map(|source| Target::Catalog(source.name.clone()))
+    }
+
+    /// The shape of a source by name; unknown ones are reported.
+    pub(super) fn source(&mut self, name: &ast::Name, module: usize) -> Rc<Shape> {
+        let full = self.full(&name.text, module);
+        self.mark_used(&full);
+        let target = self.target(&name.text, module);
+        if let Some(Target::Declaration(index) | Target::Late(index)) = target {
+            let own = &self.items[index];
+            let local = own.tree.name.as_ref().map_or("", |name| name.text.as_str()).to_owned();
+            let of_target = self.full(&local, own.module);
+            self.mark_used(&of_target);
+        }
+        match target {
+            Some(Target::Catalog(source)) => {
+                let found = self.catalog.source(&source);
+                Rc::new(found.map_or_else(|| Shape::broken(&source), Shape::of_catalog))
+            }
+            Some(Target::Declaration(index)) => self.shape_of(index),
+            Some(Target::Late(index)) => self.late_shape_of(index),
+            None => {
+                self.unknown_source(name, module);
+                Rc::new(Shape::broken(&name.text))
+            }
+        }
+    }
+
+    fn shape_of(&self, index: usize) -> Rc<Shape> {
+        let item = &self.items[index];
+        let local = item.tree.name.as_ref().map_or("", |name| name.text.as_str());
+        let full = self.full(local, item.module);
+        let known = self.shapes.get(&full).cloned();
+        known.unwrap_or_else(|| Rc::new(Shape::broken(&full)))
+    }
+
+    fn late_shape_of(&self, index: usize) -> Rc<Shape> {
+        let mut shape = (*self.shape_of(index)).clone();
+        if let crate::hir::SourceRef::Declaration(id) = shape.source {
+            shape.source = crate::hir::SourceRef::Late(id);
+        }
+        Rc::new(shape)
+    }
+
+    fn unknown_source(&mut self, name: &ast::Name, module: usize) {
+        let message = format!("there is no source `{}`", name.text);
+        let mut diagnostic = Diagnostic::new(codes::UNKNOWN_SOURCE, name.range, message);
+        let known = self.names.get(&self.full(&name.text, module));
+        if matches!(known, Some(Entity::Const(_) | Entity::Param(_) | Entity::Function(_))) {
+            diagnostic = diagnostic.note("the name stands for a value, which cannot be read from");
+        }
+        let prefix = &self.modules[module].prefix;
+        let own = self.names.iter().filter_map(|(full, entity)| {
+            let is_source = matches!(entity, Entity::Source(_) | Entity::Late(_));
+            full.strip_prefix(prefix.as_str()).filter(|_| is_source)
+        });
+        let builtin = self.catalog.sources.iter().map(|source| source.name.as_str());
+        let names: Vec<&str> = own.chain(builtin).collect();
+        diagnostic = match nearest(&name.text, names.iter().copied()) {
+            Some(near) => {
+                diagnostic.help(format!("did you mean `{near}`?")).guess(name.range, near)
+            }
+            None => diagnostic.note(format!("sources: {}", listed(names, 10))),
+        };
+        self.report(diagnostic);
+    }
+
+    /// The function of the rules with that name.
+    pub(super) fn function_declaration(&self, name: &str, module: usize) -> Option<FunctionRef> {
+        let full = self.full(name, module);
+        let Some(Entity::Function(index)) = self.names.get(&full) else { return None };
+        let item = &self.items[*index];
+        let DeclarationKind::Fn { params, body } = &item.tree.kind else {
+            return None;
+        };
+        Some(FunctionRef {
+            name: full,
+            params: params.iter().map(|param| param.text.clone()).collect(),
+            body: body.clone(),
+            module: item.module,
+            range: item.tree.name.as_ref().map_or(item.tree.range, |name| name.range),
+        })
+    }
+
+    pub(super) fn function_names(&self, module: usize) -> Vec<String> {
+        self.local_names(module, |entity| matches!(entity, Entity::Function(_)))
+    }
+
+    pub(super) fn value_names(&self, module: usize) -> Vec<String> {
+        self.local_names(module, |entity| matches!(entity, Entity::Const(_) | Entity::Param(_)))
+    }
+
+    fn local_names(&self, module: usize, wanted: impl Fn(Entity) -> bool) -> Vec<String> {
+        let prefix = self.modules[module].prefix.as_str();
+        let names = self.names.iter().filter(|(_, entity)| wanted(**entity));
+        names.filter_map(|(full, _)| full.strip_prefix(prefix)).map(str::to_owned).collect()
+    }
+
+    /// Reports sinks that are not configured, where the configuration is known.
+    pub(super) fn sinks(&mut self, names: &[ast::Name]) -> Vec<String> {
+        let catalog = self.catalog;
+        if let Some(sinks) = &catalog.sinks {
+            for name in names.iter().filter(|name| !sinks.contains(&name.text)) {
+                let message = format!("there is no sink `{}`", name.text);
+                let mut diagnostic = Diagnostic::new(codes::UNKNOWN_SINK, name.range, message);
+                let known = sinks.iter().map(String::as_str);
+                diagnostic = match nearest(&name.text, known.clone()) {
+                    Some(near) => {
+                        diagnostic.help(format!("did you mean `{near}`?")).guess(name.range, near)
+                    }
+                    None => diagnostic.note(format!("configured sinks: {}", listed(known, 10))),
+                };
+                self.report(diagnostic);
+            }
+        }
+        names.iter().map(|name| name.text.clone()).collect()
+    }
+
+    /// Reports a name that hides a constant or a field that the same expression could read.
+    pub(super) fn shadowing(&mut self, name: &str, range: TextRange, shape: &Shape, module: usize) {
+        let full = self.full(name, module);
+        let entity = self.names.get(&full).copied();
+        let first = match entity {
+            Some(Entity::Const(index) | Entity::Param(index)) => {
+                self.items[index].tree.name.as_ref().map(|name| name.range)
+            }
+            _ => None,
+        };
+        if let Some(first) = first {
+            self.report(
+                Diagnostic::new(
+                    codes::SHADOWING,
+                    range,
+                    format!("`{name}` hides a constant of that name"),
+                )
+                .because(first, "the constant")
+                .help("give one of them another name"),
+            );
+            return;
+        }
+        if let Some(column) = shape.column(name).filter(|_| !shape.is_broken) {
+            let message = format!("`{name}` hides a field of `{}`", shape.name);
+            let mut diagnostic = Diagnostic::new(codes::SHADOWING, range, message);
+            if let Some(first) = column.range {
+                diagnostic = diagnostic.because(first, "the field");
+            }
+            self.report(diagnostic.help("give it another name"));
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The order of declarations: sources before readers; circles are reported.
+
+use std::rc::Rc;
+
+use super::Checker;
+use super::names::Target;
+use crate::ast::{ClauseKind, DeclarationKind};
+use crate::diagnostic::{Diagnostic, codes};
+use crate::text_range::TextRange;
+
+/// An edge: the index of the declaration that is read, and where its name stands.
+type Edge = (usize, TextRange);
+
+impl Checker<'_> {
+    /// Indices of the declarations that make or route items, sources first; otherwise as written.
+    /// Those on a circle are left out after it was reported.
+    pub(super) fn order(&mut self) -> Vec<usize> {
+        let count = self.items.len();
+        let edges: Vec<Vec<Edge>> = (0..count).map(|index| self.edges(index)).collect();
+        let mut waiting: Vec<usize> = edges.iter().map(Vec::len).collect();
+        let mut readers: Vec<Vec<usize>> = vec![Vec::new(); count];
+        for (index, edges) in edges.iter().enumerate() {
+            for (source, _) in edges {
+                readers[*source].push(index);
+            }
+        }
+        let mut ready: std::collections::BTreeSet<usize> =
+            (0..count).filter(|&index| waiting[index] == 0).collect();
+        let mut order = Vec::new();
+        while let Some(index) = ready.pop_first() {
+            order.push(index);
+            for &reader in &readers[index] {
+                waiting[reader] -= 1;
+                if waiting[reader] == 0 {
+                    ready.insert(reader);
+                }
+            }
+        }
+        let left: Vec<usize> = (0..count).filter(|&index| waiting[index] > 0).collect();
+        self.circles(&left, &edges);
+        order.retain(|&index| {
+            matches!(
+                self.items[index].tree.kind,
+                DeclarationKind::Stream(_)
+                    | DeclarationKind::Aggregate(_)
+                    | DeclarationKind::Rows(_)
+                    | DeclarationKind::Alert(_)
+                    | DeclarationKind::Route(_)
+            )
+        });
+        order
+    }
+
+    fn edges(&self, index: usize) -> Vec<Edge> {
+        let item = &self.items[index];
+        let (DeclarationKind::Stream(clauses)
+        | DeclarationKind::Aggregate(clauses)
+        | DeclarationKind::Rows(clauses)
+        | DeclarationKind::Alert(clauses)
+        | DeclarationKind::Route(clauses)) = &item.tree.kind
+        else {
+            return Vec::new();
+        };
+        let names = clauses.iter().filter_map(|clause| match &clause.kind {
+            ClauseKind::From(name) | ClauseKind::Join { with: name, .. } => Some(name),
+            _ => None,
+        });
+        names
+            .filter_map(|name| match self.target(&name.text, item.module)? {
+                Target::Declaration(source) | Target::Late(source) => Some((source, name.range)),
+                Target::Catalog(_) => None,
+            })
+            .collect()
+    }
+
+    /// Follows edges among what is left until a place comes again; what only reads a circle is
+    /// not part of one and is not reported.
+    fn circles(&mut self, left: &[usize], edges: &[Vec<Edge>]) {
+        let mut reported = vec![false; self.items.len()];
+        for &start in left {
+            let mut path: Vec<Edge> = Vec::new();
+            let mut at = start;
+            let circle = loop {
+                if let Some(from) = path.iter().position(|step| step.0 == at) {
+                    break &path[from..];
+                }
+                let next = edges[at].iter().find(|edge| left.contains(&edge.0));
+                let Some(&(source, range)) = next else { break &[] };
+                path.push((at, range));
+                at = source;
+            };
+            if circle.is_empty() || circle.iter().any(|step| reported[step.0]) {
+                continue;
+            }
+            for step in circle {
+                reported[step.0] = true;
+            }
+            let circle = circle.to_vec();
+            self.report_circle(&circle);
+        }
+    }
+
+    fn report_circle(&mut self, circle: &[Edge]) {
+        let name = |index: usize| {
+            let tree = Rc::clone(&self.items[index].tree);
+            tree.name.as_ref().map_or_else(|| "route".to_owned(), |name| name.text.clone())
+        };
+        let names: Vec<String> = circle.iter().map(|step| name(step.0)).collect();
+        let mut shown: Vec<&str> = names.iter().map(String::as_str).collect();
+        shown.push(shown[0]);
+        let message = format!("rules read each other in a circle: {}", shown.join(" ← "));
+        let mut diagnostic = Diagnostic::new(codes::CYCLE, circle[0].1, message);
+        for (at, step) in circle.iter().enumerate() {
+            let source = shown[at + 1];
+            let text = format!("`{}` reads `{source}`", shown[at]);
+            diagnostic =
+                if at == 0 { diagnostic.label(text) } else { diagnostic.because(step.1, text) };
+        }
+        self.report(diagnostic.help("let one of them read what the other one reads"));
+    }
+}

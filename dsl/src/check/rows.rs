@@ -1,0 +1,169 @@
+//! `rows`: joins, earlier windows, the first by an order.
+
+use std::rc::Rc;
+
+use super::scope::Scope;
+use super::shape::{Shape, ShapeColumn};
+use super::{Checker, Site};
+use crate::ast::{self, Clause, ClauseKind};
+use crate::diagnostic::suggest::{listed, nearest};
+use crate::diagnostic::{Diagnostic, codes};
+use crate::hir::{DeclarationKind, FieldRef, Join, Rows, SourceRef, Top};
+
+const CLAUSES: [&str; 6] = ["from", "where", "join", "top", "select", "to"];
+/// Rows that `top` may keep.
+const TOP_MAX: u64 = 100_000;
+
+impl Checker<'_> {
+    pub(super) fn rows(&mut self, site: &Site<'_>, clauses: &[Clause]) -> Option<DeclarationKind> {
+        self.check_clauses(site, clauses, &CLAUSES);
+        let from = super::stream::from_of(clauses)?;
+        let input = self.source(from, site.module);
+        self.must_be_rows(&input, from);
+        let mut rows = Rows {
+            input: input.source.clone(),
+            filter: None,
+            join: None,
+            top: None,
+            items: Vec::new(),
+            to: Vec::new(),
+        };
+        let mut scope = Scope::new(site.module, Some(Rc::clone(&input)));
+        scope.row_windows = true;
+        for clause in clauses {
+            if let ClauseKind::Join { with, before, alias, on } = &clause.kind {
+                let (join, shape) =
+                    self.join(site, &input, (with, before.as_ref()), alias.as_ref(), on)?;
+                scope.joined = Some((join.alias.clone(), shape));
+                rows.join = Some(join);
+            }
+        }
+        for clause in clauses {
+            match &clause.kind {
+                ClauseKind::Where(condition) => {
+                    rows.filter = Some(self.condition(condition, &mut scope));
+                }
+                ClauseKind::Top { rows: count, by, order } => {
+                    let order = order.as_ref();
+                    rows.top = self.top(site, count, by.as_ref(), order, clause, &mut scope);
+                }
+                ClauseKind::Select(items) => {
+                    // A value may keep its column's name; a new one may not take another's.
+                    rows.items = self.items(items, &mut scope);
+                }
+                ClauseKind::To(sinks) => rows.to = self.sinks(sinks),
+                _ => {}
+            }
+        }
+        if rows.join.is_some() && rows.items.is_empty() {
+            self.missing(site, "select", "say which columns of both sides the rows hold");
+        }
+        let columns = output(&input, &scope, &rows);
+        let shape = Shape::rows(&site.name, SourceRef::Declaration(site.id), columns);
+        self.shapes.insert(site.name.clone(), Rc::new(shape));
+        Some(DeclarationKind::Rows(rows))
+    }
+
+    fn must_be_rows(&mut self, shape: &Shape, name: &ast::Name) {
+        if !shape.is_rows && !shape.is_broken {
+            let message = format!("`rows` reads rows, `{}` holds items", name.text);
+            self.wrong_shape(name.range, &message, "make rows of them with `aggregate` first");
+        }
+    }
+
+    fn join(
+        &mut self,
+        site: &Site<'_>,
+        input: &Shape,
+        with: (&ast::Name, Option<&ast::Expr>),
+        alias: Option<&ast::Name>,
+        on: &[ast::Name],
+    ) -> Option<(Join, Rc<Shape>)> {
+        let (with, before) = with;
+        let other = self.source(with, site.module);
+        self.must_be_rows(&other, with);
+        let Some(alias) = alias else {
+            let message = "the joined row has no name";
+            self.report(
+                Diagnostic::new(codes::MISSING_CLAUSE, with.range, message)
+                    .help("give it one, under which its columns are read: `join http as was …`"),
+            );
+            return None;
+        };
+        self.shadowing(&alias.text, alias.range, input, site.module);
+        let before_ns = match before {
+            Some(before) => self.duration(before, site.module, "`before`", 1)?,
+            None => 0,
+        };
+        for name in on {
+            for shape in [input, &other] {
+                if shape.column(&name.text).is_none() && !shape.is_broken {
+                    self.unknown_column(name, shape);
+                    break;
+                }
+            }
+        }
+        if on.is_empty() && !input.keys().is_empty() && !site.tree.is_partial {
+            let keys = input.keys().join(", ");
+            let message = "the join does not say which columns are equal";
+            self.report(
+                Diagnostic::new(codes::MISSING_CLAUSE, with.range, message)
+                    .help(format!("add `on {keys}`"))
+                    .guess(alias.range.at_end(), format!(" on {keys}")),
+            );
+        }
+        let on = on.iter().map(|name| name.text.clone()).collect();
+        let join = Join { with: other.source.clone(), before_ns, alias: alias.text.clone(), on };
+        Some((join, other))
+    }
+
+    pub(super) fn unknown_column(&mut self, name: &ast::Name, shape: &Shape) {
+        let message = format!("`{}` has no column `{}`", shape.name, name.text);
+        let mut diagnostic = Diagnostic::new(codes::UNKNOWN_NAME, name.range, message);
+        diagnostic = match nearest(&name.text, shape.names()) {
+            Some(near) => {
+                diagnostic.help(format!("did you mean `{near}`?")).guess(name.range, near)
+            }
+            None => diagnostic.note(format!("columns: {}", listed(shape.names(), 10))),
+        };
+        self.report(diagnostic);
+    }
+
+    fn top(
+        &mut self,
+        site: &Site<'_>,
+        count: &ast::Expr,
+        by: Option<&ast::Expr>,
+        order: Option<&ast::Name>,
+        clause: &Clause,
+        scope: &mut Scope,
+    ) -> Option<Top> {
+        let rows = self.count(count, site.module, "`top`", TOP_MAX);
+        let Some(by) = by else {
+            let message = "`top` does not say by what";
+            self.report(
+                Diagnostic::new(codes::MISSING_CLAUSE, clause.range, message)
+                    .help("add the order: `top 5 by p99`"),
+            );
+            return None;
+        };
+        let by = self.whole(by, scope);
+        let ascending = order.is_some_and(|order| order.text == "asc");
+        Some(Top { rows: rows?, by, ascending })
+    }
+}
+
+/// Columns of the result: the selected ones with the keys, else the input's.
+fn output(input: &Shape, scope: &Scope, rows: &Rows) -> Vec<ShapeColumn> {
+    let as_column = |column: &ShapeColumn| ShapeColumn {
+        field: FieldRef::Column(column.name.clone()),
+        ..column.clone()
+    };
+    let own = |column: &&ShapeColumn| !column.name.starts_with("window.");
+    if rows.items.is_empty() {
+        return input.columns.iter().filter(own).map(as_column).collect();
+    }
+    let selected = |name: &str| scope.bound.iter().any(|bound| bound.name == name);
+    let keys = input.columns.iter().filter(|column| column.is_key && !selected(&column.name));
+    keys.chain(&scope.bound).map(as_column).collect()
+}

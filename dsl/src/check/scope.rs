@@ -1,0 +1,189 @@
+//! What names mean inside one expression.
+//!
+//! Order: what the declaration binds, fields of the source, constants and parameters, attributes.
+
+use std::rc::Rc;
+
+use super::Checker;
+use super::shape::{Shape, ShapeColumn};
+use crate::ast;
+use crate::diagnostic::suggest::{listed, nearest};
+use crate::diagnostic::{Diagnostic, codes};
+use crate::hir::{AggregateCall, Expr, ExprKind, FieldRef, Literal, Place};
+use crate::text_range::TextRange;
+use crate::types::Type;
+
+/// Names shown in one message at most.
+const NAMES_SHOWN_MAX: usize = 8;
+
+/// Arguments of an inlined function, by name; the text is typed where it is used.
+#[derive(Debug)]
+pub(super) struct Arguments {
+    pub(super) bound: Vec<(String, ast::Expr)>,
+    pub(super) outer: Option<Rc<Arguments>>,
+    /// The module of the caller, whose names the arguments mean.
+    pub(super) module: usize,
+    pub(super) depth: usize,
+}
+
+/// What an expression sees.
+#[derive(Debug)]
+pub(super) struct Scope {
+    pub(super) shape: Option<Rc<Shape>>,
+    /// Columns that this declaration has bound so far.
+    pub(super) bound: Vec<ShapeColumn>,
+    /// The joined row and its name.
+    pub(super) joined: Option<(String, Rc<Shape>)>,
+    /// Whether aggregate calls may stand here; then fields stand inside them only.
+    pub(super) aggregates: bool,
+    /// Whether functions over the row's past may stand here.
+    pub(super) row_windows: bool,
+    pub(super) calls: Vec<AggregateCall>,
+    pub(super) module: usize,
+    pub(super) arguments: Option<Rc<Arguments>>,
+}
+
+impl Scope {
+    pub(super) fn new(module: usize, shape: Option<Rc<Shape>>) -> Self {
+        Self {
+            shape,
+            bound: Vec::new(),
+            joined: None,
+            aggregates: false,
+            row_windows: false,
+            calls: Vec::new(),
+            module,
+            arguments: None,
+        }
+    }
+
+    fn is_broken(&self) -> bool {
+        self.shape.as_ref().is_some_and(|shape| shape.is_broken)
+            || self.joined.as_ref().is_some_and(|joined| joined.1.is_broken)
+    }
+
+    fn candidates(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.bound.iter().map(|c| c.name.clone()).collect();
+        if let Some(shape) = self.shape.as_ref().filter(|_| !self.aggregates) {
+            names.extend(shape.names().map(str::to_owned));
+        }
+        if let Some((alias, shape)) = &self.joined {
+            names.extend(shape.names().map(|name| format!("{alias}.{name}")));
+        }
+        if let Some(arguments) = &self.arguments {
+            names.extend(arguments.bound.iter().map(|bound| bound.0.clone()));
+        }
+        names
+    }
+}
+
+pub(super) fn broken(range: TextRange) -> Expr {
+    constant(Literal::Null, Type::Broken, range)
+}
+
+pub(super) fn constant(value: Literal, ty: Type, range: TextRange) -> Expr {
+    let optional = value == Literal::Null;
+    Expr { ty, optional, range, kind: ExprKind::Constant { value, param: None } }
+}
+
+fn column(column: &ShapeColumn, field: FieldRef, range: TextRange) -> Expr {
+    Expr { ty: column.ty.clone(), optional: column.optional, range, kind: ExprKind::Field(field) }
+}
+
+pub(super) fn attribute(place: Place, key: &str, range: TextRange) -> Expr {
+    let field = FieldRef::Attribute { place, key: key.to_owned() };
+    Expr { ty: Type::Any, optional: true, range, kind: ExprKind::Field(field) }
+}
+
+impl Checker<'_> {
+    /// What a path refers to; unknown names are reported.
+    pub(super) fn path(&mut self, path: &str, range: TextRange, scope: &mut Scope) -> Expr {
+        if let Some(value) = self.argument(path, scope) {
+            return Expr { range, ..value };
+        }
+        if let Some(value) = self.known(path, range, scope) {
+            return value;
+        }
+        if scope.is_broken() {
+            return broken(range);
+        }
+        let shape = scope.shape.clone();
+        if scope.aggregates && shape.as_ref().is_some_and(|s| reads(s, path)) {
+            self.report(
+                Diagnostic::new(
+                    codes::AGGREGATE_PLACE,
+                    range,
+                    format!("`{path}` has a value per item, and a row stands for many items"),
+                )
+                .label("a field outside an aggregate function")
+                .help(
+                    "say what to make of the values, such as `avg(…)` or `last(…)`, or group by it",
+                )
+                .guess(range.at_start(), "last(")
+                .guess(range.at_end(), ")"),
+            );
+            return broken(range);
+        }
+        let candidates = scope.candidates();
+        let values = self.value_names(scope.module);
+        let names = candidates.iter().map(String::as_str);
+        let near = nearest(path, names.chain(values.iter().map(String::as_str)));
+        let is_attribute = !scope.aggregates && shape.is_some_and(|shape| shape.has_attributes);
+        if is_attribute && near.is_none_or(|near| !is_slip(path, near)) {
+            return attribute(Place::Any, path, range);
+        }
+        let mut diagnostic =
+            Diagnostic::new(codes::UNKNOWN_NAME, range, format!("nothing is named `{path}` here"));
+        if let Some(near) = near {
+            diagnostic = diagnostic.help(format!("did you mean `{near}`?")).guess(range, near);
+        } else if !candidates.is_empty() {
+            let names = listed(candidates.iter().map(String::as_str), NAMES_SHOWN_MAX);
+            diagnostic = diagnostic.note(format!("names here: {names}"));
+        }
+        if is_attribute {
+            diagnostic = diagnostic.note(format!("an attribute is read by `attr[\"{path}\"]`"));
+        }
+        self.report(diagnostic);
+        broken(range)
+    }
+
+    /// What a path refers to, if it is anything but an attribute.
+    pub(super) fn known(&mut self, path: &str, range: TextRange, scope: &Scope) -> Option<Expr> {
+        if let Some(bound) = scope.bound.iter().find(|bound| bound.name == path) {
+            return Some(column(bound, bound.field.clone(), range));
+        }
+        if let Some((alias, shape)) = &scope.joined
+            && let Some(name) = path.strip_prefix(alias.as_str()).and_then(|p| p.strip_prefix('.'))
+            && let Some(found) = shape.column(name)
+        {
+            return Some(column(found, FieldRef::Joined(name.to_owned()), range));
+        }
+        if !scope.aggregates
+            && let Some(found) = scope.shape.as_ref().and_then(|shape| shape.column(path))
+        {
+            return Some(column(found, found.field.clone(), range));
+        }
+        self.value(path, range, scope.module)
+    }
+
+    /// The value of a parameter of the function that is being inlined.
+    fn argument(&mut self, path: &str, scope: &mut Scope) -> Option<Expr> {
+        let arguments = scope.arguments.clone()?;
+        let argument = arguments.bound.iter().find(|bound| bound.0 == path)?.1.clone();
+        let inner = std::mem::replace(&mut scope.arguments, arguments.outer.clone());
+        let module = std::mem::replace(&mut scope.module, arguments.module);
+        let value = self.expr(&argument, scope);
+        scope.arguments = inner;
+        scope.module = module;
+        Some(value)
+    }
+}
+
+fn reads(shape: &Shape, path: &str) -> bool {
+    shape.column(path).is_some() || (shape.has_attributes && path.contains('.'))
+}
+
+/// Whether a name is so near a known one that an attribute of that name is unlikely.
+fn is_slip(path: &str, near: &str) -> bool {
+    path.contains('.') == near.contains('.') && near.len() > 2
+}

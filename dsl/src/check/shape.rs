@@ -1,0 +1,132 @@
+//! What a source offers to its readers: columns, keys, attributes.
+
+use crate::catalog::SourceDef;
+use crate::hir::{FieldRef, SourceRef};
+use crate::text_range::TextRange;
+use crate::types::Type;
+
+/// A column that a declaration made.
+#[derive(Debug, Clone)]
+pub(super) struct ShapeColumn {
+    pub(super) name: String,
+    pub(super) ty: Type,
+    pub(super) optional: bool,
+    pub(super) is_key: bool,
+    pub(super) identifies: bool,
+    pub(super) field: FieldRef,
+    /// Where it was made; `None` for fields of the catalogue.
+    pub(super) range: Option<TextRange>,
+}
+
+/// The shape of a source's items or rows.
+#[allow(clippy::struct_excessive_bools, reason = "independent facts, set by name")]
+#[derive(Debug, Clone)]
+pub(super) struct Shape {
+    pub(super) name: String,
+    pub(super) source: SourceRef,
+    pub(super) is_rows: bool,
+    pub(super) is_alert: bool,
+    pub(super) columns: Vec<ShapeColumn>,
+    pub(super) has_attributes: bool,
+    pub(super) has_start: bool,
+    /// Whether lateness is stated here or upstream.
+    pub(super) has_lateness: bool,
+    /// Whether nothing is known, because the declaration could not be read.
+    pub(super) is_broken: bool,
+}
+
+impl Shape {
+    pub(super) fn of_catalog(source: &SourceDef) -> Self {
+        let columns = source.fields.iter().map(|field| ShapeColumn {
+            name: field.path.clone(),
+            ty: field.ty.clone(),
+            optional: field.optional,
+            is_key: false,
+            identifies: field.identifies,
+            field: FieldRef::Builtin(field.path.clone()),
+            range: None,
+        });
+        Self {
+            name: source.name.clone(),
+            source: SourceRef::Catalog(source.name.clone()),
+            is_rows: false,
+            is_alert: false,
+            columns: columns.collect(),
+            has_attributes: source.has_attributes,
+            has_start: source.has_start,
+            has_lateness: false,
+            is_broken: false,
+        }
+    }
+
+    pub(super) fn broken(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            source: SourceRef::Catalog(name.to_owned()),
+            is_rows: false,
+            is_alert: false,
+            columns: Vec::new(),
+            has_attributes: true,
+            has_start: true,
+            has_lateness: true,
+            is_broken: true,
+        }
+    }
+
+    pub(super) fn rows(name: &str, source: SourceRef, columns: Vec<ShapeColumn>) -> Self {
+        let mut shape = Self {
+            name: name.to_owned(),
+            source,
+            is_rows: true,
+            is_alert: false,
+            columns,
+            has_attributes: false,
+            has_start: false,
+            has_lateness: true,
+            is_broken: false,
+        };
+        for (path, ty) in [("window.start", Type::Time), ("window.end", Type::Time)] {
+            shape.columns.push(ShapeColumn {
+                name: path.to_owned(),
+                ty,
+                optional: false,
+                is_key: false,
+                identifies: false,
+                field: FieldRef::Builtin(path.to_owned()),
+                range: None,
+            });
+        }
+        shape
+    }
+
+    pub(super) fn column(&self, name: &str) -> Option<&ShapeColumn> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().map(|column| column.name.as_str())
+    }
+
+    pub(super) fn keys(&self) -> Vec<String> {
+        self.columns.iter().filter(|c| c.is_key).map(|c| c.name.clone()).collect()
+    }
+}
+
+/// A column made by `set`, `by` or `select`.
+pub(super) fn made(
+    name: &str,
+    ty: &Type,
+    optional: bool,
+    is_key: bool,
+    range: TextRange,
+) -> ShapeColumn {
+    ShapeColumn {
+        name: name.to_owned(),
+        ty: ty.clone(),
+        optional,
+        is_key,
+        identifies: false,
+        field: FieldRef::Column(name.to_owned()),
+        range: Some(range),
+    }
+}

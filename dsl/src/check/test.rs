@@ -1,0 +1,322 @@
+//! `test`: given items and expectations, typed against the rules.
+
+use std::rc::Rc;
+
+use super::expr::constant_of;
+use super::scope::Scope;
+use super::shape::Shape;
+use super::{Checker, Entity};
+use crate::ast::{self, DeclarationKind, ExpectLine, GivenLine, GivenPart, NumberText, TestBlock};
+use crate::diagnostic::suggest::listed;
+use crate::diagnostic::{Diagnostic, codes};
+use crate::hir::{AlertState, Expect, ExpectKind, Given, GivenKind, Literal, Moment, Test};
+use crate::limits::GIVEN_TIMES_MAX;
+use crate::syntax::literal;
+use crate::text_range::TextRange;
+
+const SPAN_KINDS: [&str; 6] =
+    ["unspecified", "internal", "server", "client", "producer", "consumer"];
+const STATUSES: [&str; 3] = ["unset", "ok", "error"];
+const SEVERITIES: [&str; 6] = ["trace", "debug", "info", "warn", "error", "fatal"];
+
+impl Checker<'_> {
+    /// All rule tests, in the order of the files.
+    pub(super) fn tests(&mut self) -> Vec<Test> {
+        let mut tests: Vec<Test> = Vec::new();
+        for index in 0..self.items.len() {
+            let tree = Rc::clone(&self.items[index].tree);
+            let module = self.items[index].module;
+            let DeclarationKind::Test { title, blocks } = &tree.kind else { continue };
+            let mut test = Test {
+                name: self.unescape(title),
+                given: Vec::new(),
+                expect: Vec::new(),
+                range: tree.range,
+            };
+            for block in blocks {
+                match block {
+                    TestBlock::Given(lines) => {
+                        test.given.extend(lines.iter().filter_map(|line| self.given(line, module)));
+                    }
+                    TestBlock::Expect(lines) => {
+                        let lines = lines.iter().filter_map(|line| self.expect(line, module));
+                        test.expect.extend(lines);
+                    }
+                }
+            }
+            if tests.iter().any(|earlier| earlier.name == test.name && module == 0) {
+                let message = format!("there are two tests {:?}", test.name);
+                self.report(Diagnostic::new(codes::DUPLICATE, title.range, message));
+            }
+            if test.expect.is_empty() && !tree.is_partial {
+                let message = "the test expects nothing";
+                self.report(
+                    Diagnostic::new(codes::TEST_ITEM, title.range, message)
+                        .help("add `expect { … }`; a test that cannot fail tests nothing"),
+                );
+            }
+            tests.push(test);
+        }
+        tests
+    }
+
+    fn given(&mut self, line: &GivenLine, module: usize) -> Option<Given> {
+        let kind = match line.kind.text.as_str() {
+            "span" => GivenKind::Span,
+            "log" => GivenKind::Log,
+            "metric" => GivenKind::Metric,
+            "event" => GivenKind::Event,
+            "progress" => GivenKind::Progress,
+            "resource" => GivenKind::Resource,
+            _ => GivenKind::Heartbeat,
+        };
+        let mut given = Given {
+            at_ns: self.moment(&line.at.0, line.at.1)?,
+            kind,
+            service: String::new(),
+            name: None,
+            span_kind: None,
+            status: None,
+            severity: None,
+            duration_ns: None,
+            value: None,
+            attributes: Vec::new(),
+            times: 1,
+            every_ns: 0,
+            arrives_ns: None,
+            range: line.range,
+        };
+        let mut has_service = false;
+        for part in &line.parts {
+            self.given_part(part, &mut given, &mut has_service, module);
+        }
+        if !has_service {
+            let message = "the item has no service";
+            self.report(
+                Diagnostic::new(codes::TEST_ITEM, line.kind.range, message)
+                    .help("name it behind the kind: `0s span checkout \"POST /pay\" …`"),
+            );
+        }
+        if kind == GivenKind::Span && given.duration_ns.is_none() {
+            let message = "the span has no duration";
+            self.report(
+                Diagnostic::new(codes::TEST_ITEM, line.range, message)
+                    .help("add it, such as `12ms`"),
+            );
+        }
+        Some(given)
+    }
+
+    fn given_part(
+        &mut self,
+        part: &GivenPart,
+        given: &mut Given,
+        has_service: &mut bool,
+        module: usize,
+    ) {
+        match part {
+            GivenPart::Word(word) if !*has_service => {
+                *has_service = true;
+                given.service.clone_from(&word.text);
+            }
+            GivenPart::Text(text) if !*has_service => {
+                *has_service = true;
+                given.service = self.unescape(text);
+            }
+            GivenPart::Text(text) => given.name = Some(self.unescape(text)),
+            GivenPart::Word(word) => self.given_word(word, given),
+            GivenPart::Attributes(attributes) => self.attributes(attributes, given, module),
+            GivenPart::Times(word) => {
+                let digits: String = word.text.chars().filter(char::is_ascii_digit).collect();
+                match digits.parse() {
+                    Ok(times) if (1..=GIVEN_TIMES_MAX).contains(&times) => given.times = times,
+                    _ => {
+                        let message = format!("a line stands for 1 to {GIVEN_TIMES_MAX} items");
+                        self.report(Diagnostic::new(codes::TEST_ITEM, word.range, message));
+                    }
+                }
+            }
+            GivenPart::Every(number, range) => {
+                given.every_ns = self.moment(number, *range).unwrap_or(0);
+            }
+            GivenPart::Arrives(number, range) => given.arrives_ns = self.moment(number, *range),
+            GivenPart::Number(number, range) => self.given_number(number, *range, given),
+        }
+    }
+
+    fn given_word(&mut self, word: &ast::Name, given: &mut Given) {
+        let text = word.text.as_str();
+        let value = Some(text.to_owned());
+        match given.kind {
+            GivenKind::Span if SPAN_KINDS.contains(&text) => given.span_kind = value,
+            GivenKind::Span if STATUSES.contains(&text) => given.status = value,
+            GivenKind::Log | GivenKind::Event if SEVERITIES.contains(&text) => {
+                given.severity = value;
+            }
+            GivenKind::Progress if given.name.is_some() => given.status = value,
+            GivenKind::Metric | GivenKind::Progress | GivenKind::Event if given.name.is_none() => {
+                given.name = value;
+            }
+            _ => {
+                let known: Vec<&str> = match given.kind {
+                    GivenKind::Span => SPAN_KINDS.into_iter().chain(STATUSES).collect(),
+                    _ => SEVERITIES.to_vec(),
+                };
+                let message = format!("`{text}` says nothing about this item");
+                let mut diagnostic = Diagnostic::new(codes::TEST_ITEM, word.range, message)
+                    .note(format!("words here: {}", listed(known.iter().copied(), 10)));
+                if let Some(near) = crate::diagnostic::suggest::nearest(text, known) {
+                    diagnostic =
+                        diagnostic.help(format!("did you mean `{near}`?")).guess(word.range, near);
+                }
+                self.report(diagnostic);
+            }
+        }
+    }
+
+    fn given_number(&mut self, number: &NumberText, range: TextRange, given: &mut Given) {
+        match literal::number(number, range) {
+            Ok(Literal::Duration(ns)) if given.kind == GivenKind::Span => {
+                given.duration_ns = Some(ns);
+            }
+            Ok(Literal::Int(value)) if given.kind != GivenKind::Span => {
+                given.value = Some(value as f64);
+            }
+            Ok(Literal::Float(value) | Literal::Ratio(value)) if given.kind != GivenKind::Span => {
+                given.value = Some(value);
+            }
+            Ok(_) => {
+                let what = match given.kind {
+                    GivenKind::Span => "a span takes its duration: `12ms`",
+                    _ => "this item takes a plain number as its value",
+                };
+                self.report(Diagnostic::new(codes::TEST_ITEM, range, what));
+            }
+            Err(diagnostic) => self.report(*diagnostic),
+        }
+    }
+
+    fn attributes(&mut self, list: &[(ast::Name, ast::Expr)], given: &mut Given, module: usize) {
+        for (key, value) in list {
+            let mut scope = Scope::new(module, None);
+            let value = self.expr(value, &mut scope);
+            if let Some(literal) = constant_of(&value) {
+                given.attributes.push((key.text.clone(), literal.clone()));
+            } else if value.ty != crate::types::Type::Broken {
+                let message = "an attribute of a test is a constant";
+                self.report(Diagnostic::new(codes::CONSTANT, value.range, message));
+            }
+        }
+    }
+
+    /// A time since the test's start, ns.
+    fn moment(&mut self, number: &NumberText, range: TextRange) -> Option<i64> {
+        match literal::number(number, range) {
+            Ok(Literal::Duration(ns)) => Some(ns),
+            Ok(Literal::Int(0)) => Some(0),
+            Ok(value) => {
+                let message = "a time in a test counts from its start: `30s`";
+                let mut diagnostic = Diagnostic::new(codes::TEST_ITEM, range, message);
+                if matches!(value, Literal::Int(_)) {
+                    diagnostic = diagnostic.help("write the unit").guess(range.at_end(), "s");
+                }
+                self.report(diagnostic);
+                None
+            }
+            Err(diagnostic) => {
+                self.report(*diagnostic);
+                None
+            }
+        }
+    }
+
+    fn expect(&mut self, line: &ExpectLine, module: usize) -> Option<Expect> {
+        let full = self.full(&line.rule.text, module);
+        let shape = self.source(&line.rule, module);
+        if shape.is_broken {
+            return None;
+        }
+        let rule = self.expected_rule(line, &full)?;
+        let moment = match &line.moment {
+            Some(moment) => {
+                let at = self.moment(&moment.at, moment.at_range)?;
+                Some(match moment.word.text.as_str() {
+                    "at" => Moment::At(at),
+                    "by" => Moment::By(at),
+                    "before" => Moment::Before(at),
+                    _ => Moment::After(at),
+                })
+            }
+            None => None,
+        };
+        let kind = match line.kind.text.as_str() {
+            "alert" => {
+                ExpectKind::Alert(line.state.as_ref().map(|state| match state.text.as_str() {
+                    "inactive" => AlertState::Inactive,
+                    "pending" => AlertState::Pending,
+                    "firing" => AlertState::Firing,
+                    _ => AlertState::Resolved,
+                }))
+            }
+            _ => ExpectKind::Row,
+        };
+        let count = line.count.as_ref().and_then(|(number, range)| self.plain(number, *range));
+        let values = self.expected_values(line, &shape, module);
+        Some(Expect { rule, none: line.none, moment, count, values, kind, range: line.range })
+    }
+
+    fn plain(&mut self, number: &NumberText, range: TextRange) -> Option<u64> {
+        match literal::number(number, range) {
+            Ok(Literal::Int(value)) if value >= 0 => Some(value as u64),
+            _ => {
+                let message = "`count` takes an integer";
+                self.report(Diagnostic::new(codes::TEST_ITEM, range, message));
+                None
+            }
+        }
+    }
+
+    fn expected_rule(
+        &mut self,
+        line: &ExpectLine,
+        full: &str,
+    ) -> Option<crate::hir::DeclarationId> {
+        let keyword = match self.names.get(full) {
+            Some(Entity::Source(index)) => self.items[*index].tree.keyword.text.clone(),
+            _ => String::new(),
+        };
+        if keyword != line.kind.text {
+            let what =
+                if keyword.is_empty() { "no rule".to_owned() } else { format!("`{keyword}`") };
+            let message = format!("`{}` is {what}, not `{}`", line.rule.text, line.kind.text);
+            let mut diagnostic = Diagnostic::new(codes::TEST_ITEM, line.kind.range, message);
+            if matches!(keyword.as_str(), "aggregate" | "rows" | "alert") {
+                diagnostic = diagnostic
+                    .help(format!("write `{keyword}`"))
+                    .fix(line.kind.range, keyword.as_str());
+            }
+            self.report(diagnostic);
+            return None;
+        }
+        self.ids.get(full).copied()
+    }
+
+    fn expected_values(
+        &mut self,
+        line: &ExpectLine,
+        shape: &Shape,
+        module: usize,
+    ) -> Vec<(String, Literal)> {
+        let mut values = Vec::new();
+        for (key, value) in &line.values {
+            let Some(column) = shape.column(&key.text).cloned() else {
+                self.unknown_column(key, shape);
+                continue;
+            };
+            if let Some(literal) = self.literal_beside(&column.ty, value, module) {
+                values.push((key.text.clone(), literal));
+            }
+        }
+        values
+    }
+}

@@ -1,0 +1,35 @@
+//! Every bound of the language. Rule files are untrusted input.
+
+/// Largest source file, bytes.
+pub const SOURCE_BYTES_MAX: usize = 1 << 20;
+/// Files of one compilation, imports included.
+pub const FILES_MAX: usize = 1_000;
+/// Imports inside imports inside imports, levels.
+pub const IMPORT_DEPTH_MAX: usize = 8;
+/// Open brackets around a place, levels; bounds the recursion of every later pass.
+pub const NESTING_MAX: usize = 64;
+/// `if`, `not` and `-` in front of one another, and operators in one expression without brackets;
+/// each is one level of the tree.
+pub const CHAIN_MAX: usize = 256;
+/// Declarations of one file.
+pub const DECLARATIONS_MAX: usize = 10_000;
+/// Nodes of one expression after functions were inlined.
+pub const EXPRESSION_NODES_MAX: usize = 10_000;
+/// Functions inlined into functions, levels.
+pub const INLINE_DEPTH_MAX: usize = 32;
+/// Length of a name, bytes.
+pub const NAME_BYTES_MAX: usize = 200;
+/// Length of a regular expression, bytes.
+pub const REGEX_BYTES_MAX: usize = 4_096;
+/// Nesting inside a regular expression, levels.
+pub const REGEX_NESTING_MAX: u32 = 50;
+/// Diagnostics reported by one compilation; the rest is counted in a last one.
+pub const DIAGNOSTICS_MAX: usize = 500;
+/// Clauses set aside in one declaration before its parse is given up.
+pub const RECOVERIES_MAX: usize = 8;
+/// Length of a time span in rules, ns: 100 years.
+pub const DURATION_NS_MAX: i64 = 100 * 365 * 86_400 * 1_000_000_000;
+/// Items that one `given` line may stand for.
+pub const GIVEN_TIMES_MAX: u64 = 1_000_000;
+/// Width of a formatted line, columns.
+pub const LINE_COLUMNS_MAX: usize = 100;

@@ -1,0 +1,232 @@
+//! Syntax errors in people's words.
+
+use pest::error::{Error, ErrorVariant, InputLocation};
+
+use super::grammar::Rule;
+use super::lexer::Token;
+use crate::ast::Declaration;
+use crate::diagnostic::suggest::nearest;
+use crate::diagnostic::{Diagnostic, codes};
+use crate::text_range::{FileId, TextRange};
+
+/// Things that are named in one message at most.
+const EXPECTED_MAX: usize = 4;
+
+/// Byte offset of the error in what was parsed.
+pub(super) fn position(error: &Error<Rule>) -> usize {
+    match error.location {
+        InputLocation::Pos(at) | InputLocation::Span((at, _)) => at,
+    }
+}
+
+/// A place where grammar and tree builder disagree: never seen, and no reason to stop.
+pub(super) fn bug(range: TextRange) -> Diagnostic {
+    let message = "this cannot be read, though it fits the grammar";
+    Diagnostic::new(codes::SYNTAX, range, message)
+        .help("please report it with this text; write it in another way until then")
+}
+
+/// The one diagnostic of a declaration that this version does not run.
+pub(super) fn not_yet(declaration: &Declaration) -> Diagnostic {
+    let keyword = declaration.keyword.text.as_str();
+    let what = match keyword {
+        "pattern" => "a `pattern` finds sequences of events",
+        "correlate" => "`correlate` joins items of two streams in time",
+        "retrace" => "`retrace` makes new traces from spans",
+        "traces" => "`traces` groups spans into traces",
+        "sample" => "`sample` decides which traces are kept",
+        "redact" => "`redact` removes secrets from items",
+        "validate" => "`validate` compares items with a registry",
+        _ => "a `table` holds values to look up",
+    };
+    Diagnostic::new(
+        codes::NOT_YET,
+        declaration.keyword.range,
+        format!("`{keyword}` is not in this edition yet"),
+    )
+    .label("this version does not run it")
+    .note(format!("{what}; the word is reserved for it, and the block was skipped"))
+    .help("remove the block, or run it with a version that knows it")
+}
+
+/// What was expected and what was found.
+pub(super) fn describe(
+    error: &Error<Rule>,
+    text: &str,
+    tokens: &[Token],
+    file: FileId,
+) -> Diagnostic {
+    let at = position(error);
+    let expected = expected(error);
+    let found = tokens.iter().find(|token| token.end > at);
+    let Some(found) = found else {
+        let end = tokens.last().map_or(text.len(), |token| token.end);
+        let message = format!("{} expected, but the declaration ends here", listed(&expected));
+        let start = tokens.last().map_or(end, |token| token.start);
+        return Diagnostic::new(codes::SYNTAX, TextRange::new(file, start, end), message)
+            .label("something is missing behind this");
+    };
+    let word = found.text(text);
+    let shown: String = word.chars().take(40).collect();
+    let message = format!("{} expected, found `{shown}`", listed(&expected));
+    let range = found.range(file);
+    let mut diagnostic = Diagnostic::new(codes::SYNTAX, range, message).label("not expected here");
+    let words: Vec<&str> = keywords(error);
+    if let Some(near) = nearest(word, words.iter().copied()) {
+        diagnostic = diagnostic.help(format!("did you mean `{near}`?")).guess(range, near);
+    }
+    diagnostic
+}
+
+fn positives(error: &Error<Rule>) -> &[Rule] {
+    match &error.variant {
+        ErrorVariant::ParsingError { positives, .. } => positives,
+        ErrorVariant::CustomError { .. } => &[],
+    }
+}
+
+fn expected(error: &Error<Rule>) -> Vec<String> {
+    let mut words = Vec::new();
+    for rule in positives(error) {
+        let word = word_for(*rule);
+        if !words.contains(&word) {
+            words.push(word);
+        }
+    }
+    // An operator could follow almost anything: it is worth a word only where nothing else is.
+    if words.len() > 1 {
+        words.retain(|word| word != OPERATOR);
+    }
+    words
+}
+
+fn listed(words: &[String]) -> String {
+    match words {
+        [] => "something else".to_owned(),
+        [only] => only.clone(),
+        _ if words.len() > EXPECTED_MAX => {
+            format!("{} or another clause", words[..EXPECTED_MAX].join(", "))
+        }
+        [front @ .., last] => format!("{} or {last}", front.join(", ")),
+    }
+}
+
+const OPERATOR: &str = "an operator";
+
+fn word_for(rule: Rule) -> String {
+    let name = format!("{rule:?}");
+    if let Some(word) = name.strip_prefix("kw_") {
+        return format!("`{word}`");
+    }
+    if name == "op_not" || name == "op_negate" {
+        return "a value".to_owned();
+    }
+    if name.starts_with("op_") || name == "index" {
+        return OPERATOR.to_owned();
+    }
+    if let Some(word) = name.strip_suffix("_clause") {
+        return format!("`{}`", if word == "no_data" { "on no data" } else { word });
+    }
+    let word = match rule {
+        Rule::EOI => "the next declaration",
+        Rule::expr | Rule::choice | Rule::call | Rule::list | Rule::path | Rule::callee => {
+            "a value"
+        }
+        Rule::lone_expr | Rule::rate | Rule::boolean | Rule::null | Rule::argument => "a value",
+        Rule::number | Rule::signed => "a number",
+        Rule::string => "a text in quotes",
+        Rule::name => "a name",
+        Rule::word | Rule::state => "a word",
+        Rule::key | Rule::entry => "a key",
+        Rule::binding => "`name: value`",
+        Rule::bindings | Rule::map => "`{`",
+        Rule::no_comma => "`,`",
+        Rule::source => "the name of a source",
+        Rule::clause => "a clause",
+        Rule::per_unit => "`per`",
+        Rule::given_line => "a line such as `0s span shop \"GET /\" server ok 12ms`",
+        Rule::given_kind => "`span`, `log`, `metric` or `event`",
+        Rule::given_block => "`given`",
+        Rule::expect_block => "`expect`",
+        Rule::expect_line | Rule::expect_kind => "`aggregate`, `rows`, `alert` or `none`",
+        Rule::times => "`x100`",
+        Rule::every => "`every`",
+        Rule::arrives => "`arrives`",
+        Rule::moment | Rule::moment_word => "`at`, `by`, `before` or `after`",
+        Rule::count => "`count`",
+        Rule::order => "`asc` or `desc`",
+        _ => return format!("{rule:?}").replace('_', " "),
+    };
+    word.to_owned()
+}
+
+/// The words of the keywords that would have fitted.
+fn keywords(error: &Error<Rule>) -> Vec<&'static str> {
+    let mut words = Vec::new();
+    for rule in positives(error) {
+        let clauses = matches!(rule, Rule::clause | Rule::EOI);
+        if clauses {
+            words.extend([
+                "from",
+                "where",
+                "set",
+                "at",
+                "dedupe",
+                "lateness",
+                "late",
+                "by",
+                "over",
+                "select",
+                "having",
+                "limit",
+                "results",
+                "to",
+                "join",
+                "top",
+                "when",
+                "until",
+                "for",
+                "hold",
+                "severity",
+                "labels",
+                "annotations",
+            ]);
+        }
+        let name = format!("{rule:?}");
+        let word = name.strip_prefix("kw_").or(name.strip_suffix("_clause"));
+        let known = ["within", "limit", "groups", "overflow", "side", "amend", "every", "from"];
+        words.extend(word.and_then(|word| known.iter().copied().find(|known| *known == word)));
+        let clause = word.filter(|_| name.ends_with("_clause"));
+        words.extend(clause.and_then(clause_word));
+    }
+    words
+}
+
+fn clause_word(word: &str) -> Option<&'static str> {
+    const WORDS: [&str; 23] = [
+        "from",
+        "where",
+        "set",
+        "at",
+        "dedupe",
+        "lateness",
+        "late",
+        "by",
+        "over",
+        "select",
+        "having",
+        "limit",
+        "results",
+        "to",
+        "join",
+        "top",
+        "when",
+        "until",
+        "for",
+        "hold",
+        "severity",
+        "labels",
+        "annotations",
+    ];
+    WORDS.into_iter().find(|known| *known == word)
+}

@@ -1,0 +1,345 @@
+//! A file becomes declarations: lexed, checked for nesting, split, each parsed alone.
+//!
+//! A clause that cannot be read is blanked and the rest of its declaration parsed again, so that
+//! one run reports the mistakes of every clause.
+
+use pest::Parser;
+
+use super::build::Build;
+use super::error;
+use super::grammar::{Grammar, Rule};
+use super::lexer::{Token, TokenKind, lex};
+use super::split::{KEYWORDS, NOT_YET, Piece, split};
+use crate::ast::{Declaration, DeclarationKind, Expr, File, Name};
+use crate::diagnostic::suggest::nearest;
+use crate::diagnostic::{Diagnostic, codes};
+use crate::limits::{DECLARATIONS_MAX, RECOVERIES_MAX, SOURCE_BYTES_MAX};
+use crate::text_range::{FileId, TextRange};
+
+/// Words that open a clause.
+const CLAUSES: [&str; 25] = [
+    "from",
+    "where",
+    "set",
+    "at",
+    "dedupe",
+    "lateness",
+    "late",
+    "by",
+    "over",
+    "select",
+    "having",
+    "limit",
+    "results",
+    "to",
+    "join",
+    "top",
+    "when",
+    "until",
+    "for",
+    "hold",
+    "on",
+    "severity",
+    "labels",
+    "annotations",
+    "with",
+];
+
+/// Reads a whole file.
+pub(crate) fn parse_file(text: &str, file: FileId) -> (File, Vec<Diagnostic>) {
+    if text.len() > SOURCE_BYTES_MAX {
+        let message = format!("the file has {} bytes, {SOURCE_BYTES_MAX} are allowed", text.len());
+        let range = TextRange::new(file, 0, 0);
+        let diagnostic =
+            Diagnostic::new(codes::TOO_LARGE, range, message).help("split it into several files");
+        return (File::default(), vec![diagnostic]);
+    }
+    let (tokens, mut diagnostics) = lex(text, file);
+    let pieces = split(text, &tokens);
+    let mut declarations = Vec::new();
+    if pieces.len() > DECLARATIONS_MAX {
+        let message = format!("the file has more than {DECLARATIONS_MAX} declarations");
+        let range = TextRange::new(file, 0, 0);
+        diagnostics.push(Diagnostic::new(codes::TOO_LARGE, range, message));
+        return (File::default(), diagnostics);
+    }
+    for piece in pieces {
+        declarations.extend(parse_piece(text, &tokens, piece, file, &mut diagnostics));
+    }
+    (File { declarations }, diagnostics)
+}
+
+/// Reads a single expression that stands at `start` of the file, inside a text.
+pub(crate) fn parse_expr(
+    text: &str,
+    file: FileId,
+    start: usize,
+) -> Result<(Expr, Vec<Diagnostic>), Box<Diagnostic>> {
+    let (tokens, bad) = lex(text, file);
+    let shift = |mut diagnostic: Diagnostic| {
+        for label in &mut diagnostic.labels {
+            label.range = TextRange::new(
+                file,
+                label.range.start as usize + start,
+                label.range.end as usize + start,
+            );
+        }
+        diagnostic.edits.clear();
+        Box::new(diagnostic)
+    };
+    if let Some(first) = bad.into_iter().next() {
+        return Err(shift(first));
+    }
+    if let Some(diagnostic) = super::depth::check(text, &tokens, file) {
+        return Err(shift(diagnostic));
+    }
+    match Grammar::parse(Rule::lone_expr, text) {
+        Ok(mut pairs) => {
+            let mut build = Build::new(file, start);
+            let pair = pairs.next().and_then(|pair| pair.into_inner().next());
+            let expr = pair.and_then(|pair| build.expr(pair));
+            let whole = TextRange::new(file, start, start + text.len());
+            expr.map(|expr| (expr, build.diagnostics)).ok_or_else(|| Box::new(error::bug(whole)))
+        }
+        Err(error) => Err(shift(error::describe(&error, text, &tokens, file))),
+    }
+}
+
+fn parse_piece(
+    text: &str,
+    tokens: &[Token],
+    piece: Piece,
+    file: FileId,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<Declaration> {
+    let Some(first) = piece.first else {
+        stray_text(text, &tokens[piece.start..piece.end], file, diagnostics);
+        return None;
+    };
+    let doc = doc_text(text, &tokens[piece.start..first]);
+    let tokens: Vec<Token> =
+        tokens[first..piece.end].iter().copied().filter(|token| !token.is_comment()).collect();
+    let (head, last) = (tokens.first()?, tokens.last()?);
+    let range = TextRange::new(file, head.start, last.end);
+    let keyword = Name { text: head.text(text).to_owned(), range: head.range(file) };
+    let mut declaration = Declaration {
+        name: declared_name(text, &tokens, file),
+        keyword,
+        doc,
+        range,
+        is_partial: true,
+        kind: DeclarationKind::Broken,
+    };
+    if NOT_YET.contains(&declaration.keyword.text.as_str()) {
+        diagnostics.push(error::not_yet(&declaration));
+        declaration.kind = DeclarationKind::NotYet;
+        return Some(declaration);
+    }
+    if let Some(diagnostic) = super::depth::check(text, &tokens, file) {
+        diagnostics.push(diagnostic);
+        return Some(declaration);
+    }
+    // A bad token has been reported; where it stands inside a clause, the others still count.
+    let had_bad = tokens.iter().any(|token| token.kind == TokenKind::Bad);
+    let mut source = text[range.bytes()].to_owned();
+    let mut attempt = Attempt { text, tokens: &tokens, file, range, had_bad };
+    attempt.run(&mut source, &mut declaration, diagnostics);
+    Some(declaration)
+}
+
+struct Attempt<'a> {
+    text: &'a str,
+    tokens: &'a [Token],
+    file: FileId,
+    range: TextRange,
+    had_bad: bool,
+}
+
+impl Attempt<'_> {
+    fn run(
+        &mut self,
+        source: &mut String,
+        declaration: &mut Declaration,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) {
+        let start = self.range.start as usize;
+        for round in 0..=RECOVERIES_MAX {
+            match Grammar::parse(Rule::declaration, source) {
+                Ok(mut pairs) => {
+                    let mut build = Build::new(self.file, start);
+                    let pair = pairs.next().and_then(|pair| pair.into_inner().next());
+                    match pair.and_then(|pair| build.declaration(pair, declaration)) {
+                        Some(()) => declaration.is_partial = round > 0,
+                        None => diagnostics.push(error::bug(self.range)),
+                    }
+                    diagnostics.append(&mut build.diagnostics);
+                    return;
+                }
+                Err(error) => {
+                    let at = start + error::position(&error);
+                    self.report(&error, source, at, diagnostics);
+                    if !self.blank(source, at) {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn report(
+        &self,
+        error: &pest::error::Error<Rule>,
+        source: &str,
+        at: usize,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) {
+        let is_bad = |token: &&Token| token.kind == TokenKind::Bad;
+        let near_bad = self.had_bad
+            && self.tokens.iter().find(|token| token.end > at).as_ref().is_some_and(is_bad);
+        if near_bad {
+            return;
+        }
+        let live: Vec<Token> = self
+            .tokens
+            .iter()
+            .copied()
+            .filter(|token| {
+                let from = token.start - self.range.start as usize;
+                !source.as_bytes()[from].is_ascii_whitespace()
+            })
+            .map(|token| Token {
+                start: token.start - self.range.start as usize,
+                end: token.end - self.range.start as usize,
+                ..token
+            })
+            .collect();
+        let mut diagnostic = error::describe(error, source, &live, self.file);
+        for label in &mut diagnostic.labels {
+            label.range.start += self.range.start;
+            label.range.end += self.range.start;
+        }
+        for edit in &mut diagnostic.edits {
+            edit.range.start += self.range.start;
+            edit.range.end += self.range.start;
+        }
+        diagnostics.push(diagnostic);
+    }
+
+    /// Blanks the clause, or the line of a rule test, that holds the place; false where there is
+    /// none that was not blanked before.
+    fn blank(&self, source: &mut String, at: usize) -> bool {
+        let Some(index) = self.tokens.iter().position(|token| token.end > at) else { return false };
+        let is_test = self.tokens[0].text(self.text) == "test";
+        let bounds = if is_test { self.line_of(index) } else { self.clause_of(index) };
+        let Some((from, to)) = bounds else { return false };
+        let base = self.range.start as usize;
+        let bytes = self.tokens[from].start - base..self.tokens[to - 1].end - base;
+        let Some(old) = source.get(bytes.clone()) else { return false };
+        if old.trim().is_empty() {
+            return false;
+        }
+        let blanks: String =
+            old.bytes().map(|byte| if byte == b'\n' { '\n' } else { ' ' }).collect();
+        source.replace_range(bytes, &blanks);
+        true
+    }
+
+    fn line_of(&self, index: usize) -> Option<(usize, usize)> {
+        let breaks =
+            |at: usize| self.text[self.tokens[at - 1].end..self.tokens[at].start].contains('\n');
+        let mut from = index;
+        while from > 1 && !breaks(from) {
+            from -= 1;
+        }
+        let mut to = index + 1;
+        while to < self.tokens.len() && !breaks(to) {
+            to += 1;
+        }
+        let mut depth = 0_i32;
+        for token in &self.tokens[from..to] {
+            depth += match token.kind {
+                TokenKind::Open => 1,
+                TokenKind::Close => -1,
+                _ => 0,
+            };
+            if depth < 0 {
+                return None;
+            }
+        }
+        (depth == 0 && from > 1).then_some((from, to))
+    }
+
+    fn clause_of(&self, index: usize) -> Option<(usize, usize)> {
+        let starts = self.clause_starts();
+        let after = starts.iter().copied().find(|&at| at > index).unwrap_or(self.tokens.len());
+        let before = starts.iter().copied().rfind(|&at| at <= index);
+        // An unknown word at a line's start was meant as a clause of its own.
+        let own_line = index > 1
+            && self.tokens[index].kind == TokenKind::Word
+            && self.text[self.tokens[index - 1].end..self.tokens[index].start].contains('\n');
+        let from = if own_line { Some(index) } else { before };
+        from.map(|from| (from, after))
+    }
+
+    fn clause_starts(&self) -> Vec<usize> {
+        let mut depth = 0_usize;
+        let mut starts = Vec::new();
+        for (index, token) in self.tokens.iter().enumerate() {
+            match token.kind {
+                TokenKind::Open => depth += 1,
+                TokenKind::Close => depth = depth.saturating_sub(1),
+                TokenKind::Word if depth == 0 && index > 1 => {
+                    let before = &self.tokens[index - 1];
+                    let joined =
+                        before.kind == TokenKind::Punctuation && before.text(self.text) != "%";
+                    if !joined && CLAUSES.contains(&token.text(self.text)) {
+                        starts.push(index);
+                    }
+                }
+                _ => {}
+            }
+        }
+        starts
+    }
+}
+
+fn declared_name(text: &str, tokens: &[Token], file: FileId) -> Option<Name> {
+    let keyword = tokens.first()?.text(text);
+    let at = match keyword {
+        "edition" | "route" | "test" | "redact" | "validate" => return None,
+        "import" => tokens.iter().position(|token| token.text(text) == "as")? + 1,
+        _ => 1,
+    };
+    let token = tokens.get(at).filter(|token| token.kind == TokenKind::Word)?;
+    Some(Name { text: token.text(text).to_owned(), range: token.range(file) })
+}
+
+fn doc_text(text: &str, tokens: &[Token]) -> String {
+    let lines: Vec<_> = tokens
+        .iter()
+        .filter(|token| token.kind == TokenKind::DocComment)
+        .map(|token| token.text(text)[3..].trim())
+        .collect();
+    lines.join("\n")
+}
+
+fn stray_text(text: &str, tokens: &[Token], file: FileId, diagnostics: &mut Vec<Diagnostic>) {
+    let Some(first) = tokens.iter().find(|token| !token.is_comment()) else { return };
+    if first.kind == TokenKind::Bad {
+        return;
+    }
+    let word = first.text(text);
+    let shown: String = word.chars().take(40).collect();
+    let message = format!("`{shown}` does not open a declaration");
+    let mut diagnostic = Diagnostic::new(codes::DECLARATION, first.range(file), message);
+    diagnostic = match nearest(word, KEYWORDS) {
+        Some(near) => {
+            diagnostic.help(format!("did you mean `{near}`?")).guess(first.range(file), near)
+        }
+        None => diagnostic.help(
+            "a file holds `stream`, `aggregate`, `rows`, `alert`, `route`, `test`, `fn`, `const`, \
+             `param` and `import`",
+        ),
+    };
+    diagnostics.push(diagnostic);
+}
