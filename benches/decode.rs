@@ -186,8 +186,13 @@ fn otlp_json(requests: &[ExportTraceServiceRequest]) -> Vec<u8> {
     for request in requests {
         let group = &request.resource_spans[0];
         let resource = group.resource.as_ref().expect("made with one");
-        write!(out, "{{\"resourceSpans\":[{{\"resource\":{{\"attributes\":[{}]}},\"scopeSpans\":[{{\"spans\":[",
-            list(&resource.attributes)).expect("a string takes all");
+        write!(
+            out,
+            "{{\"resourceSpans\":[{{\"resource\":{{\"attributes\":[{}]}},\
+             \"scopeSpans\":[{{\"spans\":[",
+            list(&resource.attributes)
+        )
+        .expect("a string takes all");
         for (i, span) in group.scope_spans[0].spans.iter().enumerate() {
             write!(
                 out,

@@ -123,6 +123,12 @@ impl Damage {
         Self { at, reason }
     }
 
+    /// The same damage, at the last byte before an offset if it was found behind that: a line that
+    /// breaks off is noticed in the next one.
+    pub(super) fn before(self, end: usize) -> Self {
+        Self { at: self.at.min(end.saturating_sub(1)), ..self }
+    }
+
     /// Byte offset in the payload.
     pub(super) fn at(self) -> usize {
         self.at

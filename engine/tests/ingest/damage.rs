@@ -103,11 +103,28 @@ proptest! {
 /// A line of some format with some bytes replaced.
 fn damaged_line() -> impl Strategy<Value = Vec<u8>> {
     const LINES: &[&str] = &[
-        r#"{"resourceSpans":[{"resource":{"attributes":[{"key":"x","value":{"arrayValue":{}}}]},"scopeSpans":[{"spans":[{"name":"a\u00e9","traceId":"","events":[{"name":"e"}]}],"scope":{}}]}]}"#,
-        r#"{"v":1,"src":"s","ts":1700000000000,"type":"event","data":{"level":"info","msg":"m","ctx":{"x":[1,2]}}}"#,
-        r#"{"trace_id":"0102","span_id":"03","name":"n","start_ns":1,"end_ns":2,"x":{"a":[null,true,1.5e3]}}"#,
-        r#"[{"traceId":"1","id":"2","timestamp":3,"duration":4,"tags":{"x":"y"},"annotations":[{"timestamp":1,"value":"v"}]}]"#,
-        r#"{"data":[{"traceID":"1","spans":[{"traceID":"1","spanID":"2","processID":"p","tags":[{"key":"x","type":"int64","value":"7"}],"logs":[]}],"processes":{"p":{"serviceName":"s"}}}]}"#,
+        concat!(
+            r#"{"resourceSpans":[{"resource":{"attributes":[{"key":"x","#,
+            r#""value":{"arrayValue":{}}}]},"scopeSpans":[{"spans":[{"name":"a\u00e9","#,
+            r#""traceId":"","events":[{"name":"e"}]}],"scope":{}}]}]}"#,
+        ),
+        concat!(
+            r#"{"v":1,"src":"s","ts":1700000000000,"type":"event","data":{"level":"info","#,
+            r#""msg":"m","ctx":{"x":[1,2]}}}"#,
+        ),
+        concat!(
+            r#"{"trace_id":"0102","span_id":"03","name":"n","start_ns":1,"end_ns":2,"#,
+            r#""x":{"a":[null,true,1.5e3]}}"#,
+        ),
+        concat!(
+            r#"[{"traceId":"1","id":"2","timestamp":3,"duration":4,"tags":{"x":"y"},"#,
+            r#""annotations":[{"timestamp":1,"value":"v"}]}]"#,
+        ),
+        concat!(
+            r#"{"data":[{"traceID":"1","spans":[{"traceID":"1","spanID":"2","processID":"p","#,
+            r#""tags":[{"key":"x","type":"int64","value":"7"}],"logs":[]}],"#,
+            r#""processes":{"p":{"serviceName":"s"}}}]}"#,
+        ),
         "a,\"b\"\"c\",3",
     ];
     let flips = proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3);
@@ -313,11 +330,11 @@ fn extreme_times_saturate_and_inverted_ones_are_counted() {
 fn a_damaged_json_line_does_not_take_the_next_one_along() {
     let good = r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"name":"a"},{"name":"b"}]}]}]}"#;
     let bad = r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"name":"a"},{"name":"b"#;
-    let lines = format!("{good}\n{bad}\n\n{good}\n{{\"other\":1}}\n{good}");
+    let lines = format!("{good}\n{bad}\n\n{good}\n{{\"other\":1}}\n{good}\n{{\"a\":1\n{good}");
     let decoded = decode(&demand_all(&[]), lines, PayloadFormat::OtlpJson);
-    assert_eq!(decoded.received(Signal::Spans), 2 + 1 + 2 + 2);
+    assert_eq!(decoded.received(Signal::Spans), 2 + 1 + 2 + 2 + 2);
     let places: Vec<u64> = reasons(&decoded).iter().map(|(place, _)| *place).collect();
-    assert_eq!(places, [2, 5]);
+    assert_eq!(places, [2, 5, 7]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Random OTLP requests.
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest as LogsRequest;
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest as MetricsRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1 as metrics_service;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest as TraceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::common::v1::{
@@ -22,6 +22,8 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Sta
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
+
+type MetricsRequest = metrics_service::ExportMetricsServiceRequest;
 
 /// Keys that occur; the tests demand some of them.
 pub(crate) const KEYS: &[&str] = &["service.name", "http.route", "k", "a.b.c.d", "", "schlüssel"];

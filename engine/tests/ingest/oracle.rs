@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest as LogsRequest;
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest as MetricsRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1 as metrics_service;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest as TraceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
@@ -19,6 +19,8 @@ use tailwater_engine::model::{
 };
 
 use crate::support::Rows;
+
+type MetricsRequest = metrics_service::ExportMetricsServiceRequest;
 
 /// What stands around an item.
 struct Around<'a> {

@@ -3,16 +3,20 @@
 use std::fmt::Write;
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest as LogsRequest;
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest as MetricsRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1 as metrics_service;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest as TraceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::metrics::v1::exponential_histogram_data_point::Buckets;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
-use opentelemetry_proto::tonic::metrics::v1::{Metric, NumberDataPoint, number_data_point};
+use opentelemetry_proto::tonic::metrics::v1::{
+    ExponentialHistogram, Metric, NumberDataPoint, number_data_point,
+};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use serde_json::{Value, json};
+
+type MetricsRequest = metrics_service::ExportMetricsServiceRequest;
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
@@ -218,28 +222,7 @@ fn metric(metric: &Metric) -> Value {
             ("histogram", json!({ "aggregationTemporality": temporality, "dataPoints": points }))
         }
         Some(Data::ExponentialHistogram(histogram)) => {
-            let points = histogram.data_points.iter().map(|point| {
-                json!({
-                    "attributes": key_values(&point.attributes),
-                    "startTimeUnixNano": point.start_time_unix_nano.to_string(),
-                    "timeUnixNano": point.time_unix_nano.to_string(),
-                    "count": point.count.to_string(),
-                    "sum": point.sum.map(float),
-                    "min": point.min.map(float),
-                    "max": point.max.map(float),
-                    "scale": point.scale,
-                    "zeroCount": point.zero_count.to_string(),
-                    "zeroThreshold": float(point.zero_threshold),
-                    "positive": point.positive.as_ref().map(buckets),
-                    "negative": point.negative.as_ref().map(buckets),
-                })
-            });
-            let temporality = histogram.aggregation_temporality;
-            let points: Vec<Value> = points.collect();
-            (
-                "exponentialHistogram",
-                json!({ "dataPoints": points, "aggregationTemporality": temporality }),
-            )
+            ("exponentialHistogram", exponential(histogram))
         }
         Some(Data::Summary(summary)) => {
             let points = summary.data_points.iter().map(|point| {
@@ -261,6 +244,28 @@ fn metric(metric: &Metric) -> Value {
     };
     object[name] = data;
     object
+}
+
+fn exponential(histogram: &ExponentialHistogram) -> Value {
+    let points = histogram.data_points.iter().map(|point| {
+        json!({
+            "attributes": key_values(&point.attributes),
+            "startTimeUnixNano": point.start_time_unix_nano.to_string(),
+            "timeUnixNano": point.time_unix_nano.to_string(),
+            "count": point.count.to_string(),
+            "sum": point.sum.map(float),
+            "min": point.min.map(float),
+            "max": point.max.map(float),
+            "scale": point.scale,
+            "zeroCount": point.zero_count.to_string(),
+            "zeroThreshold": float(point.zero_threshold),
+            "positive": point.positive.as_ref().map(buckets),
+            "negative": point.negative.as_ref().map(buckets),
+        })
+    });
+    let temporality = histogram.aggregation_temporality;
+    let points: Vec<Value> = points.collect();
+    json!({ "dataPoints": points, "aggregationTemporality": temporality })
 }
 
 fn numbers(points: &[NumberDataPoint]) -> Vec<Value> {

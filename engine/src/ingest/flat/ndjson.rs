@@ -20,8 +20,9 @@ pub(in crate::ingest) fn decode(payload: &[u8], source: &mut FlatSource, w: &mut
     while !json.is_at_end() {
         let start = json.pos();
         if let Err(damage) = line(&mut json, source, w) {
-            w.set_aside(damage);
-            json.seek(next_line(payload, start));
+            let next = next_line(payload, start);
+            w.set_aside(damage.before(next));
+            json.seek(next);
         }
     }
 }

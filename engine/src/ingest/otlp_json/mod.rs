@@ -35,12 +35,12 @@ struct Shape {
 pub(super) fn decode(payload: &[u8], w: &mut Writer<'_>) {
     let mut json = Json::at(payload, 0);
     while !json.is_at_end() {
+        let start = json.pos();
         if let Err(damage) = document(&mut json, w) {
-            w.set_aside(damage);
-            match memchr::memmem::find(&payload[damage.at().min(payload.len())..], b"\n{") {
-                Some(offset) => json.seek(damage.at() + offset + 1),
-                None => return,
-            }
+            let next = memchr::memmem::find(&payload[start..], b"\n{");
+            let next = next.map_or(payload.len(), |offset| start + offset + 1);
+            w.set_aside(damage.before(next));
+            json.seek(next);
         }
     }
 }
