@@ -27,6 +27,14 @@ pub const SORT_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Sorted files that sorting by time has open at once; they are merged into one when reached.
 pub const SORT_RUNS_MAX: usize = 64;
 
+/// Items of one signal that one frame may hold; the rest of it is set aside. A message of empty
+/// items would otherwise fill a hundred times its size.
+pub const FRAME_ITEMS_MAX: u64 = 1 << 20;
+
+/// Elements of one list or map in an attribute or body, and buckets of one histogram, that are
+/// decoded; an item with more is set aside.
+pub const VALUE_ITEMS_MAX: usize = 1 << 16;
+
 /// Nesting of attribute values (lists and maps) that is decoded; deeper values are set aside.
 pub const VALUE_DEPTH_MAX: usize = 32;
 

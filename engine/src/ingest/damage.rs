@@ -3,6 +3,8 @@
 //! Invariant: small and `Copy`, because every step of the decoders returns it. The place in the
 //! source (line or byte offset) is worked out only when an item is set aside.
 
+use crate::limits::VALUE_ITEMS_MAX;
+
 /// What was expected and what was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u64)]
@@ -38,6 +40,8 @@ pub(super) enum Reason {
     CsvQuote,
     CsvColumns,
     TooLarge,
+    TooManyItems,
+    TooManyValues,
     BadCompression,
     NoRequest,
     NoReference,
@@ -79,6 +83,8 @@ impl Reason {
             Self::CsvQuote => "expected a closing quote, found the end or text after it",
             Self::CsvColumns => "expected as many columns as the header has, found another number",
             Self::TooLarge => "expected at most 67108864 bytes in one message, found more",
+            Self::TooManyItems => "expected at most 1048576 items in one message, found more",
+            Self::TooManyValues => "expected at most 65536 values in one list, found more",
             Self::BadCompression => "expected compressed data, found damaged or truncated data",
             Self::NoRequest => {
                 "expected `resourceSpans`, `resourceLogs` or `resourceMetrics`, found none"
@@ -96,6 +102,7 @@ impl Reason {
                 | Self::TraceIdLength
                 | Self::SpanIdLength
                 | Self::TooDeep
+                | Self::TooManyValues
                 | Self::NotHex
                 | Self::NotBase64
                 | Self::BadTime
@@ -133,4 +140,17 @@ impl Damage {
     pub(super) fn at(self) -> usize {
         self.at
     }
+}
+
+/// Appends to a list whose length a sender decides.
+///
+/// # Errors
+/// [`Reason::TooManyValues`] at `at` beyond [`VALUE_ITEMS_MAX`].
+#[inline]
+pub(super) fn push<T>(list: &mut Vec<T>, item: T, at: usize) -> Result<(), Damage> {
+    if list.len() >= VALUE_ITEMS_MAX {
+        return Err(Damage::new(at, Reason::TooManyValues));
+    }
+    list.push(item);
+    Ok(())
 }

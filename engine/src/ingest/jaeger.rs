@@ -152,11 +152,11 @@ impl Parts<'_> {
         if let Some(mut json) = logs {
             item.event_count = json.length()?;
         }
-        w.push_span(item);
+        w.push_span(item)?;
         match logs {
             Some(mut json) if w.wants(Signal::SpanEvents) => events(&mut json, item, w),
             _ => {
-                w.tally.received[Signal::SpanEvents.index()] += u64::from(item.event_count);
+                w.count_events(item);
                 Ok(())
             }
         }
@@ -377,7 +377,7 @@ fn events(json: &mut Json<'_>, span: &Item, w: &mut Writer<'_>) -> Result<(), Da
                 _ => json.skip()?,
             }
         }
-        w.push(EVENTS, &item);
+        w.push(EVENTS, &item)?;
     }
     Ok(())
 }

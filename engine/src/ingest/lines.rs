@@ -126,7 +126,7 @@ fn message(
     for &signal in signals {
         let result = item(&envelope, time_ns, symbol, columns.of(signal), signal, w);
         if let Err(damage) = result {
-            w.roll_back(checkpoint);
+            w.roll_back(&checkpoint);
             return Err(damage);
         }
     }
@@ -151,8 +151,7 @@ fn item(
     if let Some(mut data) = envelope.data {
         object(&mut data, &mut row, columns, w)?;
     }
-    row.finish(columns, w);
-    Ok(())
+    row.finish(columns, w)
 }
 
 fn envelope<'a>(json: &mut Json<'a>) -> Result<Envelope<'a>, Damage> {

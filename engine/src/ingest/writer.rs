@@ -2,7 +2,7 @@
 //!
 //! Invariant: an item is either a row (and counted as received) or set aside, never both.
 
-use crate::limits::SET_ASIDE_KEPT_MAX;
+use crate::limits::{FRAME_ITEMS_MAX, SET_ASIDE_KEPT_MAX};
 use crate::model::{Field, Interner, Signal, Symbol};
 
 use super::damage::{Damage, Reason};
@@ -29,7 +29,10 @@ pub(super) struct Tally {
 
 /// A point to return to when what was written since has to be read again.
 pub(super) struct Checkpoint {
-    tally: Tally,
+    received: [u64; Signal::ALL.len()],
+    damaged: u64,
+    end_before_start: u64,
+    set_aside: usize,
     tables: [(usize, usize); Signal::ALL.len()],
 }
 
@@ -65,23 +68,39 @@ impl Writer<'_> {
     }
 
     /// Writes an item that is not a span.
+    ///
+    /// # Errors
+    /// [`Reason::TooManyItems`] beyond [`FRAME_ITEMS_MAX`].
     #[inline]
-    pub(super) fn push(&mut self, signal: Signal, item: &Item) {
-        self.tally.received[signal.index()] += 1;
+    pub(super) fn push(&mut self, signal: Signal, item: &Item) -> Result<(), Damage> {
+        let received = &mut self.tally.received[signal.index()];
+        if *received >= FRAME_ITEMS_MAX {
+            return Err(Damage::new(0, Reason::TooManyItems));
+        }
+        *received += 1;
         let table = &mut self.tables[signal.index()];
         if table.layout.wanted {
             table.push(item, self.source, self.members);
         }
+        Ok(())
     }
 
     /// Writes a span; an end before the start is counted and moved to the start.
+    ///
+    /// # Errors
+    /// As [`Writer::push`].
     #[inline]
-    pub(super) fn push_span(&mut self, item: &mut Item) {
-        if item.end < item.start {
-            self.tally.end_before_start += 1;
-            item.end = item.start;
-        }
-        self.push(Signal::Spans, item);
+    pub(super) fn push_span(&mut self, item: &mut Item) -> Result<(), Damage> {
+        let is_inverted = item.end < item.start;
+        item.end = item.end.max(item.start);
+        self.push(Signal::Spans, item)?;
+        self.tally.end_before_start += u64::from(is_inverted);
+        Ok(())
+    }
+
+    /// Counts events that are passed over because nobody reads them.
+    pub(super) fn count_events(&mut self, item: &Item) {
+        self.tally.received[Signal::SpanEvents.index()] += u64::from(item.event_count);
     }
 
     /// The symbol of a text, where it is UTF-8.
@@ -155,15 +174,24 @@ impl Writer<'_> {
         for (mark, table) in tables.iter_mut().zip(self.tables.iter()) {
             *mark = (table.rows, table.heap.len());
         }
-        Checkpoint { tally: self.tally.clone(), tables }
+        Checkpoint {
+            received: self.tally.received,
+            damaged: self.tally.damaged,
+            end_before_start: self.tally.end_before_start,
+            set_aside: self.tally.set_aside.len(),
+            tables,
+        }
     }
 
-    /// Undoes what was written since the checkpoint.
+    /// Undoes the items written and set aside since the checkpoint.
     #[cold]
-    pub(super) fn roll_back(&mut self, checkpoint: Checkpoint) {
+    pub(super) fn roll_back(&mut self, checkpoint: &Checkpoint) {
         for (&(rows, heap), table) in checkpoint.tables.iter().zip(self.tables.iter_mut()) {
             table.truncate(rows, heap);
         }
-        *self.tally = checkpoint.tally;
+        self.tally.received = checkpoint.received;
+        self.tally.damaged = checkpoint.damaged;
+        self.tally.end_before_start = checkpoint.end_before_start;
+        self.tally.set_aside.truncate(checkpoint.set_aside);
     }
 }

@@ -154,11 +154,11 @@ fn span(json: &mut Json<'_>, halves: &Halves, w: &mut Writer<'_>) -> Result<(), 
         let renamed = if is_shared { &mut item.parent_id } else { &mut item.span_id };
         *renamed = client;
     }
-    w.push_span(&mut item);
+    w.push_span(&mut item)?;
     match annotations {
         Some(mut json) if w.wants(Signal::SpanEvents) => events(&mut json, &item, w),
         _ => {
-            w.tally.received[Signal::SpanEvents.index()] += u64::from(item.event_count);
+            w.count_events(&item);
             Ok(())
         }
     }
@@ -272,7 +272,7 @@ fn events(json: &mut Json<'_>, span: &Item, w: &mut Writer<'_>) -> Result<(), Da
             Some(Ok(name)) => item.name = name,
             None => {}
         }
-        w.push(EVENTS, &item);
+        w.push(EVENTS, &item)?;
     }
     for damage in bad {
         w.set_aside(damage);

@@ -2,8 +2,10 @@
 
 use proptest::prelude::*;
 use prost::Message;
-use tailwater_engine::limits::{LINE_BYTES_MAX, VALUE_DEPTH_MAX};
-use tailwater_engine::model::{Compression, PayloadFormat, Signal, Value};
+use tailwater_engine::limits::{FRAME_ITEMS_MAX, LINE_BYTES_MAX, VALUE_DEPTH_MAX, VALUE_ITEMS_MAX};
+use tailwater_engine::model::{
+    ColumnSpec, Compression, Demand, Field, PayloadFormat, Signal, Value,
+};
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest as TraceRequest;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
@@ -295,6 +297,29 @@ fn damaged_compression_is_set_aside() {
         let expected = "expected compressed data, found damaged or truncated data";
         assert_eq!(reasons(&decoded), [(0, expected)]);
     }
+}
+
+#[test]
+fn a_message_of_empty_items_does_not_fill_memory() {
+    let count = FRAME_ITEMS_MAX as usize + 1_000;
+    let payload = request(vec![Span::default(); count]).encode_to_vec();
+    let mut demand = Demand::default();
+    demand.column(Signal::Spans, ColumnSpec::Field(Field::Kind));
+    let decoded = decode(&demand, payload, PayloadFormat::OtlpTraces);
+    assert_eq!(decoded.received(Signal::Spans), FRAME_ITEMS_MAX);
+    let expected = "expected at most 1048576 items in one message, found more";
+    assert_eq!(reasons(&decoded), [(0, expected)]);
+}
+
+#[test]
+fn a_list_of_very_many_values_is_set_aside() {
+    let list = |length: usize| format!("{{\"x\":[{}0]}}\n", "0,".repeat(length - 1));
+    let lines = [list(VALUE_ITEMS_MAX), list(VALUE_ITEMS_MAX + 1)].concat();
+    let demanded = decode(&demand_all(&["x"]), lines.clone(), PayloadFormat::Ndjson);
+    let expected = "expected at most 65536 values in one list, found more";
+    assert_eq!(reasons(&demanded), [(2, expected)]);
+    let other = decode(&demand_all(&[]), lines, PayloadFormat::Ndjson);
+    assert_eq!(other.received(Signal::Logs), 2);
 }
 
 #[test]

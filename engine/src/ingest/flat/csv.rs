@@ -82,8 +82,7 @@ fn record(
             _ => row.set_text(target, &field.text, at, source, w)?,
         }
     }
-    row.finish(source, w);
-    Ok(())
+    row.finish(source, w)
 }
 
 /// The number or truth value of a field without quotes.

@@ -40,8 +40,7 @@ fn line(json: &mut Json<'_>, source: &mut FlatSource, w: &mut Writer<'_>) -> Res
     let mut row = Row::begin(source, w);
     object(json, &mut row, source, w)?;
     json.end_of_line()?;
-    row.finish(source, w);
-    Ok(())
+    row.finish(source, w)
 }
 
 /// Reads an object's members into a row.

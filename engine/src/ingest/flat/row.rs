@@ -169,8 +169,15 @@ impl Row {
     }
 
     /// Settles times and writes the row.
+    ///
+    /// # Errors
+    /// As [`Writer::push`].
     #[inline]
-    pub(in crate::ingest) fn finish(mut self, source: &FlatSource, w: &mut Writer<'_>) {
+    pub(in crate::ingest) fn finish(
+        mut self,
+        source: &FlatSource,
+        w: &mut Writer<'_>,
+    ) -> Result<(), Damage> {
         let item = &mut self.item;
         if source.signal == Signal::Spans {
             match (self.has_end, self.duration_ns) {
@@ -186,13 +193,12 @@ impl Row {
             if item.start == 0 {
                 item.start = item.time;
             }
-            w.push_span(item);
-            return;
+            return w.push_span(item);
         }
         if item.time == 0 {
             item.time = item.observed;
         }
-        w.push(source.signal, item);
+        w.push(source.signal, item)
     }
 }
 

@@ -1,7 +1,7 @@
 //! JSON numbers, and numbers that OTLP/JSON writes as strings.
 
 use super::{Json, Text};
-use crate::ingest::damage::{Damage, Reason};
+use crate::ingest::damage::{Damage, Reason, push};
 
 impl<'a> Json<'a> {
     /// The characters of a number.
@@ -105,7 +105,8 @@ impl<'a> Json<'a> {
     ) -> Result<(), Damage> {
         let mut members = self.array()?;
         while self.element(&mut members)? {
-            out.push(read(self)?);
+            let number = read(self)?;
+            push(out, number, self.pos)?;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Json;
 use super::number::{float_of, integer_of};
-use crate::ingest::damage::{Damage, Reason};
+use crate::ingest::damage::{Damage, Reason, push};
 use crate::limits::VALUE_DEPTH_MAX;
 use crate::model::{Cell, Interner, Value};
 
@@ -64,14 +64,16 @@ pub(in crate::ingest) fn owned(json: &mut Json<'_>, depth: usize) -> Result<Valu
             let (mut members, mut entries) = (json.object()?, Vec::new());
             while let Some(key) = json.key(&mut members)? {
                 let key = Arc::from(&*key.string()?);
-                entries.push((key, owned(json, depth + 1)?));
+                let entry = (key, owned(json, depth + 1)?);
+                push(&mut entries, entry, json.pos())?;
             }
             Value::map(entries)
         }
         b'[' => {
             let (mut members, mut items) = (json.array()?, Vec::new());
             while json.element(&mut members)? {
-                items.push(owned(json, depth + 1)?);
+                let item = owned(json, depth + 1)?;
+                push(&mut items, item, json.pos())?;
             }
             Value::List(items.into())
         }

@@ -63,6 +63,5 @@ fn record(json: &mut Json<'_>, w: &mut Writer<'_>) -> Result<(), Damage> {
     if item.time == 0 {
         item.time = item.observed;
     }
-    w.push(LOGS, &item);
-    Ok(())
+    w.push(LOGS, &item)
 }

@@ -120,8 +120,7 @@ fn point(
     } else if !matches!(kind, Metric::Gauge | Metric::Sum) {
         item.value = distribution(point, w);
     }
-    w.push(Signal::Metrics, &item);
-    Ok(())
+    w.push(Signal::Metrics, &item)
 }
 
 fn distribution_member(

@@ -161,7 +161,7 @@ fn two_passes(
     if read(json, w, false)? {
         return Ok(());
     }
-    w.roll_back(checkpoint);
+    w.roll_back(&checkpoint);
     json.seek(start);
     header(json, w)?;
     json.seek(start);

@@ -52,11 +52,11 @@ fn span(json: &mut Json<'_>, w: &mut Writer<'_>) -> Result<(), Damage> {
             _ => json.skip()?,
         }
     }
-    w.push_span(&mut item);
+    w.push_span(&mut item)?;
     match events {
         Some(mut json) if w.wants(Signal::SpanEvents) => span_events(&mut json, w, &item),
         _ => {
-            w.tally.received[Signal::SpanEvents.index()] += u64::from(item.event_count);
+            w.count_events(&item);
             Ok(())
         }
     }
@@ -109,6 +109,5 @@ fn span_event(json: &mut Json<'_>, w: &mut Writer<'_>, span: &Item) -> Result<()
             _ => json.skip()?,
         }
     }
-    w.push(EVENTS, &item);
-    Ok(())
+    w.push(EVENTS, &item)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::ingest::damage::{Damage, Reason};
+use crate::ingest::damage::{Damage, Reason, push};
 use crate::ingest::json::{Json, Text};
 use crate::ingest::layout::Level;
 use crate::ingest::writer::Writer;
@@ -156,7 +156,8 @@ fn list(json: &mut Json<'_>, depth: usize) -> Result<Value, Damage> {
         }
         let mut elements = json.array()?;
         while json.element(&mut elements)? {
-            items.push(value(json, depth + 1)?);
+            let item = value(json, depth + 1)?;
+            push(&mut items, item, json.pos())?;
         }
     }
     Ok(Value::List(items.into()))
@@ -175,7 +176,7 @@ fn map(json: &mut Json<'_>, depth: usize) -> Result<Value, Damage> {
             let (key, inner) = key_value(json)?;
             let key = key.map_or(Ok("".into()), |key| key.string())?;
             let inner = inner.map_or(Ok(Value::Null), |mut at| value(&mut at, depth + 1))?;
-            entries.push((Arc::from(&*key), inner));
+            push(&mut entries, (Arc::from(&*key), inner), json.pos())?;
         }
     }
     Ok(Value::map(entries))

@@ -101,7 +101,7 @@ fn scope_group(wire: Wire<'_>, w: &mut Writer<'_>, shape: &Shape) -> Result<(), 
     if items(wire, w, shape, false)? {
         return Ok(());
     }
-    w.roll_back(checkpoint);
+    w.roll_back(&checkpoint);
     let mut scan = wire;
     loop {
         match scan.tag()? {

@@ -55,6 +55,5 @@ fn record(mut wire: Wire<'_>, w: &mut Writer<'_>) -> Result<(), Damage> {
     if item.time == 0 {
         item.time = item.observed;
     }
-    w.push(LOGS, &item);
-    Ok(())
+    w.push(LOGS, &item)
 }

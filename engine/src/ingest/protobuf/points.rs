@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::value::attribute;
 use super::wire::{BYTES, FIXED64, VARINT, Wire, fields, tag};
-use crate::ingest::damage::Damage;
+use crate::ingest::damage::{Damage, push};
 use crate::ingest::item::{Item, time_ns};
 use crate::ingest::layout::Level;
 use crate::ingest::writer::Writer;
@@ -47,8 +47,7 @@ pub(super) fn point(
             item.value = distribution(point, w);
         }
     }
-    w.push(Signal::Metrics, &item);
-    Ok(())
+    w.push(Signal::Metrics, &item)
 }
 
 /// Puts a distribution on the heap, where a rule reads it.
@@ -116,12 +115,14 @@ fn histogram(
             TIME => item.time = time_ns(wire.fixed64()?),
             COUNT => point.count = wire.fixed64()?,
             SUM => point.sum = Some(wire.double()?),
-            COUNTS => packed_fixed64(wire.message()?, |bits| point.counts.push(bits))?,
-            COUNTS_ONE => point.counts.push(wire.fixed64()?),
-            BOUNDS => packed_fixed64(wire.message()?, |bits| {
-                point.bounds.push(f64::from_bits(bits));
+            COUNTS => {
+                packed_fixed64(wire.message()?, |bits, at| push(&mut point.counts, bits, at))?;
+            }
+            COUNTS_ONE => push(&mut point.counts, wire.fixed64()?, wire.pos())?,
+            BOUNDS => packed_fixed64(wire.message()?, |bits, at| {
+                push(&mut point.bounds, f64::from_bits(bits), at)
             })?,
-            BOUNDS_ONE => point.bounds.push(wire.double()?),
+            BOUNDS_ONE => push(&mut point.bounds, wire.double()?, wire.pos())?,
             ATTRIBUTES => point_attribute(&mut wire, w)?,
             FLAGS => *flags = wire.varint()?,
             MIN => point.min = Some(wire.double()?),
@@ -190,10 +191,10 @@ fn bucket_side(mut wire: Wire<'_>, offset: &mut i32, counts: &mut Vec<u64>) -> R
             COUNTS => {
                 let mut packed = wire.message()?;
                 while !packed.is_at_end() {
-                    counts.push(packed.varint()?);
+                    push(counts, packed.varint()?, packed.pos())?;
                 }
             }
-            COUNTS_ONE => counts.push(wire.varint()?),
+            COUNTS_ONE => push(counts, wire.varint()?, wire.pos())?,
             other => wire.skip_unknown(other, BUCKETS)?,
         }
     }
@@ -219,7 +220,10 @@ fn summary(
             TIME => item.time = time_ns(wire.fixed64()?),
             COUNT => point.count = wire.fixed64()?,
             SUM => point.sum = Some(wire.double()?),
-            QUANTILES => point.quantiles.push(quantile(wire.message()?)?),
+            QUANTILES => {
+                let pair = quantile(wire.message()?)?;
+                push(&mut point.quantiles, pair, wire.pos())?;
+            }
             ATTRIBUTES => point_attribute(&mut wire, w)?,
             FLAGS => *flags = wire.varint()?,
             other => wire.skip_unknown(other, SUMMARY)?,
@@ -247,9 +251,12 @@ fn quantile(mut wire: Wire<'_>) -> Result<(f64, f64), Damage> {
     }
 }
 
-fn packed_fixed64(mut wire: Wire<'_>, mut push: impl FnMut(u64)) -> Result<(), Damage> {
+fn packed_fixed64(
+    mut wire: Wire<'_>,
+    mut found: impl FnMut(u64, usize) -> Result<(), Damage>,
+) -> Result<(), Damage> {
     while !wire.is_at_end() {
-        push(wire.fixed64()?);
+        found(wire.fixed64()?, wire.pos())?;
     }
     Ok(())
 }

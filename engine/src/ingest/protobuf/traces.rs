@@ -9,6 +9,7 @@ use crate::ingest::damage::{Damage, Reason};
 use crate::ingest::item::{Item, KINDS, STATUSES, member, time_ns};
 use crate::ingest::layout::Level;
 use crate::ingest::writer::Writer;
+use crate::limits::FRAME_ITEMS_MAX;
 use crate::model::{Field, Signal, Symbol};
 
 /// Trace requests.
@@ -102,6 +103,9 @@ fn span(mut wire: Wire<'_>, w: &mut Writer<'_>) -> Result<(), Damage> {
                 item.event_count += 1;
                 let event = wire.message()?;
                 if wants_events {
+                    if u64::from(item.event_count) > FRAME_ITEMS_MAX {
+                        return Err(wire.damage(Reason::TooManyItems));
+                    }
                     events.push(event);
                 }
             }
@@ -113,9 +117,9 @@ fn span(mut wire: Wire<'_>, w: &mut Writer<'_>) -> Result<(), Damage> {
             other => wire.skip_unknown(other, SPAN)?,
         }
     }
-    w.push_span(&mut item);
+    w.push_span(&mut item)?;
     if !wants_events {
-        w.tally.received[Signal::SpanEvents.index()] += u64::from(item.event_count);
+        w.count_events(&item);
     }
     for event in events {
         let result = span_event(event, w, &item);
@@ -171,6 +175,5 @@ fn span_event(mut wire: Wire<'_>, w: &mut Writer<'_>, span: &Item) -> Result<(),
             other => wire.skip_unknown(other, EVENT)?,
         }
     }
-    w.push(EVENTS, &item);
-    Ok(())
+    w.push(EVENTS, &item)
 }

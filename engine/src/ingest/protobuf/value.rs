@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::wire::{BYTES, FIXED64, VARINT, Wire, fields, tag};
-use crate::ingest::damage::{Damage, Reason};
+use crate::ingest::damage::{Damage, Reason, push};
 use crate::ingest::layout::Level;
 use crate::ingest::table::Table;
 use crate::limits::VALUE_DEPTH_MAX;
@@ -134,7 +134,10 @@ fn list(mut wire: Wire<'_>, depth: usize) -> Result<Vec<Value>, Damage> {
     loop {
         match wire.tag()? {
             0 => return Ok(items),
-            ITEMS => items.push(value(wire.message()?, depth + 1)?),
+            ITEMS => {
+                let item = value(wire.message()?, depth + 1)?;
+                push(&mut items, item, wire.pos())?;
+            }
             other => wire.skip_unknown(other, ITEMS_ONLY)?,
         }
     }
@@ -152,7 +155,7 @@ fn map(mut wire: Wire<'_>, depth: usize) -> Result<Vec<(Arc<str>, Value)>, Damag
                     .map_err(|_| entry.damage(Reason::NotUtf8))
                     .map(Arc::from)?;
                 let inner = inner.map_or(Ok(Value::Null), |inner| value(inner, depth + 1))?;
-                entries.push((key, inner));
+                push(&mut entries, (key, inner), wire.pos())?;
             }
             other => wire.skip_unknown(other, ITEMS_ONLY)?,
         }
