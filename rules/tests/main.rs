@@ -1,0 +1,6 @@
+//! Rule texts through the engine: what a user writes, and what comes out.
+
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test may panic")]
+
+mod replay;
+mod rows;

@@ -1,0 +1,157 @@
+//! What rules mean, end to end.
+
+use super::replay::{plan, run, span};
+
+const ERROR: &str = r#","status":{"code":2}"#;
+
+fn requests() -> Vec<String> {
+    vec![
+        span("shop", "GET /", 1_000, 100, r#","kind":2"#),
+        span("shop", "GET /", 2_000, 200, &format!(r#","kind":2{ERROR}"#)),
+        span("pay", "POST /pay", 3_000, 900, &format!(r#","kind":2{ERROR}"#)),
+        span("pay", "charge", 3_100, 50, r#","kind":3"#),
+        span("shop", "GET /", 12_000, 300, r#","kind":2"#),
+    ]
+}
+
+#[test]
+fn counts_errors_and_percentiles_by_service() {
+    let said = run(
+        "aggregate http from spans where kind == server
+           by     service.name
+           over   tumbling(10s)
+           select { n: count(), errors: count() where status == error, error_rate: errors / n,
+                    p99(duration), worst: max(duration) }",
+        &requests(),
+    );
+    assert_eq!(
+        said,
+        [
+            "http [0, 10) service.name=pay n=1 errors=1 error_rate=100% p99=900ms worst=900ms",
+            "http [0, 10) service.name=shop n=2 errors=1 error_rate=50% p99=200ms worst=200ms",
+            "http [10, 20) service.name=shop n=1 errors=0 error_rate=0% p99=300ms worst=300ms",
+        ]
+    );
+}
+
+#[test]
+fn streams_constants_parameters_and_functions_are_composed() {
+    let said = run(
+        "const slow = 150ms
+         param least = 1
+         fn is_shop(name) = name == \"shop\"
+         stream requests = spans
+           where kind == server
+           set   { verb: before(name, \" \") }
+           lateness 1s
+         aggregate slow_ones from requests where is_shop(service.name)
+           by     verb
+           over   tumbling(10s)
+           select { n: count() where duration > slow, all: count() }
+           having n >= least",
+        &requests(),
+    );
+    assert_eq!(
+        said,
+        ["slow_ones [0, 10) verb=GET n=1 all=2", "slow_ones [10, 20) verb=GET n=1 all=1"]
+    );
+}
+
+#[test]
+fn windows_of_every_shape() {
+    let said = run(
+        "aggregate slide from spans over sliding(20s, every: 10s) select { n: count() }
+         aggregate session from spans by service.name over session(gap: 5s) select { n: count() }
+         aggregate third from spans over count(3) select { total: sum(duration) }",
+        &requests(),
+    );
+    assert_eq!(
+        said,
+        [
+            "third [1.1, 3.150000001) total=350ms",
+            "session [1.1, 7.2) service.name=shop n=2",
+            "session [3.15, 8.9) service.name=pay n=2",
+            "slide [-10, 10) n=4",
+            "session [12.3, 17.3) service.name=shop n=1",
+            "slide [0, 20) n=5",
+            "slide [10, 30) n=1",
+            "third [3.9, 12.300000001) total=1.2s",
+        ]
+    );
+}
+
+#[test]
+fn alerts_fire_with_their_evidence() {
+    let said = run(
+        "aggregate http from spans where kind == server
+           by     service.name
+           over   tumbling(10s)
+           select { n: count(), error_rate: ratio(status == error) }
+         alert Errors from http
+           when   error_rate > 40%
+           on no data resolve
+           severity critical
+           labels { team: \"payments\" }
+           annotations { summary: \"{service.name}: {error_rate} of {n} fail\" }",
+        &requests(),
+    );
+    let alerts: Vec<&String> = said.iter().filter(|line| line.starts_with("Errors")).collect();
+    assert_eq!(
+        alerts,
+        [
+            "Errors firing at 10s team=payments summary=\"pay: 100% of 1 fail\"",
+            "Errors firing at 10s team=payments summary=\"shop: 50% of 2 fail\"",
+            "Errors resolved at 20s team=payments summary=\"pay: null of null fail\"",
+            "Errors resolved at 20s team=payments summary=\"shop: 0% of 1 fail\"",
+        ]
+    );
+}
+
+#[test]
+fn equal_inputs_share_a_table() {
+    let plan = plan(
+        "aggregate a from spans by service.name over tumbling(10s) select { n: count() }
+         aggregate b from spans by service.name over sliding(1m, every: 10s) select { p99(duration) }
+         aggregate c from spans where status == error by service.name over tumbling(10s)
+           select { n: count() }",
+    )
+    .unwrap();
+    assert_eq!(plan.tables.len(), 2);
+    assert_eq!(plan.tables[0].windows.len(), 2);
+}
+
+#[test]
+fn the_state_of_a_rule_keeps_its_identity_when_others_come() {
+    let rule = "aggregate a from spans by service.name over tumbling(10s) select { n: count() }";
+    let other = "aggregate z from spans where name == \"x\" by kind over tumbling(7s)
+                   select { n: count() where http.route == \"/\" }";
+    let alone = plan(rule).unwrap().tables[0].hash;
+    let both = plan(&format!("{other}\n{rule}")).unwrap();
+    assert!(both.tables.iter().any(|table| table.hash == alone));
+}
+
+#[test]
+fn severity_is_ordered_and_ids_compare_with_hex() {
+    assert!(
+        plan(
+            "aggregate a from logs where severity >= warn over tumbling(1m) select { n: count() }"
+        )
+        .is_ok()
+    );
+    assert!(
+        plan(
+            "aggregate a from spans where trace.id == \"fe3974115b911675d0640788986f80c9\"
+           over tumbling(1m) select { n: count() }"
+        )
+        .is_ok()
+    );
+}
+
+#[test]
+fn what_does_not_run_yet_is_said() {
+    let text = plan(
+        "stream a = spans dedupe by trace.id within 10m limit 1_000
+                     aggregate b from a over tumbling(1m) select { n: count() }",
+    );
+    assert!(text.unwrap_err().contains("`dedupe`"));
+}
