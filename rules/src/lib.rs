@@ -6,6 +6,8 @@
 
 mod catalog;
 mod lower;
+mod unit_test;
 
 pub use catalog::catalog;
 pub use lower::{NotYet, lower};
+pub use unit_test::{Failure, TEST_ITEMS_MAX, TEST_START_NS, TestResult, run_tests};

@@ -4,3 +4,4 @@
 
 mod replay;
 mod rows;
+mod unit_tests;

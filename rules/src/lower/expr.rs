@@ -188,7 +188,7 @@ fn hex(text: &str) -> Option<Vec<u8>> {
 }
 
 /// A constant as the engine holds it.
-pub(super) fn literal(value: &Literal) -> Value {
+pub(crate) fn literal(value: &Literal) -> Value {
     match value {
         Literal::Null => Value::Null,
         Literal::Bool(v) => Value::Bool(*v),

@@ -69,6 +69,8 @@ pub fn lower(program: &Program) -> Result<Plan, Vec<NotYet>> {
     }
 }
 
+pub(crate) use expr::literal;
+
 pub(crate) fn not_yet(what: &str, range: TextRange) -> Vec<NotYet> {
     vec![NotYet::new(what, range)]
 }
