@@ -1,0 +1,172 @@
+//! The command line's grammar: what may be written, before anything is looked at.
+//!
+//! Parsing has two steps, as in ripgrep: these types hold what was written; `resolve` and
+//! [`crate::command::replay::Settings`] turn it into what is meant, where files, terminal and
+//! environment are asked.
+
+mod r#gen;
+mod replay;
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+use crate::terminal::{ColorChoice, Colors};
+
+pub(crate) use r#gen::{Gen, GenFormat};
+pub(crate) use replay::{Format, InputFormat, Inputs, Order, Replay, SignalName};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done, nothing to report
+  1    findings: errors in rules, rows that differ, an alert that fired under `--fail-on-alert`
+  2    the command line cannot be understood
+  3    only warnings, under `--deny-warnings`
+  65   some input is damaged or of no known format; what could be read was used
+  66   an input cannot be opened or read
+  70   a bug in tailwater
+  74   results cannot be written
+  78   the rules given to `replay` or `backtest` have errors
+  130  stopped by Ctrl-C; what had been read was worked on";
+
+/// Stream processing for telemetry, with a rules language of its own.
+#[derive(Debug, Parser)]
+#[command(name = "tailwater", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// Options of every command.
+    #[command(flatten)]
+    pub(crate) general: GeneralArgs,
+}
+
+/// Options of every command.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct GeneralArgs {
+    /// When to use colour; `auto` honours `NO_COLOR`, `CLICOLOR_FORCE` and `TERM=dumb`
+    #[arg(long, value_enum, default_value_t = ColorChoice::Auto, global = true, value_name = "WHEN")]
+    #[arg(help_heading = "General options")]
+    pub(crate) color: ColorChoice,
+
+    /// Say nothing but results and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(help_heading = "General options")]
+    pub(crate) quiet: bool,
+
+    /// Say more: every row of a table, every place of damage
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    #[arg(help_heading = "General options")]
+    pub(crate) verbose: u8,
+}
+
+/// [`GeneralArgs`], resolved.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct General {
+    /// Where colour is used.
+    pub(crate) colors: Colors,
+    /// Nothing but results and errors.
+    pub(crate) is_quiet: bool,
+    /// Everything there is to say.
+    pub(crate) is_verbose: bool,
+}
+
+impl GeneralArgs {
+    /// Asks the environment and the terminal.
+    pub(crate) fn resolve(&self) -> General {
+        General {
+            colors: Colors::resolve(self.color),
+            is_quiet: self.quiet,
+            is_verbose: self.verbose > 0,
+        }
+    }
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Find what is wrong with rules
+    Check(Check),
+    /// Explain a diagnostic by its code
+    Explain(Explain),
+    /// Run rules over recorded telemetry and show what they say
+    Replay(Box<Replay>),
+    /// Run two versions of rules over the same recording and show what differs
+    Backtest(Box<Backtest>),
+    /// Make telemetry by a seed, with labelled incidents
+    Gen(Gen),
+    /// Print a completion script for a shell
+    Completions(Completions),
+}
+
+/// How diagnostics are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DiagnosticFormat {
+    /// For people
+    Human,
+    /// One JSON object a line
+    Json,
+    /// Workflow commands of GitHub Actions
+    Github,
+}
+
+/// `tailwater check`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Check {
+    /// Rule files, or folders of them; `-` is standard input
+    #[arg(required = true, value_name = "PATHS")]
+    pub(crate) paths: Vec<PathBuf>,
+
+    /// How diagnostics are written
+    #[arg(long, value_enum, default_value_t = DiagnosticFormat::Human)]
+    pub(crate) format: DiagnosticFormat,
+
+    /// Apply the edits that are safe
+    #[arg(long)]
+    pub(crate) fix: bool,
+
+    /// Exit with code 3 if there are warnings and no errors
+    #[arg(long)]
+    pub(crate) deny_warnings: bool,
+
+    /// Give a `param` of the rules a value (repeatable)
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub(crate) params: Vec<String>,
+}
+
+/// `tailwater explain`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Explain {
+    /// A diagnostic's code, such as E2002; the list of all codes if left out
+    #[arg(value_name = "CODE")]
+    pub(crate) code: Option<String>,
+}
+
+/// `tailwater backtest`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Backtest {
+    /// The rules as they are: a file or a folder
+    #[arg(value_name = "OLD")]
+    pub(crate) old: PathBuf,
+
+    /// The rules as they shall be: a file or a folder
+    #[arg(value_name = "NEW")]
+    pub(crate) new: PathBuf,
+
+    /// Where telemetry is read.
+    #[command(flatten)]
+    pub(crate) inputs: Inputs,
+
+    /// Give a `param` of both versions a value (repeatable)
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub(crate) params: Vec<String>,
+}
+
+/// `tailwater completions`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Completions {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}

@@ -1,0 +1,8 @@
+//! One file a command.
+
+pub(crate) mod backtest;
+pub(crate) mod check;
+pub(crate) mod completions;
+pub(crate) mod explain;
+pub(crate) mod r#gen;
+pub(crate) mod replay;

@@ -1,0 +1,169 @@
+//! One pass of a plan over recordings: from the files to the rows and the summary.
+
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use signal_hook::consts::SIGINT;
+use tailwater_engine::Error;
+use tailwater_engine::ingest::reader::{FileReader, Input};
+use tailwater_engine::model::FrameBody;
+use tailwater_engine::plan::Plan;
+use tailwater_engine::runtime::{Engine, EpochOutput};
+
+use super::settings::ReadSettings;
+use crate::exit::Exit;
+use crate::output::WriteFailed;
+use crate::render::rows::Said;
+use crate::render::summary::Summary;
+
+/// Whether Ctrl-C was pressed.
+pub(crate) struct Interrupt(Arc<AtomicBool>);
+
+impl Interrupt {
+    /// Listens from now on. The first Ctrl-C is noted; the second one ends the program at once.
+    pub(crate) fn new() -> Self {
+        let flag = Arc::new(AtomicBool::new(false));
+        // Where handlers cannot be set, Ctrl-C just ends the program: nothing is lost that was
+        // not said before.
+        let _ = signal_hook::flag::register_conditional_default(SIGINT, Arc::clone(&flag));
+        let _ = signal_hook::flag::register(SIGINT, Arc::clone(&flag));
+        Self(flag)
+    }
+
+    fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Why a pass ended.
+pub(crate) enum Ended {
+    /// Everything was read.
+    Complete,
+    /// Ctrl-C.
+    Interrupted,
+    /// An input could no longer be read.
+    Failed(Error),
+}
+
+/// What a pass leaves behind beside its rows.
+pub(crate) struct Recording {
+    /// Why it ended.
+    pub(crate) why: Ended,
+    /// What became of every item.
+    pub(crate) summary: Summary,
+}
+
+impl Recording {
+    /// How the program ends after it.
+    pub(crate) fn exit(self) -> anyhow::Result<Exit> {
+        match self.why {
+            Ended::Failed(error) => Err(error.into()),
+            Ended::Interrupted => Ok(Exit::Interrupted),
+            Ended::Complete if self.summary.has_damage() => Ok(Exit::Damage),
+            Ended::Complete => Ok(Exit::Good),
+        }
+    }
+}
+
+/// Reads everything, until the end, Ctrl-C, or an input that fails; what was read until then is
+/// worked on to its end.
+pub(crate) fn run_through(
+    settings: &ReadSettings,
+    plan: &Arc<Plan>,
+    interrupt: &Interrupt,
+    take: &mut dyn FnMut(Said<'_>) -> Result<(), WriteFailed>,
+) -> anyhow::Result<Recording> {
+    let inputs: Result<Vec<Input>, _> = settings.files.iter().map(|file| input(file)).collect();
+    let mut reader = FileReader::open(inputs?, &settings.options)?;
+    let mut engine = Engine::builder(Arc::clone(plan))
+        .sources(reader.sources())
+        .workers(settings.workers)
+        .build()?;
+    let mut summary = Summary::new(Arc::clone(plan));
+    let progress = progress(settings);
+    let mut sink = |output: &EpochOutput| {
+        summary.take(output);
+        output.rows.iter().try_for_each(|row| take(Said::Row(row)))?;
+        output.transitions.iter().try_for_each(|one| take(Said::Transition(one)))
+    };
+    let fed = feed(&mut reader, &mut engine, interrupt, &progress, &mut sink);
+    let why = match fed {
+        Ok(why) => why,
+        Err(Stop::Write(error)) => {
+            progress.finish_and_clear();
+            // The workers still end in order; what they say has no place to go.
+            engine.finish()?;
+            return Err(error.into());
+        }
+        Err(Stop::Engine(error)) => return Err(error.into()),
+    };
+    if matches!(why, Ended::Complete) && !settings.stays_open {
+        engine.push_body(FrameBody::End)?;
+    }
+    for output in engine.finish()?.0 {
+        sink(&output)?;
+    }
+    progress.finish_and_clear();
+    summary.close(&reader);
+    Ok(Recording { why, summary })
+}
+
+enum Stop {
+    Write(WriteFailed),
+    Engine(Error),
+}
+
+fn feed(
+    reader: &mut FileReader,
+    engine: &mut Engine,
+    interrupt: &Interrupt,
+    progress: &ProgressBar,
+    sink: &mut impl FnMut(&EpochOutput) -> Result<(), WriteFailed>,
+) -> Result<Ended, Stop> {
+    while !interrupt.is_set() {
+        let frame = match reader.next_frame() {
+            Ok(frame) => frame,
+            Err(error) => return Ok(Ended::Failed(error)),
+        };
+        for source in reader.take_ended() {
+            engine.push_body(FrameBody::SourceEnd(source)).map_err(Stop::Engine)?;
+        }
+        let Some(frame) = frame else { return Ok(Ended::Complete) };
+        engine.push(frame).map_err(Stop::Engine)?;
+        progress.set_position(reader.bytes_read());
+        while let Some(output) = engine.poll() {
+            sink(&output).map_err(Stop::Write)?;
+        }
+    }
+    Ok(Ended::Interrupted)
+}
+
+fn input(path: &Path) -> Result<Input, Error> {
+    if path == Path::new("-") { Ok(Input::stdin()) } else { Input::file(path) }
+}
+
+/// A bar of bytes read, on a terminal only; of standard input the end is not known.
+fn progress(settings: &ReadSettings) -> ProgressBar {
+    if !settings.with_progress || !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let length = |file: &PathBuf| file.metadata().ok().filter(|data| data.is_file());
+    let lengths: Option<Vec<_>> = settings.files.iter().map(length).collect();
+    let (bar, template) = match lengths {
+        Some(lengths) => {
+            let total = lengths.iter().map(std::fs::Metadata::len).sum();
+            let template = "{bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
+            (ProgressBar::new(total), template)
+        }
+        None => (ProgressBar::new_spinner(), "{spinner} {bytes} {bytes_per_sec}"),
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}

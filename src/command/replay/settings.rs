@@ -1,0 +1,149 @@
+//! What the options of a replay mean.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tailwater_engine::ingest::reader::{Order as ReadOrder, ReaderOptions};
+use tailwater_engine::model::{ColumnMapping, PayloadFormat, Signal};
+
+use crate::args::{Format, General, InputFormat, Inputs, Order, Replay, SignalName};
+use crate::exit::Usage;
+use crate::render::TableStyle;
+use crate::render::instant::parse_time;
+use crate::render::rows::Said;
+use crate::terminal;
+
+/// How telemetry is read.
+pub(crate) struct ReadSettings {
+    /// The files; `-` is standard input.
+    pub(crate) files: Vec<PathBuf>,
+    /// How they are read.
+    pub(crate) options: ReaderOptions,
+    /// Worker threads.
+    pub(crate) workers: usize,
+    /// Whether windows stay open at the end.
+    pub(crate) stays_open: bool,
+    /// Whether a progress bar is welcome.
+    pub(crate) with_progress: bool,
+}
+
+impl ReadSettings {
+    /// Resolves the options of reading.
+    pub(crate) fn resolve(inputs: &Inputs, general: General) -> Result<Self, Usage> {
+        let options = ReaderOptions {
+            format: inputs.input_format.map(payload_format),
+            mapping: mapping(inputs)?,
+            order: match inputs.order {
+                Order::File => ReadOrder::AsGiven,
+                Order::Time => ReadOrder::Time,
+            },
+            merge: inputs.merge,
+        };
+        Ok(Self {
+            files: inputs.files.clone(),
+            options,
+            workers: inputs.workers,
+            stays_open: inputs.open,
+            with_progress: !general.is_quiet,
+        })
+    }
+}
+
+/// What the options of a replay mean.
+pub(crate) struct Settings {
+    /// How telemetry is read.
+    pub(crate) read: ReadSettings,
+    /// How rows are written.
+    pub(crate) format: Format,
+    /// Where the plot goes.
+    pub(crate) plot: Option<PathBuf>,
+    /// Rows of windows that end after this time.
+    from_ns: Option<i64>,
+    /// Rows of windows that start before this time.
+    to_ns: Option<i64>,
+    general: General,
+    to_stdout: bool,
+}
+
+impl Settings {
+    /// Resolves the options.
+    pub(crate) fn resolve(args: &Replay, general: General) -> Result<Self, Usage> {
+        Ok(Self {
+            read: ReadSettings::resolve(&args.inputs, general)?,
+            format: args.format,
+            plot: args.plot.clone(),
+            from_ns: instant("--from", args.from.as_deref())?,
+            to_ns: instant("--to", args.to.as_deref())?,
+            general,
+            to_stdout: args.output.is_none(),
+        })
+    }
+
+    /// Whether `--from` and `--to` let a row through.
+    pub(crate) fn shows(&self, said: Said<'_>) -> bool {
+        let (start_ns, end_ns) = match said {
+            Said::Row(row) => (row.start_ns, row.end_ns),
+            Said::Transition(transition) => (transition.decision_ns, transition.decision_ns),
+        };
+        self.from_ns.is_none_or(|from_ns| end_ns > from_ns)
+            && self.to_ns.is_none_or(|to_ns| start_ns < to_ns)
+    }
+
+    /// How tables look.
+    pub(crate) fn table_style(&self) -> TableStyle {
+        TableStyle {
+            is_colored: self.to_stdout && self.general.colors.on_stdout,
+            width: if self.to_stdout { terminal::width() } else { None },
+            shows_all: self.general.is_verbose,
+        }
+    }
+}
+
+fn instant(option: &str, text: Option<&str>) -> Result<Option<i64>, Usage> {
+    let Some(text) = text else { return Ok(None) };
+    match parse_time(text) {
+        Some(time_ns) => Ok(Some(time_ns)),
+        None => Err(Usage(format!(
+            "expected a time such as `2026-03-01T12:00:00Z` after `{option}`, found `{text}`"
+        ))),
+    }
+}
+
+fn mapping(inputs: &Inputs) -> Result<Option<ColumnMapping>, Usage> {
+    if inputs.mapping.is_empty() {
+        return Ok(None);
+    }
+    let mut columns = Vec::new();
+    for text in &inputs.mapping {
+        match text.split_once('=') {
+            Some((field, column)) if !field.is_empty() && !column.is_empty() => {
+                columns.push((Arc::from(field.trim()), Arc::from(column.trim())));
+            }
+            _ => {
+                let text = format!("expected `--map FIELD=COLUMN`, found `--map {text}`");
+                return Err(Usage(text));
+            }
+        }
+    }
+    let signal = match inputs.map_signal {
+        SignalName::Spans => Signal::Spans,
+        SignalName::Logs => Signal::Logs,
+        SignalName::Metrics => Signal::Metrics,
+    };
+    Ok(Some(ColumnMapping { signal, columns }))
+}
+
+fn payload_format(format: InputFormat) -> PayloadFormat {
+    match format {
+        InputFormat::OtlpTraces => PayloadFormat::OtlpTraces,
+        InputFormat::OtlpLogs => PayloadFormat::OtlpLogs,
+        InputFormat::OtlpMetrics => PayloadFormat::OtlpMetrics,
+        InputFormat::OtlpDelimited => PayloadFormat::OtlpDelimited,
+        InputFormat::OtlpJson => PayloadFormat::OtlpJson,
+        InputFormat::Lines => PayloadFormat::Lines,
+        InputFormat::Ndjson => PayloadFormat::Ndjson,
+        InputFormat::Csv => PayloadFormat::Csv,
+        InputFormat::Jaeger => PayloadFormat::Jaeger,
+        InputFormat::Zipkin => PayloadFormat::Zipkin,
+    }
+}

@@ -1,0 +1,18 @@
+//! Rows, alerts and summaries as text.
+
+mod alerts;
+pub(crate) mod instant;
+pub(crate) mod rows;
+pub(crate) mod summary;
+mod table;
+
+/// How tables look.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TableStyle {
+    /// Whether colour is used.
+    pub(crate) is_colored: bool,
+    /// Columns to fit into, where there is a terminal.
+    pub(crate) width: Option<usize>,
+    /// Whether long results are written whole.
+    pub(crate) shows_all: bool,
+}

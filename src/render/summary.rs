@@ -1,0 +1,197 @@
+//! The summary of a run: what became of every item, and how fast.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tailwater_engine::ingest::reader::FileReader;
+use tailwater_engine::model::render::duration;
+use tailwater_engine::model::{AlertState, DropReason, Ledger, RuleId, Signal};
+use tailwater_engine::plan::{Plan, RuleKind};
+use tailwater_engine::runtime::{EpochOutput, RuleCounts};
+
+use crate::args::General;
+use crate::command::replay::Ended;
+use crate::terminal::{Style, tell};
+
+/// Places of damaged items that are shown.
+const PLACES_SHOWN_MAX: usize = 5;
+
+/// Share of late items above which the summary gives a hint, in percent.
+const LATE_HINT_PERCENT: u64 = 1;
+
+/// What a run has said so far.
+pub(crate) struct Summary {
+    plan: Arc<Plan>,
+    ledger: Ledger,
+    rules: Vec<RuleCounts>,
+    rows: Vec<u64>,
+    fired: Vec<u64>,
+    sources: Vec<Arc<str>>,
+    started: Instant,
+    seconds: f64,
+}
+
+impl Summary {
+    /// Nothing yet; the clock of `items a second` starts.
+    #[expect(clippy::disallowed_methods, reason = "the command line measures its own speed")]
+    pub(crate) fn new(plan: Arc<Plan>) -> Self {
+        let rules = plan.rules.len();
+        Self {
+            plan,
+            ledger: Ledger::default(),
+            rules: Vec::new(),
+            rows: vec![0; rules],
+            fired: vec![0; rules],
+            sources: Vec::new(),
+            started: Instant::now(),
+            seconds: 0.0,
+        }
+    }
+
+    /// Takes an epoch's totals.
+    pub(crate) fn take(&mut self, output: &EpochOutput) {
+        self.ledger = output.ledger.clone();
+        self.rules.clone_from(&output.rules);
+        let place = |rule: RuleId| rule.0 as usize;
+        output.rows.iter().for_each(|row| self.rows[place(row.rule)] += 1);
+        let firing = output.transitions.iter().filter(|one| one.state == AlertState::Firing);
+        firing.for_each(|one| self.fired[place(one.rule)] += 1);
+    }
+
+    /// Ends the account with what the reader itself could not use.
+    pub(crate) fn close(&mut self, reader: &FileReader) {
+        self.ledger.merge(reader.ledger());
+        self.sources = reader.sources().iter().map(|source| Arc::clone(&source.name)).collect();
+        self.seconds = self.started.elapsed().as_secs_f64();
+    }
+
+    /// Whether anything could not be read.
+    pub(crate) fn has_damage(&self) -> bool {
+        self.ledger.damaged > 0 || self.ledger.dropped.contains_key(&DropReason::Damaged)
+    }
+
+    /// Whether any alert fired.
+    pub(crate) fn has_fired(&self) -> bool {
+        self.fired.iter().any(|&count| count > 0)
+    }
+
+    /// Tells it on standard error.
+    pub(crate) fn tell(&self, why: &Ended, general: General) {
+        let is_colored = general.colors.on_stderr;
+        let mut text = String::from("\n");
+        let stopped = match why {
+            Ended::Complete => None,
+            Ended::Interrupted => Some("interrupted"),
+            Ended::Failed(_) => Some("stopped by an error"),
+        };
+        if let Some(stopped) = stopped {
+            let line = format!("{stopped}: this is what had been read by then");
+            let _ = writeln!(text, "{}", Style::Yellow.paint(&line, is_colored));
+        }
+        self.read_line(&mut text);
+        self.rule_lines(is_colored, &mut text);
+        self.dropped_lines(general, &mut text);
+        let rules: i64 = self.rules.iter().map(RuleCounts::unaccounted).sum();
+        let unaccounted = self.ledger.unaccounted() + rules;
+        let line = format!("unaccounted {unaccounted}");
+        let style = if unaccounted == 0 { Style::Dim } else { Style::Red };
+        let _ = writeln!(text, "{}", style.paint(&line, is_colored));
+        tell(&text);
+    }
+
+    fn read_line(&self, text: &mut String) {
+        let mut total = 0;
+        let mut read = Vec::new();
+        for signal in Signal::ALL {
+            let counts = self.ledger.signals[signal.index()];
+            total += counts.received;
+            if counts.received > 0 {
+                read.push(format!("{} {}", grouped(counts.received), signal.name()));
+            }
+        }
+        let read = if read.is_empty() { "nothing".to_owned() } else { read.join(", ") };
+        let rate = total as f64 / self.seconds.max(1e-9);
+        let seconds = self.seconds;
+        let _ = writeln!(text, "read {read} in {seconds:.2} s ({} a second)", grouped(rate as u64));
+    }
+
+    fn rule_lines(&self, is_colored: bool, text: &mut String) {
+        for (index, (rule, counts)) in self.plan.rules.iter().zip(&self.rules).enumerate() {
+            if matches!(rule.kind, RuleKind::Alert(_)) {
+                let _ = writeln!(text, "{}: fired {} times", rule.name, self.fired[index]);
+                continue;
+            }
+            let _ = write!(text, "{}: {} items taken", rule.name, grouped(counts.taken));
+            if counts.late > 0 {
+                let (late, worst) = (grouped(counts.late), duration(counts.worst_late_ns));
+                let _ = write!(text, ", {late} late (worst by {worst})");
+            }
+            if counts.to_other > 0 {
+                let other = grouped(counts.to_other);
+                let _ = write!(text, ", {other} in `other` (limit of groups)");
+            }
+            let _ = writeln!(text, ", {} rows", grouped(self.rows[index]));
+            if counts.late * 100 > counts.taken * LATE_HINT_PERCENT {
+                let percent = LATE_HINT_PERCENT;
+                let hint = format!(
+                    "  hint: more than {percent} % is late: use `--order time`, or state a longer \
+                     `lateness` on its stream"
+                );
+                let _ = writeln!(text, "{}", Style::Yellow.paint(&hint, is_colored));
+            }
+        }
+    }
+
+    fn dropped_lines(&self, general: General, text: &mut String) {
+        let ledger = &self.ledger;
+        for (reason, count) in &ledger.dropped {
+            let reason = match reason {
+                DropReason::Damaged => "could not be decoded",
+                DropReason::AheadOfTime => "lie more than 5m ahead of their file",
+                DropReason::NoTime => "have no time",
+            };
+            let _ = writeln!(text, "set aside: {} items {reason}", grouped(*count));
+        }
+        if ledger.damaged > 0 {
+            let count = grouped(ledger.damaged);
+            let _ = writeln!(text, "set aside: {count} damaged lines or requests");
+        }
+        let shown = if general.is_verbose { usize::MAX } else { PLACES_SHOWN_MAX };
+        for aside in ledger.set_aside.iter().take(shown) {
+            let name = self.sources.get(aside.source.0 as usize);
+            let name = name.map_or("?", |name| name);
+            let _ = writeln!(text, "  {name}:{}: {}", aside.place, aside.reason);
+        }
+        if ledger.set_aside.len() > shown {
+            let _ = writeln!(text, "  … more: `-v` shows the first {}", ledger.set_aside.len());
+        }
+        if ledger.end_before_start > 0 {
+            let count = grouped(ledger.end_before_start);
+            let _ = writeln!(text, "{count} spans end before they start: duration 0");
+        }
+    }
+}
+
+/// A count with its digits in groups of three: `1_234_567`, as the rules language writes them.
+fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push('_');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::grouped;
+
+    #[test]
+    fn digits_stand_in_groups_of_three() {
+        assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1_000", "1_234_567"]);
+    }
+}
