@@ -1,5 +1,6 @@
 //! One pass of a plan over recordings: from the files to the rows and the summary.
 
+use std::fs;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -151,11 +152,11 @@ fn progress(settings: &ReadSettings) -> ProgressBar {
     if !settings.with_progress || !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let length = |file: &PathBuf| file.metadata().ok().filter(|data| data.is_file());
+    let length = |file: &PathBuf| file.metadata().ok().filter(fs::Metadata::is_file);
     let lengths: Option<Vec<_>> = settings.files.iter().map(length).collect();
     let (bar, template) = match lengths {
         Some(lengths) => {
-            let total = lengths.iter().map(std::fs::Metadata::len).sum();
+            let total = lengths.iter().map(fs::Metadata::len).sum();
             let template = "{bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
             (ProgressBar::new(total), template)
         }
