@@ -169,10 +169,12 @@ fn plan(shape: WindowShape, by_trace: bool) -> Arc<Plan> {
             lateness_ns: 10 * SECOND,
             idle_ns: 30 * SECOND,
         }],
+        dedupes: Vec::new(),
         tables: vec![Table {
             signal: 0,
             timeline: 0,
             filter: None,
+            dedupe: None,
             key: if by_trace { vec![5] } else { vec![1, 2] },
             width_ns,
             offset_ns: 0,

@@ -148,10 +148,31 @@ fn severity_is_ordered_and_ids_compare_with_hex() {
 }
 
 #[test]
+fn duplicates_count_once() {
+    let ids = |n: u32| format!(r#","traceId":"{n:032x}","spanId":"{n:016x}""#);
+    let mut lines: Vec<String> =
+        (1..6).map(|n| span("shop", "GET /", i64::from(n) * 1_000, 10, &ids(n))).collect();
+    lines.push(span("shop", "GET /", 2_000, 10, &ids(2)));
+    lines.push(span("shop", "GET /", 5_000, 10, &ids(5)));
+    lines.push(span("shop", "GET /", 70_000, 10, &ids(5)));
+    let rules = |within: &str| {
+        format!(
+            "stream once = spans dedupe by trace.id, span.id within {within} limit 1_000
+             aggregate n from once over tumbling(1m) select {{ n: count() }}
+             aggregate all from spans over tumbling(1m) select {{ n: count() }}"
+        )
+    };
+    let said = run(&rules("1m"), &lines);
+    assert_eq!(said, ["n [0, 60) n=5", "all [0, 60) n=7", "n [60, 120) n=1", "all [60, 120) n=1"]);
+    let said = run(&rules("10m"), &lines);
+    assert_eq!(said, ["n [0, 60) n=5", "all [0, 60) n=7", "all [60, 120) n=1"]);
+}
+
+#[test]
 fn what_does_not_run_yet_is_said() {
     let text = plan(
-        "stream a = spans dedupe by trace.id within 10m limit 1_000
+        "stream a = spans lateness 10s late side too_late
                      aggregate b from a over tumbling(1m) select { n: count() }",
     );
-    assert!(text.unwrap_err().contains("`dedupe`"));
+    assert!(text.unwrap_err().contains("`late side`"));
 }

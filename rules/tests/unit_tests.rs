@@ -67,6 +67,7 @@ fn what_does_not_hold_says_what_was_found() {
     let pending = "1m  pending {service.name: checkout, route: /pay, team: payments}";
     assert_eq!(failures[0].found[0], pending);
     assert_eq!(failures[1].expected, "none: a row of `http` at 1m");
-    let row = "1m  {service.name: checkout, route: /pay, n: 119, error_rate: 49.5798%, p99: 901.119ms}";
+    let row =
+        "1m  {service.name: checkout, route: /pay, n: 119, error_rate: 49.5798%, p99: 901.119ms}";
     assert_eq!(failures[2].found[0], row);
 }

@@ -13,6 +13,8 @@ pub struct RuleCounts {
     pub taken: u64,
     /// Items that went into a window.
     pub used: u64,
+    /// Items that equalled an earlier one.
+    pub duplicates: u64,
     /// Items whose windows had all closed.
     pub late: u64,
     /// How far the worst late item lay behind the watermark, nanoseconds.
@@ -26,14 +28,15 @@ impl RuleCounts {
     pub fn merge(&mut self, other: &Self) {
         self.taken += other.taken;
         self.used += other.used;
+        self.duplicates += other.duplicates;
         self.late += other.late;
         self.worst_late_ns = self.worst_late_ns.max(other.worst_late_ns);
         self.to_other += other.to_other;
     }
 
-    /// Items taken that are neither used nor late: 0 at every quiescent point.
+    /// Items taken that are neither used, duplicate nor late: 0 at every quiescent point.
     pub fn unaccounted(&self) -> i64 {
-        self.taken as i64 - self.used as i64 - self.late as i64
+        self.taken as i64 - self.used as i64 - self.duplicates as i64 - self.late as i64
     }
 }
 

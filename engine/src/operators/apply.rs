@@ -125,6 +125,30 @@ impl Apply {
         }
     }
 
+    /// Takes the duplicates out of the rows of tables that want them gone.
+    fn drop_duplicates(&mut self, decisions: &Decisions, frame: &mut PreparedFrame) {
+        if decisions.duplicates.is_empty() {
+            return;
+        }
+        let seq = frame.seq;
+        for rows in frame.batches.iter_mut().flat_map(|batch| &mut batch.tables) {
+            let table = &self.plan.tables[rows.table as usize];
+            let Some(dedupe) = table.dedupe else { continue };
+            let is_kept =
+                |row: u32| decisions.duplicates.binary_search(&(dedupe, seq, row)).is_err();
+            let kept: Vec<bool> = rows.rows.iter().map(|row| is_kept(*row)).collect();
+            let dropped = kept.iter().filter(|kept| !**kept).count() as u64;
+            let (mut a, mut b) = (kept.iter(), kept.iter());
+            rows.rows.retain(|_| *a.next().unwrap_or(&true));
+            rows.slots.retain(|_| *b.next().unwrap_or(&true));
+            for window in &table.windows {
+                let counts = &mut self.rules[window.rule.0 as usize];
+                counts.taken += dropped;
+                counts.duplicates += dropped;
+            }
+        }
+    }
+
     /// Applies the rows of one table, cut where the watermark passes a boundary.
     fn table_rows(
         &mut self,
@@ -419,7 +443,10 @@ impl Stage for Apply {
         for decisions in &messages {
             reject_keys(decisions, &prepared, local);
             for decision in &decisions.frames {
-                let frame = prepared.frames.remove(&decision.seq);
+                let mut frame = prepared.frames.remove(&decision.seq);
+                if let Some(frame) = &mut frame {
+                    self.drop_duplicates(decisions, frame);
+                }
                 self.frame(decision, frame, local);
             }
         }

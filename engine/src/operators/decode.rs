@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::dedupe::{Candidate, candidates};
 use super::facts::{EpochFacts, FrameEvent, FrameFacts, NewKey, TimeProfile};
 use super::slice_table::{NewSlot, SliceTable};
 use super::stream::{EpochNumber, Outbox, Stage};
@@ -184,6 +185,32 @@ impl Decode {
         }
     }
 
+    /// Collects the items that may be duplicates.
+    fn candidates(
+        &self,
+        signal: u32,
+        batch: &Batch,
+        filters: &[Vec<u32>],
+        out: &mut Vec<Candidate>,
+    ) {
+        for (index, dedupe) in self.plan.dedupes.iter().enumerate() {
+            let line = &self.plan.timelines[dedupe.timeline as usize];
+            let column = self.plan.time_columns[line.time_column as usize].column;
+            let Some(Column::Times(times)) = batch.columns.get(column as usize) else { continue };
+            if dedupe.signal != signal {
+                continue;
+            }
+            let dedupe = (index as u32, dedupe);
+            match dedupe.1.filter {
+                Some(filter) => {
+                    let rows = filters[filter as usize].iter().copied();
+                    candidates(dedupe, batch, times, rows, out);
+                }
+                None => candidates(dedupe, batch, times, 0..batch.rows as u32, out),
+            }
+        }
+    }
+
     fn prepare(
         &mut self,
         signal: u32,
@@ -203,6 +230,7 @@ impl Decode {
             self.evaluator.filter(filter, &batch, &mut selection);
             filters.push(selection);
         }
+        self.candidates(signal, &batch, &filters, &mut facts.candidates);
         let mut tables = Vec::new();
         for (index, table) in self.plan.tables.iter().enumerate() {
             if table.signal != signal {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::dedupe::Candidate;
 use crate::limits::{AHEAD_MAX_NS, AHEAD_ROWS};
 use crate::model::{Ledger, SourceId};
 
@@ -14,6 +15,8 @@ pub(crate) struct EpochFacts {
     pub(crate) frames: Vec<FrameFacts>,
     /// Keys that limited tables have not seen before in a slice.
     pub(crate) new_keys: Vec<NewKey>,
+    /// Items that may be duplicates.
+    pub(crate) candidates: Vec<Candidate>,
     /// What the decoder counted.
     pub(crate) ledger: Ledger,
     /// Whether the runtime asks for a snapshot after this epoch.
@@ -112,6 +115,8 @@ pub(crate) struct Decisions {
     pub(crate) frames: Vec<FrameDecision>,
     /// Keys that go to `other`: (table, slice, key hash), sorted.
     pub(crate) rejected: Vec<(u32, i64, u128)>,
+    /// Duplicates: (dedupe, frame, row), sorted.
+    pub(crate) duplicates: Vec<(u32, u64, u32)>,
     /// What the decoders counted, of all workers, with what the sequencer dropped.
     pub(crate) ledger: Ledger,
     /// Whether every stage writes a snapshot after this epoch.

@@ -11,6 +11,7 @@ mod apply_keyed;
 pub(crate) mod clock;
 pub(crate) mod close;
 pub(crate) mod decode;
+pub(crate) mod dedupe;
 pub(crate) mod facts;
 pub(crate) mod group_key;
 pub(crate) mod keyed;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::clock::{Clock, UNSEEN};
+use super::dedupe::{Candidate, Remembered};
 use super::facts::{
     ClockStep, Decisions, EpochFacts, FrameDecision, FrameEvent, FrameFacts, NewKey,
     SharedDecisions, TimeProfile,
@@ -84,6 +85,7 @@ impl KeyLimit {
 pub(crate) struct SequenceState {
     pub(crate) clock: Clock,
     limits: Vec<KeyLimit>,
+    remembered: Vec<Remembered>,
 }
 
 /// An epoch whose facts are complete and whose decisions are not.
@@ -91,6 +93,7 @@ struct Undecided {
     epoch: EpochNumber,
     frames: VecDeque<FrameFacts>,
     new_keys: Vec<NewKey>,
+    candidates: Vec<Candidate>,
     decisions: Decisions,
 }
 
@@ -113,6 +116,7 @@ impl Sequence {
         let state = restored.unwrap_or_else(|| SequenceState {
             clock: Clock::new(&plan.timelines),
             limits: vec![KeyLimit::default(); plan.tables.len()],
+            remembered: vec![Remembered::default(); plan.dedupes.len()],
         });
         Self { plan: Arc::clone(plan), state, undecided: VecDeque::new(), peers, snapshots }
     }
@@ -140,12 +144,35 @@ impl Sequence {
         rejected
     }
 
+    /// Finds the duplicates of an epoch, in log order.
+    fn duplicates(&mut self, mut candidates: Vec<Candidate>) -> Vec<(u32, u64, u32)> {
+        candidates.sort_unstable();
+        for (dedupe, remembered) in self.plan.dedupes.iter().zip(&mut self.state.remembered) {
+            let watermark_ns = self.state.clock.watermark(dedupe.timeline as usize);
+            remembered.forget_before(dedupe, watermark_ns);
+        }
+        let mut found = Vec::new();
+        for item in &candidates {
+            let index = item.dedupe as usize;
+            let dedupe = &self.plan.dedupes[index];
+            if self.state.remembered[index].is_duplicate(dedupe, item) {
+                found.push((item.dedupe, item.seq, item.row));
+            }
+        }
+        found.sort_unstable();
+        found
+    }
+
     /// Decides as many epochs as the known facts allow.
     fn decide(&mut self, out: &mut Outbox<SharedDecisions>) {
         while let Some(mut first) = self.undecided.pop_front() {
             let mut keys = std::mem::take(&mut first.new_keys);
             if !keys.is_empty() {
                 first.decisions.rejected = self.admit_keys(&mut keys);
+            }
+            let candidates = std::mem::take(&mut first.candidates);
+            if !candidates.is_empty() {
+                first.decisions.duplicates = self.duplicates(candidates);
             }
             while let Some(frame) = first.frames.pop_front() {
                 let Some(decision) = self.decide_frame(&frame, &first.frames) else {
@@ -316,14 +343,22 @@ impl Stage for Sequence {
     ) -> EpochNumber {
         let mut decisions = Decisions::default();
         let (mut frames, mut new_keys) = (Vec::new(), Vec::new());
+        let mut candidates = Vec::new();
         for facts in messages {
             decisions.ledger.merge(&facts.ledger);
             decisions.snapshot |= facts.snapshot;
             frames.extend(facts.frames);
             new_keys.extend(facts.new_keys);
+            candidates.extend(facts.candidates);
         }
         frames.sort_by_key(|frame| frame.seq);
-        self.undecided.push_back(Undecided { epoch, frames: frames.into(), new_keys, decisions });
+        self.undecided.push_back(Undecided {
+            epoch,
+            frames: frames.into(),
+            new_keys,
+            candidates,
+            decisions,
+        });
         self.decide(out);
         self.undecided.front().map_or(epoch + 1, |first| first.epoch)
     }

@@ -4,6 +4,7 @@
 //! the model and the accumulators; it must not know rule syntax, readers or operators.
 
 mod alert;
+mod dedupe;
 pub mod eval;
 pub mod expr;
 pub mod function;
@@ -11,6 +12,7 @@ mod rule;
 mod table;
 
 pub use alert::{AlertRule, NoData};
+pub use dedupe::Dedupe;
 pub use rule::{AggregateCall, AggregateRule, Results, Rule, RuleKind};
 pub use table::{Table, TableAccumulator, TableWindow, Timeline, WindowShape};
 
@@ -50,6 +52,8 @@ pub struct Plan {
     pub time_columns: Vec<TimeColumn>,
     /// The timelines in use.
     pub timelines: Vec<Timeline>,
+    /// Removals of duplicates.
+    pub dedupes: Vec<Dedupe>,
     /// Slice tables.
     pub tables: Vec<Table>,
     /// The rules, by id.

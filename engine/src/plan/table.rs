@@ -145,6 +145,8 @@ pub struct Table {
     pub timeline: u32,
     /// Index of the signal's filter, if any.
     pub filter: Option<u32>,
+    /// Index of the removal of duplicates that items pass before, if any.
+    pub dedupe: Option<u32>,
     /// Columns of the batch that make the key.
     pub key: Vec<u32>,
     /// Width of a slice, nanoseconds.

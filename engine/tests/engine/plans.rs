@@ -11,8 +11,8 @@ use tailwater_engine::model::{
 };
 use tailwater_engine::plan::expr::{BinaryOp, Expr};
 use tailwater_engine::plan::{
-    AggregateCall, AggregateRule, AlertRule, NoData, Plan, Results, Rule, RuleKind, SignalPlan,
-    Table, TableAccumulator, TableWindow, TimeColumn, Timeline, WindowShape,
+    AggregateCall, AggregateRule, AlertRule, Dedupe, NoData, Plan, Results, Rule, RuleKind,
+    SignalPlan, Table, TableAccumulator, TableWindow, TimeColumn, Timeline, WindowShape,
 };
 use tailwater_engine::runtime::{Engine, EpochCut, EpochOutput, Snapshot};
 
@@ -42,10 +42,12 @@ pub fn count_by_name(shape: WindowShape, width_ns: i64, groups_max: u32) -> Arc<
         }],
         time_columns: vec![TimeColumn { signal: 0, column: 1 }],
         timelines: vec![Timeline { time_column: 0, lateness_ns: LATENESS_NS, idle_ns: IDLE_NS }],
+        dedupes: Vec::new(),
         tables: vec![Table {
             signal: 0,
             timeline: 0,
             filter: None,
+            dedupe: None,
             key: vec![0],
             width_ns,
             offset_ns: 0,
@@ -64,6 +66,21 @@ pub fn count_by_name(shape: WindowShape, width_ns: i64, groups_max: u32) -> Arc<
             alert("missing", NoData::Fire, 0, 20 * SECOND),
         ],
     })
+}
+
+/// The same with equal names within 5 s counted once.
+pub fn count_once(shape: WindowShape, width_ns: i64) -> Arc<Plan> {
+    let mut plan = (*count_by_name(shape, width_ns, 10_000)).clone();
+    plan.dedupes.push(Dedupe {
+        signal: 0,
+        timeline: 0,
+        filter: None,
+        key: vec![0],
+        within_ns: 5 * SECOND,
+        keys_max: 3,
+    });
+    plan.tables[0].dedupe = Some(0);
+    Arc::new(plan)
 }
 
 /// At least two events in a window.

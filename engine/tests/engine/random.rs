@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use tailwater_engine::plan::WindowShape;
 
 use super::oracle::{Event, Window, evaluate};
-use super::plans::{SECOND, count_by_name, frames, run, run_restored};
+use super::plans::{SECOND, count_by_name, count_once, frames, run, run_restored};
 
 /// Streams that mostly go forward, with disorder up to beyond the lateness, ties, and jumps.
 fn events() -> impl Strategy<Value = Vec<Event>> {
@@ -101,6 +101,19 @@ proptest! {
         let whole = run(&plan, &frames, 1, 1);
         let restored = run_restored(&plan, &frames);
         prop_assert_eq!(restored, whole);
+    }
+
+    #[test]
+    fn duplicates_are_the_same_for_any_number_of_workers_and_after_a_restore(
+        events in events(),
+        (_, shape, width_ns) in windows(),
+    ) {
+        let plan = count_once(shape, width_ns);
+        let frames = frames(&events, &[3, 1, 5]);
+        let one = run(&plan, &frames, 1, 1);
+        prop_assert_eq!(one.unaccounted, 0);
+        prop_assert_eq!(&run(&plan, &frames, 3, 1), &one);
+        prop_assert_eq!(&run_restored(&plan, &frames), &one);
     }
 
     #[test]

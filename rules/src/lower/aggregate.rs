@@ -7,24 +7,21 @@ use tailwater_dsl::hir::{
     self, Aggregate, AggregateCall, Declaration, ExprKind, FieldRef, Results,
 };
 use tailwater_engine::aggregate::{AccumulatorKind, Finisher};
-use tailwater_engine::model::{ColumnSpec, Field, RuleId, Signal};
+use tailwater_engine::model::RuleId;
 use tailwater_engine::plan::expr::Expr;
 use tailwater_engine::plan::{
     AggregateCall as PlanCall, AggregateRule, Plan, Results as PlanResults, Rule, RuleKind,
-    TableAccumulator, TimeColumn, Timeline, WindowShape,
+    TableAccumulator, WindowShape,
 };
 
 use super::expr::{Names, lower as lower_expr};
-use super::signal::{column_of, demand, filter_of};
-use super::stream::{Composed, ItemNames, Streams, both};
+use super::signal::{column_of, filter_of};
+use super::stream::{Composed, ItemNames, Streams, both, timeline};
 use super::table::{Wanted, place};
 use super::{NotYet, not_yet};
 
 /// Keys open at once where a rule states no limit.
 const GROUPS_DEFAULT: u32 = 10_000;
-
-/// How far a source may fall behind the others before it no longer holds the watermark: 30 s.
-const IDLE_NS: i64 = 30_000_000_000;
 
 /// Lowers an aggregate into the plan.
 pub(super) fn lower(
@@ -61,6 +58,7 @@ pub(super) fn lower(
         timeline: timeline(plan, &composed),
         filter: filter
             .map(|condition| filter_of(&mut plan.signals[composed.signal as usize], condition)),
+        dedupe: composed.dedupe,
         key,
         shape: shape(aggregate.window),
         offset_ns: aggregate.offset_ns,
@@ -205,31 +203,6 @@ fn shape(window: hir::Window) -> WindowShape {
         hir::Window::Session { gap_ns, max_ns } => WindowShape::Session { gap_ns, max_ns },
         hir::Window::Count(events) => {
             WindowShape::Count { events: u32::try_from(events).unwrap_or(u32::MAX) }
-        }
-    }
-}
-
-/// The timeline of a stream, made where needed.
-fn timeline(plan: &mut Plan, composed: &Composed) -> u32 {
-    let signal = &mut plan.signals[composed.signal as usize];
-    let field = match (signal.signal, composed.at_start) {
-        (Signal::Spans, true) => Field::Start,
-        (Signal::Spans, false) => Field::End,
-        _ => Field::Time,
-    };
-    let column =
-        TimeColumn { signal: composed.signal, column: demand(signal, ColumnSpec::Field(field)) };
-    let time_column = find_or_push(&mut plan.time_columns, column);
-    let line = Timeline { time_column, lateness_ns: composed.lateness_ns, idle_ns: IDLE_NS };
-    find_or_push(&mut plan.timelines, line)
-}
-
-fn find_or_push<T: PartialEq>(items: &mut Vec<T>, item: T) -> u32 {
-    match items.iter().position(|known| *known == item) {
-        Some(index) => index as u32,
-        None => {
-            items.push(item);
-            (items.len() - 1) as u32
         }
     }
 }

@@ -4,19 +4,23 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tailwater_dsl::hir::{
-    DeclarationId, DeclarationKind, FieldRef, Late, Place, Program, SourceRef, Stream, TimeOf,
+    DeclarationId, DeclarationKind, Dedupe, FieldRef, Late, Place, Program, SourceRef, Stream,
+    TimeOf,
 };
 use tailwater_dsl::text_range::TextRange;
 use tailwater_engine::model::{AttributePlace, ColumnSpec, Field, Signal};
 use tailwater_engine::plan::expr::{BinaryOp, Expr};
-use tailwater_engine::plan::{Plan, SignalPlan};
+use tailwater_engine::plan::{Dedupe as PlanDedupe, Plan, SignalPlan, TimeColumn, Timeline};
 
 use super::expr::{Names, lower};
-use super::signal::{demand, signal_index};
+use super::signal::{column_of, demand, filter_of, signal_index};
 use super::{NotYet, not_yet};
 
 /// Lateness of a stream that states none: 10 s.
 pub(super) const LATENESS_DEFAULT_NS: i64 = 10_000_000_000;
+
+/// How far a source may fall behind the others before it no longer holds the watermark: 30 s.
+const IDLE_NS: i64 = 30_000_000_000;
 
 /// A stream over a signal.
 #[derive(Clone)]
@@ -27,6 +31,8 @@ pub(super) struct Composed {
     pub(super) condition: Option<Expr>,
     /// Columns that streams added, by name.
     pub(super) columns: BTreeMap<String, Expr>,
+    /// The removal of duplicates that items pass, by its place in the plan.
+    pub(super) dedupe: Option<u32>,
     /// Whether items count at their start.
     pub(super) at_start: bool,
     /// Nanoseconds.
@@ -105,6 +111,7 @@ impl<'a> Streams<'a> {
                     signal: signal_index(plan, signal),
                     condition: None,
                     columns: BTreeMap::new(),
+                    dedupe: None,
                     at_start: false,
                     lateness_ns: LATENESS_DEFAULT_NS,
                 })
@@ -130,8 +137,8 @@ impl<'a> Streams<'a> {
     ) -> Result<Composed, Vec<NotYet>> {
         let mut composed = self.compose(plan, &stream.input, range)?;
         let mut missing = Vec::new();
-        if stream.dedupe.is_some() {
-            missing.push(NotYet::new("`dedupe`", range));
+        if stream.dedupe.is_some() && composed.dedupe.is_some() {
+            missing.push(NotYet::new("`dedupe` of a stream that is deduped already", range));
         }
         match &stream.late {
             Late::Drop => {}
@@ -158,6 +165,58 @@ impl<'a> Streams<'a> {
             TimeOf::Start => composed.at_start = true,
         }
         composed.lateness_ns = stream.lateness_ns.unwrap_or(composed.lateness_ns);
+        if let Some(dedupe) = &stream.dedupe {
+            composed.dedupe = Some(remove_duplicates(plan, &composed, dedupe)?);
+        }
         Ok(composed)
+    }
+}
+
+/// Puts a removal of duplicates into the plan, or finds the equal one.
+fn remove_duplicates(
+    plan: &mut Plan,
+    composed: &Composed,
+    dedupe: &Dedupe,
+) -> Result<u32, Vec<NotYet>> {
+    let timeline = timeline(plan, composed);
+    let signal = &mut plan.signals[composed.signal as usize];
+    let mut key = Vec::with_capacity(dedupe.keys.len());
+    for expr in &dedupe.keys {
+        let value = lower(expr, &mut ItemNames { signal, columns: &composed.columns })?;
+        key.push(column_of(signal, value));
+    }
+    let wanted = PlanDedupe {
+        signal: composed.signal,
+        timeline,
+        filter: composed.condition.clone().map(|condition| filter_of(signal, condition)),
+        key,
+        within_ns: dedupe.within_ns,
+        keys_max: dedupe.limit,
+    };
+    Ok(find_or_push(&mut plan.dedupes, wanted))
+}
+
+/// The timeline of a stream, made where needed.
+pub(super) fn timeline(plan: &mut Plan, composed: &Composed) -> u32 {
+    let signal = &mut plan.signals[composed.signal as usize];
+    let field = match (signal.signal, composed.at_start) {
+        (Signal::Spans, true) => Field::Start,
+        (Signal::Spans, false) => Field::End,
+        _ => Field::Time,
+    };
+    let column =
+        TimeColumn { signal: composed.signal, column: demand(signal, ColumnSpec::Field(field)) };
+    let time_column = find_or_push(&mut plan.time_columns, column);
+    let line = Timeline { time_column, lateness_ns: composed.lateness_ns, idle_ns: IDLE_NS };
+    find_or_push(&mut plan.timelines, line)
+}
+
+fn find_or_push<T: PartialEq>(items: &mut Vec<T>, item: T) -> u32 {
+    match items.iter().position(|known| *known == item) {
+        Some(index) => index as u32,
+        None => {
+            items.push(item);
+            (items.len() - 1) as u32
+        }
     }
 }

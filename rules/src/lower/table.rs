@@ -12,6 +12,7 @@ pub(super) struct Wanted {
     pub(super) signal: u32,
     pub(super) timeline: u32,
     pub(super) filter: Option<u32>,
+    pub(super) dedupe: Option<u32>,
     pub(super) key: Vec<u32>,
     pub(super) shape: WindowShape,
     pub(super) offset_ns: i64,
@@ -32,6 +33,7 @@ pub(super) fn place(plan: &mut Plan, wanted: Wanted) -> &[TableAccumulator] {
         table.signal == wanted.signal
             && table.timeline == wanted.timeline
             && table.filter == wanted.filter
+            && table.dedupe == wanted.dedupe
             && table.key == wanted.key
             && table.groups_max == wanted.groups_max
             && fits(table, wanted.shape, wanted.offset_ns)
@@ -42,6 +44,7 @@ pub(super) fn place(plan: &mut Plan, wanted: Wanted) -> &[TableAccumulator] {
             signal: wanted.signal,
             timeline: wanted.timeline,
             filter: wanted.filter,
+            dedupe: wanted.dedupe,
             key: wanted.key,
             width_ns,
             offset_ns: if wanted.shape.is_grid() { wanted.offset_ns } else { offset_ns },
@@ -92,6 +95,12 @@ pub(super) fn seal(plan: &mut Plan) {
             *column = resolve(signal, *column);
         }
     }
+    for dedupe in &mut plan.dedupes {
+        let signal = &plan.signals[dedupe.signal as usize];
+        for column in &mut dedupe.key {
+            *column = resolve(signal, *column);
+        }
+    }
     for index in 0..plan.tables.len() {
         plan.tables[index].hash = identity(plan, &plan.tables[index]);
     }
@@ -112,6 +121,17 @@ fn identity(plan: &Plan, table: &Table) -> u64 {
         format!("{} {} {} {}", line.lateness_ns, line.idle_ns, table.width_ns, table.offset_ns),
         format!("{:?} {}", table.keyed_shape(), table.groups_max),
     ];
+    if let Some(dedupe) = table.dedupe {
+        let dedupe = &plan.dedupes[dedupe as usize];
+        let key = dedupe.key.iter().map(|column| column_text(signal, *column));
+        parts.push(format!(
+            "{:?} {:?} {} {}",
+            key.collect::<Vec<_>>(),
+            filter(dedupe.filter),
+            dedupe.within_ns,
+            dedupe.keys_max
+        ));
+    }
     parts.extend(table.key.iter().map(|column| column_text(signal, *column)));
     for accumulator in &table.accumulators {
         let arguments = accumulator.arguments.iter().map(|column| column_text(signal, *column));
