@@ -91,3 +91,6 @@ pub const BYTES_IN_FLIGHT_MAX: usize = 32 * 1024 * 1024;
 
 /// Epochs that wait in a worker's queue beside those under way.
 pub const JOBS_QUEUED_MAX: usize = 2;
+
+/// The latest event time, nanoseconds since the Unix epoch (2116-02-20); later ones count as it.
+pub const TIME_MAX_NS: i64 = 1 << 62;

@@ -15,6 +15,7 @@ use super::facts::{EpochFacts, FrameEvent, FrameFacts, NewKey, TimeProfile};
 use super::slice_table::{NewSlot, SliceTable};
 use super::stream::{EpochNumber, Outbox, Stage};
 use crate::ingest::{DecodeReport, Decoder};
+use crate::limits::TIME_MAX_NS;
 use crate::model::{
     Batch, Column, DataFrame, DropReason, Frame, FrameBody, Interner, SourceSpec, Symbols,
 };
@@ -144,9 +145,10 @@ impl Decode {
         report.ledger.bytes += frame.payload.len() as u64;
         let mut profiles = Vec::new();
         let mut prepared = PreparedFrame { seq, arrival_ns: frame.arrival_ns, batches: Vec::new() };
-        for batch in batches {
+        for mut batch in batches {
             let plan = self.plan.signals.iter().position(|plan| plan.signal == batch.signal);
             let Some(signal) = plan else { continue };
+            self.clamp_times(signal as u32, &mut batch);
             let first_profile = profiles.len();
             self.profile(signal as u32, &batch, frame.arrival_ns, &mut profiles);
             let counts = &mut report.ledger.signals[batch.signal.index()];
@@ -166,6 +168,15 @@ impl Decode {
             event: FrameEvent::Data { source: frame.source, profiles },
         });
         epoch.frames.insert(seq, prepared);
+    }
+
+    /// Keeps event times where window arithmetic cannot overflow.
+    fn clamp_times(&self, signal: u32, batch: &mut Batch) {
+        for column in self.plan.time_columns.iter().filter(|column| column.signal == signal) {
+            if let Column::Times(times) = &mut batch.columns[column.column as usize] {
+                times.iter_mut().for_each(|time| *time = (*time).clamp(0, TIME_MAX_NS));
+            }
+        }
     }
 
     fn profile(

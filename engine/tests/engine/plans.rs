@@ -6,8 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tailwater_engine::aggregate::{AccumulatorKind, Finisher};
 use tailwater_engine::model::{
-    ColumnSpec, Compression, DataFrame, Field, FrameBody, PayloadFormat, RuleId, Signal, SourceId,
-    SourceSpec, Value,
+    ColumnSpec, Compression, DataFrame, DropReason, Field, FrameBody, PayloadFormat, RuleId,
+    Signal, SourceId, SourceSpec, Value,
 };
 use tailwater_engine::plan::expr::{BinaryOp, Expr};
 use tailwater_engine::plan::{
@@ -121,9 +121,20 @@ pub fn frames(events: &[Event], sizes: &[usize]) -> Vec<DataFrame> {
     frames.into_iter().map(|(source, rows)| frame(source, &rows)).collect()
 }
 
+/// The same as if they came from a plain file: without arrival times.
+pub fn file_frames(events: &[Event], sizes: &[usize]) -> Vec<DataFrame> {
+    let frames = frames(events, sizes).into_iter();
+    frames.map(|frame| DataFrame { arrival_ns: None, ..frame }).collect()
+}
+
 fn frame(source: usize, events: &[&Event]) -> DataFrame {
     let span = |event: &&Event| {
-        let time_ns = BASE_NS + event.time_ns;
+        // Marks of a broken clock stand for themselves.
+        let time_ns: u64 = match event.time_ns {
+            i64::MIN => 0,
+            i64::MAX => u64::MAX,
+            time_ns => (BASE_NS + time_ns) as u64,
+        };
         format!(
             r#"{{"name":"{}","startTimeUnixNano":"{time_ns}","endTimeUnixNano":"{time_ns}"}}"#,
             event.key
@@ -164,6 +175,7 @@ pub struct Run {
     pub late: u64,
     pub unaccounted: i64,
     pub received: u64,
+    pub dropped: BTreeMap<DropReason, u64>,
 }
 
 /// Runs a plan over frames and the end of the log.
@@ -216,6 +228,7 @@ fn summarize(outputs: &[EpochOutput]) -> Run {
         late: 0,
         unaccounted: 0,
         received: 0,
+        dropped: BTreeMap::new(),
     };
     for output in outputs {
         for t in &output.transitions {
@@ -239,6 +252,7 @@ fn summarize(outputs: &[EpochOutput]) -> Run {
         run.late = last.rules[0].late;
         run.unaccounted = last.ledger.unaccounted() + last.rules[0].unaccounted();
         run.received = last.ledger.signals[0].received;
+        run.dropped.clone_from(&last.ledger.dropped);
     }
     run
 }
