@@ -111,7 +111,8 @@ fn alerts_fire_with_their_evidence() {
 fn equal_inputs_share_a_table() {
     let plan = plan(
         "aggregate a from spans by service.name over tumbling(10s) select { n: count() }
-         aggregate b from spans by service.name over sliding(1m, every: 10s) select { p99(duration) }
+         aggregate b from spans by service.name over sliding(1m, every: 10s)
+           select { p99(duration) }
          aggregate c from spans where status == error by service.name over tumbling(10s)
            select { n: count() }",
     )

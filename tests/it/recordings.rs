@@ -72,10 +72,12 @@ fn plan(windows: Windows) -> Arc<Plan> {
             lateness_ns: windows.lateness_s * SECOND_NS,
             idle_ns: 30 * SECOND_NS,
         }],
+        dedupes: Vec::new(),
         tables: vec![Table {
             signal: 0,
             timeline: 0,
             filter: None,
+            dedupe: None,
             key: vec![0, 1],
             width_ns: size_ns,
             offset_ns: 0,

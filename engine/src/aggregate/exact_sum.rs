@@ -193,7 +193,9 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn single_numbers_come_back(number in proptest::num::f64::NORMAL | proptest::num::f64::SUBNORMAL) {
+        fn single_numbers_come_back(
+            number in proptest::num::f64::NORMAL | proptest::num::f64::SUBNORMAL,
+        ) {
             proptest::prop_assert_eq!(sum(&[number]), number);
         }
 
