@@ -8,7 +8,10 @@
 mod args;
 mod command;
 mod exit;
-#[cfg_attr(not(test), expect(unused_imports, reason = "the tests of the generator name the kinds of incidents"))]
+#[cfg_attr(
+    not(test),
+    expect(unused_imports, reason = "the tests of the generator name the kinds of incidents")
+)]
 mod generate;
 mod output;
 mod plot;

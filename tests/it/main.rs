@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 #![allow(clippy::case_sensitive_file_extension_comparisons, reason = "our own file names")]
+#![allow(clippy::format_push_string, reason = "tests build small texts")]
 
 mod generated;
 mod recordings;
+mod spec;
 mod tidy;
