@@ -43,6 +43,7 @@ fn run(args: &Args) -> anyhow::Result<Exit> {
     match &args.command {
         Command::Check(check) => command::check::run(check, general),
         Command::Explain(explain) => command::explain::run(explain),
+        Command::Test(test) => command::test::run(test, general),
         Command::Replay(replay) => command::replay::run(replay, general),
         Command::Backtest(backtest) => command::backtest::run(backtest, general),
         Command::Gen(options) => command::r#gen::run(options, general),

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use tailwater_dsl::diagnostic::{Diagnostic, explain, human, summary};
+use tailwater_dsl::hir::Program;
 use tailwater_dsl::text_range::FileId;
 use tailwater_dsl::{Options, SourceFile};
 use tailwater_engine::plan::Plan;
@@ -44,6 +45,8 @@ pub(crate) struct Compiled {
     pub(crate) files: Vec<SourceFile>,
     /// Everything there is to say about them.
     pub(crate) diagnostics: Vec<Diagnostic>,
+    /// The typed rules, if nothing is wrong.
+    pub(crate) program: Option<Program>,
     /// What runs, if nothing is wrong.
     pub(crate) plan: Option<Arc<Plan>>,
 }
@@ -148,14 +151,17 @@ pub(crate) fn compile(files: &[RuleFile], params: Vec<(String, String)>) -> Comp
     let options = Options { params, importer: &importer };
     let analysis = tailwater_dsl::compile(&sources, &tailwater_rules::catalog(), &options);
     let mut diagnostics = analysis.diagnostics;
-    let plan = analysis.program.and_then(|program| match tailwater_rules::lower(&program) {
-        Ok(plan) => Some(Arc::new(plan)),
-        Err(missing) => {
+    let mut program = analysis.program;
+    let mut plan = None;
+    match program.as_ref().map(tailwater_rules::lower) {
+        Some(Ok(lowered)) => plan = Some(Arc::new(lowered)),
+        Some(Err(missing)) => {
             diagnostics.extend(missing.iter().map(not_yet));
-            None
+            program = None;
         }
-    });
-    Compiled { files: analysis.files, diagnostics, plan }
+        None => {}
+    }
+    Compiled { files: analysis.files, diagnostics, program, plan }
 }
 
 /// A file beside the given ones.

@@ -19,14 +19,15 @@ pub(crate) use replay::{Format, InputFormat, Inputs, Order, Replay, SignalName};
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done, nothing to report
-  1    findings: errors in rules, rows that differ, an alert that fired under `--fail-on-alert`
+  1    findings: errors in rules, tests that fail, rows that differ, an alert that
+       fired under `--fail-on-alert`
   2    the command line cannot be understood
   3    only warnings, under `--deny-warnings`
   65   some input is damaged or of no known format; what could be read was used
   66   an input cannot be opened or read
   70   a bug in tailwater
   74   results cannot be written
-  78   the rules given to `replay` or `backtest` have errors
+  78   the rules that shall run have errors
   130  stopped by Ctrl-C; what had been read was worked on";
 
 /// Stream processing for telemetry, with a rules language of its own.
@@ -91,6 +92,8 @@ pub(crate) enum Command {
     Check(Check),
     /// Explain a diagnostic by its code
     Explain(Explain),
+    /// Run the tests that rules carry
+    Test(Test),
     /// Run rules over recorded telemetry and show what they say
     Replay(Box<Replay>),
     /// Run two versions of rules over the same recording and show what differs
@@ -142,6 +145,18 @@ pub(crate) struct Explain {
     /// A diagnostic's code, such as E2002; the list of all codes if left out
     #[arg(value_name = "CODE")]
     pub(crate) code: Option<String>,
+}
+
+/// `tailwater test`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Test {
+    /// Rule files, or folders of them
+    #[arg(required = true, value_name = "PATHS")]
+    pub(crate) paths: Vec<PathBuf>,
+
+    /// Give a `param` of the rules a value (repeatable)
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub(crate) params: Vec<String>,
 }
 
 /// `tailwater backtest`

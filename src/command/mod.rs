@@ -6,3 +6,4 @@ pub(crate) mod completions;
 pub(crate) mod explain;
 pub(crate) mod r#gen;
 pub(crate) mod replay;
+pub(crate) mod test;
