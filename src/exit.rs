@@ -69,15 +69,24 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         tell(&format!("error: {error:#}\n"));
         return Exit::Output.into();
     }
-    tell(&format!("error: {error:#}\n"));
-    if error.is::<Usage>() {
-        return ExitCode::from(2);
+    if let Some(error) = error.downcast_ref::<tailwater_engine::Error>() {
+        // The engine's errors tell their causes themselves.
+        tell(&format!("error: {error}\n"));
+        return of_engine(error.kind());
     }
-    match error.downcast_ref::<tailwater_engine::Error>().map(tailwater_engine::Error::kind) {
-        Some(ErrorKind::Worker | ErrorKind::Snapshot) => Exit::Software.into(),
-        Some(ErrorKind::Write) => Exit::Output.into(),
-        Some(ErrorKind::Format) => Exit::Damage.into(),
-        Some(ErrorKind::Plan) => ExitCode::from(2),
+    tell(&format!("error: {error:#}\n"));
+    if error.is::<Usage>() { ExitCode::from(2) } else { Exit::Input.into() }
+}
+
+fn of_engine(kind: ErrorKind) -> ExitCode {
+    match kind {
+        ErrorKind::Worker | ErrorKind::Snapshot => Exit::Software.into(),
+        ErrorKind::Write => Exit::Output.into(),
+        ErrorKind::Format => {
+            tell("hint: `--input-format` names it; `tailwater help replay` lists the formats\n");
+            Exit::Damage.into()
+        }
+        ErrorKind::Plan => ExitCode::from(2),
         _ => Exit::Input.into(),
     }
 }

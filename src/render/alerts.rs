@@ -9,7 +9,7 @@ use tailwater_engine::plan::Plan;
 
 use super::TableStyle;
 use super::rows::{aggregate, alert};
-use super::table::cell;
+use super::table::{cell, one_line};
 use crate::terminal::Style;
 
 /// Transitions of one alert that are shown: the first ones.
@@ -86,7 +86,7 @@ impl Alerts {
         }
         let annotations = alert.annotations.iter().map(|(name, _)| name);
         for (name, value) in annotations.zip(&transition.annotations) {
-            let _ = writeln!(text, "    {name}: {value}");
+            let _ = writeln!(text, "    {name}: {}", one_line(value));
         }
         if let Some(row) = &transition.evidence {
             let (name, rule) = aggregate(plan, row.rule);

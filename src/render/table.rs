@@ -152,11 +152,15 @@ fn window_label(row: &Row) -> String {
     }
 }
 
-/// A value on one line, without what would move the terminal's cursor.
+/// A value as a cell, without what would move the terminal's cursor.
 pub(super) fn cell(value: &Value) -> String {
+    shortened(&one_line(value), CELL_CHARS_MAX)
+}
+
+/// A value whole, on one line.
+pub(super) fn one_line(value: &Value) -> String {
     let text = value.to_string();
-    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    shortened(&clean, CELL_CHARS_MAX)
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 fn shortened(text: &str, chars: usize) -> String {
