@@ -1,6 +1,8 @@
 //! The engine as a library: rules from a text, frames pushed from memory, rows and statistics
 //! taken, shut down.
 
+#![expect(clippy::print_stdout, reason = "an example shows what it has")]
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -75,4 +77,10 @@ fn show(output: &EpochOutput) {
     for row in &output.rows {
         println!("{} requests, slowest {}", row.values[0], row.values[1]);
     }
+}
+
+/// Runs with the project's tests.
+#[test]
+fn the_example_runs() {
+    assert!(main().is_ok());
 }

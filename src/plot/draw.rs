@@ -1,5 +1,6 @@
 //! Charts to SVG 1.1: plain shapes and text, no script, no style sheet of its own.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use tailwater_engine::model::render::time;
@@ -9,7 +10,7 @@ use super::{Chart, Panel};
 
 const WIDTH: f64 = 960.0;
 const LEFT: f64 = 84.0;
-const RIGHT: f64 = 24.0;
+const RIGHT: f64 = 40.0;
 const TITLE_HEIGHT: f64 = 34.0;
 const LEGEND_LINE_HEIGHT: f64 = 18.0;
 const PANEL_HEIGHT: f64 = 130.0;
@@ -88,7 +89,13 @@ fn draw_chart(chart: &Chart, top: f64, body: &mut String) -> f64 {
     for (at_ns, label) in time_marks(axis.low_ns, axis.high_ns, 8) {
         text(body, (axis.x(at_ns), y + 2.0), "middle", "#333", &label);
     }
-    let range = format!("ends of windows, {} to {} (UTC)", time(axis.low_ns), time(axis.high_ns));
+    let mut range =
+        format!("ends of windows, {} to {} (UTC)", time(axis.low_ns), time(axis.high_ns));
+    let alerts: BTreeSet<&str> = chart.shades.iter().map(|(.., alert)| &**alert).collect();
+    if !alerts.is_empty() {
+        let alerts: Vec<&str> = alerts.into_iter().collect();
+        let _ = write!(range, "; shaded: {} fires", alerts.join(", "));
+    }
     text(body, (LEFT, y + 20.0), "start", "#555", &range);
     y + AXIS_HEIGHT
 }
