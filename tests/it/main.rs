@@ -6,6 +6,7 @@
 
 mod cli;
 mod generated;
+mod readme;
 mod recordings;
 mod spec;
 mod tidy;
