@@ -283,3 +283,19 @@ fn every_code_is_explained_and_completions_are_there() {
         assert!(stdout(&run(&["completions", shell])).contains("replay"));
     }
 }
+
+#[test]
+fn check_applies_safe_edits_and_only_those() {
+    let rules = folder("fix").join("rules.tw");
+    let wrong = "edition 1\naggregate a from spans where status = error && kind == server \
+                 over tumbling(1m) select { n: count() }\n";
+    fs::write(&rules, wrong).unwrap();
+    let output = run(&["check", "--fix", text_of(&rules)]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let mended = fs::read_to_string(&rules).unwrap();
+    assert_eq!(mended, wrong.replace("= error &&", "== error and"));
+    let guess = wrong.replace("status = error &&", "duration > 5 and");
+    fs::write(&rules, &guess).unwrap();
+    assert_eq!(run(&["check", "--fix", text_of(&rules)]).status.code(), Some(1));
+    assert_eq!(fs::read_to_string(&rules).unwrap(), guess, "a guess is offered, not applied");
+}
