@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod catalog;
+pub mod explain;
 mod lower;
 mod unit_test;
 

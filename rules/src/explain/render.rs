@@ -1,0 +1,96 @@
+//! Explanations as text, DOT and Mermaid.
+
+use std::fmt::Write;
+
+use super::{Explanation, SharedTable};
+
+/// For people.
+pub fn text(explanation: &Explanation) -> String {
+    let mut out = String::new();
+    for table in &explanation.tables {
+        let _ = writeln!(out, "{}", table.input);
+        let by =
+            if table.by.is_empty() { "all items together".to_owned() } else { table.by.join(", ") };
+        line(&mut out, "by", &by);
+        line(&mut out, "keeps", &table.keeps.join("; "));
+        line(&mut out, "lateness", &table.lateness);
+        if let Some(dedupe) = &table.dedupe {
+            line(&mut out, "dedupe", dedupe);
+        }
+        line(&mut out, "state", &table.bound);
+        for reader in &table.readers {
+            line(&mut out, "rule", &format!("{} over {}", reader.rule, reader.window));
+            for alert in &reader.alerts {
+                line(&mut out, "", &format!("alert {alert}"));
+            }
+        }
+        if table.readers.len() > 1 {
+            let count = table.readers.len();
+            line(&mut out, "shared", &format!("{count} rules, one update an item"));
+        }
+        out.push('\n');
+    }
+    out
+}
+
+fn line(out: &mut String, word: &str, rest: &str) {
+    let _ = writeln!(out, "  {word:<9} {rest}");
+}
+
+/// A graph for Graphviz: sources, tables, rules, alerts.
+pub fn dot(explanation: &Explanation) -> String {
+    let mut out = String::from("digraph rules {\n  rankdir=LR;\n  node [shape=box];\n");
+    for edge in edges(explanation) {
+        let _ = writeln!(out, "  {} -> {};", quoted(&edge.0), quoted(&edge.1));
+    }
+    out.push_str("}\n");
+    out
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
+}
+
+/// A graph for Mermaid.
+pub fn mermaid(explanation: &Explanation) -> String {
+    let mut out = String::from("flowchart LR\n");
+    let mut names: Vec<String> = Vec::new();
+    let mut id = |name: &str| match names.iter().position(|known| known == name) {
+        Some(index) => (index, false),
+        None => {
+            names.push(name.to_owned());
+            (names.len() - 1, true)
+        }
+    };
+    for (from, to) in edges(explanation) {
+        let node = |(index, is_new): (usize, bool), name: &str| {
+            let label = name.replace('"', "#quot;").replace('\n', "<br/>");
+            if is_new { format!("n{index}[\"{label}\"]") } else { format!("n{index}") }
+        };
+        let from = node(id(&from), &from);
+        let to = node(id(&to), &to);
+        let _ = writeln!(out, "  {from} --> {to}");
+    }
+    out
+}
+
+fn edges(explanation: &Explanation) -> Vec<(String, String)> {
+    let mut edges = Vec::new();
+    for (index, table) in explanation.tables.iter().enumerate() {
+        let name = table_name(index, table);
+        edges.push((table.signal.clone(), name.clone()));
+        for reader in &table.readers {
+            let rule = format!("{}\n{}", reader.rule, reader.window);
+            edges.push((name.clone(), rule.clone()));
+            for alert in &reader.alerts {
+                edges.push((rule.clone(), format!("alert {alert}")));
+            }
+        }
+    }
+    edges
+}
+
+fn table_name(index: usize, table: &SharedTable) -> String {
+    let by = if table.by.is_empty() { "all".to_owned() } else { table.by.join(", ") };
+    format!("table {}\nby {by}", index + 1)
+}

@@ -1,0 +1,45 @@
+//! What `explain` says of a plan.
+
+use tailwater_rules::explain::{dot, explain, mermaid, text};
+
+use super::replay::plan;
+
+const RULES: &str = "stream requests = spans
+   where kind == server and service.namespace == \"shop\"
+   set   { route: http.route ?? url.path ?? \"(none)\" }
+   lateness 5s
+ aggregate http from requests by service.name, route over tumbling(10s)
+   select { n: count(), errors: count() where status == error, p99(duration) }
+ aggregate slow from requests by service.name, route over sliding(1m, every: 10s)
+   select { p50(duration) } limit groups 10_000 overflow other
+ alert Errors from http when errors > 5";
+
+#[test]
+fn sharing_and_bounds_are_said() {
+    let explanation = explain(&plan(RULES).unwrap());
+    assert_eq!(
+        text(&explanation),
+        "\
+spans at end where kind == \"server\" and service.namespace == \"shop\"
+  by        service.name, http.route ?? (url.path ?? \"(none)\")
+  keeps     count; count where status == \"error\"; distribution of duration (2 digits)
+  lateness  5s; a source counts as idle 30s behind the others
+  state     at most 10000 groups in about 7 slices of 10s, the rest in `other`
+  rule      http over tumbling(10s)
+            alert Errors
+  rule      slow over sliding(1m, every: 10s)
+  shared    2 rules, one update an item
+
+"
+    );
+}
+
+#[test]
+fn graphs_name_every_step() {
+    let explanation = explain(&plan(RULES).unwrap());
+    let graph = dot(&explanation);
+    assert!(graph.contains("\"spans\" -> \"table 1\\nby service.name"), "{graph}");
+    assert!(graph.contains("-> \"alert Errors\";"), "{graph}");
+    let chart = mermaid(&explanation);
+    assert!(chart.starts_with("flowchart LR\n  n0[\"spans\"] --> n1[\"table 1<br/>by"), "{chart}");
+}
