@@ -70,26 +70,30 @@ def measure(command, target):
     return usage.ru_utime + usage.ru_stime, time.perf_counter() - start, usage.ru_maxrss / 1024
 
 
-def seconds(text):
-    """Seconds since the Unix epoch of a tailwater time."""
-    return int(datetime.datetime.fromisoformat(text.split(".")[0].rstrip("Z") + "+00:00").timestamp())
+def nanoseconds(text):
+    """Nanoseconds since the Unix epoch of an RFC 3339 time in UTC."""
+    whole, _, fraction = text.rstrip("Z").partition(".")
+    moment = datetime.datetime.fromisoformat(whole + "+00:00")
+    return int(moment.timestamp()) * 10**9 + int(fraction.ljust(9, "0"))
 
 
 def answer(work, engine, path):
-    """(window or trace, …) → numbers, as the reference has them."""
+    """(window, service, operation) or (trace, first) → numbers, as the reference has them."""
     found = {}
     with open(path, newline="") as lines:
         for row in csv.reader(lines):
             if not row or row[0] == "rule":
                 continue
-            if engine == "tailwater":  # rule, start, end, other, key…, values…
-                row = [str(seconds(row[1]))] + row[4:] if work != "w3" else row[4:]
-            if work == "w3":  # the trace's sessions differ in their numbers
-                key = (row[0], int(row[1]) // 1000 if row[1].isdigit() else row[1])
-                found[key] = [int(row[2]), int(row[4])]
+            if engine == "tailwater":  # rule, start, end, kind, other, key…, values…
+                start, row = nanoseconds(row[1]), row[5:]
+                if work == "w3":
+                    row[1] = str(nanoseconds(row[1]))
+                else:
+                    row = [str(start // 10**9)] + row
+            if work == "w3":  # trace, first, count, length, errors
+                found[(row[0], int(row[1]))] = [int(row[2]), int(row[4]), int(row[3])]
             else:
-                numbers = [float(x) if x else 0.0 for x in row[3:8]]
-                found[(int(row[0]), row[1], row[2])] = numbers
+                found[(int(row[0]), row[1], row[2])] = [float(x) if x else 0.0 for x in row[3:8]]
     return found
 
 
