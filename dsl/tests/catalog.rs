@@ -10,7 +10,7 @@ fn enumeration(members: &[&str]) -> Type {
 }
 
 fn field(path: &str, ty: Type) -> FieldDef {
-    let identifies = path.ends_with(".id") || path == "job_id";
+    let identifies = path.rsplit('.').next() == Some("id") || path == "job_id";
     FieldDef { path: path.to_owned(), ty, optional: identifies, doc: String::new(), identifies }
 }
 

@@ -1,7 +1,7 @@
 //! The command line's grammar: what may be written, before anything is looked at.
 //!
 //! Parsing has two steps, as in ripgrep: these types hold what was written; `resolve` and
-//! [`crate::command::replay::Settings`] turn it into what is meant, where files, terminal and
+//! `command::replay` turn it into what is meant, where files, terminal and
 //! environment are asked.
 
 mod r#gen;
