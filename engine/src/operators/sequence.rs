@@ -102,6 +102,8 @@ pub(crate) struct Sequence {
     plan: Arc<Plan>,
     state: SequenceState,
     undecided: VecDeque<Undecided>,
+    /// Whether no further facts will come: jumps are decided with the rows that are known.
+    is_closed: bool,
     peers: usize,
     snapshots: Snapshots,
 }
@@ -118,7 +120,14 @@ impl Sequence {
             limits: vec![KeyLimit::default(); plan.tables.len()],
             remembered: vec![Remembered::default(); plan.dedupes.len()],
         });
-        Self { plan: Arc::clone(plan), state, undecided: VecDeque::new(), peers, snapshots }
+        Self {
+            plan: Arc::clone(plan),
+            state,
+            undecided: VecDeque::new(),
+            is_closed: false,
+            peers,
+            snapshots,
+        }
     }
 
     /// Admits keys, once an epoch, before its frames move the clock.
@@ -309,7 +318,7 @@ impl Sequence {
                 }
             }
         }
-        is_known.then_some(near * 2 >= seen)
+        (is_known || self.is_closed).then_some(near * 2 >= seen)
     }
 }
 
@@ -361,5 +370,10 @@ impl Stage for Sequence {
         });
         self.decide(out);
         self.undecided.front().map_or(epoch + 1, |first| first.epoch)
+    }
+
+    fn closed(&mut self, out: &mut Outbox<SharedDecisions>) {
+        self.is_closed = true;
+        self.decide(out);
     }
 }

@@ -55,6 +55,10 @@ pub(crate) trait Stage: 'static {
         messages: Vec<Self::In>,
         out: &mut Outbox<Self::Out>,
     ) -> EpochNumber;
+
+    /// The input is closed and every epoch has been handled: whatever is still withheld must go
+    /// out now, because nothing else will come.
+    fn closed(&mut self, _out: &mut Outbox<Self::Out>) {}
 }
 
 /// Runs a stage on a stream: messages travel to the workers they are routed to, and the stage is
@@ -86,16 +90,29 @@ pub(crate) fn run_stage<'scope, S: Stage>(
                 withheld.push_back((epoch, capability));
                 let held_from = stage.epoch(epoch, messages, &mut outbox);
                 for (at, routed) in outbox.sent.drain(..) {
-                    let index = withheld.partition_point(|(epoch, _)| *epoch < at);
-                    let (_, capability) = &withheld[index];
-                    output.session(capability).give(routed);
+                    output.session(capability_of(&withheld, at)).give(routed);
                 }
                 while withheld.front().is_some_and(|(epoch, _)| *epoch < held_from) {
                     withheld.pop_front();
                 }
             }
+            if frontier.is_empty() && !withheld.is_empty() {
+                stage.closed(&mut outbox);
+                for (at, routed) in outbox.sent.drain(..) {
+                    output.session(capability_of(&withheld, at)).give(routed);
+                }
+                withheld.clear();
+            }
         }
     })
+}
+
+/// The capability of an epoch that has not been released.
+fn capability_of(
+    withheld: &VecDeque<(EpochNumber, Capability<EpochNumber>)>,
+    epoch: EpochNumber,
+) -> &Capability<EpochNumber> {
+    &withheld[withheld.partition_point(|(known, _)| *known < epoch)].1
 }
 
 /// Runs the last stage: its calls are the engine's output, and the probe follows it.

@@ -188,6 +188,18 @@ pub fn run(plan: &Arc<Plan>, frames: &[DataFrame], workers: usize, cut: usize) -
     summarize(&engine.finish().unwrap().0)
 }
 
+/// Runs a plan over frames without the end of the log; a snapshot is asked for as well.
+pub fn run_open(plan: &Arc<Plan>, frames: &[DataFrame], workers: usize) -> Run {
+    let mut engine = build(plan, workers, 1, None);
+    for frame in frames {
+        engine.push(frame.clone()).unwrap();
+    }
+    engine.snapshot().unwrap();
+    let (outputs, snapshots) = engine.finish().unwrap();
+    assert_eq!(snapshots.len(), 1);
+    summarize(&outputs)
+}
+
 fn build(plan: &Arc<Plan>, workers: usize, cut: usize, snapshot: Option<Snapshot>) -> Engine {
     let mut builder = Engine::builder(Arc::clone(plan))
         .sources(sources(3))

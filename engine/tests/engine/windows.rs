@@ -119,3 +119,17 @@ fn a_snapshot_while_a_jump_waits_for_its_witnesses_loses_nothing() {
     assert_eq!(whole.dropped.get(&DropReason::AheadOfTime), Some(&1));
     assert_eq!(whole.rows.values().sum::<u64>(), 30);
 }
+
+#[test]
+fn a_log_that_stops_while_a_jump_waits_is_finished_all_the_same() {
+    // No end of the log is pushed: the last event's witnesses never come.
+    let plan = count_by_name(tumbling(), 10 * SECOND, 10_000);
+    let mut events = steady(10);
+    events.push(event("b", 90_000));
+    events.push(event("a", 103));
+    for frames in [file_frames(&events, &[1]), file_frames(&events[..1], &[1])] {
+        let open = super::plans::run_open(&plan, &frames, 2);
+        assert_eq!(open.received, frames.len() as u64);
+        assert_eq!(open.unaccounted, 0);
+    }
+}
