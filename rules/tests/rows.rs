@@ -101,7 +101,7 @@ fn alerts_fire_with_their_evidence() {
         [
             "Errors firing at 10s team=payments summary=\"pay: 100% of 1 fail\"",
             "Errors firing at 10s team=payments summary=\"shop: 50% of 2 fail\"",
-            "Errors resolved at 20s team=payments summary=\"pay: null of null fail\"",
+            "Errors resolved at 20s team=payments summary=\"pay: 100% of 1 fail\"",
             "Errors resolved at 20s team=payments summary=\"shop: 0% of 1 fail\"",
         ]
     );

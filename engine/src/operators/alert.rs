@@ -19,6 +19,8 @@ type Group = (u128, bool);
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Instance {
     key: Vec<Value>,
+    /// Columns of the last row, for the texts of a transition without one.
+    columns: Vec<Value>,
     phase: Phase,
 }
 
@@ -112,7 +114,12 @@ impl Alert {
         seen: &Seen<'_>,
         out: &mut Vec<Transition>,
     ) {
-        let phase = self.instances.get(&group).map_or(Phase::Inactive, |known| known.phase);
+        let known = self.instances.get(&group);
+        let phase = known.map_or(Phase::Inactive, |known| known.phase);
+        let columns: Vec<Value> = match seen {
+            Seen::Row(row) => row.key.iter().chain(&row.values).cloned().collect(),
+            Seen::Nothing => known.map_or_else(|| key.to_vec(), |known| known.columns.clone()),
+        };
         let rule = &self.rule;
         let ripe = |since_ns: i64| now_ns.saturating_sub(since_ns) >= rule.for_ns;
         let firing = |since_ns| Phase::Firing { since_ns, held_ns: now_ns };
@@ -134,31 +141,26 @@ impl Alert {
             }
         };
         if let Some((state, since_ns)) = transition(phase, next, now_ns) {
-            out.push(self.say(group, key, now_ns, (state, since_ns), seen));
+            out.push(self.say((group, key, &columns), now_ns, (state, since_ns), seen));
         }
         // Where missing rows fire, a group must be remembered to be missed.
         if next == Phase::Inactive && self.rule.no_data != NoData::Fire {
             self.instances.remove(&group);
         } else {
-            self.instances.insert(group, Instance { key: key.to_vec(), phase: next });
+            self.instances.insert(group, Instance { key: key.to_vec(), columns, phase: next });
         }
     }
 
     fn say(
         &self,
-        group: Group,
-        key: &[Value],
+        (group, key, columns): (Group, &[Value], &[Value]),
         now_ns: i64,
         (state, since_ns): (AlertState, i64),
         seen: &Seen<'_>,
     ) -> Transition {
         let evidence = if let Seen::Row(row) = seen { Some((*row).clone()) } else { None };
-        let columns: Vec<Value> = match &evidence {
-            Some(row) => row.key.iter().chain(&row.values).cloned().collect(),
-            None => key.to_vec(),
-        };
         let all = |exprs: &[(std::sync::Arc<str>, crate::plan::expr::Expr)]| {
-            exprs.iter().map(|(_, expr)| eval_row(expr, &columns)).collect()
+            exprs.iter().map(|(_, expr)| eval_row(expr, columns)).collect()
         };
         Transition {
             rule: self.id,
