@@ -179,6 +179,8 @@ fn formats_are_recognised_by_content() {
         (b"{\n \"traceID\": \"1\", \"spans\": [], \"processes\": {}\n}", PayloadFormat::Jaeger),
         (b"{\"data\":[{\"traceID\":\"1\"}],\"errors\":null}", PayloadFormat::Jaeger),
         (b"a,b\n1,2\n", PayloadFormat::Csv),
+        (b"{\"a\":1,\n{\"a\":2}\n", PayloadFormat::Ndjson),
+        (b"### log, rotated\n{\"resourceLogs\":[]}\n", PayloadFormat::OtlpJson),
     ] {
         assert_eq!(detected(bytes), Ok(expected), "{}", String::from_utf8_lossy(bytes));
     }
@@ -215,4 +217,10 @@ fn unreadable_files_are_errors_that_name_the_file() {
     let error = Input::file(missing).err().expect("an error");
     assert_eq!(error.kind(), ErrorKind::Read);
     assert!(error.to_string().contains("`/no/such/file.jsonl`"), "{error}");
+}
+
+#[test]
+fn a_reader_can_move_to_another_thread() {
+    fn is_send<T: Send>(_: &T) {}
+    is_send(&open(&b"{\"message\":\"m\"}"[..], None));
 }

@@ -17,6 +17,9 @@ pub(super) struct Detected {
     pub(super) skip: usize,
 }
 
+/// Lines that are tried before a file is taken for something else than JSON lines.
+const LINES_TRIED: usize = 100;
+
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Whether the first item does not end in these first bytes, so that more should be read.
@@ -37,7 +40,7 @@ pub(super) fn detect(head: &[u8], format: Option<PayloadFormat>) -> Option<Detec
             Framing::Message
         }
         PayloadFormat::OtlpDelimited => Framing::Delimited,
-        PayloadFormat::OtlpJson if first_line_is_whole(text) => Framing::Lines,
+        PayloadFormat::OtlpJson if whole_line(text).is_some() => Framing::Lines,
         PayloadFormat::OtlpJson | PayloadFormat::Jaeger | PayloadFormat::Zipkin => {
             Framing::Document
         }
@@ -58,6 +61,7 @@ fn recognise(head: &[u8]) -> Option<PayloadFormat> {
         0 if head.iter().all(u8::is_ascii_whitespace) => Some(PayloadFormat::Ndjson),
         b'{' => object_format(head),
         b'[' => list_format(head),
+        _ if whole_line(head).is_some() => object_format(head),
         _ => {
             let line = first_line(head);
             let is_text = std::str::from_utf8(line).is_ok_and(|line| {
@@ -75,10 +79,17 @@ fn first_line(head: &[u8]) -> &[u8] {
     &head[..memchr::memchr(b'\n', head).unwrap_or(head.len())]
 }
 
-fn first_line_is_whole(head: &[u8]) -> bool {
-    let line = first_line(head);
-    let mut json = Json::at(line, 0);
-    json.skip().is_ok() && json.is_at_end()
+/// The first line that is a whole JSON object, among the first lines: a damaged line at the start
+/// must not hide what the file is. Lines of a document printed over several lines are indented.
+fn whole_line(head: &[u8]) -> Option<&[u8]> {
+    let lines = head.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
+    let mut lines = lines.take(LINES_TRIED).enumerate();
+    lines.find_map(|(index, line)| {
+        let starts = if index == 0 { line.trim_ascii_start() } else { line };
+        let mut json = Json::at(line, 0);
+        let is_whole = starts.first() == Some(&b'{') && json.skip().is_ok() && json.is_at_end();
+        is_whole.then_some(line)
+    })
 }
 
 /// A protobuf request: its first field is a list, and text does not look like what follows.
@@ -112,15 +123,15 @@ fn member_names(json: &mut Json<'_>) -> Vec<Vec<u8>> {
     names
 }
 
-/// The column names of the first line of NDJSON.
+/// The column names of the first whole line of NDJSON.
 pub(super) fn first_names(head: &[u8]) -> Vec<Vec<u8>> {
-    member_names(&mut Json::at(head, 0))
+    member_names(&mut Json::at(whole_line(head).unwrap_or(head), 0))
 }
 
 fn object_format(head: &[u8]) -> Option<PayloadFormat> {
-    let names = member_names(&mut Json::at(head, 0));
+    let names = first_names(head);
     let has = |name: &[u8]| names.iter().any(|known| known == name);
-    let is_line = first_line_is_whole(head);
+    let is_line = whole_line(head).is_some();
     if has(b"resourceSpans") || has(b"resourceLogs") || has(b"resourceMetrics") {
         Some(PayloadFormat::OtlpJson)
     } else if has(b"data") && !has(b"v") && !is_line
