@@ -90,7 +90,7 @@ impl GeneralArgs {
 pub(crate) enum Command {
     /// Find what is wrong with rules
     Check(Check),
-    /// Explain a diagnostic by its code
+    /// Explain a diagnostic by its code, or what the plan of rules shares and holds
     Explain(Explain),
     /// Run the tests that rules carry
     Test(Test),
@@ -139,12 +139,40 @@ pub(crate) struct Check {
     pub(crate) params: Vec<String>,
 }
 
+/// How a plan is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PlanFormat {
+    /// For people
+    Text,
+    /// A graph for Graphviz
+    Dot,
+    /// A graph for Mermaid
+    Mermaid,
+}
+
 /// `tailwater explain`
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Explain {
-    /// A diagnostic's code, such as E2002; the list of all codes if left out
-    #[arg(value_name = "CODE")]
-    pub(crate) code: Option<String>,
+    /// A diagnostic's code, such as E2002, or rule files and folders; the list of all codes if
+    /// left out
+    #[arg(value_name = "CODE|PATHS")]
+    pub(crate) targets: Vec<String>,
+
+    /// Rules on the command line (repeatable)
+    #[arg(short = 'e', long = "expression", value_name = "RULES")]
+    pub(crate) expressions: Vec<String>,
+
+    /// How a plan is written
+    #[arg(long, value_enum, default_value_t = PlanFormat::Text)]
+    pub(crate) format: PlanFormat,
+
+    /// Say how the plans of two paths differ: OLD, then NEW
+    #[arg(long, conflicts_with = "expressions")]
+    pub(crate) diff: bool,
+
+    /// Give a `param` of the rules a value (repeatable)
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub(crate) params: Vec<String>,
 }
 
 /// `tailwater test`

@@ -299,3 +299,29 @@ fn check_applies_safe_edits_and_only_those() {
     assert_eq!(run(&["check", "--fix", text_of(&rules)]).status.code(), Some(1));
     assert_eq!(fs::read_to_string(&rules).unwrap(), guess, "a guess is offered, not applied");
 }
+
+#[test]
+fn explain_shows_the_plan_of_rules_and_how_two_differ() {
+    let output = run(&["explain", "examples/errors.tw"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let text = stdout(&output);
+    assert!(text.starts_with("spans at end where kind == \"server\"\n"), "{text}");
+    assert!(
+        text.contains("  rule      http over tumbling(10s)\n            alert Errors\n"),
+        "{text}"
+    );
+    let output = run(&["explain", "-e", COUNT, "--format", "dot"]);
+    assert!(stdout(&output).starts_with("digraph rules {\n"), "{}", stdout(&output));
+    let folder = folder("explain");
+    let (old, new) = (folder.join("old.tw"), folder.join("new.tw"));
+    fs::write(&old, COUNT).unwrap();
+    fs::write(&new, COUNT.replace("1m", "5m")).unwrap();
+    let output = run(&["explain", "--diff", text_of(&old), text_of(&new)]);
+    let text = stdout(&output);
+    assert!(text.contains("-   rule      counts over tumbling(1m)\n"), "{text}");
+    assert!(text.contains("+   rule      counts over tumbling(5m)\n"), "{text}");
+    let output = run(&["explain", "--diff", text_of(&old), text_of(&old)]);
+    assert_eq!(stdout(&output), "the plans are equal\n");
+    let output = run(&["explain", "-e", "aggregate x from nowhere over tumbling(1m) select {}"]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+}
