@@ -34,7 +34,12 @@ pub(crate) fn plan(rules: &str) -> Result<Plan, String> {
 }
 
 /// Runs rules over lines with some workers; every row and transition as a line.
-fn run_with(plan: &Arc<Plan>, lines: &[String], workers: usize) -> Vec<String> {
+fn run_with(
+    plan: &Arc<Plan>,
+    lines: &[String],
+    format: PayloadFormat,
+    workers: usize,
+) -> Vec<String> {
     let source = SourceSpec { name: Arc::from("test"), has_arrival: false, mapping: None };
     let builder = Engine::builder(Arc::clone(plan)).sources(vec![source]).workers(workers);
     let mut engine = builder.build().unwrap();
@@ -42,7 +47,7 @@ fn run_with(plan: &Arc<Plan>, lines: &[String], workers: usize) -> Vec<String> {
         let frame = DataFrame {
             source: SourceId(0),
             arrival_ns: Some(i64::MAX / 2),
-            format: PayloadFormat::OtlpJson,
+            format,
             compression: Compression::None,
             payload: Bytes::from(line.clone()),
             place: 1,
@@ -87,10 +92,15 @@ fn row_line(plan: &Plan, row: &Row) -> String {
 
 /// Runs rules over lines; the same with 1, 2 and 4 workers.
 pub(crate) fn run(rules: &str, lines: &[String]) -> Vec<String> {
+    run_as(rules, lines, PayloadFormat::OtlpJson)
+}
+
+/// The same for lines of a format, each a frame of its own.
+pub(crate) fn run_as(rules: &str, lines: &[String], format: PayloadFormat) -> Vec<String> {
     let plan = Arc::new(plan(rules).unwrap_or_else(|text| panic!("{text}")));
-    let one = run_with(&plan, lines, 1);
+    let one = run_with(&plan, lines, format, 1);
     for workers in [2, 4] {
-        assert_eq!(run_with(&plan, lines, workers), one);
+        assert_eq!(run_with(&plan, lines, format, workers), one);
     }
     one
 }

@@ -1,6 +1,8 @@
 //! What rules mean, end to end.
 
-use super::replay::{plan, run, span};
+use tailwater_engine::model::PayloadFormat;
+
+use super::replay::{BASE_S, plan, run, run_as, span};
 
 const ERROR: &str = r#","status":{"code":2}"#;
 
@@ -176,4 +178,19 @@ fn what_does_not_run_yet_is_said() {
                      aggregate b from a over tumbling(1m) select { n: count() }",
     );
     assert!(text.unwrap_err().contains("`late side`"));
+}
+
+#[test]
+fn a_heartbeat_moves_the_watermark_of_its_source() {
+    let line = |at_s: i64, kind: &str, data: &str| {
+        let ts = (BASE_S + at_s) * 1_000;
+        format!(r#"{{"v":1,"src":"worker","ts":{ts},"type":"{kind}","data":{data}}}"#)
+    };
+    let event = |at_s| line(at_s, "event", r#"{"level":"info","msg":"x","ctx":{}}"#);
+    let rules = "aggregate n from events over tumbling(10s) select { n: count() }";
+    // Without the heartbeat the second event still finds its window open.
+    let without = [event(1), event(2)];
+    assert_eq!(run_as(rules, &without, PayloadFormat::Lines), ["n [0, 10) n=2"]);
+    let with = [event(1), line(25, "heartbeat", "{}"), event(2)];
+    assert_eq!(run_as(rules, &with, PayloadFormat::Lines), ["n [0, 10) n=1"]);
 }

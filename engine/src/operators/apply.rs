@@ -175,8 +175,10 @@ impl Apply {
         let last_ns = match &decision.step {
             ClockStep::Data { highs, .. } => highs
                 .iter()
-                .find(|(column, _)| *column == timeline.time_column)
-                .map_or(UNSEEN, |(_, high_ns)| *high_ns),
+                .filter(|(column, _)| *column == timeline.time_column)
+                .map(|(_, high_ns)| *high_ns)
+                .max()
+                .unwrap_or(UNSEEN),
             _ => UNSEEN,
         };
         let mut watermark_ns = self.clock.watermark(index);

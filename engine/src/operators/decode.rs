@@ -15,7 +15,7 @@ use super::facts::{EpochFacts, FrameEvent, FrameFacts, NewKey, TimeProfile};
 use super::slice_table::{NewSlot, SliceTable};
 use super::stream::{EpochNumber, Outbox, Stage};
 use crate::ingest::{DecodeReport, Decoder};
-use crate::limits::TIME_MAX_NS;
+use crate::limits::{AHEAD_MAX_NS, TIME_MAX_NS};
 use crate::model::{
     Batch, Column, DataFrame, DropReason, Frame, FrameBody, Interner, SourceSpec, Symbols,
 };
@@ -161,11 +161,14 @@ impl Decode {
             }
             prepared.batches.push(self.prepare(signal as u32, batch, local, epoch, facts));
         }
+        let bound_ns = frame.arrival_ns.map_or(i64::MAX, |at| at.saturating_add(AHEAD_MAX_NS));
+        let heartbeats = report.heartbeats.iter().map(|(_, time_ns)| *time_ns);
+        let heartbeat_ns = heartbeats.filter(|time_ns| (1..=bound_ns).contains(time_ns)).max();
         facts.ledger.merge(&report.ledger);
         facts.frames.push(FrameFacts {
             seq,
             bytes: frame.payload.len() as u64,
-            event: FrameEvent::Data { source: frame.source, profiles },
+            event: FrameEvent::Data { source: frame.source, profiles, heartbeat_ns },
         });
         epoch.frames.insert(seq, prepared);
     }

@@ -34,10 +34,12 @@ pub(crate) struct FrameFacts {
 /// The kinds of frames, as far as time is concerned.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum FrameEvent {
-    /// Telemetry of a source: one profile a time column of the plan that it has rows for.
+    /// Telemetry of a source: one profile a time column of the plan that it has rows for. A
+    /// heartbeat of the line protocol counts as one more time, after the frame's rows.
     Data {
         source: SourceId,
         profiles: Vec<(u32, TimeProfile)>,
+        heartbeat_ns: Option<i64>,
     },
     Tick(i64),
     SourceEnd(SourceId),

@@ -17,7 +17,7 @@ use super::facts::{
 };
 use super::snapshot::{Snapshots, StageName};
 use super::stream::{EpochNumber, Outbox, Stage};
-use crate::limits::{AHEAD_FRAMES, AHEAD_MAX_NS, AHEAD_ROWS, AHEAD_WAIT_BYTES};
+use crate::limits::{AHEAD_FRAMES, AHEAD_MAX_NS, AHEAD_ROWS, AHEAD_WAIT_BYTES, TIME_MAX_NS};
 use crate::model::{DropReason, Ledger, SourceId};
 use crate::plan::{Plan, Table};
 
@@ -229,8 +229,10 @@ impl Sequence {
         frame: &FrameFacts,
         rest: &VecDeque<FrameFacts>,
     ) -> Option<FrameDecision> {
-        let (source, profiles) = match &frame.event {
-            FrameEvent::Data { source, profiles } => (*source, profiles),
+        let (source, profiles, heartbeat_ns) = match &frame.event {
+            FrameEvent::Data { source, profiles, heartbeat_ns } => {
+                (*source, profiles, *heartbeat_ns)
+            }
             FrameEvent::Tick(tick_ns) => return Some(plain(frame.seq, ClockStep::Tick(*tick_ns))),
             FrameEvent::SourceEnd(id) => return Some(plain(frame.seq, ClockStep::SourceEnd(*id))),
             FrameEvent::End => return Some(plain(frame.seq, ClockStep::End)),
@@ -251,7 +253,23 @@ impl Sequence {
                 ahead.push((*column, rows));
             }
         }
+        if let Some(heartbeat_ns) = heartbeat_ns {
+            self.heartbeat(source, heartbeat_ns, &mut highs);
+        }
         Some(FrameDecision { seq: frame.seq, step: ClockStep::Data { source, highs }, ahead })
+    }
+
+    /// A heartbeat says that its source has come that far, in every time column. In a plain file,
+    /// which has no arrival to compare with, one that jumps ahead says nothing.
+    fn heartbeat(&self, source: SourceId, heartbeat_ns: i64, highs: &mut Vec<(u32, i64)>) {
+        for column in 0..self.plan.time_columns.len() as u32 {
+            let rows = highs.iter().filter(|(of, _)| *of == column).map(|(_, high_ns)| *high_ns);
+            let high_ns = rows.max().unwrap_or(UNSEEN).max(self.state.clock.high(column, source));
+            let near = high_ns == UNSEEN || heartbeat_ns <= high_ns.saturating_add(AHEAD_MAX_NS);
+            if near && heartbeat_ns > high_ns {
+                highs.push((column, heartbeat_ns.min(TIME_MAX_NS)));
+            }
+        }
     }
 
     fn outliers(
@@ -303,7 +321,7 @@ impl Sequence {
                 frames += 1;
                 bytes += frame.bytes;
                 is_known = match &frame.event {
-                    FrameEvent::Data { source: of, profiles } if *of == source => profiles
+                    FrameEvent::Data { source: of, profiles, .. } if *of == source => profiles
                         .iter()
                         .filter(|(of, _)| *of == column)
                         .flat_map(|(_, profile)| &profile.times)
