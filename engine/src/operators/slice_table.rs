@@ -11,6 +11,7 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use std::hash::BuildHasher;
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::group_key::{HeapKeys, KeyKind, cell_words, key_hash};
 use crate::aggregate::{Accumulators, Partial};
@@ -36,6 +37,8 @@ struct Slice {
 struct SlotInfo {
     slice: i64,
     hash: u64,
+    /// The identity of its key on every worker.
+    key_hash: u128,
     is_dirty: bool,
     /// Its key was not admitted: rows go to the slice's `other` slot.
     is_rejected: bool,
@@ -84,6 +87,7 @@ pub(crate) struct SliceTable {
     /// Rejected slots, free again once the epoch with that number has been applied.
     retired: Vec<(u64, u32)>,
     scratch: Vec<u64>,
+    encoded: Vec<u8>,
 }
 
 impl SliceTable {
@@ -105,6 +109,7 @@ impl SliceTable {
             has_rejected: false,
             retired: Vec::new(),
             scratch: Vec::new(),
+            encoded: Vec::new(),
         }
     }
 
@@ -144,6 +149,7 @@ impl SliceTable {
             let (slot, is_new) = self.slot(slice, key);
             if is_new {
                 let key_hash = self.key_hash(slot);
+                self.info[slot as usize].key_hash = key_hash;
                 new_slots.push(NewSlot { slot, slice, key_hash, row });
             }
             slots.push(slot);
@@ -218,7 +224,7 @@ impl SliceTable {
         if let Some(&slot) = found {
             return (slot, false);
         }
-        let info = SlotInfo { slice, hash, is_dirty: false, is_rejected: false };
+        let info = SlotInfo { slice, hash, key_hash: 0, is_dirty: false, is_rejected: false };
         let slot = match self.free.pop() {
             Some(slot) => {
                 let at = slot as usize * arity;
@@ -255,8 +261,18 @@ impl SliceTable {
         key
     }
 
-    fn key_hash(&self, slot: u32) -> u128 {
-        key_hash(&self.key(slot))
+    /// The identity of a slot's key, without making its values.
+    fn key_hash(&mut self, slot: u32) -> u128 {
+        let at = slot as usize * self.arity;
+        let mut words = &self.words[at..at + self.arity];
+        self.encoded.clear();
+        let symbols = self.symbols.borrow();
+        for kind in &self.kinds {
+            let (mine, rest) = words.split_at(kind.words());
+            words = rest;
+            kind.encode(mine, &symbols, &self.heap, &mut self.encoded);
+        }
+        xxh3_128(&self.encoded)
     }
 
     /// The slot that takes the rows of rejected keys in a slice.
@@ -265,7 +281,7 @@ impl SliceTable {
         if let Some(slot) = open.other {
             return slot;
         }
-        let info = SlotInfo { slice, hash: 0, is_dirty: false, is_rejected: false };
+        let info = SlotInfo { slice, hash: 0, key_hash: 0, is_dirty: false, is_rejected: false };
         let slot = self.free.pop().unwrap_or_else(|| {
             self.words.extend(std::iter::repeat_n(0, self.arity));
             self.info.push(info);
@@ -378,7 +394,8 @@ impl SliceTable {
 
     /// A slot outside every slice, for events that leave one by one.
     pub(crate) fn single_slot(&mut self) -> u32 {
-        let info = SlotInfo { slice: i64::MAX, hash: 0, is_dirty: false, is_rejected: false };
+        let info =
+            SlotInfo { slice: i64::MAX, hash: 0, key_hash: 0, is_dirty: false, is_rejected: false };
         if let Some(slot) = self.free.pop() {
             self.info[slot as usize] = info;
             return slot;
@@ -417,7 +434,7 @@ impl SliceTable {
     fn delta(&self, slot: u32, is_other: bool, partials: Vec<Partial>) -> GroupDelta {
         let span_ns = self.spans_ns.get(slot as usize).copied().unwrap_or(EMPTY_SPAN);
         let key = if is_other { Vec::new() } else { self.key(slot) };
-        let key_hash = if is_other { 0 } else { key_hash(&key) };
+        let key_hash = if is_other { 0 } else { self.info[slot as usize].key_hash };
         GroupDelta { key_hash, key, is_other, span_ns, partials }
     }
 
