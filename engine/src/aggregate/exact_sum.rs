@@ -1,93 +1,163 @@
-//! Sums of floating-point numbers that do not depend on their order.
+//! Sums of floating-point numbers and of their squares that do not depend on their order.
 //!
-//! A fixed-point number wide enough for every finite `f64` (a small superaccumulator, after
-//! Kulisch): adding and merging are exact, and the result is rounded once, to nearest even.
+//! A fixed-point number wide enough for every finite `f64` and its square (a small
+//! superaccumulator, after Kulisch), of which only the limbs in use are held: adding and merging
+//! are exact, and the result is rounded once, to nearest even.
 
 use serde::{Deserialize, Serialize};
 
-/// Limbs of 32 bits: 2 098 bits from 2^-1074 to 2^1023, and 64 of head room for carries.
-const LIMBS: usize = 68;
+/// Weight of bit 0 as a power of two: below the square of the smallest subnormal, 2^-2148.
+const BASE_EXPONENT: i32 = -2_176;
 
-/// Additions after which carries are moved on: each adds less than 2^32 to a limb of 63 bits.
-const ADDS_MAX: u32 = 1 << 30;
+/// Additions after which carries are moved on: each adds less than 2^33 to a limb of 63 bits.
+const ADDS_MAX: u32 = 1 << 28;
 
-/// The exact sum of any number of floats.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// The exact sum of any number of floats, squares of floats and whole numbers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExactSum {
-    /// Little-endian limbs; between additions each may hold more than 32 bits, with a sign.
+    /// Little-endian limbs of 32 bits from `first` on; between additions each may hold more,
+    /// with a sign.
     limbs: Vec<i64>,
+    first: u32,
     adds: u32,
     nans: u64,
     positive_infinities: u64,
     negative_infinities: u64,
 }
 
-impl Default for ExactSum {
-    fn default() -> Self {
-        Self {
-            limbs: vec![0; LIMBS],
-            adds: 0,
-            nans: 0,
-            positive_infinities: 0,
-            negative_infinities: 0,
-        }
-    }
-}
-
 impl ExactSum {
     /// Adds one number.
     pub fn add(&mut self, number: f64) {
-        if !number.is_finite() {
-            if number.is_nan() {
-                self.nans += 1;
-            } else if number > 0.0 {
-                self.positive_infinities += 1;
-            } else {
-                self.negative_infinities += 1;
-            }
-            return;
+        if number.is_nan() {
+            self.nans += 1;
+        } else if number == f64::INFINITY {
+            self.positive_infinities += 1;
+        } else if number == f64::NEG_INFINITY {
+            self.negative_infinities += 1;
+        } else if number != 0.0 {
+            let (mantissa, shift) = parts(number);
+            self.add_bits(u128::from(mantissa), shift + 1_102, number < 0.0);
         }
-        let bits = number.to_bits();
-        let exponent = ((bits >> 52) & 0x7FF) as usize;
-        let fraction = bits & ((1 << 52) - 1);
-        let (mantissa, shift) =
-            if exponent == 0 { (fraction, 0) } else { (fraction | 1 << 52, exponent - 1) };
-        let wide = u128::from(mantissa) << (shift % 32);
-        for (index, limb) in self.limbs[shift / 32..].iter_mut().take(3).enumerate() {
-            let part = ((wide >> (32 * index)) & 0xFFFF_FFFF) as i64;
-            *limb += if number < 0.0 { -part } else { part };
+    }
+
+    /// Adds the square of a finite number, exactly; others are left out.
+    pub fn add_square(&mut self, number: f64) {
+        if number.is_finite() && number != 0.0 {
+            let (mantissa, shift) = parts(number);
+            self.add_bits(u128::from(mantissa).pow(2), 2 * shift + 28, false);
         }
-        self.adds += 1;
+    }
+
+    /// Adds a whole number.
+    pub fn add_whole(&mut self, number: i128) {
+        if number != 0 {
+            self.add_bits(number.unsigned_abs(), BASE_EXPONENT.unsigned_abs(), number < 0);
+        }
+    }
+
+    /// Adds `±magnitude · 2^(position + BASE_EXPONENT)`.
+    fn add_bits(&mut self, magnitude: u128, position: u32, is_negative: bool) {
+        let (limb, shift) = (position / 32, position % 32);
+        let pieces = (128 - magnitude.leading_zeros()).div_ceil(32);
+        self.reach(limb, limb + pieces + 1);
+        let at = (limb - self.first) as usize;
+        for piece in 0..pieces as usize {
+            let wide = ((magnitude >> (32 * piece)) as u64 & 0xFFFF_FFFF) << shift;
+            let (low, high) = ((wide & 0xFFFF_FFFF) as i64, (wide >> 32) as i64);
+            let sign = if is_negative { -1 } else { 1 };
+            self.limbs[at + piece] += sign * low;
+            self.limbs[at + piece + 1] += sign * high;
+        }
+        self.count_adds(1);
+    }
+
+    /// Makes room for limbs `from..to`.
+    fn reach(&mut self, from: u32, to: u32) {
+        if self.limbs.is_empty() {
+            self.first = from;
+        } else if from < self.first {
+            let missing = (self.first - from) as usize;
+            self.limbs.splice(0..0, std::iter::repeat_n(0, missing));
+            self.first = from;
+        }
+        let length = (to - self.first) as usize;
+        if self.limbs.len() < length {
+            self.limbs.resize(length, 0);
+        }
+    }
+
+    fn count_adds(&mut self, adds: u32) {
+        self.adds = self.adds.saturating_add(adds);
         if self.adds >= ADDS_MAX {
-            self.normalize();
+            self.canonical();
         }
     }
 
     /// Adds another sum.
     pub fn merge(&mut self, other: &Self) {
-        if self.adds.saturating_add(other.adds) >= ADDS_MAX {
-            self.normalize();
-        }
-        for (mine, theirs) in self.limbs.iter_mut().zip(&other.limbs) {
-            *mine += theirs;
-        }
-        self.adds += other.adds + 1;
+        self.combine(other, 1);
         self.nans += other.nans;
         self.positive_infinities += other.positive_infinities;
         self.negative_infinities += other.negative_infinities;
     }
 
-    /// Moves carries on, so that all limbs but the last are in `0..2^32`.
-    fn normalize(&mut self) {
-        let mut carry = 0i64;
-        let last = self.limbs.len() - 1;
-        for limb in &mut self.limbs[..last] {
-            let value = *limb + carry;
-            carry = value >> 32;
-            *limb = value & 0xFFFF_FFFF;
+    /// Takes back a sum that was merged.
+    pub fn subtract(&mut self, other: &Self) {
+        self.combine(other, -1);
+        self.nans = self.nans.saturating_sub(other.nans);
+        self.positive_infinities =
+            self.positive_infinities.saturating_sub(other.positive_infinities);
+        self.negative_infinities =
+            self.negative_infinities.saturating_sub(other.negative_infinities);
+    }
+
+    fn combine(&mut self, other: &Self, sign: i64) {
+        if other.limbs.is_empty() {
+            return;
         }
-        self.limbs[last] += carry;
-        self.adds = 1;
+        self.reach(other.first, other.first + other.limbs.len() as u32);
+        let at = (other.first - self.first) as usize;
+        for (mine, theirs) in self.limbs[at..].iter_mut().zip(&other.limbs) {
+            *mine += sign * theirs;
+        }
+        self.count_adds(other.adds.saturating_add(1));
+    }
+
+    /// Brings equal sums to equal states: magnitude limbs of one sign, no zeros around them.
+    pub fn canonical(&mut self) {
+        let (is_negative, magnitude) = self.magnitude();
+        let sign = if is_negative { -1 } else { 1 };
+        let zeros = magnitude.iter().take_while(|limb| **limb == 0).count();
+        let end = magnitude.iter().rposition(|limb| *limb != 0).map_or(zeros, |top| top + 1);
+        self.limbs = magnitude[zeros..end].iter().map(|limb| sign * i64::from(*limb)).collect();
+        self.first = if self.limbs.is_empty() { 0 } else { self.first + zeros as u32 };
+        self.adds = u32::from(!self.limbs.is_empty());
+    }
+
+    /// Sign and limbs from `first` on.
+    fn magnitude(&self) -> (bool, Vec<u32>) {
+        let (mut magnitude, mut carry) = carried(&self.limbs, 1);
+        let is_negative = carry < 0;
+        if is_negative {
+            (magnitude, carry) = carried(&self.limbs, -1);
+        }
+        while carry > 0 {
+            magnitude.push(carry as u32);
+            carry >>= 32;
+        }
+        (is_negative, magnitude)
+    }
+
+    /// The magnitude's limbs from limb 0 on, without leading zeros.
+    fn all_limbs(&self) -> Vec<u32> {
+        let mut limbs = vec![0; self.first as usize];
+        limbs.extend(self.magnitude().1);
+        limbs
+    }
+
+    /// Whether nothing but finite numbers was added.
+    pub fn is_finite(&self) -> bool {
+        self.nans == 0 && self.positive_infinities == 0 && self.negative_infinities == 0
     }
 
     /// The sum, rounded to nearest even.
@@ -101,38 +171,93 @@ impl ExactSum {
         if self.negative_infinities > 0 {
             return f64::NEG_INFINITY;
         }
-        let mut sum = self.clone();
-        sum.normalize();
-        let is_negative = sum.limbs[LIMBS - 1] < 0;
-        if is_negative {
-            sum.limbs.iter_mut().for_each(|limb| *limb = -*limb);
-            sum.normalize();
+        let (is_negative, magnitude) = self.magnitude();
+        let rounded = round(&magnitude, BASE_EXPONENT + 32 * self.first as i32);
+        if is_negative { -rounded } else { rounded }
+    }
+
+    /// `count · squares − sum²`, exact and rounded once: the variance times `count²`. The
+    /// difference is never negative (Cauchy and Schwarz).
+    pub fn spread(sum: &Self, squares: &Self, count: u64) -> f64 {
+        let sum = sum.all_limbs();
+        let scaled = multiply(&squares.all_limbs(), &[count as u32, (count >> 32) as u32]);
+        // The square has the weight of both factors: bring the other side to it.
+        let mut left = vec![0; BASE_EXPONENT.unsigned_abs() as usize / 32];
+        left.extend(scaled);
+        let right = multiply(&sum, &sum);
+        let mut borrow = 0i64;
+        left.resize(left.len().max(right.len()), 0);
+        for (at, limb) in left.iter_mut().enumerate() {
+            let taken = i64::from(right.get(at).copied().unwrap_or(0));
+            let rest = i64::from(*limb) - taken + borrow;
+            borrow = rest >> 32;
+            *limb = rest as u32;
         }
-        let magnitude = round(&sum.limbs);
-        if is_negative { -magnitude } else { magnitude }
+        round(&left, 2 * BASE_EXPONENT)
+    }
+
+    /// Bytes of heap memory.
+    pub fn heap_bytes(&self) -> usize {
+        self.limbs.capacity() * 8
     }
 }
 
-/// The value of normalized, non-negative limbs, rounded once.
-fn round(limbs: &[i64]) -> f64 {
+/// Mantissa and shift of a finite number: `mantissa · 2^(shift − 1074)`.
+fn parts(number: f64) -> (u64, u32) {
+    let bits = number.to_bits();
+    let exponent = ((bits >> 52) & 0x7FF) as u32;
+    let fraction = bits & ((1 << 52) - 1);
+    if exponent == 0 { (fraction, 0) } else { (fraction | 1 << 52, exponent - 1) }
+}
+
+fn carried(limbs: &[i64], sign: i64) -> (Vec<u32>, i64) {
+    let mut carry = 0i64;
+    let moved = limbs.iter().map(|limb| {
+        let value = sign * limb + carry;
+        carry = value >> 32;
+        value as u32
+    });
+    let moved = moved.collect();
+    (moved, carry)
+}
+
+fn multiply(a: &[u32], b: &[u32]) -> Vec<u32> {
+    let mut product = vec![0u32; a.len() + b.len() + 1];
+    for (i, x) in a.iter().enumerate().filter(|(_, x)| **x != 0) {
+        let mut carry = 0u64;
+        for (j, limb) in product[i..].iter_mut().enumerate() {
+            let y = b.get(j).copied().unwrap_or(0);
+            if j >= b.len() && carry == 0 {
+                break;
+            }
+            let sum = u64::from(*x) * u64::from(y) + u64::from(*limb) + carry;
+            *limb = sum as u32;
+            carry = sum >> 32;
+        }
+    }
+    product
+}
+
+/// The value of limbs, the lowest of weight `2^base`, rounded once.
+fn round(limbs: &[u32], base: i32) -> f64 {
     let Some(top) = limbs.iter().rposition(|limb| *limb != 0) else { return 0.0 };
-    // The top 96 bits or more hold the 53 of the result; anything below only breaks ties.
+    // The top 97 bits or more hold the 53 of the result; anything below only breaks ties.
     let low = top.saturating_sub(3);
     let mut wide: u128 = 0;
     for limb in limbs[low..=top].iter().rev() {
-        wide = wide << 32 | u128::from(*limb as u64);
+        wide = wide << 32 | u128::from(*limb);
     }
     if limbs[..low].iter().any(|limb| *limb != 0) {
         wide |= 1; // sticky
     }
-    let exponent = low as i32 * 32 - 1074;
+    let exponent = low as i32 * 32 + base;
     let bits = 128 - wide.leading_zeros() as i32;
     // How many of the low bits do not fit the mantissa (subnormals have a fixed exponent).
     let drop = (bits - 53).max(-1074 - exponent).max(0);
     let mut mantissa = if drop >= 128 { 0 } else { wide >> drop };
     if drop > 0 && drop <= 128 {
         let half = 1u128 << (drop - 1);
-        let rest = wide & ((half << 1).wrapping_sub(1));
+        let rest = if drop == 128 { wide } else { wide & ((1u128 << drop) - 1) };
         if rest > half || (rest == half && mantissa & 1 == 1) {
             mantissa += 1;
         }
@@ -140,20 +265,17 @@ fn round(limbs: &[i64]) -> f64 {
     scale(mantissa as f64, exponent + drop)
 }
 
-/// `mantissa * 2^exponent` without an intermediate overflow or a second rounding.
-fn scale(mantissa: f64, exponent: i32) -> f64 {
-    let step = |mut value: f64, mut exponent: i32| {
-        while exponent > 1000 {
-            value *= 2f64.powi(1000);
-            exponent -= 1000;
-        }
-        while exponent < -1000 {
-            value *= 2f64.powi(-1000);
-            exponent += 1000;
-        }
-        value * 2f64.powi(exponent)
-    };
-    step(mantissa, exponent)
+/// `value * 2^exponent` without an intermediate overflow or a second rounding.
+fn scale(mut value: f64, mut exponent: i32) -> f64 {
+    while exponent > 1000 {
+        value *= 2f64.powi(1000);
+        exponent -= 1000;
+    }
+    while exponent < -1000 {
+        value *= 2f64.powi(-1000);
+        exponent += 1000;
+    }
+    value * 2f64.powi(exponent)
 }
 
 #[cfg(test)]

@@ -27,6 +27,44 @@ pub enum AccumulatorKind {
     },
     /// How many of the truth values are true.
     Truth,
+    /// The distribution of any numbers, and of histogram points, in exponential buckets.
+    Histogram,
+    /// The number of distinct values.
+    Distinct {
+        /// Registers are 2^precision, 4 to 16.
+        precision: u8,
+    },
+    /// The most frequent values.
+    Top,
+    /// The first values by order key.
+    Collect {
+        /// Values kept.
+        limit: u32,
+    },
+    /// Events that stand for the group. Arguments: value, trace id, span id.
+    Exemplar {
+        /// Which ones.
+        order: ExemplarOrder,
+    },
+    /// Durations up to a threshold, up to four times it, and all.
+    Apdex {
+        /// The threshold, nanoseconds.
+        threshold_ns: i64,
+    },
+    /// Increase of counters. Arguments: value, temporality (a text: `delta` or another), then
+    /// the columns that identify the series.
+    Series,
+}
+
+/// Which events stand for a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum ExemplarOrder {
+    /// Those of the largest values.
+    Max,
+    /// Those of the smallest values.
+    Min,
+    /// A sample that does not depend on the values.
+    Any,
 }
 
 /// How a result is made from an accumulator.
@@ -50,4 +88,18 @@ pub enum Finisher {
     Quantile(u32),
     /// The share of true values.
     Ratio,
+    /// The distribution, as a histogram.
+    Histogram,
+    /// The number of distinct values.
+    Distinct,
+    /// The most frequent values, at most so many.
+    Top(u32),
+    /// The values kept, as a list.
+    List,
+    /// (satisfied + tolerating / 2) / all.
+    Apdex,
+    /// The increase of counters.
+    Increase,
+    /// The increase of counters per second.
+    IncreaseRate,
 }

@@ -4,16 +4,29 @@
 //! the cut into batches shows in a result. State is columnar: one [`Accumulators`] holds one kind
 //! for many slots. Must not know: tables, slices, operators.
 
+mod distinct;
+mod distribution;
 mod exact_sum;
 mod kind;
 mod partial;
+mod pick;
+mod row_window;
+mod series;
 mod sketch;
 mod state;
 mod sum;
+mod top;
+mod update;
 
+pub use distinct::Distinct;
+pub use distribution::Distribution;
 pub use exact_sum::ExactSum;
-pub use kind::{AccumulatorKind, Finisher};
+pub use kind::{AccumulatorKind, ExemplarOrder, Finisher};
 pub use partial::{OrderKey, Partial};
+pub use pick::{Candidate, Collected, Exemplars};
+pub use row_window::{RowFunction, RowWindow};
+pub use series::{Reading, Series};
 pub use sketch::{EXACT_VALUES_MAX, LIST_VALUES_MAX, NumberUnit, Sketch};
 pub use state::{Accumulators, OrderColumn};
 pub use sum::Sum;
+pub use top::Top;

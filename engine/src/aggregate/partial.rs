@@ -1,10 +1,17 @@
 //! What an accumulator holds of one group: crosses workers, goes into snapshots.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
+use super::distinct::Distinct;
+use super::distribution::Distribution;
 use super::kind::Finisher;
+use super::pick::{Collected, Exemplars};
+use super::series::Series;
 use super::sketch::Sketch;
 use super::sum::Sum;
+use super::top::Top;
 use crate::model::Value;
 
 /// The place of an event in its key's order: event time, source, position in the source's log.
@@ -18,6 +25,18 @@ pub struct OrderKey {
     pub frame_seq: u64,
     /// Row in the frame.
     pub row: u32,
+}
+
+impl OrderKey {
+    /// A hash that stands for the event.
+    pub(super) fn hash(&self) -> u64 {
+        let mut bytes = [0; 24];
+        bytes[..8].copy_from_slice(&self.time_ns.to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.frame_seq.to_le_bytes());
+        bytes[16..20].copy_from_slice(&self.source.to_le_bytes());
+        bytes[20..].copy_from_slice(&self.row.to_le_bytes());
+        xxhash_rust::xxh3::xxh3_64(&bytes)
+    }
 }
 
 /// A group's part of one accumulator.
@@ -39,6 +58,20 @@ pub enum Partial {
     Sketch(Sketch),
     /// (true, total).
     Truth(u64, u64),
+    /// The distribution in exponential or explicit buckets.
+    Histogram(Box<Distribution>),
+    /// Distinct values.
+    Distinct(Distinct),
+    /// Values by frequency.
+    Top(Top),
+    /// The first values.
+    Collected(Collected),
+    /// Events that stand for the group.
+    Exemplars(Exemplars),
+    /// (satisfied, tolerating, total).
+    Apdex(u64, u64, u64),
+    /// Counters.
+    Series(Box<Series>),
 }
 
 impl Partial {
@@ -69,9 +102,67 @@ impl Partial {
                 *yes += more;
                 *all += others;
             }
+            (Self::Histogram(mine), Self::Histogram(theirs)) => mine.merge(&theirs),
+            (Self::Distinct(mine), Self::Distinct(theirs)) => mine.merge(theirs),
+            (Self::Top(mine), Self::Top(theirs)) => mine.merge(theirs),
+            (Self::Collected(mine), Self::Collected(theirs)) => mine.merge(theirs),
+            (Self::Exemplars(mine), Self::Exemplars(theirs)) => mine.merge(theirs),
+            (Self::Apdex(a, b, c), Self::Apdex(x, y, z)) => {
+                *a += x;
+                *b += y;
+                *c += z;
+            }
+            (Self::Series(mine), Self::Series(theirs)) => mine.merge(*theirs),
             (mine, theirs) => {
                 debug_assert!(false, "partials of two kinds: {mine:?} and {theirs:?}");
             }
+        }
+    }
+
+    /// Takes back a part that was merged; `false`, and nothing done, where that is not exact.
+    pub fn subtract(&mut self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Count(mine), Self::Count(theirs)) if *mine >= *theirs => *mine -= theirs,
+            (Self::Truth(yes, all), Self::Truth(more, others)) if *all >= *others => {
+                *yes -= more;
+                *all -= others;
+            }
+            (Self::Apdex(a, b, c), Self::Apdex(x, y, z)) if *c >= *z => {
+                *a -= x;
+                *b -= y;
+                *c -= z;
+            }
+            (Self::Sum(_), Self::Sum(None)) => {}
+            (Self::Sum(Some(mine)), Self::Sum(Some(theirs))) => return mine.subtract(theirs),
+            _ => return false,
+        }
+        true
+    }
+
+    /// Brings equal parts to equal states, and so to equal bytes.
+    pub fn canonical(&mut self) {
+        match self {
+            Self::Sum(Some(sum)) => sum.canonical(),
+            Self::Sketch(sketch) => sketch.canonical(),
+            Self::Histogram(distribution) => distribution.canonical(),
+            Self::Top(top) => top.canonical(),
+            Self::Series(series) => series.canonical(),
+            _ => {}
+        }
+    }
+
+    /// Bytes of heap memory, without the texts of values.
+    pub fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Sum(Some(sum)) => size_of::<Sum>() + sum.heap_bytes(),
+            Self::Sketch(sketch) => sketch.heap_bytes(),
+            Self::Histogram(held) => size_of::<Distribution>() + held.heap_bytes(),
+            Self::Distinct(distinct) => distinct.heap_bytes(),
+            Self::Top(top) => top.heap_bytes(),
+            Self::Collected(values) => values.heap_bytes(),
+            Self::Exemplars(exemplars) => exemplars.heap_bytes(),
+            Self::Series(series) => size_of::<Series>() + series.heap_bytes(),
+            _ => 0,
         }
     }
 
@@ -106,6 +197,21 @@ impl Partial {
             (Self::Truth(yes, all), Finisher::Ratio) if *all > 0 => {
                 Value::Ratio(*yes as f64 / *all as f64)
             }
+            (Self::Histogram(held), Finisher::Histogram) if held.count() > 0 => {
+                Value::Histogram(Arc::new(held.point()))
+            }
+            (Self::Histogram(held), Finisher::Quantile(millionths)) => {
+                held.quantile(*millionths).map_or(Value::Null, Value::Float)
+            }
+            (Self::Distinct(distinct), Finisher::Distinct) => Value::Int(distinct.count() as i64),
+            (Self::Top(top), Finisher::Top(k)) => top.most_frequent(*k),
+            (Self::Collected(values), Finisher::List) => values.list(),
+            (Self::Exemplars(exemplars), Finisher::List) => exemplars.list(),
+            (Self::Apdex(satisfied, tolerating, all), Finisher::Apdex) if *all > 0 => {
+                Value::Float((*satisfied as f64 + *tolerating as f64 / 2.0) / *all as f64)
+            }
+            (Self::Series(series), Finisher::Increase) => series.increase(),
+            (Self::Series(series), Finisher::IncreaseRate) => series.rate(window_ns),
             _ => Value::Null,
         }
     }

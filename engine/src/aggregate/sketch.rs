@@ -5,10 +5,9 @@
 //! number of values alone: merging partial sketches in any order gives the same answer.
 //! Durations are bucketed in microseconds, other numbers as they are (G. Tene, `HdrHistogram`).
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
+use super::distribution::Distribution;
 use crate::model::Value;
 
 /// Values up to which a group's quantiles are exact.
@@ -92,8 +91,10 @@ pub struct Sketch {
     stage: Stage,
     unit: NumberUnit,
     digits: u8,
-    /// Floats, by base-2 exponential bucket of scale 6 (width 1.1 %).
-    floats: Option<BTreeMap<i32, u64>>,
+    /// Floats, in exponential buckets.
+    floats: Option<Box<Distribution>>,
+    /// Durations met numbers of other units: there is no common bucket, and no quantile.
+    is_mixed: bool,
     /// Negative values and NaNs: not taken.
     refused: u32,
 }
@@ -102,7 +103,7 @@ impl Sketch {
     /// An empty sketch of 2 or 3 significant digits.
     pub fn new(digits: u8) -> Self {
         let stage = Stage::Exact(Vec::new());
-        Self { stage, unit: NumberUnit::None, digits, floats: None, refused: 0 }
+        Self { stage, unit: NumberUnit::None, digits, floats: None, is_mixed: false, refused: 0 }
     }
 
     /// Adds a whole number of a unit.
@@ -112,8 +113,8 @@ impl Sketch {
             self.refused = self.refused.saturating_add(1);
             return;
         }
-        if self.unit != unit {
-            self.unit = self.unit.with(unit);
+        if self.unit != unit && !self.take_unit(unit) {
+            return;
         }
         match &mut self.stage {
             Stage::Exact(values) if values.len() < EXACT_VALUES_MAX => values.push(number),
@@ -130,12 +131,44 @@ impl Sketch {
 
     /// Adds a float.
     pub fn add_float(&mut self, number: f64, unit: NumberUnit) {
-        if number.is_nan() || number < 0.0 {
-            self.refused = self.refused.saturating_add(1);
-            return;
+        if self.unit == unit || self.take_unit(unit) {
+            self.floats.get_or_insert_default().add(number);
         }
-        self.unit = self.unit.with(unit).with(unit);
-        *self.floats.get_or_insert_default().entry(float_bucket(number)).or_default() += 1;
+    }
+
+    /// Joins a unit to those seen; `false` if there is no common one, and then nothing is held.
+    #[cold]
+    fn take_unit(&mut self, unit: NumberUnit) -> bool {
+        let known = self.unit;
+        self.unit = known.with(unit);
+        let is_duration = |unit| unit == NumberUnit::Duration;
+        let is_none = known == NumberUnit::None || unit == NumberUnit::None;
+        self.is_mixed |= !is_none && is_duration(known) != is_duration(unit);
+        if self.is_mixed {
+            self.unit = NumberUnit::Float;
+            self.stage = Stage::Exact(Vec::new());
+            self.floats = None;
+        }
+        !self.is_mixed
+    }
+
+    /// Brings equal sketches to equal states.
+    pub fn canonical(&mut self) {
+        self.seal();
+        if let Some(floats) = &mut self.floats {
+            floats.canonical();
+        }
+    }
+
+    /// Bytes of heap memory.
+    pub fn heap_bytes(&self) -> usize {
+        let floats = |floats: &Distribution| size_of::<Distribution>() + floats.heap_bytes();
+        let stage = match &self.stage {
+            Stage::Exact(values) => values.capacity() * 8,
+            Stage::List(list) => list.capacity() * 2,
+            Stage::Dense(counts) => counts.capacity() * 4,
+        };
+        stage + self.floats.as_deref().map_or(0, floats)
     }
 
     #[cold]
@@ -158,14 +191,13 @@ impl Sketch {
 
     /// Adds another sketch of the same precision.
     pub fn merge(&mut self, other: Self) {
-        if self.unit == NumberUnit::None {
-            self.unit = other.unit;
-        }
-        self.unit = self.unit.with(other.unit);
         self.refused = self.refused.saturating_add(other.refused);
+        self.is_mixed |= other.is_mixed;
+        if !self.take_unit(other.unit) {
+            return;
+        }
         if let Some(theirs) = other.floats {
-            let mine = self.floats.get_or_insert_default();
-            theirs.iter().for_each(|(at, n)| *mine.entry(*at).or_default() += n);
+            self.floats.get_or_insert_default().merge(&theirs);
         }
         let (mine, theirs) = (self.len(), stage_len(&other.stage));
         let total = mine + theirs;
@@ -205,7 +237,7 @@ impl Sketch {
 
     /// Number of values taken.
     pub fn count(&self) -> u64 {
-        self.len() + self.floats.as_ref().map_or(0, |floats| floats.values().sum())
+        self.len() + self.floats.as_ref().map_or(0, |floats| floats.count())
     }
 
     /// Sorts what is a list, so that quantiles are look-ups.
@@ -225,7 +257,7 @@ impl Sketch {
         }
         let rank = (u128::from(total) * u128::from(millionths)).div_ceil(1_000_000).max(1) as u64;
         if let Some(floats) = &self.floats {
-            return self.float_quantile(floats, rank);
+            return self.float_quantile(floats, millionths);
         }
         match &self.stage {
             Stage::Exact(values) => self.unit.whole(values[rank as usize - 1]),
@@ -251,30 +283,23 @@ impl Sketch {
     }
 
     /// With floats among the values, all of them are read from exponential buckets.
-    fn float_quantile(&self, floats: &BTreeMap<i32, u64>, rank: u64) -> Value {
-        let mut buckets = floats.clone();
-        let mut add = |value: i64, n: u64| {
-            *buckets.entry(float_bucket(value as f64)).or_default() += n;
-        };
+    fn float_quantile(&self, floats: &Distribution, millionths: u32) -> Value {
+        let mut all = floats.clone();
         match &self.stage {
-            Stage::Exact(values) => values.iter().for_each(|value| add(*value, 1)),
+            Stage::Exact(values) => values.iter().for_each(|value| all.add(*value as f64)),
             Stage::List(list) => {
-                list.iter().for_each(|at| add(highest_equivalent(*at, self.digits), 1));
+                list.iter().for_each(|at| all.add(highest_equivalent(*at, self.digits) as f64))
             }
             Stage::Dense(counts) => {
-                for (at, n) in counts.iter().enumerate() {
-                    add(highest_equivalent(at as u16, self.digits), u64::from(*n));
+                for (at, n) in counts.iter().enumerate().filter(|(_, n)| **n > 0) {
+                    let value = highest_equivalent(at as u16, self.digits);
+                    all.add_times(value as f64, u64::from(*n));
                 }
             }
         }
-        let mut seen = 0;
-        for (at, n) in buckets {
-            seen += n;
-            if seen >= rank {
-                return self.unit.with(NumberUnit::Float).value(float_value(at));
-            }
-        }
-        Value::Null
+        let unit = self.unit.with(NumberUnit::Float);
+        let unit = if self.unit == NumberUnit::Ratio { NumberUnit::Ratio } else { unit };
+        all.quantile(millionths).map_or(Value::Null, |value| unit.value(value))
     }
 }
 
@@ -328,18 +353,6 @@ fn highest_equivalent(at: u16, digits: u8) -> i64 {
     };
     let low = sub << bucket;
     low.saturating_add((1 << bucket) - 1).min(i64::MAX as u64) as i64
-}
-
-/// Scale of the exponential buckets: 2^6 to a doubling.
-const FLOAT_SCALE: f64 = 64.0;
-
-fn float_bucket(number: f64) -> i32 {
-    if number == 0.0 { i32::MIN } else { (number.log2() * FLOAT_SCALE).ceil() as i32 }
-}
-
-/// The upper bound of a bucket.
-fn float_value(at: i32) -> f64 {
-    if at == i32::MIN { 0.0 } else { (f64::from(at) / FLOAT_SCALE).exp2() }
 }
 
 #[cfg(test)]

@@ -1,10 +1,13 @@
 //! One accumulator kind for many slots, as columns.
 
+use super::distinct::Distinct;
 use super::kind::AccumulatorKind;
 use super::partial::{OrderKey, Partial};
+use super::pick::{Collected, Exemplars};
 use super::sketch::{NumberUnit, Sketch};
-use super::sum::Sum;
-use crate::model::{Batch, Cell, Column};
+use super::top::Top;
+use super::update::{Number, number, update_one};
+use crate::model::{Batch, Column};
 
 /// Where the rows of a batch stand in their keys' order.
 #[derive(Debug, Clone, Copy)]
@@ -18,7 +21,7 @@ pub struct OrderColumn<'a> {
 }
 
 impl OrderColumn<'_> {
-    fn key(&self, row: u32) -> OrderKey {
+    pub(super) fn key(&self, row: u32) -> OrderKey {
         let time_ns = self.times[row as usize];
         OrderKey { time_ns, source: self.source, frame_seq: self.frame_seq, row }
     }
@@ -58,6 +61,13 @@ impl Accumulators {
             AccumulatorKind::Last => Partial::Last(None),
             AccumulatorKind::Sketch { digits } => Partial::Sketch(Sketch::new(digits)),
             AccumulatorKind::Truth => Partial::Truth(0, 0),
+            AccumulatorKind::Histogram => Partial::Histogram(Box::default()),
+            AccumulatorKind::Distinct { precision } => Partial::Distinct(Distinct::new(precision)),
+            AccumulatorKind::Top => Partial::Top(Top::default()),
+            AccumulatorKind::Collect { limit } => Partial::Collected(Collected::new(limit)),
+            AccumulatorKind::Exemplar { order } => Partial::Exemplars(Exemplars::new(order)),
+            AccumulatorKind::Apdex { .. } => Partial::Apdex(0, 0, 0),
+            AccumulatorKind::Series => Partial::Series(Box::default()),
         }
     }
 
@@ -91,9 +101,15 @@ impl Accumulators {
                 }
             }
             States::Partials(partials) => {
-                let Some(column) = arguments.first() else { return };
                 for (&row, &slot) in rows.iter().zip(slots) {
-                    update_one(self.kind, &mut partials[slot as usize], column, row, batch, order);
+                    update_one(
+                        self.kind,
+                        &mut partials[slot as usize],
+                        arguments,
+                        row,
+                        batch,
+                        order,
+                    );
                 }
             }
         }
@@ -109,6 +125,20 @@ impl Accumulators {
             }
             (States::Sketches(v), _) => Partial::Sketch(v[slot as usize].clone()),
             (States::Partials(v), empty) => std::mem::replace(&mut v[slot as usize], empty),
+        }
+    }
+
+    /// Bytes that all slots hold, without the texts of values.
+    pub fn state_bytes(&self) -> usize {
+        match &self.states {
+            States::Counts(v) => v.capacity() * 8,
+            States::Sketches(v) => {
+                v.capacity() * size_of::<Sketch>() + v.iter().map(Sketch::heap_bytes).sum::<usize>()
+            }
+            States::Partials(v) => {
+                let held: usize = v.iter().map(Partial::heap_bytes).sum();
+                v.capacity() * size_of::<Partial>() + held
+            }
         }
     }
 
@@ -141,70 +171,5 @@ fn update_sketches(sketches: &mut [Sketch], rows: &[u32], slots: &[u32], column:
             }
         }
         _ => {}
-    }
-}
-
-enum Number {
-    Whole(i64, NumberUnit),
-    Float(f64, NumberUnit),
-}
-
-fn number(cell: Cell) -> Option<Number> {
-    Some(match cell {
-        Cell::Int(n) => Number::Whole(n, NumberUnit::Int),
-        Cell::Duration(n) => Number::Whole(n, NumberUnit::Duration),
-        Cell::Size(n) => Number::Whole(n, NumberUnit::Size),
-        Cell::Float(n) => Number::Float(n, NumberUnit::Float),
-        Cell::Ratio(n) => Number::Float(n, NumberUnit::Ratio),
-        _ => return None,
-    })
-}
-
-fn update_one(
-    kind: AccumulatorKind,
-    partial: &mut Partial,
-    column: &Column,
-    row: u32,
-    batch: &Batch,
-    order: &OrderColumn<'_>,
-) {
-    let with_squares = kind == AccumulatorKind::SumSquares;
-    match partial {
-        Partial::Sum(sum) => {
-            let cell = Batch::cell_at(column, row as usize).unwrap_or_default();
-            let Some(number) = number(cell) else { return };
-            let sum = sum.get_or_insert_with(|| Box::new(Sum::default()));
-            match number {
-                Number::Whole(n, unit) => {
-                    sum.add_whole(n, unit);
-                    if with_squares {
-                        sum.add_square(n);
-                    }
-                }
-                Number::Float(n, unit) => sum.add_float(n, unit, with_squares),
-            }
-        }
-        Partial::Truth(yes, all) => match Batch::cell_at(column, row as usize) {
-            Some(Cell::Bool(value)) => {
-                *yes += u64::from(value);
-                *all += 1;
-            }
-            // An unknown condition is not true, and the event is still one of all.
-            _ => *all += 1,
-        },
-        Partial::Count(_) | Partial::Sketch(_) => {}
-        edge => {
-            let value = batch.value_at(column, row as usize);
-            if value.is_null() {
-                return;
-            }
-            let key = order.key(row);
-            edge.merge(match kind {
-                AccumulatorKind::Min => Partial::Min(Some((value, key))),
-                AccumulatorKind::Max => Partial::Max(Some((value, key))),
-                AccumulatorKind::First => Partial::First(Some((key, value))),
-                _ => Partial::Last(Some((key, value))),
-            });
-        }
     }
 }

@@ -10,17 +10,21 @@ use crate::model::Value;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sum {
     /// Numbers added.
-    pub count: u64,
-    /// Sum of the whole ones, in their unit.
-    pub whole: i128,
-    /// Sum of squares of the whole ones; `None` once it has left 128 bits.
-    pub squares: i128,
-    /// Whether `squares` overflowed, so that only `float_squares` holds.
-    pub is_wide: bool,
-    /// Sum of the floats, and of the squares of everything once wide.
-    pub floats: Option<Box<(ExactSum, ExactSum)>>,
+    count: u64,
+    /// Sum of the whole ones, in their unit: 2^64 numbers of 63 bits fit.
+    whole: i128,
+    /// Sum of squares of the whole ones, as far as it fits; the rest is in `wide`.
+    squares: i128,
+    /// Floats, and what has left 128 bits.
+    wide: Option<Box<Wide>>,
     /// The units seen.
-    pub unit: NumberUnit,
+    unit: NumberUnit,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Wide {
+    floats: ExactSum,
+    squares: ExactSum,
 }
 
 impl Sum {
@@ -35,15 +39,16 @@ impl Sum {
     /// Adds the square of a whole number.
     #[inline]
     pub fn add_square(&mut self, number: i64) {
-        let square = i128::from(number) * i128::from(number);
-        match self.squares.checked_add(square) {
+        self.add_squares(i128::from(number) * i128::from(number));
+    }
+
+    fn add_squares(&mut self, squares: i128) {
+        match self.squares.checked_add(squares) {
             Some(sum) => self.squares = sum,
             None => {
-                let carried = split(self.squares);
-                let floats = &mut self.floats.get_or_insert_default().1;
-                carried.into_iter().for_each(|part| floats.add(part));
-                self.squares = square;
-                self.is_wide = true;
+                let wide = self.wide.get_or_insert_default();
+                wide.squares.add_whole(self.squares);
+                self.squares = squares;
             }
         }
     }
@@ -52,10 +57,10 @@ impl Sum {
     pub fn add_float(&mut self, number: f64, unit: NumberUnit, with_square: bool) {
         self.count += 1;
         self.unit = self.unit.with(unit);
-        let floats = self.floats.get_or_insert_default();
-        floats.0.add(number);
+        let wide = self.wide.get_or_insert_default();
+        wide.floats.add(number);
         if with_square {
-            floats.1.add(number * number);
+            wide.squares.add_square(number);
         }
     }
 
@@ -64,32 +69,61 @@ impl Sum {
         self.count += other.count;
         self.whole += other.whole;
         self.unit = self.unit.with(other.unit);
-        self.is_wide |= other.is_wide;
-        match self.squares.checked_add(other.squares) {
-            Some(sum) => self.squares = sum,
-            None => {
-                let floats = &mut self.floats.get_or_insert_default().1;
-                split(self.squares).into_iter().for_each(|part| floats.add(part));
-                self.squares = other.squares;
-                self.is_wide = true;
-            }
-        }
-        if let Some(theirs) = &other.floats {
-            let mine = self.floats.get_or_insert_default();
-            mine.0.merge(&theirs.0);
-            mine.1.merge(&theirs.1);
+        self.add_squares(other.squares);
+        if let Some(theirs) = &other.wide {
+            let mine = self.wide.get_or_insert_default();
+            mine.floats.merge(&theirs.floats);
+            mine.squares.merge(&theirs.squares);
         }
     }
 
-    fn total(&self) -> f64 {
-        match &self.floats {
-            None => self.whole as f64,
-            Some(floats) => {
-                let mut sum = floats.0.clone();
-                split(self.whole).into_iter().for_each(|part| sum.add(part));
-                sum.value()
-            }
+    /// Takes back a sum that was merged; `false`, and nothing done, if their units differ, as
+    /// the unit of the rest is then unknown.
+    pub fn subtract(&mut self, other: &Self) -> bool {
+        if other.count == 0 {
+            return true;
         }
+        if self.unit != other.unit || self.wide.is_some() != other.wide.is_some() {
+            return false;
+        }
+        self.count -= other.count;
+        if self.count == 0 {
+            *self = Self::default();
+            return true;
+        }
+        self.whole -= other.whole;
+        match (&mut self.wide, &other.wide) {
+            (Some(mine), Some(theirs)) => {
+                mine.floats.subtract(&theirs.floats);
+                mine.squares.subtract(&theirs.squares);
+                mine.squares.add_whole(self.squares);
+                mine.squares.add_whole(-other.squares);
+                self.squares = 0;
+            }
+            _ => self.squares -= other.squares,
+        }
+        true
+    }
+
+    /// Brings equal sums to equal states.
+    pub fn canonical(&mut self) {
+        if let Some(wide) = &mut self.wide {
+            wide.squares.add_whole(self.squares);
+            self.squares = 0;
+            wide.floats.canonical();
+            wide.squares.canonical();
+        }
+    }
+
+    /// Everything as one exact sum.
+    fn exact(&self) -> ExactSum {
+        let mut sum = self.wide.as_ref().map(|wide| wide.floats.clone()).unwrap_or_default();
+        sum.add_whole(self.whole);
+        sum
+    }
+
+    fn total(&self) -> f64 {
+        if self.wide.is_some() { self.exact().value() } else { self.whole as f64 }
     }
 
     /// The sum in its unit; null if nothing was added.
@@ -97,7 +131,7 @@ impl Sum {
         if self.count == 0 {
             return Value::Null;
         }
-        if self.floats.as_ref().is_some_and(|_| self.unit.is_float()) {
+        if self.unit.is_float() {
             return self.unit.value(self.total());
         }
         match i64::try_from(self.whole) {
@@ -106,7 +140,7 @@ impl Sum {
         }
     }
 
-    /// The mean in its unit; null if nothing was added.
+    /// The mean in its unit: the sum, rounded once, over the count; null if nothing was added.
     pub fn avg(&self) -> Value {
         if self.count == 0 {
             Value::Null
@@ -115,45 +149,47 @@ impl Sum {
         }
     }
 
-    /// The population standard deviation in its unit; null if nothing was added.
+    /// The population standard deviation in its unit; null if nothing was added. It comes from
+    /// exact sums: nothing cancels.
     pub fn stddev(&self) -> Value {
         if self.count == 0 {
             return Value::Null;
         }
         let count = self.count as f64;
-        let variance = match (&self.floats, self.is_wide) {
-            (None, false) => {
-                // n·Σx² − (Σx)² in whole numbers where they fit: no cancellation.
-                let squares = self.squares.checked_mul(i128::from(self.count));
-                let square = self.whole.checked_mul(self.whole);
-                match squares.zip(square).and_then(|(a, b)| a.checked_sub(b)) {
-                    Some(spread) => spread as f64 / count / count,
-                    None => self.squares as f64 / count - (self.whole as f64 / count).powi(2),
-                }
+        self.unit.value(self.spread().sqrt() / count)
+    }
+
+    /// n·Σx² − (Σx)².
+    fn spread(&self) -> f64 {
+        if self.wide.is_none() {
+            let squares = self.squares.checked_mul(i128::from(self.count));
+            let square = self.whole.checked_mul(self.whole);
+            if let Some(spread) = squares.zip(square).and_then(|(a, b)| a.checked_sub(b)) {
+                return spread as f64;
             }
-            _ => {
-                let mut squares = self.floats.as_ref().map(|f| f.1.clone()).unwrap_or_default();
-                split(self.squares).into_iter().for_each(|part| squares.add(part));
-                squares.value() / count - (self.total() / count).powi(2)
-            }
-        };
-        self.unit.value(variance.max(0.0).sqrt())
+        }
+        let sum = self.exact();
+        if !sum.is_finite() {
+            return f64::NAN;
+        }
+        let mut squares = self.wide.as_ref().map(|wide| wide.squares.clone()).unwrap_or_default();
+        squares.add_whole(self.squares);
+        ExactSum::spread(&sum, &squares, self.count)
     }
 
     /// The sum per second.
     pub fn rate(&self, window_ns: i64) -> Value {
-        if window_ns <= 0 {
+        if window_ns <= 0 || self.count == 0 {
             Value::Null
         } else {
             Value::Float(self.total() / (window_ns as f64 / 1e9))
         }
     }
-}
 
-/// A whole number of 128 bits as floats whose sum it is exactly.
-fn split(whole: i128) -> [f64; 3] {
-    let high = (whole >> 96) as f64 * 2f64.powi(96);
-    let middle = ((whole >> 48) & ((1 << 48) - 1)) as f64 * 2f64.powi(48);
-    let low = (whole & ((1 << 48) - 1)) as f64;
-    [high, middle, low]
+    /// Bytes of heap memory.
+    pub fn heap_bytes(&self) -> usize {
+        let wide =
+            |wide: &Wide| size_of::<Wide>() + wide.floats.heap_bytes() + wide.squares.heap_bytes();
+        self.wide.as_deref().map_or(0, wide)
+    }
 }

@@ -1,0 +1,136 @@
+//! The increase of counters, by series.
+//!
+//! As in Prometheus a value below the one before it is a reset, after which the whole value is
+//! increase; there is no extrapolation to the window's ends. Points of delta temporality add up.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::partial::OrderKey;
+use super::sketch::NumberUnit;
+use super::sum::Sum;
+use crate::limits::SERIES_POINTS_MAX;
+use crate::model::Value;
+
+/// A counter's value.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub enum Reading {
+    /// Whole.
+    Whole(i64),
+    /// Fractional.
+    Float(f64),
+}
+
+/// The points of a group's counters.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Series {
+    /// By hash of the series' identity, in order.
+    points: BTreeMap<u64, Vec<(OrderKey, Reading)>>,
+    /// Points held.
+    held: u64,
+    /// Points of delta temporality.
+    deltas: Sum,
+    /// Whether there were more points than fit: the increase is then unknown.
+    is_over: bool,
+}
+
+impl Series {
+    /// Adds a point of cumulative temporality.
+    pub fn add(&mut self, series: u64, key: OrderKey, reading: Reading) {
+        if matches!(reading, Reading::Float(value) if !value.is_finite()) || self.is_over {
+            return;
+        }
+        let points = self.points.entry(series).or_default();
+        let at = points.partition_point(|point| point.0 <= key);
+        points.insert(at, (key, reading));
+        self.held += 1;
+        self.bound();
+    }
+
+    /// Adds a point of delta temporality.
+    pub fn add_delta(&mut self, reading: Reading) {
+        match reading {
+            Reading::Whole(value) => self.deltas.add_whole(value, NumberUnit::Int),
+            Reading::Float(value) => self.deltas.add_float(value, NumberUnit::Float, false),
+        }
+    }
+
+    fn bound(&mut self) {
+        if self.held > SERIES_POINTS_MAX as u64 {
+            self.is_over = true;
+        }
+        if self.is_over {
+            self.points.clear();
+            self.held = 0;
+        }
+    }
+
+    /// Adds other points.
+    pub fn merge(&mut self, other: Self) {
+        self.deltas.merge(&other.deltas);
+        self.is_over |= other.is_over;
+        self.held += other.held;
+        for (series, theirs) in other.points {
+            let mine = self.points.entry(series).or_default();
+            mine.extend(theirs);
+            mine.sort_by_key(|point| point.0);
+        }
+        self.bound();
+    }
+
+    /// Brings equal contents to equal states.
+    pub fn canonical(&mut self) {
+        self.deltas.canonical();
+    }
+
+    fn total(&self) -> Option<Sum> {
+        if self.is_over {
+            return None;
+        }
+        let mut total = self.deltas.clone();
+        for points in self.points.values() {
+            for pair in points.windows(2) {
+                add_step(&mut total, pair[0].1, pair[1].1);
+            }
+        }
+        Some(total)
+    }
+
+    /// The increase; null if no series has two points, or there were too many points.
+    pub fn increase(&self) -> Value {
+        self.total().map_or(Value::Null, |total| total.sum())
+    }
+
+    /// The increase per second.
+    pub fn rate(&self, window_ns: i64) -> Value {
+        self.total().map_or(Value::Null, |total| total.rate(window_ns))
+    }
+
+    /// Bytes of heap memory.
+    pub fn heap_bytes(&self) -> usize {
+        let points: usize = self.points.values().map(Vec::capacity).sum();
+        points * size_of::<(OrderKey, Reading)>() + self.points.len() * 48
+    }
+}
+
+fn add_step(total: &mut Sum, before: Reading, now: Reading) {
+    match (before, now) {
+        (Reading::Whole(a), Reading::Whole(b)) => {
+            let from = if b < a { 0 } else { a };
+            total.add_whole(b.saturating_sub(from), NumberUnit::Int);
+        }
+        (a, b) => {
+            let number = |reading: Reading| match reading {
+                Reading::Whole(value) => value as f64,
+                Reading::Float(value) => value,
+            };
+            let (a, b) = (number(a), number(b));
+            // Both ends are added, not their rounded difference.
+            total.add_float(b, NumberUnit::Float, false);
+            if b >= a {
+                total.add_float(-a, NumberUnit::Float, false);
+            }
+        }
+    }
+}
