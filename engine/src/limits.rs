@@ -95,8 +95,8 @@ pub const JOBS_QUEUED_MAX: usize = 2;
 /// The latest event time, nanoseconds since the Unix epoch (2116-02-20); later ones count as it.
 pub const TIME_MAX_NS: i64 = 1 << 62;
 
-/// Buckets of each sign in a base-2 exponential histogram, as in OpenTelemetry's SDKs.
-pub const DISTRIBUTION_BUCKETS_MAX: usize = 160;
+/// Buckets of each sign in a base-2 exponential histogram: six decades are held to 1.1 %.
+pub const DISTRIBUTION_BUCKETS_MAX: usize = 640;
 
 /// Distinct values of a group that are counted exactly before they are estimated.
 pub const DISTINCT_EXACT_MAX: usize = 256;
@@ -107,8 +107,9 @@ pub const TOP_VALUES_MAX: usize = 1_024;
 /// Events that stand for a group in one row.
 pub const EXEMPLARS_MAX: usize = 3;
 
-/// Points of cumulative counters that a group holds in one slice or window.
-pub const SERIES_POINTS_MAX: usize = 65_536;
+/// Values that `collect` keeps of a group.
+pub const COLLECTED_MAX: u32 = 1_024;
 
-/// Earlier rows of a key that `zscore` and `mad` look at.
-pub const ROW_WINDOW_MAX: usize = 1_024;
+/// Explicit bounds of a histogram point that is taken into a distribution; one with more is
+/// counted as refused.
+pub const DISTRIBUTION_BOUNDS_MAX: usize = 1_024;

@@ -177,13 +177,92 @@ fn aggregates() -> Vec<FunctionDef> {
         ),
     ];
     all.extend(percentiles(&number()));
+    all.extend(distributions());
     all
 }
 
+/// Aggregates that hold more than a number: estimates, lists, shares of a threshold.
+fn distributions() -> Vec<FunctionDef> {
+    let numbers = vec![Type::Number, Type::Duration, Type::Size, Type::Ratio, Type::Histogram];
+    let param = |name: &str, types: Vec<Type>| ParamDef {
+        name: name.to_owned(),
+        types,
+        ..ParamDef::default()
+    };
+    let constant =
+        |name: &str, types: Vec<Type>| ParamDef { literal_only: true, ..param(name, types) };
+    let limit = ParamDef { named_only: true, ..constant("limit", vec![Type::Int]) };
+    let def = |params: Vec<ParamDef>, result: ResultRule, optional: bool, doc: &str, example| {
+        let example: &str = example;
+        FunctionDef {
+            name: example.split('(').next().unwrap_or_default().to_owned(),
+            class: FunctionClass::Aggregate,
+            params,
+            variadic: false,
+            result,
+            optional,
+            doc: doc.to_owned(),
+            example: example.to_owned(),
+        }
+    };
+    let entries = Type::List(Box::new(Type::Map(Box::new(Type::Any))));
+    vec![
+        def(
+            vec![param("x", Vec::new())],
+            ResultRule::Fixed(Type::Int),
+            false,
+            DISTINCT_DOC,
+            "distinct(name)",
+        ),
+        def(
+            vec![constant("k", vec![Type::Int]), param("x", Vec::new())],
+            ResultRule::Fixed(entries),
+            false,
+            TOP_DOC,
+            "top(3, name)",
+        ),
+        def(
+            vec![param("x", Vec::new()), limit],
+            ResultRule::ListOf(0),
+            false,
+            "The first values in event-time order, nulls left out, at most `limit` (1 to 1 024). \
+             Exact; 48 bytes a value and its text.",
+            "collect(name, limit: 10)",
+        ),
+        def(
+            vec![param("x", vec![Type::Duration]), constant("threshold", vec![Type::Duration])],
+            ResultRule::Fixed(Type::Float),
+            true,
+            "Share of durations up to the threshold, plus half the share up to four times it. \
+             Exact; 24 bytes.",
+            "apdex(duration, 500ms)",
+        ),
+        def(
+            vec![param("x", numbers)],
+            ResultRule::Fixed(Type::Histogram),
+            true,
+            HISTOGRAM_DOC,
+            "histogram(duration)",
+        ),
+    ]
+}
+
+const DISTINCT_DOC: &str = "Number of distinct values, nulls left out. Exact up to 256; beyond \
+    that HyperLogLog with a standard error of 1.6 %. 8 bytes a value, up to 4 KB.";
+
+const TOP_DOC: &str = "The k most frequent values as maps of `value` and `count` (k from 1 to \
+    1 024). Exact up to 1 024 distinct values; beyond that counts are never too low, and too high \
+    by more than 0.14 % of all items with a probability under 2 %; a value of share f is missed \
+    with a probability of about e^(-1024 f). Up to 400 KB and the texts.";
+
+const HISTOGRAM_DOC: &str = "Distribution in base-2 exponential buckets, at most 640 of each sign: \
+    1.1 % wide or less where values span six decades; durations in seconds. Points with explicit \
+    bounds are merged on the bounds that all have; null where both kinds meet. Up to 11 KB.";
+
 const PERCENTILE_DOC: &str = "Percentile by nearest rank. Exact for up to 16 values; beyond that \
     the upper end of an hdrhistogram bucket of 2 digits, at most 0.8 % above the value (durations \
-    in microseconds; floats: base-2 exponential buckets, at most 1.1 %). 2 bytes a value, up to \
-    30 KB.";
+    in microseconds; floats: base-2 exponential buckets, within 1.1 % where their range is at most \
+    six decades). 2 bytes a value, up to 60 KB.";
 
 fn percentiles(types: &[Type]) -> Vec<FunctionDef> {
     let x = ParamDef { name: "x".to_owned(), types: types.to_vec(), ..ParamDef::default() };

@@ -36,6 +36,44 @@ fn counts_errors_and_percentiles_by_service() {
     );
 }
 
+fn of_requests(call: &str) -> Vec<String> {
+    let rule = format!("aggregate a from spans over tumbling(1m) select {{ x: {call} }}");
+    run(&rule, &requests())
+}
+
+#[test]
+fn distinct_values_are_counted() {
+    assert_eq!(of_requests("distinct(name)"), ["a [0, 60) x=3"]);
+}
+
+#[test]
+fn the_most_frequent_values_are_listed() {
+    let wanted = r#"a [0, 60) x=[{"count":3,"value":"GET /"}, {"count":1,"value":"POST /pay"}]"#;
+    let plain = |text: &str| text.replace([' ', '"'], "");
+    let said = of_requests("top(2, name)");
+    assert_eq!(said.iter().map(|line| plain(line)).collect::<Vec<_>>(), [plain(wanted)]);
+    assert!(plan("aggregate a from spans over tumbling(1m) select { top(0, name) }").is_err());
+}
+
+#[test]
+fn the_first_values_are_collected() {
+    let said = of_requests("collect(duration, limit: 3)");
+    assert_eq!(said, ["a [0, 60) x=[100ms, 200ms, 50ms]"]);
+    let too_many = "aggregate a from spans over tumbling(1m) select { collect(name, limit: 1025) }";
+    assert!(plan(too_many).is_err());
+}
+
+#[test]
+fn apdex_of_durations() {
+    // 50, 100 and 200 ms are satisfying, 300 ms is tolerable, 900 ms is not.
+    assert_eq!(of_requests("apdex(duration, 200ms)"), ["a [0, 60) x=0.7"]);
+}
+
+#[test]
+fn histograms_hold_every_value() {
+    assert_eq!(of_requests("histogram(duration)"), ["a [0, 60) x=histogram of 5"]);
+}
+
 #[test]
 fn streams_constants_parameters_and_functions_are_composed() {
     let said = run(

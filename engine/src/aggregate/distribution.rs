@@ -1,20 +1,24 @@
 //! Distributions of floats and of histogram points.
 //!
-//! Floats go to a base-2 exponential histogram (OpenTelemetry data model, "ExponentialHistogram")
-//! of at most 160 buckets a sign. Its scale is the highest, up to 10, at which the range of
+//! Floats go to a base-2 exponential histogram (OpenTelemetry data model, "exponential histogram")
+//! of at most 640 buckets a sign. Its scale is the highest, up to 10, at which the range of
 //! everything added fits, so it depends neither on order nor on partition. Points with explicit
 //! bounds are merged on the bounds that all of them have, which is exact.
 
+use std::ops::RangeInclusive;
 use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
 use super::exact_sum::ExactSum;
-use crate::limits::DISTRIBUTION_BUCKETS_MAX;
+use crate::limits::{DISTRIBUTION_BOUNDS_MAX, DISTRIBUTION_BUCKETS_MAX};
 use crate::model::{ExponentialBuckets, HistogramPoint};
 
 /// The highest scale: buckets 0.07 % wide.
 const SCALE_MAX: i32 = 10;
+
+/// The scales that OpenTelemetry's SDKs use, and the only ones that are taken.
+const SCALES: RangeInclusive<i32> = -10..=20;
 
 /// Buckets of a doubling at the highest scale.
 const STEPS: usize = 1 << SCALE_MAX;
@@ -57,10 +61,14 @@ impl Buckets {
         if self.counts.len() <= at {
             self.counts.resize(at + 1, 0);
         }
-        self.counts[at] += count;
+        // Counts of a forged point may be anything; bounded sums are as associative as others.
+        self.counts[at] = self.counts[at].saturating_add(count);
     }
 
     fn coarsen(&mut self, steps: i32) {
+        if steps == 0 {
+            return;
+        }
         let old = std::mem::take(self);
         for (at, count) in (old.first..).zip(old.counts).filter(|(_, count)| *count > 0) {
             self.add(at >> steps, count);
@@ -76,33 +84,45 @@ struct Explicit {
 }
 
 impl Explicit {
+    /// The buckets of a point: bounds must be finite and ascend, and be one fewer than counts.
+    fn of(point: &HistogramPoint) -> Option<Self> {
+        // Zeros of both signs are one bound.
+        let bounds: Vec<f64> = point.bounds.iter().map(|bound| bound + 0.0).collect();
+        let is_usable = !bounds.is_empty()
+            && bounds.len() <= DISTRIBUTION_BOUNDS_MAX
+            && point.counts.len() == bounds.len() + 1
+            && bounds.iter().all(|bound| bound.is_finite())
+            && bounds.is_sorted_by(|a, b| a < b);
+        is_usable.then(|| Self { bounds, counts: point.counts.clone() })
+    }
+
     /// Leaves only the bounds that the other side has too.
     fn keep_bounds(&mut self, other: &[f64]) {
         if self.bounds == other {
             return;
         }
         let mut kept = Self::default();
-        let mut pending = 0;
+        let mut pending = 0u64;
         for (bound, count) in self.bounds.iter().zip(&self.counts) {
-            pending += count;
-            if other.contains(bound) {
+            pending = pending.saturating_add(*count);
+            if other.binary_search_by(|known| known.total_cmp(bound)).is_ok() {
                 kept.bounds.push(*bound);
                 kept.counts.push(std::mem::take(&mut pending));
             }
         }
-        kept.counts.push(pending + self.counts.last().copied().unwrap_or(0));
+        kept.counts.push(pending.saturating_add(self.counts.last().copied().unwrap_or(0)));
         *self = kept;
     }
 
     /// Linear within the bucket of the rank, as Prometheus's `histogram_quantile`: wrong by less
     /// than the bucket's width. In the last bucket: its lower bound.
     fn quantile(&self, q: f64) -> Option<f64> {
-        let total: u64 = self.counts.iter().sum();
+        let total = total(&self.counts);
         let last = self.bounds.last()?;
         let rank = q * total as f64;
         let mut below = 0u64;
         for (at, (bound, count)) in self.bounds.iter().zip(&self.counts).enumerate() {
-            if (below + count) as f64 >= rank && *count > 0 {
+            if below.saturating_add(*count) as f64 >= rank && *count > 0 {
                 let low = match at {
                     0 if *bound > 0.0 => 0.0,
                     0 => return Some(*bound),
@@ -111,7 +131,7 @@ impl Explicit {
                 let share = (rank - below as f64) / *count as f64;
                 return Some(low + (bound - low) * share);
             }
-            below += count;
+            below = below.saturating_add(*count);
         }
         (total > 0).then_some(*last)
     }
@@ -126,7 +146,13 @@ pub struct Distribution {
     zeros: u64,
     explicit: Option<Explicit>,
     sum: ExactSum,
+    /// Half-width of the zero bucket: the widest of the points.
+    zero_threshold: f64,
     range: Option<(f64, f64)>,
+    /// Points without a sum: the sum is then unknown.
+    without_sum: u64,
+    /// Points without a smallest and largest value: the range is then unknown.
+    without_range: u64,
     /// NaNs, infinities and points that hold no buckets: not taken.
     refused: u64,
 }
@@ -140,7 +166,10 @@ impl Default for Distribution {
             zeros: 0,
             explicit: None,
             sum: ExactSum::default(),
+            zero_threshold: 0.0,
             range: None,
+            without_sum: 0,
+            without_range: 0,
             refused: 0,
         }
     }
@@ -155,13 +184,13 @@ impl Distribution {
     /// Adds a number several times.
     pub(super) fn add_times(&mut self, number: f64, times: u64) {
         if !number.is_finite() || times == 0 {
-            self.refused += times;
+            self.refused = self.refused.saturating_add(times);
             return;
         }
-        (0..times).for_each(|_| self.sum.add(number));
+        self.sum.add_times(number, times);
         self.widen(Some((number, number)));
         if number == 0.0 {
-            self.zeros += times;
+            self.zeros = self.zeros.saturating_add(times);
             return;
         }
         let at = bucket(number.abs()) >> (SCALE_MAX - self.scale);
@@ -193,40 +222,69 @@ impl Distribution {
         }
     }
 
-    /// Adds a histogram point; one without buckets is counted as refused.
+    /// Adds a histogram point. One without buckets, or with buckets that no finite number falls
+    /// into, or with bounds that do not ascend, is counted as refused.
     pub fn add_point(&mut self, point: &HistogramPoint) {
-        let mut other = Self::default();
-        if let Some(buckets) = &point.exponential {
-            // A finer scale than ours is brought down, a coarser one is kept.
-            let steps = (buckets.scale - SCALE_MAX).clamp(0, 31);
-            if !(-SCALE_MAX..=31 + SCALE_MAX).contains(&buckets.scale) {
-                self.refused += 1;
-                return;
-            }
-            other.scale = buckets.scale.min(SCALE_MAX);
-            other.zeros = buckets.zero_count;
-            let positive = (buckets.positive_offset, &buckets.positive);
-            let negative = (buckets.negative_offset, &buckets.negative);
-            other.positive = from_point(positive, steps);
-            other.negative = from_point(negative, steps);
-        } else if !point.bounds.is_empty() && point.counts.len() == point.bounds.len() + 1 {
-            let (bounds, counts) = (point.bounds.clone(), point.counts.clone());
-            other.explicit = Some(Explicit { bounds, counts });
-        } else {
-            self.refused += 1;
+        let Some(mut other) = Self::of_point(point) else {
+            self.refused = self.refused.saturating_add(1);
+            return;
+        };
+        if other.count() == 0 {
             return;
         }
-        if let Some(sum) = point.sum {
-            other.sum.add(sum);
+        match point.sum {
+            Some(sum) => other.sum.add(sum),
+            None => other.without_sum = 1,
         }
-        other.range = point.min.zip(point.max);
+        match point.min.zip(point.max) {
+            Some((low, high)) if low.is_finite() && high.is_finite() && low <= high => {
+                other.range = Some((low, high));
+            }
+            _ => other.without_range = 1,
+        }
         self.merge(&other);
+    }
+
+    /// The buckets of a point.
+    fn of_point(point: &HistogramPoint) -> Option<Self> {
+        let mut held = Self::default();
+        let Some(buckets) = &point.exponential else {
+            held.explicit = Some(Explicit::of(point)?);
+            return Some(held);
+        };
+        let threshold = buckets.zero_threshold;
+        if !SCALES.contains(&buckets.scale) || !threshold.is_finite() || threshold < 0.0 {
+            return None;
+        }
+        // A finer scale than ours is brought down, a coarser one is kept.
+        held.scale = buckets.scale.min(SCALE_MAX);
+        let steps = buckets.scale - held.scale;
+        let positive = side(buckets.positive_offset, &buckets.positive, steps, held.scale)?;
+        let negative = side(buckets.negative_offset, &buckets.negative, steps, held.scale)?;
+        let more = positive.2.max(negative.2);
+        held.scale -= more;
+        for (buckets, (first, counts, _)) in
+            [(&mut held.positive, positive), (&mut held.negative, negative)]
+        {
+            for (at, count) in (first..).zip(counts).filter(|(_, count)| **count > 0) {
+                buckets.add((at >> (steps + more)) as i32, *count);
+            }
+        }
+        held.zeros = buckets.zero_count;
+        held.zero_threshold = threshold + 0.0;
+        if held.positive.counts.is_empty() && held.negative.counts.is_empty() {
+            held.scale = SCALE_MAX;
+        }
+        Some(held)
     }
 
     /// Adds another distribution.
     pub fn merge(&mut self, other: &Self) {
-        self.zeros += other.zeros;
-        self.refused += other.refused;
+        self.zeros = self.zeros.saturating_add(other.zeros);
+        self.zero_threshold = self.zero_threshold.max(other.zero_threshold);
+        self.refused = self.refused.saturating_add(other.refused);
+        self.without_sum = self.without_sum.saturating_add(other.without_sum);
+        self.without_range = self.without_range.saturating_add(other.without_range);
         self.sum.merge(&other.sum);
         self.widen(other.range);
         match (&mut self.explicit, &other.explicit) {
@@ -234,7 +292,10 @@ impl Distribution {
                 let mut theirs = theirs.clone();
                 mine.keep_bounds(&theirs.bounds);
                 theirs.keep_bounds(&mine.bounds);
-                mine.counts.iter_mut().zip(theirs.counts).for_each(|(a, b)| *a += b);
+                mine.counts
+                    .iter_mut()
+                    .zip(theirs.counts)
+                    .for_each(|(a, b)| *a = a.saturating_add(b));
             }
             (None, Some(theirs)) => self.explicit = Some(theirs.clone()),
             (_, None) => {}
@@ -267,20 +328,26 @@ impl Distribution {
 
     /// Number of values.
     pub fn count(&self) -> u64 {
-        let explicit = self.explicit.iter().flat_map(|e| &e.counts).sum::<u64>();
-        self.bucket_count() + explicit
+        let explicit = self.explicit.as_ref().map_or(0, |explicit| total(&explicit.counts));
+        self.bucket_count().saturating_add(explicit)
     }
 
     fn bucket_count(&self) -> u64 {
-        let buckets = self.positive.counts.iter().chain(&self.negative.counts);
-        self.zeros + buckets.sum::<u64>()
+        let signed = total(&self.positive.counts).saturating_add(total(&self.negative.counts));
+        self.zeros.saturating_add(signed)
+    }
+
+    /// Smallest and largest value, where all parts know theirs.
+    fn known_range(&self) -> Option<(f64, f64)> {
+        self.range.filter(|_| self.without_range == 0)
     }
 
     /// The quantile by nearest rank, or by interpolation between explicit bounds; `None` if there
     /// is nothing, or both kinds of buckets, between which there is no conversion.
     ///
     /// The value of an exponential bucket is that of the least relative error,
-    /// `(base − 1) / (base + 1)`, within the smallest and largest value.
+    /// `(base − 1) / (base + 1)`, within the smallest and largest value where these are known.
+    /// Values in a point's zero bucket count as 0: wrong by up to its threshold.
     pub fn quantile(&self, millionths: u32) -> Option<f64> {
         if let Some(explicit) = &self.explicit {
             let q = f64::from(millionths) / 1e6;
@@ -292,13 +359,13 @@ impl Distribution {
         }
         let rank = (u128::from(total) * u128::from(millionths)).div_ceil(1_000_000).max(1) as u64;
         let value = self.at_rank(rank);
-        Some(self.range.map_or(value, |(low, high)| value.max(low).min(high)))
+        Some(self.known_range().map_or(value, |(low, high)| value.max(low).min(high)))
     }
 
     fn at_rank(&self, rank: u64) -> f64 {
-        let mut seen = 0;
+        let mut seen = 0u64;
         let mut reaches = |count: u64| {
-            seen += count;
+            seen = seen.saturating_add(count);
             seen >= rank
         };
         let last = self.negative.first + self.negative.counts.len() as i32 - 1;
@@ -318,33 +385,30 @@ impl Distribution {
         0.0
     }
 
-    /// As a histogram point.
-    pub fn point(&self) -> HistogramPoint {
+    /// As a histogram point; `None` with both kinds of buckets, which no point can hold.
+    pub fn point(&self) -> Option<HistogramPoint> {
         let mut point = HistogramPoint {
             count: self.count(),
-            sum: Some(self.sum.value()),
-            min: self.range.map(|range| range.0),
-            max: self.range.map(|range| range.1),
+            sum: (self.without_sum == 0).then(|| self.sum.value()),
+            min: self.known_range().map(|range| range.0),
+            max: self.known_range().map(|range| range.1),
             ..HistogramPoint::default()
         };
-        match &self.explicit {
-            Some(explicit) if self.bucket_count() == 0 => {
-                point.bounds.clone_from(&explicit.bounds);
-                point.counts.clone_from(&explicit.counts);
-            }
-            _ => {
-                point.exponential = Some(ExponentialBuckets {
-                    scale: self.scale,
-                    zero_count: self.zeros,
-                    zero_threshold: 0.0,
-                    positive_offset: self.positive.first,
-                    positive: self.positive.counts.clone(),
-                    negative_offset: self.negative.first,
-                    negative: self.negative.counts.clone(),
-                });
-            }
+        if let Some(explicit) = &self.explicit {
+            point.bounds.clone_from(&explicit.bounds);
+            point.counts.clone_from(&explicit.counts);
+            return (self.bucket_count() == 0).then_some(point);
         }
-        point
+        point.exponential = Some(ExponentialBuckets {
+            scale: self.scale,
+            zero_count: self.zeros,
+            zero_threshold: self.zero_threshold,
+            positive_offset: self.positive.first,
+            positive: self.positive.counts.clone(),
+            negative_offset: self.negative.first,
+            negative: self.negative.counts.clone(),
+        });
+        Some(point)
     }
 
     /// Bytes of heap memory.
@@ -355,13 +419,24 @@ impl Distribution {
     }
 }
 
-fn from_point((first, counts): (i32, &Vec<u64>), steps: i32) -> Buckets {
-    let mut buckets = Buckets::default();
-    let indices = counts.iter().enumerate().filter(|(_, count)| **count > 0);
-    for (at, count) in indices {
-        buckets.add(first.saturating_add(at as i32) >> steps, *count);
+fn total(counts: &[u64]) -> u64 {
+    counts.iter().fold(0, |sum, count| sum.saturating_add(*count))
+}
+
+/// Index of the first bucket in use, the counts in use, and how often buckets must be joined in
+/// pairs beyond `steps`. `None` if a bucket lies where no finite number is.
+fn side(offset: i32, counts: &[u64], steps: i32, scale: i32) -> Option<(i64, &[u64], i32)> {
+    let used = |count: &u64| *count > 0;
+    let Some(from) = counts.iter().position(used) else { return Some((0, &[], 0)) };
+    let to = counts.iter().rposition(used).unwrap_or(from);
+    let first = i64::from(offset) + from as i64;
+    let last = i64::from(offset) + to as i64;
+    let (low, high) = (first >> steps, last >> steps);
+    let exponent = |at: i64| (at << (SCALE_MAX - scale)).div_euclid(STEPS as i64);
+    if exponent(low) < -1_100 || exponent(high) > 1_024 {
+        return None;
     }
-    buckets
+    Some((first, &counts[from..=to], excess(low as i32, high as i32)))
 }
 
 /// How often buckets must be joined in pairs until a range fits.

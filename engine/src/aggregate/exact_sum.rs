@@ -40,6 +40,16 @@ impl ExactSum {
         }
     }
 
+    /// Adds a finite number several times at once.
+    pub fn add_times(&mut self, number: f64, times: u64) {
+        if number.is_finite() && number != 0.0 && times > 0 {
+            let (mantissa, shift) = parts(number);
+            // 53 bits times 64 bits.
+            let product = u128::from(mantissa) * u128::from(times);
+            self.add_bits(product, shift + 1_102, number < 0.0);
+        }
+    }
+
     /// Adds the square of a finite number, exactly; others are left out.
     pub fn add_square(&mut self, number: f64) {
         if number.is_finite() && number != 0.0 {

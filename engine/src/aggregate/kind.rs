@@ -51,9 +51,6 @@ pub enum AccumulatorKind {
         /// The threshold, nanoseconds.
         threshold_ns: i64,
     },
-    /// Increase of counters. Arguments: value, temporality (a text: `delta` or another), then
-    /// the columns that identify the series.
-    Series,
 }
 
 /// Which events stand for a group.
@@ -98,8 +95,4 @@ pub enum Finisher {
     List,
     /// (satisfied + tolerating / 2) / all.
     Apdex,
-    /// The increase of counters.
-    Increase,
-    /// The increase of counters per second.
-    IncreaseRate,
 }

@@ -8,7 +8,6 @@ use super::distinct::Distinct;
 use super::distribution::Distribution;
 use super::kind::Finisher;
 use super::pick::{Collected, Exemplars};
-use super::series::Series;
 use super::sketch::Sketch;
 use super::sum::Sum;
 use super::top::Top;
@@ -68,10 +67,8 @@ pub enum Partial {
     Collected(Collected),
     /// Events that stand for the group.
     Exemplars(Exemplars),
-    /// (satisfied, tolerating, total).
-    Apdex(u64, u64, u64),
-    /// Counters.
-    Series(Box<Series>),
+    /// Satisfied, tolerating, all.
+    Apdex([u64; 3]),
 }
 
 impl Partial {
@@ -107,12 +104,9 @@ impl Partial {
             (Self::Top(mine), Self::Top(theirs)) => mine.merge(theirs),
             (Self::Collected(mine), Self::Collected(theirs)) => mine.merge(theirs),
             (Self::Exemplars(mine), Self::Exemplars(theirs)) => mine.merge(theirs),
-            (Self::Apdex(a, b, c), Self::Apdex(x, y, z)) => {
-                *a += x;
-                *b += y;
-                *c += z;
+            (Self::Apdex(mine), Self::Apdex(theirs)) => {
+                mine.iter_mut().zip(theirs).for_each(|(mine, theirs)| *mine += theirs);
             }
-            (Self::Series(mine), Self::Series(theirs)) => mine.merge(*theirs),
             (mine, theirs) => {
                 debug_assert!(false, "partials of two kinds: {mine:?} and {theirs:?}");
             }
@@ -127,10 +121,8 @@ impl Partial {
                 *yes -= more;
                 *all -= others;
             }
-            (Self::Apdex(a, b, c), Self::Apdex(x, y, z)) if *c >= *z => {
-                *a -= x;
-                *b -= y;
-                *c -= z;
+            (Self::Apdex(mine), Self::Apdex(theirs)) if mine[2] >= theirs[2] => {
+                mine.iter_mut().zip(theirs).for_each(|(mine, theirs)| *mine -= theirs);
             }
             (Self::Sum(_), Self::Sum(None)) => {}
             (Self::Sum(Some(mine)), Self::Sum(Some(theirs))) => return mine.subtract(theirs),
@@ -146,7 +138,6 @@ impl Partial {
             Self::Sketch(sketch) => sketch.canonical(),
             Self::Histogram(distribution) => distribution.canonical(),
             Self::Top(top) => top.canonical(),
-            Self::Series(series) => series.canonical(),
             _ => {}
         }
     }
@@ -161,7 +152,6 @@ impl Partial {
             Self::Top(top) => top.heap_bytes(),
             Self::Collected(values) => values.heap_bytes(),
             Self::Exemplars(exemplars) => exemplars.heap_bytes(),
-            Self::Series(series) => size_of::<Series>() + series.heap_bytes(),
             _ => 0,
         }
     }
@@ -198,7 +188,7 @@ impl Partial {
                 Value::Ratio(*yes as f64 / *all as f64)
             }
             (Self::Histogram(held), Finisher::Histogram) if held.count() > 0 => {
-                Value::Histogram(Arc::new(held.point()))
+                held.point().map_or(Value::Null, |point| Value::Histogram(Arc::new(point)))
             }
             (Self::Histogram(held), Finisher::Quantile(millionths)) => {
                 held.quantile(*millionths).map_or(Value::Null, Value::Float)
@@ -207,11 +197,9 @@ impl Partial {
             (Self::Top(top), Finisher::Top(k)) => top.most_frequent(*k),
             (Self::Collected(values), Finisher::List) => values.list(),
             (Self::Exemplars(exemplars), Finisher::List) => exemplars.list(),
-            (Self::Apdex(satisfied, tolerating, all), Finisher::Apdex) if *all > 0 => {
+            (Self::Apdex([satisfied, tolerating, all]), Finisher::Apdex) if *all > 0 => {
                 Value::Float((*satisfied as f64 + *tolerating as f64 / 2.0) / *all as f64)
             }
-            (Self::Series(series), Finisher::Increase) => series.increase(),
-            (Self::Series(series), Finisher::IncreaseRate) => series.rate(window_ns),
             _ => Value::Null,
         }
     }

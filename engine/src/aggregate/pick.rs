@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::kind::ExemplarOrder;
 use super::partial::OrderKey;
-use crate::limits::EXEMPLARS_MAX;
+use crate::limits::{COLLECTED_MAX, EXEMPLARS_MAX};
 use crate::model::Value;
 
 /// The first values by order key, up to a limit.
@@ -18,9 +18,9 @@ pub struct Collected {
 }
 
 impl Collected {
-    /// Nothing yet.
+    /// Nothing yet; the limit is at most [`COLLECTED_MAX`].
     pub fn new(limit: u32) -> Self {
-        Self { limit, values: Vec::new() }
+        Self { limit: limit.min(COLLECTED_MAX), values: Vec::new() }
     }
 
     /// Adds a value, made only if it is kept.

@@ -82,7 +82,7 @@ enum Stage {
     /// Bucket indices.
     List(Vec<u16>),
     /// Counts by bucket index.
-    Dense(Vec<u32>),
+    Dense(Vec<u64>),
 }
 
 /// The distribution of a group's values.
@@ -166,7 +166,7 @@ impl Sketch {
         let stage = match &self.stage {
             Stage::Exact(values) => values.capacity() * 8,
             Stage::List(list) => list.capacity() * 2,
-            Stage::Dense(counts) => counts.capacity() * 4,
+            Stage::Dense(counts) => counts.capacity() * 8,
         };
         stage + self.floats.as_deref().map_or(0, floats)
     }
@@ -264,8 +264,8 @@ impl Sketch {
             Stage::List(list) => self.bucket_value(list[rank as usize - 1]),
             Stage::Dense(counts) => {
                 let mut seen = 0;
-                let reaches = |n: &u32| {
-                    seen += u64::from(*n);
+                let reaches = |n: &u64| {
+                    seen += n;
                     seen >= rank
                 };
                 let at = counts.iter().position(reaches).unwrap_or(0);
@@ -288,12 +288,12 @@ impl Sketch {
         match &self.stage {
             Stage::Exact(values) => values.iter().for_each(|value| all.add(*value as f64)),
             Stage::List(list) => {
-                list.iter().for_each(|at| all.add(highest_equivalent(*at, self.digits) as f64))
+                list.iter().for_each(|at| all.add(highest_equivalent(*at, self.digits) as f64));
             }
             Stage::Dense(counts) => {
                 for (at, n) in counts.iter().enumerate().filter(|(_, n)| **n > 0) {
                     let value = highest_equivalent(at as u16, self.digits);
-                    all.add_times(value as f64, u64::from(*n));
+                    all.add_times(value as f64, *n);
                 }
             }
         }
@@ -307,7 +307,7 @@ fn stage_len(stage: &Stage) -> u64 {
     match stage {
         Stage::Exact(values) => values.len() as u64,
         Stage::List(list) => list.len() as u64,
-        Stage::Dense(counts) => counts.iter().map(|n| u64::from(*n)).sum(),
+        Stage::Dense(counts) => counts.iter().sum(),
     }
 }
 
@@ -319,12 +319,12 @@ fn stage_max(stage: &Stage) -> Option<usize> {
     }
 }
 
-fn count(counts: &mut Vec<u32>, at: u16, n: u32) {
+fn count(counts: &mut Vec<u64>, at: u16, n: u64) {
     let at = usize::from(at);
     if counts.len() <= at {
         counts.resize(at + 1, 0);
     }
-    counts[at] = counts[at].saturating_add(n);
+    counts[at] += n;
 }
 
 /// Bits of half a bucket: 2^bits sub-buckets keep the digits asked for.

@@ -52,14 +52,25 @@ impl Top {
         }
     }
 
+    /// Twice the candidates are let in before the surplus is cut: a cut per new value is dear.
     fn bound(&mut self) {
-        if self.candidates.len() <= TOP_VALUES_MAX {
-            return;
+        if self.candidates.len() > TOP_VALUES_MAX {
+            self.widen();
         }
-        self.widen();
-        let last = self.candidates.iter().max_by_key(|(hash, c)| (c.event, **hash));
-        if let Some(hash) = last.map(|(hash, _)| *hash) {
-            self.candidates.remove(&hash);
+        if self.candidates.len() > 2 * TOP_VALUES_MAX {
+            self.cut();
+        }
+    }
+
+    /// Place of the last candidate that counts; those after it are surplus.
+    fn last(&self) -> Option<(u64, u64)> {
+        let mut places: Vec<_> = self.candidates.iter().map(|(hash, c)| (c.event, *hash)).collect();
+        (places.len() > TOP_VALUES_MAX).then(|| *places.select_nth_unstable(TOP_VALUES_MAX - 1).1)
+    }
+
+    fn cut(&mut self) {
+        if let Some(last) = self.last() {
+            self.candidates.retain(|hash, candidate| (candidate.event, *hash) <= last);
         }
     }
 
@@ -92,23 +103,24 @@ impl Top {
             }
         }
         // What is too much stays until all counts are in.
-        while self.candidates.len() > TOP_VALUES_MAX {
-            self.bound();
-        }
+        self.bound();
     }
 
     /// Brings equal contents to equal states.
     pub fn canonical(&mut self) {
         if self.sketch.is_some() {
+            self.cut();
             self.candidates.values_mut().for_each(|candidate| candidate.count = 0);
         }
     }
 
     /// The k most frequent values with their counts, the most frequent first, then by value.
     pub fn most_frequent(&self, k: u32) -> Value {
+        let last = self.last();
         let mut all: Vec<(u64, &Value)> = self
             .candidates
             .iter()
+            .filter(|(hash, candidate)| last.is_none_or(|last| (candidate.event, **hash) <= last))
             .map(|(hash, candidate)| {
                 let count = self.sketch.as_ref().map_or(candidate.count, |s| read(s, *hash));
                 (count, &candidate.value)

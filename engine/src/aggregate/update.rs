@@ -6,7 +6,6 @@ use super::distribution::Distribution;
 use super::kind::AccumulatorKind;
 use super::partial::Partial;
 use super::pick::Candidate;
-use super::series::Reading;
 use super::sketch::NumberUnit;
 use super::state::OrderColumn;
 use super::sum::Sum;
@@ -98,13 +97,13 @@ fn update_wide(
         Partial::Distinct(distinct) => {
             let value = batch.value_at(column, row as usize);
             if !value.is_null() {
-                distinct.add(hash(&[value]));
+                distinct.add(hash(&value));
             }
         }
         Partial::Top(top) => {
             let value = batch.value_at(column, row as usize);
             if !value.is_null() {
-                let hash = hash(std::slice::from_ref(&value));
+                let hash = hash(&value);
                 top.add(hash, order.key(row).hash(), || value);
             }
         }
@@ -126,27 +125,13 @@ fn update_wide(
                 exemplars.add(Candidate { value, key: order.key(row), trace, span });
             }
         }
-        Partial::Apdex(satisfied, tolerating, all) => {
+        Partial::Apdex([satisfied, tolerating, all]) => {
             let AccumulatorKind::Apdex { threshold_ns } = kind else { return };
             if let Cell::Duration(duration_ns) = cell() {
                 *all += 1;
                 *satisfied += u64::from(duration_ns <= threshold_ns);
                 let is_slow = duration_ns > threshold_ns;
                 *tolerating += u64::from(is_slow && duration_ns <= threshold_ns.saturating_mul(4));
-            }
-        }
-        Partial::Series(series) => {
-            let reading = match number(cell()) {
-                Some(Number::Whole(value, _)) => Reading::Whole(value),
-                Some(Number::Float(value, _)) => Reading::Float(value),
-                None => return,
-            };
-            let temporality = arguments.get(1).map(|c| batch.value_at(c, row as usize));
-            if matches!(&temporality, Some(Value::Str(name)) if &**name == "delta") {
-                series.add_delta(reading);
-            } else {
-                let identity = arguments.iter().skip(2).map(|c| batch.value_at(c, row as usize));
-                series.add(hash(&identity.collect::<Vec<_>>()), order.key(row), reading);
             }
         }
         _ => {}
@@ -167,9 +152,9 @@ fn add_to_distribution(held: &mut Distribution, cell: Cell, batch: &Batch) {
     }
 }
 
-/// The hash of values by their canonical encoding.
-fn hash(values: &[Value]) -> u64 {
+/// The hash of a value by its canonical encoding.
+fn hash(value: &Value) -> u64 {
     let mut bytes = Vec::new();
-    values.iter().for_each(|value| value.encode_key(&mut bytes));
+    value.encode_key(&mut bytes);
     xxh3_64(&bytes)
 }

@@ -7,6 +7,7 @@ use tailwater_dsl::hir::{
     self, Aggregate, AggregateCall, Declaration, ExprKind, FieldRef, Results,
 };
 use tailwater_engine::aggregate::{AccumulatorKind, Finisher};
+use tailwater_engine::limits::{COLLECTED_MAX, TOP_VALUES_MAX};
 use tailwater_engine::model::RuleId;
 use tailwater_engine::plan::expr::Expr;
 use tailwater_engine::plan::{
@@ -143,7 +144,9 @@ fn lower_call(
         None => None,
     };
     let mut arguments = Vec::new();
-    if let Some(Some(argument)) = call.args.first() {
+    // `top(k, x)` is the one call whose items are not its first argument.
+    let position = usize::from(call.function == "top");
+    if let Some(Some(argument)) = call.args.get(position) {
         let value = item_expr(plan, composed, argument)?;
         if kind == AccumulatorKind::Count {
             let present = Expr::Not(Box::new(Expr::IsNull(Box::new(value))));
@@ -179,14 +182,41 @@ fn accumulator(call: &AggregateCall) -> Option<(AccumulatorKind, Finisher)> {
         "p99" => (sketch, Finisher::Quantile(990_000)),
         "p999" => (sketch, Finisher::Quantile(999_000)),
         "percentile" => (sketch, Finisher::Quantile(rank(call)?)),
+        "histogram" => (AccumulatorKind::Histogram, Finisher::Histogram),
+        "distinct" => (AccumulatorKind::Distinct { precision: 12 }, Finisher::Distinct),
+        "top" => {
+            let most = u32::try_from(TOP_VALUES_MAX).expect("a small constant");
+            (AccumulatorKind::Top, Finisher::Top(int_within(call, 0, most)?))
+        }
+        "collect" => {
+            let limit = int_within(call, 1, COLLECTED_MAX)?;
+            (AccumulatorKind::Collect { limit }, Finisher::List)
+        }
+        "apdex" => {
+            let hir::Literal::Duration(threshold_ns) = constant(call, 1)? else { return None };
+            (AccumulatorKind::Apdex { threshold_ns: *threshold_ns }, Finisher::Apdex)
+        }
         _ => return None,
     })
 }
 
+/// The value of a constant argument.
+fn constant(call: &AggregateCall, position: usize) -> Option<&hir::Literal> {
+    let ExprKind::Constant { value, .. } = &call.args.get(position)?.as_ref()?.kind else {
+        return None;
+    };
+    Some(value)
+}
+
+/// A constant whole number from 1 to a bound.
+fn int_within(call: &AggregateCall, position: usize, most: u32) -> Option<u32> {
+    let hir::Literal::Int(number) = constant(call, position)? else { return None };
+    u32::try_from(*number).ok().filter(|number| (1..=most).contains(number))
+}
+
 /// The rank of `percentile(x, n)`, in millionths; n counts in percent.
 fn rank(call: &AggregateCall) -> Option<u32> {
-    let ExprKind::Constant { value, .. } = &call.args.get(1)?.as_ref()?.kind else { return None };
-    let percent = match value {
+    let percent = match constant(call, 1)? {
         hir::Literal::Int(n) => *n as f64,
         hir::Literal::Float(n) => *n,
         hir::Literal::Ratio(n) => *n * 100.0,
