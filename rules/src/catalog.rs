@@ -14,6 +14,7 @@ pub fn catalog() -> Catalog {
     let mut functions: Vec<FunctionDef> =
         Function::ALL.iter().map(|function| scalar(*function)).collect();
     functions.extend(aggregates());
+    functions.extend(distributions());
     Catalog { sources: Signal::ALL.into_iter().map(source).collect(), functions, sinks: None }
 }
 
@@ -177,7 +178,6 @@ fn aggregates() -> Vec<FunctionDef> {
         ),
     ];
     all.extend(percentiles(&number()));
-    all.extend(distributions());
     all
 }
 
