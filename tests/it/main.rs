@@ -6,6 +6,7 @@
 
 mod cli;
 mod generated;
+mod pages;
 mod readme;
 mod recordings;
 mod spec;
