@@ -8,11 +8,14 @@ mod ast;
 pub mod catalog;
 mod check;
 pub mod diagnostic;
+mod format;
 pub mod hir;
 pub mod limits;
 mod syntax;
 pub mod text_range;
 pub mod types;
+
+pub use format::format;
 
 use catalog::Catalog;
 use diagnostic::Diagnostic;
