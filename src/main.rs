@@ -42,6 +42,7 @@ fn run(args: &Args) -> anyhow::Result<Exit> {
     let general = args.general.resolve();
     match &args.command {
         Command::Check(check) => command::check::run(check, general),
+        Command::Fmt(fmt) => command::fmt::run(fmt, general),
         Command::Explain(explain) => command::explain::run(explain, general),
         Command::Test(test) => command::test::run(test, general),
         Command::Replay(replay) => command::replay::run(replay, general),

@@ -1,6 +1,6 @@
 //! Where results go: standard output or a file, and what is said when they cannot.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -77,6 +77,24 @@ impl Write for Output {
     fn flush(&mut self) -> io::Result<()> {
         self.write.flush()
     }
+}
+
+/// Replaces a file's text; the old text stays if the new one cannot be written whole. A link is
+/// followed, and the permissions stay.
+pub(crate) fn replace(path: &Path, text: &str) -> Result<(), WriteFailed> {
+    let failed = |cause| WriteFailed::new(Some(path), cause);
+    let path = &fs::canonicalize(path).map_err(failed)?;
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let beside = path.with_file_name(name);
+    let written = fs::write(&beside, text)
+        .and_then(|()| fs::set_permissions(&beside, fs::metadata(path)?.permissions()))
+        .and_then(|()| fs::rename(&beside, path));
+    written.map_err(|cause| {
+        // What was written beside is of no use; that it cannot be removed says nothing new.
+        let _ = fs::remove_file(&beside);
+        failed(cause)
+    })
 }
 
 /// Writes a text to standard output at once.

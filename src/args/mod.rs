@@ -19,7 +19,8 @@ pub(crate) use replay::{Format, InputFormat, Inputs, Order, Replay, SignalName};
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done, nothing to report
-  1    findings: errors in rules, tests that fail, rows that differ, an alert that
+  1    findings: errors in rules, tests that fail, files that are not formatted, rows that
+       differ, an alert that
        fired under `--fail-on-alert`
   2    the command line cannot be understood
   3    only warnings, under `--deny-warnings`
@@ -90,6 +91,8 @@ impl GeneralArgs {
 pub(crate) enum Command {
     /// Find what is wrong with rules
     Check(Check),
+    /// Bring rules into their canonical form
+    Fmt(Fmt),
     /// Explain a diagnostic by its code, or what the plan of rules shares and holds
     Explain(Explain),
     /// Run the tests that rules carry
@@ -148,6 +151,18 @@ pub(crate) enum PlanFormat {
     Dot,
     /// A graph for Mermaid
     Mermaid,
+}
+
+/// `tailwater fmt`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Fmt {
+    /// Rule files, or folders of them; standard input to standard output if there is none or `-`
+    #[arg(value_name = "PATHS")]
+    pub(crate) paths: Vec<PathBuf>,
+
+    /// Change nothing; list files that are not in canonical form, and exit with code 1
+    #[arg(long)]
+    pub(crate) check: bool,
 }
 
 /// `tailwater explain`

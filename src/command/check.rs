@@ -1,12 +1,10 @@
 //! `tailwater check`: what is wrong with rules.
 
-use std::fs;
-
 use tailwater_dsl::diagnostic::{apply_edits_to, github, human, json, summary};
 
 use crate::args::{Check, DiagnosticFormat, General};
 use crate::exit::Exit;
-use crate::output::{Output, WriteFailed};
+use crate::output::{self, Output};
 use crate::rule_files::{self, Compiled, RuleFile, compile};
 use crate::terminal::tell;
 
@@ -52,7 +50,7 @@ fn fix(files: &mut [RuleFile], compiled: &Compiled) -> anyhow::Result<usize> {
         let Some(path) = &file.path else { continue };
         let text = apply_edits_to(&file.text, source.id, &compiled.diagnostics);
         if text != file.text {
-            fs::write(path, &text).map_err(|cause| WriteFailed::new(Some(path), cause))?;
+            output::replace(path, &text)?;
             file.text = text;
             changed += 1;
         }

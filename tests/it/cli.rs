@@ -325,3 +325,19 @@ fn explain_shows_the_plan_of_rules_and_how_two_differ() {
     let output = run(&["explain", "-e", "aggregate x from nowhere over tumbling(1m) select {}"]);
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
 }
+
+#[test]
+fn fmt_brings_files_into_one_form() {
+    let rules = folder("fmt").join("rules.tw");
+    fs::write(&rules, SLOW).unwrap();
+    let output = run(&["fmt", "--check", text_of(&rules)]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(stdout(&output).trim_end(), text_of(&rules));
+    assert_eq!(fs::read_to_string(&rules).unwrap(), SLOW);
+    assert_eq!(run(&["fmt", text_of(&rules)]).status.code(), Some(0));
+    assert_eq!(run(&["fmt", "--check", text_of(&rules)]).status.code(), Some(0));
+    assert_eq!(run(&["test", text_of(&rules)]).status.code(), Some(0), "it means the same");
+    fs::write(&rules, "aggregate {").unwrap();
+    assert_eq!(run(&["fmt", text_of(&rules)]).status.code(), Some(1));
+    assert_eq!(fs::read_to_string(&rules).unwrap(), "aggregate {");
+}
