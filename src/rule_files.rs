@@ -10,11 +10,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
+use tailwater_dsl::diagnostic::suggest::{listed, nearest};
 use tailwater_dsl::diagnostic::{Diagnostic, explain, human, summary};
 use tailwater_dsl::hir::Program;
 use tailwater_dsl::text_range::FileId;
 use tailwater_dsl::{Options, SourceFile};
 use tailwater_engine::plan::Plan;
+use tailwater_rules::{PACK_PREFIX, PACKS, pack};
 
 use crate::args::General;
 use crate::exit::Usage;
@@ -51,13 +53,18 @@ pub(crate) struct Compiled {
     pub(crate) plan: Option<Arc<Plan>>,
 }
 
-/// Reads rule files and folders of them; `-` is standard input.
+/// Reads rule files, folders of them and packs; `-` is standard input.
 pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Vec<RuleFile>> {
     let mut found = Vec::new();
     for path in paths {
         if path == Path::new("-") {
             let text = read_text(io::stdin(), "standard input")?;
             found.push(RuleFile { path: None, name: "stdin".to_owned(), text });
+            continue;
+        }
+        if let Some(name) = pack_name(path) {
+            let text = known_pack(name)?.text.to_owned();
+            found.push(RuleFile { path: None, name: name.to_owned(), text });
             continue;
         }
         let mut files = Vec::new();
@@ -76,6 +83,47 @@ pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Vec<RuleFile>> {
     let mut seen = BTreeSet::new();
     found.retain(|file| file.path.is_none() || seen.insert(file.path.clone()));
     Ok(found)
+}
+
+/// Reads rules that shall run together: a pack is imported under its short name, so that several
+/// of them do not get into each other's way.
+pub(crate) fn read_to_run(paths: &[PathBuf]) -> anyhow::Result<Vec<RuleFile>> {
+    let mut files = read(paths)?;
+    for file in &mut files {
+        if let Some(pack) = pack(&file.name) {
+            file.text = format!("import \"{}\" as {}\n", pack.name, pack.short_name());
+            file.name = format!("import of {}", pack.name);
+        }
+    }
+    Ok(files)
+}
+
+/// Splits files into sets with names of their own: each pack is one, all other files are one.
+pub(crate) fn sets(files: Vec<RuleFile>) -> Vec<Vec<RuleFile>> {
+    let (packs, own): (Vec<_>, Vec<_>) =
+        files.into_iter().partition(|file| pack(&file.name).is_some());
+    let mut sets: Vec<Vec<RuleFile>> = packs.into_iter().map(|pack| vec![pack]).collect();
+    if !own.is_empty() {
+        sets.insert(0, own);
+    }
+    sets
+}
+
+/// The path as a pack's name, if it is one.
+fn pack_name(path: &Path) -> Option<&str> {
+    path.to_str().filter(|name| name.starts_with(PACK_PREFIX))
+}
+
+fn known_pack(name: &str) -> anyhow::Result<&'static tailwater_rules::Pack> {
+    pack(name).ok_or_else(|| {
+        let names = || PACKS.iter().map(|pack| pack.name);
+        let near = nearest(name, names()).map(|near| format!("; did you mean `{near}`?"));
+        let (near, all) = (near.unwrap_or_default(), listed(names(), PACKS.len()));
+        Usage(format!(
+            "there is no pack `{name}`{near} (packs: {all}; a folder is written `./{name}`)"
+        ))
+        .into()
+    })
 }
 
 fn collect(path: &Path, depth: usize, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
@@ -145,12 +193,17 @@ pub(crate) fn compile(files: &[RuleFile], params: Vec<(String, String)>) -> Comp
             text: file.text.clone(),
         })
         .collect();
-    let folders: BTreeSet<&Path> =
-        files.iter().filter_map(|file| file.path.as_deref()?.parent()).collect();
+    let folders: BTreeSet<&Path> = files
+        .iter()
+        .map(|file| file.path.as_deref().and_then(Path::parent))
+        .map(|folder| folder.unwrap_or_else(|| Path::new("")))
+        .collect();
     let importer = |target: &str| import(target, &folders);
-    let options = Options { params, importer: &importer };
+    let packs = PACKS.map(|pack| pack.name);
+    let options = Options { params, importer: &importer, packs: &packs };
     let analysis = tailwater_dsl::compile(&sources, &tailwater_rules::catalog(), &options);
     let mut diagnostics = analysis.diagnostics;
+    diagnostics.retain(|one| one.is_error() || !is_of_pack(one, &analysis.files));
     let mut program = analysis.program;
     let mut plan = None;
     match program.as_ref().map(tailwater_rules::lower) {
@@ -164,8 +217,17 @@ pub(crate) fn compile(files: &[RuleFile], params: Vec<(String, String)>) -> Comp
     Compiled { files: analysis.files, diagnostics, program, plan }
 }
 
-/// A file beside the given ones.
+/// Packs are not linted: what they leave open, such as lateness, is for their users to say.
+fn is_of_pack(diagnostic: &Diagnostic, files: &[SourceFile]) -> bool {
+    let file = files.iter().find(|file| file.id == diagnostic.range().file);
+    file.is_some_and(|file| pack(&file.name).is_some())
+}
+
+/// A pack, or a file beside the given ones.
 fn import(target: &str, folders: &BTreeSet<&Path>) -> Option<String> {
+    if target.starts_with(PACK_PREFIX) {
+        return pack(target).map(|pack| pack.text.to_owned());
+    }
     let open = |folder: &&Path| File::open(folder.join(target)).ok();
     let file = folders.iter().find_map(open)?;
     read_text(file, target).ok()

@@ -40,6 +40,8 @@ pub struct Options<'a> {
     pub params: Vec<(String, String)>,
     /// Text of a pack or file by the path in its `import`.
     pub importer: &'a dyn Fn(&str) -> Option<String>,
+    /// Names of the packs that the importer knows, for hints.
+    pub packs: &'a [&'a str],
 }
 
 impl std::fmt::Debug for Options<'_> {
@@ -50,7 +52,7 @@ impl std::fmt::Debug for Options<'_> {
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        Self { params: Vec::new(), importer: &|_| None }
+        Self { params: Vec::new(), importer: &|_| None, packs: &[] }
     }
 }
 

@@ -16,7 +16,11 @@ fn file(text: &str) -> SourceFile {
 
 /// Compiles one file against the test catalogue.
 fn analyse(text: &str) -> Analysis {
-    compile(&[file(text)], &catalog::catalog(), &Options { importer: &import, params: Vec::new() })
+    compile(
+        &[file(text)],
+        &catalog::catalog(),
+        &Options { importer: &import, ..Options::default() },
+    )
 }
 
 /// Packs of the tests.

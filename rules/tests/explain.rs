@@ -21,7 +21,7 @@ fn sharing_and_bounds_are_said() {
         text(&explanation),
         "\
 spans at end where kind == \"server\" and service.namespace == \"shop\"
-  by        service.name, http.route ?? (url.path ?? \"(none)\")
+  by        service.name, http.route ?? url.path ?? \"(none)\"
   keeps     count; count where status == \"error\"; distribution of duration (2 digits)
   lateness  5s; a source counts as idle 30s behind the others
   state     at most 10000 groups in about 7 slices of 10s, the rest in `other`

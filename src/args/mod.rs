@@ -20,8 +20,7 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0    done, nothing to report
   1    findings: errors in rules, tests that fail, files that are not formatted, rows that
-       differ, an alert that
-       fired under `--fail-on-alert`
+       differ, an alert that fired under `--fail-on-alert`
   2    the command line cannot be understood
   3    only warnings, under `--deny-warnings`
   65   some input is damaged or of no known format; what could be read was used
@@ -121,7 +120,7 @@ pub(crate) enum DiagnosticFormat {
 /// `tailwater check`
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Check {
-    /// Rule files, or folders of them; `-` is standard input
+    /// Rule files, folders of them, or packs such as `std/red`; `-` is standard input
     #[arg(required = true, value_name = "PATHS")]
     pub(crate) paths: Vec<PathBuf>,
 
@@ -168,8 +167,8 @@ pub(crate) struct Fmt {
 /// `tailwater explain`
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Explain {
-    /// A diagnostic's code, such as E2002, or rule files and folders; the list of all codes if
-    /// left out
+    /// A diagnostic's code, such as E2002, or rule files, folders and packs; the list of all
+    /// codes if left out
     #[arg(value_name = "CODE|PATHS")]
     pub(crate) targets: Vec<String>,
 
@@ -193,7 +192,7 @@ pub(crate) struct Explain {
 /// `tailwater test`
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Test {
-    /// Rule files, or folders of them
+    /// Rule files, folders of them, or packs such as `std/red`
     #[arg(required = true, value_name = "PATHS")]
     pub(crate) paths: Vec<PathBuf>,
 

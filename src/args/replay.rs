@@ -102,7 +102,7 @@ pub(crate) struct Inputs {
 /// Which rules run.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct RuleInputs {
-    /// Rule files, or folders of them (repeatable)
+    /// Rule files, folders of them, or packs such as `std/red` (repeatable)
     #[arg(long, value_name = "PATH", help_heading = "Rules")]
     #[arg(required_unless_present = "expressions")]
     pub(crate) rules: Vec<PathBuf>,

@@ -47,7 +47,8 @@ pub(crate) fn run(args: &Backtest, general: General) -> anyhow::Result<Exit> {
     let params = rule_files::params(&args.params)?;
     let mut plans = Vec::new();
     for path in [&args.old, &args.new] {
-        let compiled = compile(&rule_files::read(std::slice::from_ref(path))?, params.clone());
+        let compiled =
+            compile(&rule_files::read_to_run(std::slice::from_ref(path))?, params.clone());
         compiled.tell(general);
         plans.extend(compiled.plan);
     }

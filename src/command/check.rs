@@ -1,10 +1,10 @@
 //! `tailwater check`: what is wrong with rules.
 
-use tailwater_dsl::diagnostic::{apply_edits_to, github, human, json, summary};
+use tailwater_dsl::diagnostic::{Diagnostic, apply_edits_to, github, human, json, summary};
 
 use crate::args::{Check, DiagnosticFormat, General};
 use crate::exit::Exit;
-use crate::output::{self, Output};
+use crate::output::{self, print};
 use crate::rule_files::{self, Compiled, RuleFile, compile};
 use crate::terminal::tell;
 
@@ -13,9 +13,35 @@ const FIX_ROUNDS_MAX: usize = 16;
 
 /// Checks, and mends where asked.
 pub(crate) fn run(args: &Check, general: General) -> anyhow::Result<Exit> {
-    let mut files = rule_files::read(&args.paths)?;
-    let params = rule_files::params(&args.params)?;
-    let mut compiled = compile(&files, params.clone());
+    let files = rule_files::read(&args.paths)?;
+    let (count, params) = (files.len(), rule_files::params(&args.params)?);
+    let (mut text, mut diagnostics) = (String::new(), Vec::new());
+    for set in rule_files::sets(files) {
+        let compiled = checked(set, args, &params, general)?;
+        text.push_str(&written(&compiled, args.format, general));
+        diagnostics.extend(compiled.diagnostics);
+    }
+    print(&text)?;
+    if !general.is_quiet && args.format == DiagnosticFormat::Human {
+        let line = summary(&diagnostics).unwrap_or_else(|| "no problems".to_owned());
+        tell(&format!("{}: {line}\n", counted(count, "file")));
+    }
+    let has_error = diagnostics.iter().any(Diagnostic::is_error);
+    Ok(match (has_error, !diagnostics.is_empty() && args.deny_warnings) {
+        (true, _) => Exit::Findings,
+        (false, true) => Exit::Warnings,
+        (false, false) => Exit::Good,
+    })
+}
+
+/// Files that are compiled together, mended where asked.
+fn checked(
+    mut files: Vec<RuleFile>,
+    args: &Check,
+    params: &[(String, String)],
+    general: General,
+) -> anyhow::Result<Compiled> {
+    let mut compiled = compile(&files, params.to_vec());
     if args.fix {
         let mut fixed = 0;
         for _ in 0..FIX_ROUNDS_MAX {
@@ -24,23 +50,13 @@ pub(crate) fn run(args: &Check, general: General) -> anyhow::Result<Exit> {
                 break;
             }
             fixed += changed;
-            compiled = compile(&files, params.clone());
+            compiled = compile(&files, params.to_vec());
         }
         if !general.is_quiet && fixed > 0 {
             tell(&format!("changed {}\n", counted(fixed, "file")));
         }
     }
-    print(&compiled, args.format, general)?;
-    if !general.is_quiet && args.format == DiagnosticFormat::Human {
-        let line = summary(&compiled.diagnostics).unwrap_or_else(|| "no problems".to_owned());
-        tell(&format!("{}: {line}\n", counted(files.len(), "file")));
-    }
-    let has_warning = !compiled.diagnostics.is_empty();
-    Ok(match (compiled.has_error(), has_warning && args.deny_warnings) {
-        (true, _) => Exit::Findings,
-        (false, true) => Exit::Warnings,
-        (false, false) => Exit::Good,
-    })
+    Ok(compiled)
 }
 
 /// Applies the safe edits to the files, on disk too. Gives the number of files changed.
@@ -58,17 +74,13 @@ fn fix(files: &mut [RuleFile], compiled: &Compiled) -> anyhow::Result<usize> {
     Ok(changed)
 }
 
-fn print(compiled: &Compiled, format: DiagnosticFormat, general: General) -> anyhow::Result<()> {
+fn written(compiled: &Compiled, format: DiagnosticFormat, general: General) -> String {
     let (diagnostics, files) = (&compiled.diagnostics, &compiled.files);
-    let text = match format {
+    match format {
         DiagnosticFormat::Human => human(diagnostics, files, general.colors.on_stdout),
         DiagnosticFormat::Json => json(diagnostics, files),
         DiagnosticFormat::Github => github(diagnostics, files),
-    };
-    let mut output = Output::open(None)?;
-    output.text(&text)?;
-    output.close()?;
-    Ok(())
+    }
 }
 
 /// `1 file`, `2 files`.

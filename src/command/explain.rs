@@ -64,7 +64,7 @@ fn plan(
     general: General,
 ) -> anyhow::Result<Option<Explanation>> {
     let paths: Vec<PathBuf> = targets.iter().map(PathBuf::from).collect();
-    let mut files = rule_files::read(&paths)?;
+    let mut files = rule_files::read_to_run(&paths)?;
     files.extend(rule_files::expressions(&args.expressions));
     let compiled = compile(&files, rule_files::params(&args.params)?);
     if compiled.plan.is_none() {

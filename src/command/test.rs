@@ -13,22 +13,26 @@ use crate::terminal::{Style, tell};
 
 /// Runs the tests; exit code 1 if one fails.
 pub(crate) fn run(args: &Test, general: General) -> anyhow::Result<Exit> {
-    let files = rule_files::read(&args.paths)?;
-    let compiled = compile(&files, rule_files::params(&args.params)?);
-    compiled.tell(general);
-    let (Some(program), Some(plan)) = (&compiled.program, &compiled.plan) else {
-        return Ok(Exit::Rules);
-    };
-    let results = run_tests(program, plan)?;
-    let mut text = String::new();
-    for result in &results {
-        write_result(&compiled, result, general, &mut text);
+    let params = rule_files::params(&args.params)?;
+    let (mut count, mut failed) = (0, 0);
+    for set in rule_files::sets(rule_files::read(&args.paths)?) {
+        let compiled = compile(&set, params.clone());
+        compiled.tell(general);
+        let (Some(program), Some(plan)) = (&compiled.program, &compiled.plan) else {
+            return Ok(Exit::Rules);
+        };
+        let results = run_tests(program, plan)?;
+        let mut text = String::new();
+        for result in &results {
+            write_result(&compiled, result, general, &mut text);
+        }
+        print(&text)?;
+        count += results.len();
+        failed += results.iter().filter(|result| !result.failures.is_empty()).count();
     }
-    print(&text)?;
-    let failed = results.iter().filter(|result| !result.failures.is_empty()).count();
     if !general.is_quiet {
-        let hint = if results.is_empty() { ": the rules hold no `test`" } else { "" };
-        tell(&format!("{} passed, {failed} failed{hint}\n", results.len() - failed));
+        let hint = if count == 0 { ": the rules hold no `test`" } else { "" };
+        tell(&format!("{} passed, {failed} failed{hint}\n", count - failed));
     }
     Ok(if failed > 0 { Exit::Findings } else { Exit::Good })
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 const RECORDING: &str = "examples/recordings/online-boutique.traces.otlp.jsonl.gz";
+const DEMO: &str = "examples/recordings/otel-demo.otlp.jsonl.gz";
 const COUNT: &str = "aggregate counts from spans by service.name over tumbling(1m) \
                      select { n: count() }";
 
@@ -340,4 +341,39 @@ fn fmt_brings_files_into_one_form() {
     fs::write(&rules, "aggregate {").unwrap();
     assert_eq!(run(&["fmt", text_of(&rules)]).status.code(), Some(1));
     assert_eq!(fs::read_to_string(&rules).unwrap(), "aggregate {");
+}
+
+#[test]
+fn packs_are_rules_by_name_and_never_files() {
+    let folder = folder("packs");
+    fs::create_dir_all(folder.join("std")).unwrap();
+    fs::write(folder.join("std/red.tw"), "nonsense").unwrap();
+    fs::write(folder.join("std/red"), "nonsense").unwrap();
+    let recording = Path::new(env!("CARGO_MANIFEST_DIR")).join(DEMO);
+    let here = |args: &[&str]| tailwater().args(args).current_dir(&folder).output().unwrap();
+    let output = here(&["test", "std/red", "std/plain"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stderr(&output).ends_with(" passed, 0 failed\n"));
+    assert_eq!(here(&["check", "std/red", "std/plain", "--deny-warnings"]).status.code(), Some(0));
+    let by_name = here(&["replay", text_of(&recording), "--rules", "std/red", "-q"]);
+    assert!(stdout(&by_name).starts_with("red.http_server\n"), "{}", stdout(&by_name));
+    let import = "import \"std/red\" as red";
+    let imported = here(&["replay", text_of(&recording), "-e", import, "-q"]);
+    assert_eq!(stdout(&by_name), stdout(&imported));
+    let plan = here(&["explain", "std/red"]);
+    assert!(stdout(&plan).contains("rule      red.database over"), "{}", stdout(&plan));
+    let set = here(&["replay", text_of(&recording), "-e", import, "-q", "--set", "red.window=1"]);
+    assert_eq!(set.status.code(), Some(78));
+    assert!(stderr(&set).contains("std/red:"), "{}", stderr(&set));
+}
+
+#[test]
+fn an_unknown_pack_is_told_with_those_that_there_are() {
+    let output = run(&["test", "std/rde"]);
+    assert_eq!(output.status.code(), Some(2));
+    let wanted = ["did you mean `std/red`?", "`std/plain`"];
+    assert!(wanted.iter().all(|text| stderr(&output).contains(text)), "{}", stderr(&output));
+    let output = run(&["replay", RECORDING, "-e", "import \"std/rde\" as red"]);
+    assert_eq!(output.status.code(), Some(78));
+    assert!(wanted.iter().all(|text| stderr(&output).contains(text)), "{}", stderr(&output));
 }

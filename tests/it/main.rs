@@ -6,6 +6,7 @@
 
 mod cli;
 mod generated;
+mod packs;
 mod pages;
 mod readme;
 mod recordings;

@@ -5,10 +5,13 @@ use std::rc::Rc;
 use super::{Checker, Entity, Given, Item, Module};
 use crate::SourceFile;
 use crate::ast::{self, Declaration, DeclarationKind};
-use crate::diagnostic::{Diagnostic, codes};
+use crate::diagnostic::{Diagnostic, codes, suggest};
 use crate::limits::{FILES_MAX, IMPORT_DEPTH_MAX, NAME_BYTES_MAX};
 use crate::syntax::parse_file;
 use crate::text_range::{FileId, TextRange};
+
+/// Packs named in one message at most.
+const PACKS_SHOWN_MAX: usize = 20;
 
 impl Checker<'_> {
     /// Reads the given files and everything that they import.
@@ -80,11 +83,7 @@ impl Checker<'_> {
         }
         let text = (self.options.importer)(&target);
         let Some(text) = text.filter(|_| self.files.len() < FILES_MAX) else {
-            let message = format!("there is no pack or file `{target}`");
-            self.report(
-                Diagnostic::new(codes::UNKNOWN_IMPORT, path.range, message)
-                    .note("shipped packs begin with `std/`; files are given relative to this one"),
-            );
+            self.unknown_import(&target, path.range);
             return;
         };
         let Some(name) = &declaration.name else { return };
@@ -107,6 +106,28 @@ impl Checker<'_> {
         stack.push(target);
         self.load_file(self.files.len() - 1, next, &stack);
         self.check_config(next);
+    }
+
+    fn unknown_import(&mut self, target: &str, range: TextRange) {
+        let packs = self.options.packs;
+        let message = format!("there is no pack or file `{target}`");
+        let mut diagnostic = Diagnostic::new(codes::UNKNOWN_IMPORT, range, message);
+        let last = |name: &str| name.rsplit('/').next().map(str::to_owned);
+        let near = suggest::nearest(target, packs.iter().copied())
+            .or_else(|| packs.iter().copied().find(|pack| last(pack) == last(target)));
+        if let Some(near) = near {
+            diagnostic = diagnostic
+                .help(format!("did you mean `{near}`?"))
+                .guess(range, format!("\"{near}\""));
+        }
+        diagnostic = match packs {
+            [] => diagnostic.note("shipped packs begin with `std/`"),
+            _ => diagnostic.note(format!(
+                "packs that ship: {}",
+                suggest::listed(packs.iter().copied(), PACKS_SHOWN_MAX)
+            )),
+        };
+        self.report(diagnostic.note("other files are looked for beside the given ones"));
     }
 
     /// Every parameter that an import is given is one that it has.
@@ -140,13 +161,13 @@ impl Checker<'_> {
     ) {
         let mut diagnostic = Diagnostic::new(codes::UNKNOWN_PARAM, range, message);
         let names = params.iter().map(String::as_str);
-        if let Some(near) = crate::diagnostic::suggest::nearest(name, names.clone()) {
+        if let Some(near) = suggest::nearest(name, names.clone()) {
             diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
             if range.start < range.end {
                 diagnostic = diagnostic.guess(range, near);
             }
         } else if !params.is_empty() {
-            let known = crate::diagnostic::suggest::listed(names, 8);
+            let known = suggest::listed(names, 8);
             diagnostic = diagnostic.note(format!("parameters: {known}"));
         }
         self.report(diagnostic);

@@ -48,10 +48,13 @@ impl Checker<'_> {
                 let local = self.items[*index].tree.name.as_ref()?.text.clone();
                 if let Some(given) = self.modules[own].config.get(&local) {
                     let parent = self.modules[own].parent;
-                    return match &given.value.kind {
+                    let target = match &given.value.kind {
                         ast::ExprKind::Path(path) => self.target_within(path, parent, depth + 1),
                         _ => None,
                     };
+                    if target.is_some() {
+                        return target;
+                    } // else the default, so that one wrong name makes one report
                 }
                 return match &self.items[*index].tree.kind {
                     DeclarationKind::Param(ast::Expr {
@@ -106,7 +109,7 @@ impl Checker<'_> {
         Rc::new(shape)
     }
 
-    fn unknown_source(&mut self, name: &ast::Name, module: usize) {
+    pub(super) fn unknown_source(&mut self, name: &ast::Name, module: usize) {
         let message = format!("there is no source `{}`", name.text);
         let mut diagnostic = Diagnostic::new(codes::UNKNOWN_SOURCE, name.range, message);
         let known = self.names.get(&self.full(&name.text, module));
@@ -202,7 +205,8 @@ impl Checker<'_> {
             );
             return;
         }
-        if let Some(column) = shape.column(name).filter(|_| !shape.is_broken) {
+        // An import cannot know the columns of the source that it is given.
+        if let Some(column) = shape.column(name).filter(|_| module == 0 && !shape.is_broken) {
             let message = format!("`{name}` hides a field of `{}`", shape.name);
             let mut diagnostic = Diagnostic::new(codes::SHADOWING, range, message);
             if let Some(first) = column.range {

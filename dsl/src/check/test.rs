@@ -20,7 +20,8 @@ const STATUSES: [&str; 3] = ["unset", "ok", "error"];
 const SEVERITIES: [&str; 6] = ["trace", "debug", "info", "warn", "error", "fatal"];
 
 impl Checker<'_> {
-    /// All rule tests, in the order of the files.
+    /// All rule tests, in the order of the files. Those of imports are checked and left out: they
+    /// hold for the import's own parameters, not for those that it is given here.
     pub(super) fn tests(&mut self) -> Vec<Test> {
         let mut tests: Vec<Test> = Vec::new();
         for index in 0..self.items.len() {
@@ -44,18 +45,24 @@ impl Checker<'_> {
                     }
                 }
             }
-            if tests.iter().any(|earlier| earlier.name == test.name && module == 0) {
+            if module == 0 && tests.iter().any(|earlier| earlier.name == test.name) {
                 let message = format!("there are two tests {:?}", test.name);
                 self.report(Diagnostic::new(codes::DUPLICATE, title.range, message));
             }
-            if test.expect.is_empty() && !tree.is_partial {
+            let is_bare = |block: &TestBlock| match block {
+                TestBlock::Expect(lines) => lines.is_empty(),
+                TestBlock::Given(_) => true,
+            };
+            if blocks.iter().all(is_bare) && !tree.is_partial {
                 let message = "the test expects nothing";
                 self.report(
                     Diagnostic::new(codes::TEST_ITEM, title.range, message)
                         .help("add `expect { … }`; a test that cannot fail tests nothing"),
                 );
             }
-            tests.push(test);
+            if module == 0 {
+                tests.push(test);
+            }
         }
         tests
     }

@@ -85,7 +85,7 @@ impl Checker<'_> {
                     .label(format!("{}", Named(&given.ty)))
                     .because(default.range, "its default"),
             );
-            return Expr { ty: default.ty.clone(), ..broken(given.range) };
+            return Expr { range: given.range, ..default.clone() }; // spares its readers reports
         }
         match given.kind {
             ExprKind::Constant { value, .. } if given.ty != Type::Broken => {
@@ -133,7 +133,8 @@ impl Checker<'_> {
             let module = self.items[*index].module;
             let local = tree.name.as_ref().map_or("", |name| name.text.as_str());
             if self.target(local, module).is_some() {
-                continue; // stands for a source
+                self.check_given_source(local, module); // the parameter stands for a source
+                continue;
             }
             let DeclarationKind::Param(default) = &tree.kind else { continue };
             let was_used = self.used.contains(full);
@@ -162,6 +163,27 @@ impl Checker<'_> {
             self.unknown_param(name, range, &known, message);
         }
         params
+    }
+
+    /// What an import is given for a parameter that stands for a source is one.
+    fn check_given_source(&mut self, local: &str, module: usize) {
+        let Some(given) = self.modules[module].config.get(local).cloned() else { return };
+        let parent = self.modules[module].parent;
+        let range = given.value.range;
+        match &given.value.kind {
+            ast::ExprKind::Path(path) if self.target(path, parent).is_some() => {}
+            ast::ExprKind::Path(path) => {
+                self.unknown_source(&ast::Name { text: path.clone(), range }, parent);
+            }
+            _ => {
+                let message = format!("the parameter `{local}` stands for a source");
+                self.report(
+                    Diagnostic::new(codes::ARGUMENT, range, message)
+                        .label("a value")
+                        .help("name `spans` or another source, or a stream"),
+                );
+            }
+        }
     }
 
     /// Values of constants and bodies of functions that nothing reads are checked all the same.

@@ -10,6 +10,7 @@ pub use render::{dot, mermaid, text};
 use tailwater_engine::model::render::duration;
 use tailwater_engine::plan::{Plan, RuleKind, Table, TableWindow, WindowShape};
 
+pub use words::expression;
 use words::{accumulator, column, expr};
 
 /// A rule that reads a table.

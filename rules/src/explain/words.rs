@@ -62,38 +62,62 @@ fn symbol(op: BinaryOp) -> &'static str {
     }
 }
 
-/// An expression; operands that are operations themselves stand in brackets.
+/// An expression over the columns of a signal.
 pub(super) fn expr(signal: &SignalPlan, e: &Expr) -> String {
-    let inner = |x: &Expr| match x {
-        Expr::Binary(..) | Expr::Coalesce(..) | Expr::In(..) => format!("({})", expr(signal, x)),
-        x => expr(signal, x),
+    expression(e, &|index| column(signal, index))
+}
+
+/// An expression as rules write it, columns named by `name`; operands that are operations
+/// themselves stand in brackets.
+pub fn expression(e: &Expr, name: &dyn Fn(u32) -> String) -> String {
+    let all = |items: &[Expr]| {
+        let items: Vec<String> = items.iter().map(|item| expression(item, name)).collect();
+        items.join(", ")
     };
+    let inner = |x: &Expr| operand(x, name);
     match e {
         Expr::Const(value) => constant(value),
-        Expr::Column(index) => column(signal, *index),
+        Expr::Column(index) => name(*index),
         Expr::Not(x) => match &**x {
             Expr::IsNull(x) => format!("{} != null", inner(x)),
             x => format!("not {}", inner(x)),
         },
         Expr::Negate(x) => format!("-{}", inner(x)),
         Expr::IsNull(x) => format!("{} == null", inner(x)),
-        Expr::Binary(BinaryOp::And, a, b) => {
-            // `and` is associative: no brackets inside.
+        // `and` and `or` are associative: no brackets inside; nor around what binds closer.
+        Expr::Binary(op @ (BinaryOp::And | BinaryOp::Or), a, b) => {
             let side = |x: &Expr| match x {
-                Expr::Binary(BinaryOp::Or, ..) => inner(x),
-                x => expr(signal, x),
+                Expr::Binary(BinaryOp::Or, ..) if *op == BinaryOp::And => inner(x),
+                x => expression(x, name),
             };
-            format!("{} and {}", side(a), side(b))
+            format!("{} {} {}", side(a), symbol(*op), side(b))
         }
         Expr::Binary(op, a, b) => format!("{} {} {}", inner(a), symbol(*op), inner(b)),
-        Expr::Coalesce(a, b) => format!("{} ?? {}", inner(a), inner(b)),
-        Expr::If(c, a, b) => {
-            format!("if {} then {} else {}", inner(c), inner(a), inner(b))
-        }
+        Expr::Coalesce(a, b) => match &**b {
+            b @ Expr::Coalesce(..) => format!("{} ?? {}", inner(a), expression(b, name)),
+            b => format!("{} ?? {}", inner(a), inner(b)),
+        },
+        Expr::If(c, a, b) => format!(
+            "if {} then {} else {}",
+            expression(c, name),
+            expression(a, name),
+            expression(b, name)
+        ),
         Expr::In(x, list) => {
             let items: Vec<String> = list.iter().map(constant).collect();
             format!("{} in [{}]", inner(x), items.join(", "))
         }
-        other => format!("{other:?}"),
+        Expr::Call(function, arguments) => format!("{}({})", function.def().name, all(arguments)),
+        Expr::Template(parts) => format!("text of {}", all(parts)),
+    }
+}
+
+/// An operand: in brackets where it is an operation itself.
+fn operand(e: &Expr, name: &dyn Fn(u32) -> String) -> String {
+    match e {
+        Expr::Binary(..) | Expr::Coalesce(..) | Expr::In(..) | Expr::If(..) => {
+            format!("({})", expression(e, name))
+        }
+        e => expression(e, name),
     }
 }

@@ -19,7 +19,7 @@ use settings::Settings;
 /// Replays.
 pub(crate) fn run(args: &Replay, general: General) -> anyhow::Result<Exit> {
     let settings = Settings::resolve(args, general)?;
-    let mut files = rule_files::read(&args.rules.rules)?;
+    let mut files = rule_files::read_to_run(&args.rules.rules)?;
     files.extend(rule_files::expressions(&args.rules.expressions));
     let compiled = compile(&files, rule_files::params(&args.rules.params)?);
     compiled.tell(general);
