@@ -123,6 +123,9 @@ impl Summary {
                 continue;
             }
             let _ = write!(text, "{}: {} items taken", rule.name, grouped(counts.taken));
+            if counts.duplicates > 0 {
+                let _ = write!(text, ", {} duplicates left out", grouped(counts.duplicates));
+            }
             if counts.late > 0 {
                 let (late, worst) = (grouped(counts.late), duration(counts.worst_late_ns));
                 let _ = write!(text, ", {late} late (worst by {worst})");

@@ -9,6 +9,7 @@ mod generated;
 mod packs;
 mod pages;
 mod readme;
+mod recorded_packs;
 mod recordings;
 mod spec;
 mod tidy;
