@@ -143,6 +143,11 @@ pub(crate) struct Replay {
     #[arg(short, long, value_name = "FILE", help_heading = "Results")]
     pub(crate) output: Option<PathBuf>,
 
+    /// Instead of rows, show what an alert did: of each group the rows and states behind it, the
+    /// condition with its values, and how long it held (text or jsonl)
+    #[arg(long, value_name = "ALERT", help_heading = "Results")]
+    pub(crate) why: Option<String>,
+
     /// Exit with code 1 if an alert fired
     #[arg(long, help_heading = "Results")]
     pub(crate) fail_on_alert: bool,

@@ -5,6 +5,7 @@ pub(crate) mod instant;
 pub(crate) mod rows;
 pub(crate) mod summary;
 mod table;
+pub(crate) mod why;
 
 /// How tables look.
 #[derive(Debug, Clone, Copy)]

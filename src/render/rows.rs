@@ -20,7 +20,7 @@ use crate::args::Format;
 use crate::output::{Output, WriteFailed};
 
 /// Version of the JSON lines; it grows when a member changes its meaning or goes.
-const JSON_VERSION: u32 = 1;
+pub(super) const JSON_VERSION: u32 = 1;
 
 /// One thing that a run says.
 #[derive(Debug, Clone, Copy)]
@@ -193,7 +193,8 @@ impl RowWriter {
     }
 }
 
-fn json_window(row: &Row, line: &mut String) {
+/// The members that say which window a row is of.
+pub(super) fn json_window(row: &Row, line: &mut String) {
     let (start, end) = (time(row.start_ns), time(row.end_ns));
     let is_final = row.kind == RowKind::Final;
     let _ = write!(line, ",\"start\":\"{start}\",\"end\":\"{end}\",\"final\":{is_final}");
@@ -203,16 +204,18 @@ fn json_window(row: &Row, line: &mut String) {
 }
 
 /// The key; of the groups beyond the limit there is none.
-fn key_object(is_other: bool, rule: &AggregateRule, key: &[Value], line: &mut String) {
+pub(super) fn key_object(is_other: bool, rule: &AggregateRule, key: &[Value], line: &mut String) {
     let key = if is_other { &[] } else { key };
     object(rule.key_names.iter().map(|name| &**name).zip(key), line);
 }
 
-fn values_object(rule: &AggregateRule, row: &Row, line: &mut String) {
+/// The selected values.
+pub(super) fn values_object(rule: &AggregateRule, row: &Row, line: &mut String) {
     object(rule.values.iter().map(|(name, _)| &**name).zip(&row.values), line);
 }
 
-fn object<'a>(entries: impl Iterator<Item = (&'a str, &'a Value)>, line: &mut String) {
+/// Named values as a JSON object.
+pub(super) fn object<'a>(entries: impl Iterator<Item = (&'a str, &'a Value)>, line: &mut String) {
     line.push('{');
     for (index, (name, value)) in entries.enumerate() {
         if index > 0 {

@@ -119,7 +119,12 @@ impl Summary {
     fn rule_lines(&self, is_colored: bool, text: &mut String) {
         for (index, (rule, counts)) in self.plan.rules.iter().zip(&self.rules).enumerate() {
             if matches!(rule.kind, RuleKind::Alert(_)) {
-                let _ = writeln!(text, "{}: fired {} times", rule.name, self.fired[index]);
+                let times = match self.fired[index] {
+                    0 => "did not fire".to_owned(),
+                    1 => "fired once".to_owned(),
+                    count => format!("fired {} times", grouped(count)),
+                };
+                let _ = writeln!(text, "{}: {times}", rule.name);
                 continue;
             }
             let _ = write!(text, "{}: {} items taken", rule.name, grouped(counts.taken));

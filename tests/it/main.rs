@@ -13,3 +13,4 @@ mod recorded_packs;
 mod recordings;
 mod spec;
 mod tidy;
+mod why;

@@ -88,8 +88,7 @@ pub(crate) fn run_through(
     let progress = progress(settings);
     let mut sink = |output: &EpochOutput| {
         summary.take(output);
-        output.rows.iter().try_for_each(|row| take(Said::Row(row)))?;
-        output.transitions.iter().try_for_each(|one| take(Said::Transition(one)))
+        in_order(output, take)
     };
     let fed = feed(&mut reader, &mut engine, interrupt, &progress, &mut sink);
     let why = match fed {
@@ -111,6 +110,22 @@ pub(crate) fn run_through(
     progress.finish_and_clear();
     summary.close(&reader);
     Ok(Recording { why, summary })
+}
+
+/// Says rows and transitions in order of their decision times; of one time rows come first, as
+/// they are what alerts act on.
+fn in_order(
+    output: &EpochOutput,
+    take: &mut dyn FnMut(Said<'_>) -> Result<(), WriteFailed>,
+) -> Result<(), WriteFailed> {
+    let mut rows = output.rows.iter().peekable();
+    for transition in &output.transitions {
+        while let Some(row) = rows.next_if(|row| row.decision_ns <= transition.decision_ns) {
+            take(Said::Row(row))?;
+        }
+        take(Said::Transition(transition))?;
+    }
+    rows.try_for_each(|row| take(Said::Row(row)))
 }
 
 enum Stop {

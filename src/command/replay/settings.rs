@@ -68,6 +68,9 @@ pub(crate) struct Settings {
 impl Settings {
     /// Resolves the options.
     pub(crate) fn resolve(args: &Replay, general: General) -> Result<Self, Usage> {
+        if args.why.is_some() && args.format == Format::Csv {
+            return Err(Usage("`--why` is written as `text` or `jsonl`".to_owned()));
+        }
         Ok(Self {
             read: ReadSettings::resolve(&args.inputs, general)?,
             format: args.format,
@@ -85,6 +88,11 @@ impl Settings {
             Said::Row(row) => (row.start_ns, row.end_ns),
             Said::Transition(transition) => (transition.decision_ns, transition.decision_ns),
         };
+        self.shows_window(start_ns, end_ns)
+    }
+
+    /// Whether `--from` and `--to` let a window through.
+    pub(crate) fn shows_window(&self, start_ns: i64, end_ns: i64) -> bool {
         self.from_ns.is_none_or(|from_ns| end_ns > from_ns)
             && self.to_ns.is_none_or(|to_ns| start_ns < to_ns)
     }
