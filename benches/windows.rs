@@ -31,7 +31,7 @@ use tailwater_engine::model::{
 };
 use tailwater_engine::plan::expr::{BinaryOp, Expr};
 use tailwater_engine::plan::{
-    AggregateCall, AggregateRule, Plan, Results, Rule, RuleKind, SignalPlan, Table,
+    AggregateCall, AggregateRule, Plan, Results, Rule, RuleKind, RulePlace, SignalPlan, Table,
     TableAccumulator, TableWindow, TimeColumn, Timeline, WindowShape,
 };
 use tailwater_engine::runtime::Engine;
@@ -146,16 +146,17 @@ fn plan(shape: WindowShape, by_trace: bool) -> Arc<Plan> {
     let names = ["n", "errors", "p50", "p95", "p99"];
     let value = |i: usize| (Arc::from(names[i]), Expr::Column((keys + i) as u32));
     let rule = AggregateRule {
+        input: None,
         key_names: ["service", "operation"][..keys].iter().map(|name| Arc::from(*name)).collect(),
         values: (0..calls.len()).map(value).collect(),
         calls,
         having: None,
-        results: Results::Final,
     };
     let width_ns = match shape {
         WindowShape::Session { gap_ns, .. } => gap_ns,
         shape => shape.every_ns(),
     };
+    let place = RulePlace { timelines: vec![0], ..RulePlace::default() };
     Arc::new(Plan {
         signals: vec![SignalPlan {
             signal: Signal::Spans,
@@ -179,11 +180,15 @@ fn plan(shape: WindowShape, by_trace: bool) -> Arc<Plan> {
             width_ns,
             offset_ns: 0,
             accumulators,
-            windows: vec![TableWindow { shape, rule: RuleId(0) }],
+            windows: vec![TableWindow { shape, rule: RuleId(0), results: Results::Final }],
             groups_max: 1_000_000,
+            amend_ns: 0,
+            late: None,
             hash: 1,
         }],
-        rules: vec![Rule { name: Arc::from("work"), kind: RuleKind::Aggregate(rule) }],
+        row_inputs: Vec::new(),
+        row_tables: Vec::new(),
+        rules: vec![Rule { name: Arc::from("work"), kind: RuleKind::Aggregate(rule), place }],
     })
 }
 

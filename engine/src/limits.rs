@@ -113,3 +113,6 @@ pub const COLLECTED_MAX: u32 = 1_024;
 /// Explicit bounds of a histogram point that is taken into a distribution; one with more is
 /// counted as refused.
 pub const DISTRIBUTION_BOUNDS_MAX: usize = 1_024;
+
+/// Levels of rules about rules: each is an operator of the graph.
+pub const LEVELS_MAX: u32 = 8;

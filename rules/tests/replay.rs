@@ -78,13 +78,12 @@ fn run_with(
 
 fn row_line(plan: &Plan, row: &Row) -> String {
     let rule = &plan.rules[row.rule.0 as usize];
-    let RuleKind::Aggregate(aggregate) = &rule.kind else { panic!("an aggregate") };
     let s = |ns: i64| (ns - BASE_S * 1_000_000_000) as f64 / 1e9;
     let mut line = format!("{} [{}, {})", rule.name, s(row.start_ns), s(row.end_ns));
-    for (name, value) in aggregate.key_names.iter().zip(&row.key) {
+    for (name, value) in rule.key_names().iter().zip(&row.key) {
         write!(line, " {name}={value}").unwrap();
     }
-    for ((name, _), value) in aggregate.values.iter().zip(&row.values) {
+    for (name, value) in rule.value_names().into_iter().zip(&row.values) {
         write!(line, " {name}={value}").unwrap();
     }
     line

@@ -212,10 +212,10 @@ fn duplicates_count_once() {
 #[test]
 fn what_does_not_run_yet_is_said() {
     let text = plan(
-        "stream a = spans lateness 10s late side too_late
-                     aggregate b from a over tumbling(1m) select { n: count() }",
+        "stream a = spans lateness 10s late amend within 1m
+                     aggregate b from a over session(gap: 1m) select { n: count() }",
     );
-    assert!(text.unwrap_err().contains("`late side`"));
+    assert!(text.unwrap_err().contains("`late amend` for session or count windows"));
 }
 
 #[test]

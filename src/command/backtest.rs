@@ -14,7 +14,7 @@ use super::replay::{Ended, Interrupt, ReadSettings, run_through};
 use crate::args::{Backtest, General};
 use crate::exit::{Exit, Usage};
 use crate::output::{Output, WriteFailed};
-use crate::render::rows::{Said, aggregate, alert};
+use crate::render::rows::{Said, alert, rule_of};
 use crate::rule_files::{self, compile};
 use crate::terminal::{Style, tell};
 
@@ -104,9 +104,9 @@ impl Version {
                 if self.count > ROWS_MAX {
                     return;
                 }
-                let (name, rule) = aggregate(plan, row.rule);
+                let (name, rule) = rule_of(plan, row.rule);
                 let place = (row.start_ns, row.end_ns, key(row.is_other, &row.key));
-                let names = rule.values.iter().map(|(name, _)| name.to_string());
+                let names = rule.value_names().into_iter().map(ToString::to_string);
                 let values = names.zip(row.values.iter().cloned()).collect();
                 self.rows.entry(name.to_owned()).or_default().insert(place, values);
             }

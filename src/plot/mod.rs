@@ -13,7 +13,7 @@ use std::sync::Arc;
 use tailwater_engine::model::{AlertState, Row, RowKind, RuleId, Transition, Value};
 use tailwater_engine::plan::Plan;
 
-use crate::render::rows::{Said, aggregate, alert};
+use crate::render::rows::{Said, alert, rule_of};
 use scale::Unit;
 
 /// Groups of one rule that are gathered.
@@ -160,12 +160,12 @@ impl Plot {
     }
 
     fn chart(&self, id: RuleId, series: &RuleSeries) -> Chart {
-        let (name, rule) = aggregate(&self.plan, id);
+        let (name, rule) = rule_of(&self.plan, id);
         let mut groups: Vec<(&GroupKey, &Group)> = series.groups.iter().collect();
         groups.sort_by(|a, b| b.1.weight().total_cmp(&a.1.weight()));
         let hidden = groups.len().saturating_sub(GROUPS_DRAWN_MAX);
         groups.truncate(GROUPS_DRAWN_MAX);
-        let titles = rule.values.iter().map(|(title, _)| title.to_string());
+        let titles = rule.value_names().into_iter().map(ToString::to_string);
         let panels = titles.enumerate().filter_map(|(place, title)| {
             let lines = lines(&groups, place);
             let unit = self.units.get(&(id, place)).copied().unwrap_or(Unit::Plain);

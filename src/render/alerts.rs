@@ -8,7 +8,7 @@ use tailwater_engine::model::{AlertState, RuleId, Transition};
 use tailwater_engine::plan::Plan;
 
 use super::TableStyle;
-use super::rows::{aggregate, alert};
+use super::rows::{alert, rule_of};
 use super::table::{cell, one_line};
 use crate::terminal::Style;
 
@@ -75,7 +75,7 @@ impl Alerts {
         let key = if transition.is_other {
             "(other)".to_owned()
         } else {
-            pairs(source.key_names.iter().zip(&transition.key))
+            pairs(source.key_names().iter().zip(&transition.key))
         };
         let word = format!("{:<8}", transition.state.word());
         let word = style.paint(&word, self.style.is_colored);
@@ -89,8 +89,8 @@ impl Alerts {
             let _ = writeln!(text, "    {name}: {}", one_line(value));
         }
         if let Some(row) = &transition.evidence {
-            let (name, rule) = aggregate(plan, row.rule);
-            let values = pairs(rule.values.iter().map(|(name, _)| name).zip(&row.values));
+            let (name, rule) = rule_of(plan, row.rule);
+            let values = pairs(rule.value_names().into_iter().zip(&row.values));
             let window = format!("{} to {}", time(row.start_ns), time(row.end_ns));
             let line = format!("    row of {name}, {window}: {values}");
             let _ = writeln!(text, "{}", Style::Dim.paint(&line, self.style.is_colored));

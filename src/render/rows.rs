@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use tailwater_engine::model::render::{time, write_json_text};
 use tailwater_engine::model::{Row, RowKind, RuleId, Transition, Value};
-use tailwater_engine::plan::{AggregateRule, AlertRule, Plan, RuleKind};
+use tailwater_engine::plan::{AlertRule, Plan, Rule, RuleKind};
 
 use super::TableStyle;
 use super::alerts::Alerts;
@@ -42,27 +42,21 @@ pub(crate) struct RowWriter {
     line: String,
 }
 
-/// The aggregate whose columns a row has.
-///
-/// # Panics
-/// If the id is an alert's: rows are made by aggregates.
-pub(crate) fn aggregate(plan: &Plan, id: RuleId) -> (&str, &AggregateRule) {
+/// The rule whose columns a row has, with its name.
+pub(crate) fn rule_of(plan: &Plan, id: RuleId) -> (&str, &Rule) {
     let rule = &plan.rules[id.0 as usize];
-    match &rule.kind {
-        RuleKind::Aggregate(aggregate) => (&rule.name, aggregate),
-        RuleKind::Alert(_) => unreachable!("rows are made by aggregates"),
-    }
+    (&rule.name, rule)
 }
 
-/// The alert behind a transition, and the aggregate whose groups it has.
+/// The alert behind a transition, and the rule whose groups it has.
 ///
 /// # Panics
-/// If the id is an aggregate's: transitions are made by alerts.
-pub(crate) fn alert(plan: &Plan, id: RuleId) -> (&str, &AlertRule, &AggregateRule) {
+/// If the id is another rule's: transitions are made by alerts.
+pub(crate) fn alert(plan: &Plan, id: RuleId) -> (&str, &AlertRule, &Rule) {
     let rule = &plan.rules[id.0 as usize];
     match &rule.kind {
-        RuleKind::Alert(alert) => (&rule.name, alert, aggregate(plan, alert.source).1),
-        RuleKind::Aggregate(_) => unreachable!("transitions are made by alerts"),
+        RuleKind::Alert(alert) => (&rule.name, alert, rule_of(plan, alert.source).1),
+        _ => unreachable!("transitions are made by alerts"),
     }
 }
 
@@ -99,7 +93,7 @@ impl RowWriter {
     }
 
     fn json_row(&mut self, row: &Row) {
-        let (name, rule) = aggregate(&self.plan, row.rule);
+        let (name, rule) = rule_of(&self.plan, row.rule);
         let line = &mut self.line;
         let _ = write!(line, "{{\"v\":{JSON_VERSION},\"rule\":");
         write_json_text(name, line);
@@ -144,7 +138,7 @@ impl RowWriter {
         }
         if let Some(row) = &transition.evidence {
             line.push_str(",\"evidence\":{\"rule\":");
-            write_json_text(aggregate(&self.plan, row.rule).0, line);
+            write_json_text(rule_of(&self.plan, row.rule).0, line);
             json_window(row, line);
             line.push_str(",\"values\":");
             values_object(source, row, line);
@@ -154,12 +148,12 @@ impl RowWriter {
     }
 
     fn csv_row(&mut self, row: &Row) {
-        let (name, rule) = aggregate(&self.plan, row.rule);
+        let (name, rule) = rule_of(&self.plan, row.rule);
         let line = &mut self.line;
         if self.header != Some(row.rule) {
             self.header = Some(row.rule);
-            let values = rule.values.iter().map(|(name, _)| name);
-            csv_header("rule,start,end,kind,other", rule.key_names.iter().chain(values), line);
+            let values = rule.value_names().into_iter();
+            csv_header("rule,start,end,kind,other", rule.key_names().iter().chain(values), line);
         }
         csv_field(name, line);
         let _ = write!(line, ",{},{}", time(row.start_ns), time(row.end_ns));
@@ -180,7 +174,7 @@ impl RowWriter {
         if self.header != Some(transition.rule) {
             self.header = Some(transition.rule);
             let names = alert.labels.iter().chain(&alert.annotations).map(|(name, _)| name);
-            let names = source.key_names.iter().chain(names);
+            let names = source.key_names().iter().chain(names);
             csv_header("alert,time,state,since,severity,other", names, line);
         }
         csv_field(name, line);
@@ -204,14 +198,14 @@ pub(super) fn json_window(row: &Row, line: &mut String) {
 }
 
 /// The key; of the groups beyond the limit there is none.
-pub(super) fn key_object(is_other: bool, rule: &AggregateRule, key: &[Value], line: &mut String) {
+pub(super) fn key_object(is_other: bool, rule: &Rule, key: &[Value], line: &mut String) {
     let key = if is_other { &[] } else { key };
-    object(rule.key_names.iter().map(|name| &**name).zip(key), line);
+    object(rule.key_names().iter().map(|name| &**name).zip(key), line);
 }
 
 /// The selected values.
-pub(super) fn values_object(rule: &AggregateRule, row: &Row, line: &mut String) {
-    object(rule.values.iter().map(|(name, _)| &**name).zip(&row.values), line);
+pub(super) fn values_object(rule: &Rule, row: &Row, line: &mut String) {
+    object(rule.value_names().into_iter().map(|name| &**name).zip(&row.values), line);
 }
 
 /// Named values as a JSON object.

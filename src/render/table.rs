@@ -11,7 +11,7 @@ use tailwater_engine::model::{Row, RowKind, RuleId, Value};
 use tailwater_engine::plan::Plan;
 
 use super::TableStyle;
-use super::rows::aggregate;
+use super::rows::rule_of;
 use crate::terminal::Style;
 
 /// Rows of one rule that are shown: the first ones.
@@ -67,16 +67,16 @@ impl Tables {
     }
 
     fn write_table(&self, plan: &Plan, id: RuleId, table: &Table, text: &mut String) {
-        let (name, rule) = aggregate(plan, id);
-        let values = rule.values.iter().map(|(name, _)| name);
+        let (name, rule) = rule_of(plan, id);
+        let values = rule.value_names().into_iter();
         let header = std::iter::once("window".to_owned())
-            .chain(rule.key_names.iter().chain(values).map(ToString::to_string))
+            .chain(rule.key_names().iter().chain(values).map(ToString::to_string))
             .collect();
         let mut lines: Vec<Vec<String>> = vec![header];
         lines.extend(rows_of(&table.first));
         let skip_at = lines.len();
         lines.extend(rows_of(&table.last));
-        let keys = rule.key_names.len();
+        let keys = rule.key_names().len();
         let widths = widths(&lines, keys, self.style.width);
         let _ = writeln!(text, "{}", Style::Bold.paint(name, self.style.is_colored));
         let hidden = table.count - table.first.len() - table.last.len();

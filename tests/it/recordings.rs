@@ -14,7 +14,7 @@ use tailwater_engine::model::{
 };
 use tailwater_engine::plan::expr::{BinaryOp, Expr};
 use tailwater_engine::plan::{
-    AggregateCall, AggregateRule, Plan, Results, Rule, RuleKind, SignalPlan, Table,
+    AggregateCall, AggregateRule, Plan, Results, Rule, RuleKind, RulePlace, SignalPlan, Table,
     TableAccumulator, TableWindow, TimeColumn, Timeline, WindowShape,
 };
 use tailwater_engine::runtime::{Engine, EpochCut, EpochOutput};
@@ -47,6 +47,7 @@ fn plan(windows: Windows) -> Arc<Plan> {
     let names = ["n", "errors", "p50", "p95", "p99"];
     let values = names.iter().zip(2..).map(|(name, at)| (Arc::from(*name), Expr::Column(at)));
     let rule = AggregateRule {
+        input: None,
         key_names: vec![Arc::from("service"), Arc::from("name")],
         calls: vec![
             call(0, Finisher::Count),
@@ -57,8 +58,8 @@ fn plan(windows: Windows) -> Arc<Plan> {
         ],
         values: values.collect(),
         having: None,
-        results: Results::Final,
     };
+    let place = RulePlace { timelines: vec![0], ..RulePlace::default() };
     Arc::new(Plan {
         signals: vec![SignalPlan {
             signal: Signal::Spans,
@@ -89,11 +90,16 @@ fn plan(windows: Windows) -> Arc<Plan> {
             windows: vec![TableWindow {
                 shape: WindowShape::Sliding { size_ns, every_ns: size_ns },
                 rule: RuleId(0),
+                results: Results::Final,
             }],
             groups_max: 10_000,
+            amend_ns: 0,
+            late: None,
             hash: 1,
         }],
-        rules: vec![Rule { name: Arc::from("windows"), kind: RuleKind::Aggregate(rule) }],
+        row_inputs: Vec::new(),
+        row_tables: Vec::new(),
+        rules: vec![Rule { name: Arc::from("windows"), kind: RuleKind::Aggregate(rule), place }],
     })
 }
 

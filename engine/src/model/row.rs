@@ -10,19 +10,19 @@ use super::value::Value;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RuleId(pub u32);
 
-/// What a row is to the rows before it.
+/// What a row is to the rows before it, in the order in which they leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum RowKind {
-    /// The result, once.
-    Final,
+    /// The withdrawal of an earlier row.
+    Retraction,
     /// A result so far; the revision counts from 1 within a window and group.
     Revision(u32),
-    /// The withdrawal of an earlier row (`results changes`).
-    Retraction,
+    /// The result, once.
+    Final,
 }
 
 /// One output row.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Row {
     /// The rule that says it.
     pub rule: RuleId,
@@ -43,6 +43,13 @@ pub struct Row {
 }
 
 impl Row {
+    /// The columns of the row as rules that read it see them: start and end of the window, key
+    /// values, selected values.
+    pub fn columns(&self) -> Vec<Value> {
+        let window = [Value::Time(self.start_ns), Value::Time(self.end_ns)];
+        window.into_iter().chain(self.key.iter().chain(&self.values).cloned()).collect()
+    }
+
     /// The order in which rows leave: decision time, rule, window, key, kind.
     pub fn output_cmp(&self, other: &Self) -> Ordering {
         (self.decision_ns, self.rule, self.start_ns, self.is_other)

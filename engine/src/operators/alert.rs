@@ -8,12 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::groups::GroupId;
 use crate::model::{AlertState, Row, RuleId, Transition, Value};
 use crate::plan::eval::eval_row;
 use crate::plan::{AlertRule, NoData};
-
-/// An instance by its group: hash of the key, and whether it is `other`.
-type Group = (u128, bool);
 
 /// One instance; inactive ones are kept only where missing rows fire.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -41,7 +39,7 @@ enum Seen<'a> {
 pub(crate) struct Alert {
     id: RuleId,
     rule: AlertRule,
-    instances: BTreeMap<Group, Instance>,
+    instances: BTreeMap<GroupId, Instance>,
 }
 
 impl Alert {
@@ -64,35 +62,52 @@ impl Alert {
         self.rule.no_data != NoData::Keep && !self.instances.is_empty()
     }
 
-    pub(crate) fn instances(&self) -> impl Iterator<Item = (Group, Instance)> + '_ {
+    pub(crate) fn instances(&self) -> impl Iterator<Item = (GroupId, Instance)> + '_ {
         self.instances.iter().map(|(group, instance)| (*group, instance.clone()))
     }
 
-    pub(crate) fn restore(&mut self, group: Group, instance: Instance) {
+    pub(crate) fn restore(&mut self, group: GroupId, instance: Instance) {
         self.instances.insert(group, instance);
     }
 
-    /// Takes the rows of a window that ended.
-    pub(crate) fn window(&mut self, end_ns: i64, rows: &[(u128, Row)], out: &mut Vec<Transition>) {
+    /// Takes rows, and says of no group that it has none: where windows have no common end.
+    /// Returns the groups that had a row.
+    pub(crate) fn follow(
+        &mut self,
+        at_ns: i64,
+        rows: &[(GroupId, Row)],
+        out: &mut Vec<Transition>,
+    ) -> BTreeSet<GroupId> {
         let mut seen = BTreeSet::new();
-        for (key_hash, row) in rows {
+        for (group, row) in rows {
             if row.is_other && !self.rule.with_other {
                 continue;
             }
-            let columns: Vec<Value> = row.key.iter().chain(&row.values).cloned().collect();
+            let columns = row.columns();
             if self.rule.filter.as_ref().is_some_and(|filter| !is_true(filter, &columns)) {
                 continue;
             }
-            let group = (*key_hash, row.is_other);
+            let group = *group;
             seen.insert(group);
             let holds = is_true(&self.rule.when, &columns);
             let may_resolve = self.rule.until.as_ref().is_none_or(|until| is_true(until, &columns));
-            self.step(group, &row.key, end_ns, (holds, may_resolve), &Seen::Row(row), out);
+            self.step(group, &row.key, at_ns, (holds, may_resolve), &Seen::Row(row), out);
         }
+        seen
+    }
+
+    /// Takes the rows of a window that ended.
+    pub(crate) fn window(
+        &mut self,
+        end_ns: i64,
+        rows: &[(GroupId, Row)],
+        out: &mut Vec<Transition>,
+    ) {
+        let seen = self.follow(end_ns, rows, out);
         if self.rule.no_data == NoData::Keep {
             return;
         }
-        let missing: Vec<(Group, Vec<Value>)> = self
+        let missing: Vec<(GroupId, Vec<Value>)> = self
             .instances
             .iter()
             .filter(|(group, _)| !seen.contains(*group))
@@ -107,7 +122,7 @@ impl Alert {
     /// Moves one instance: the whole state machine.
     fn step(
         &mut self,
-        group: Group,
+        group: GroupId,
         key: &[Value],
         now_ns: i64,
         (holds, may_resolve): (bool, bool),
@@ -117,8 +132,11 @@ impl Alert {
         let known = self.instances.get(&group);
         let phase = known.map_or(Phase::Inactive, |known| known.phase);
         let columns: Vec<Value> = match seen {
-            Seen::Row(row) => row.key.iter().chain(&row.values).cloned().collect(),
-            Seen::Nothing => known.map_or_else(|| key.to_vec(), |known| known.columns.clone()),
+            Seen::Row(row) => row.columns(),
+            Seen::Nothing => {
+                let empty = || [Value::Null, Value::Null].iter().chain(key).cloned().collect();
+                known.map_or_else(empty, |known| known.columns.clone())
+            }
         };
         let rule = &self.rule;
         let ripe = |since_ns: i64| now_ns.saturating_sub(since_ns) >= rule.for_ns;
@@ -153,7 +171,7 @@ impl Alert {
 
     fn say(
         &self,
-        (group, key, columns): (Group, &[Value], &[Value]),
+        (group, key, columns): (GroupId, &[Value], &[Value]),
         now_ns: i64,
         (state, since_ns): (AlertState, i64),
         seen: &Seen<'_>,

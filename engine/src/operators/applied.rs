@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::slice_table::GroupDelta;
 use crate::limits::SHARDS;
-use crate::model::Ledger;
+use crate::model::{Ledger, Row};
 
 /// What a rule did with the items that its filter took.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +15,8 @@ pub struct RuleCounts {
     pub used: u64,
     /// Items that equalled an earlier one.
     pub duplicates: u64,
+    /// Items among the used ones that amended windows which had closed.
+    pub amended: u64,
     /// Items whose windows had all closed.
     pub late: u64,
     /// How far the worst late item lay behind the watermark, nanoseconds.
@@ -29,6 +31,7 @@ impl RuleCounts {
         self.taken += other.taken;
         self.used += other.used;
         self.duplicates += other.duplicates;
+        self.amended += other.amended;
         self.late += other.late;
         self.worst_late_ns = self.worst_late_ns.max(other.worst_late_ns);
         self.to_other += other.to_other;
@@ -68,6 +71,8 @@ pub(crate) struct KeyedEvent {
 pub(crate) struct Applied {
     pub(crate) deltas: Vec<SliceDelta>,
     pub(crate) events: Vec<KeyedEvent>,
+    /// Late items, for the rules that read them; they stay on their worker.
+    pub(crate) late: Vec<Row>,
     /// To worker 0 only: what was counted in this epoch.
     pub(crate) ledger: Option<Ledger>,
     pub(crate) rules: Vec<RuleCounts>,

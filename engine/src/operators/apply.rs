@@ -6,6 +6,7 @@
 //! virtual shard, so that the closing stage sees exactly the rows before that place in the log.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -14,12 +15,13 @@ use super::apply_keyed::Walk;
 use super::clock::{Clock, UNSEEN};
 use super::decode::{LocalState, PreparedBatch, PreparedEpoch, PreparedFrame, PreparedTable};
 use super::facts::{ClockStep, Decisions, FrameDecision, SharedDecisions};
+use super::lateness::{fresh_from, live_by_window, live_from};
 use super::slice_table::{GroupDelta, NO_SLOT};
 use super::snapshot::{Snapshots, StageName};
 use super::stream::{EpochNumber, Outbox, Stage};
 use crate::aggregate::OrderColumn;
 use crate::limits::{AHEAD_MAX_NS, SPENT_BATCHES_MAX};
-use crate::model::{Column, SourceId};
+use crate::model::{Column, RuleId, SourceId};
 use crate::plan::{Plan, Table, WindowShape};
 
 /// The stage.
@@ -33,33 +35,30 @@ pub(crate) struct Apply {
     restored: Vec<Vec<(i64, GroupDelta)>>,
     pub(super) outgoing: Vec<Applied>,
     pub(super) rules: Vec<RuleCounts>,
-    worker: usize,
+    /// Rows of the batch at hand that were found late, by the rule that takes them.
+    pub(super) late_rows: BTreeSet<(RuleId, u32)>,
+    pub(super) worker: usize,
     snapshots: Snapshots,
     /// Reused between frames.
     pub(super) buffers: Buffers,
 }
 
+/// Rows and their slots on the way into accumulators.
 #[derive(Default)]
-pub(super) struct Buffers {
+pub(crate) struct Buffers {
     pub(super) rows: Vec<u32>,
     pub(super) slots: Vec<u32>,
     filtered_rows: Vec<u32>,
     filtered_slots: Vec<u32>,
 }
 
-/// The first slice that is not dead at a watermark.
-pub(crate) fn live_from(table: &Table, watermark_ns: i64) -> i64 {
-    match watermark_ns {
-        UNSEEN => i64::MIN,
-        i64::MAX => i64::MAX,
-        _ => {
-            let longest_ns = table.windows.iter().map(|w| w.shape.size_ns()).max().unwrap_or(0);
-            let mut slice = table.slice_of(watermark_ns.saturating_sub(longest_ns)) - 1;
-            while table.slice_dead_ns(slice) <= watermark_ns {
-                slice += 1;
-            }
-            slice
-        }
+impl Buffers {
+    /// Holds one row.
+    pub(crate) fn set(&mut self, row: u32, slot: u32) {
+        self.rows.clear();
+        self.slots.clear();
+        self.rows.push(row);
+        self.slots.push(slot);
     }
 }
 
@@ -96,6 +95,7 @@ impl Apply {
             restored: by_table,
             outgoing: vec![Applied::default(); peers],
             rules: vec![RuleCounts::default(); plan.rules.len()],
+            late_rows: BTreeSet::new(),
             worker,
             snapshots,
             buffers: Buffers::default(),
@@ -110,6 +110,7 @@ impl Apply {
     ) {
         if let (Some(frame), ClockStep::Data { source, .. }) = (prepared, &decision.step) {
             for batch in &frame.batches {
+                self.late_rows.clear();
                 for table in &batch.tables {
                     self.table_rows(&frame, batch, table, (*source, decision), local);
                 }
@@ -239,7 +240,8 @@ impl Apply {
         buffers.slots.clear();
         let live = live_from(table, watermark_ns);
         let windows = live_by_window(table, watermark_ns);
-        let all_live = windows.iter().copied().max().unwrap_or(live).max(live);
+        let fresh = fresh_from(table, watermark_ns);
+        let all_live = windows.iter().copied().max().unwrap_or(live).max(live).max(fresh);
         for index in span {
             let (row, slot) = (rows.rows[index], rows.slots[index]);
             let time = times[row as usize];
@@ -248,7 +250,10 @@ impl Apply {
             }
             if rows.lowest_slice < all_live {
                 let slice = table.slice_of(time);
-                self.count_late(table, &windows, slice, watermark_ns.saturating_sub(time));
+                let behind_ns = watermark_ns.saturating_sub(time);
+                if self.count_late(table, &windows, slice, (watermark_ns, behind_ns)) {
+                    self.late_row(table, batch, (row, time), watermark_ns);
+                }
                 if slice < live || slot == NO_SLOT {
                     continue;
                 }
@@ -277,16 +282,14 @@ impl Apply {
         self.buffers = buffers;
     }
 
-    /// Counts one row for every window of the table: used, or late where the window had closed.
-    fn count_late(&mut self, table: &Table, windows: &[i64], slice: i64, behind_ns: i64) {
-        for (window, live) in table.windows.iter().zip(windows) {
-            let counts = &mut self.rules[window.rule.0 as usize];
-            counts.taken += 1;
-            if slice < *live {
-                counts.late += 1;
-                counts.worst_late_ns = counts.worst_late_ns.max(behind_ns);
-            } else {
-                counts.used += 1;
+    /// `results changes`: what an epoch brought leaves with it.
+    fn flush_changes(&mut self, local: &mut LocalState) {
+        for index in 0..self.plan.tables.len() {
+            let table = &self.plan.tables[index];
+            let watermark_ns = self.clock.watermark(table.timeline as usize);
+            if table.says_changes() && watermark_ns != UNSEEN {
+                let first = boundary(table, watermark_ns).saturating_add(1);
+                self.flush(index, i64::MAX, first, watermark_ns, local);
             }
         }
     }
@@ -384,17 +387,8 @@ fn reject_keys(decisions: &Decisions, epoch: &PreparedEpoch, local: &mut LocalSt
     }
 }
 
-/// By window of a table: the first slice whose last window of that shape is still open.
-fn live_by_window(table: &Table, watermark_ns: i64) -> Vec<i64> {
-    if table.windows.len() == 1 {
-        return vec![live_from(table, watermark_ns)];
-    }
-    let one = |window| Table { windows: vec![window], ..table.clone() };
-    table.windows.iter().cloned().map(|w| live_from(&one(w), watermark_ns)).collect()
-}
-
 /// Adds the buffered rows to the accumulators of a table.
-pub(super) fn accumulate(
+pub(crate) fn accumulate(
     table: &Table,
     batch: &PreparedBatch,
     times: &[i64],
@@ -453,6 +447,7 @@ impl Stage for Apply {
             }
         }
         self.flush_keyed(local);
+        self.flush_changes(local);
         local.tables.iter_mut().for_each(|table| table.release(epoch));
         let lines = self.plan.timelines.iter().enumerate();
         let times = lines.map(|(at, line)| (self.clock.watermark(at), self.clock.top(line)));

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::applied::{KeyedEvent, owner};
-use super::apply::{Apply, accumulate, live_from};
+use super::apply::{Apply, accumulate};
 use super::clock::UNSEEN;
 use super::decode::{LocalState, PreparedBatch, PreparedFrame, PreparedTable};
+use super::lateness::live_from;
 use super::slice_table::NO_SLOT;
 use crate::model::SourceId;
 

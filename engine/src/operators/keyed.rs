@@ -43,10 +43,8 @@ pub(crate) struct KeyedState {
 }
 
 impl KeyedState {
-    /// Splits off what belongs to one of `peers` workers.
-    pub(crate) fn of_worker(&self, worker: usize, peers: usize) -> Self {
-        let is_mine =
-            |key_hash: u128| (key_hash as u64 % crate::limits::SHARDS) as usize % peers == worker;
+    /// The part whose keys fulfil a condition on their hash.
+    pub(crate) fn part(&self, is_mine: impl Fn(u128) -> bool) -> Self {
         let keys = self.keys.iter().filter(|key| is_mine(key.key_hash)).cloned().collect();
         let waiting = self.waiting.iter().filter(|event| is_mine(event.group.key_hash));
         Self { keys, waiting: waiting.cloned().collect() }

@@ -1,8 +1,9 @@
 //! The few generic operators, and the one stream type between them.
 //!
-//! Decode → sequence → apply → close → output: five stages, each processing whole epochs in
-//! order. Stages know the plan and the model; only [`stream`] and the dataflow modules above
-//! name timely. They must not know: rule syntax, files, the wall clock.
+//! Decode → sequence → apply → close → relate (once a level of rules about rules) → output:
+//! stages, each processing whole epochs in order. Stages know the plan and the model; only
+//! [`stream`] and the dataflow modules above name timely. They must not know: rule syntax, files,
+//! the wall clock.
 
 pub(crate) mod alert;
 pub(crate) mod applied;
@@ -13,10 +14,18 @@ pub(crate) mod close;
 pub(crate) mod decode;
 pub(crate) mod dedupe;
 pub(crate) mod facts;
+pub(crate) mod feeds;
 pub(crate) mod group_key;
+pub(crate) mod groups;
+pub(crate) mod key_limit;
 pub(crate) mod keyed;
+mod lateness;
 pub(crate) mod output;
+pub(crate) mod relate;
+pub(crate) mod row_maker;
+pub(crate) mod row_table;
 pub(crate) mod sequence;
 pub(crate) mod slice_table;
 pub(crate) mod snapshot;
 pub(crate) mod stream;
+pub(crate) mod windows;

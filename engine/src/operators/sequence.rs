@@ -15,70 +15,12 @@ use super::facts::{
     ClockStep, Decisions, EpochFacts, FrameDecision, FrameEvent, FrameFacts, NewKey,
     SharedDecisions, TimeProfile,
 };
+use super::key_limit::KeyLimit;
 use super::snapshot::{Snapshots, StageName};
 use super::stream::{EpochNumber, Outbox, Stage};
 use crate::limits::{AHEAD_FRAMES, AHEAD_MAX_NS, AHEAD_ROWS, AHEAD_WAIT_BYTES, TIME_MAX_NS};
 use crate::model::{DropReason, Ledger, SourceId};
-use crate::plan::{Plan, Table};
-
-/// The keys of one limited table.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-struct KeyLimit {
-    /// Open keys: (when admitted, last slice seen).
-    open: BTreeMap<u128, (u64, i64)>,
-    /// Keys by the last slice seen at some time; checked against `open` when the slice dies.
-    by_last: BTreeMap<i64, Vec<u128>>,
-    /// Slices in which a key was refused, and when: only keys admitted before may still enter
-    /// them, so that every worker's report of the same key gets the same answer.
-    sealed: BTreeMap<i64, u64>,
-    /// Counts admissions and seals: their order.
-    order: u64,
-}
-
-impl KeyLimit {
-    /// Frees the keys whose last window ended at or before the watermark.
-    fn free(&mut self, table: &Table, watermark_ns: i64) {
-        while let Some(entry) = self.by_last.first_entry() {
-            let slice = *entry.key();
-            if table.slice_dead_ns(slice) > watermark_ns {
-                break;
-            }
-            for key in entry.remove() {
-                if self.open.get(&key).is_some_and(|(_, last)| *last <= slice) {
-                    self.open.remove(&key);
-                }
-            }
-        }
-        while let Some(entry) = self.sealed.first_entry() {
-            if table.slice_dead_ns(*entry.key()) > watermark_ns {
-                break;
-            }
-            entry.remove();
-        }
-    }
-
-    fn admit(&mut self, table: &Table, key: &NewKey) -> bool {
-        self.order += 1;
-        let sealed = self.sealed.get(&key.slice).copied();
-        if let Some((admitted, last)) = self.open.get_mut(&key.key_hash) {
-            if sealed.is_some_and(|sealed| *admitted > sealed) {
-                return false;
-            }
-            if key.slice > *last {
-                *last = key.slice;
-                self.by_last.entry(key.slice).or_default().push(key.key_hash);
-            }
-            return true;
-        }
-        if sealed.is_some() || self.open.len() >= table.groups_max as usize {
-            self.sealed.entry(key.slice).or_insert(self.order);
-            return false;
-        }
-        self.open.insert(key.key_hash, (self.order, key.slice));
-        self.by_last.entry(key.slice).or_default().push(key.key_hash);
-        true
-    }
-}
+use crate::plan::Plan;
 
 /// The sequencer's state: what a snapshot holds of it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -144,7 +86,7 @@ impl Sequence {
             if table.slice_dead_ns(key.slice) <= watermark_ns {
                 continue; // reported or not, as the worker happened to know: no decision
             }
-            if !self.state.limits[key.table as usize].admit(table, &key) {
+            if !self.state.limits[key.table as usize].admit(table, key.slice, key.key_hash) {
                 rejected.push((key.table, key.slice, key.key_hash));
             }
         }

@@ -19,6 +19,8 @@ pub(crate) enum StageName {
     Sequence,
     Apply,
     Close,
+    /// By level.
+    Relate(u32),
     Output,
 }
 

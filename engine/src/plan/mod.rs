@@ -8,11 +8,15 @@ mod dedupe;
 pub mod eval;
 pub mod expr;
 pub mod function;
+mod rows;
 mod rule;
 mod table;
 
 pub use alert::{AlertRule, NoData};
 pub use dedupe::Dedupe;
+pub use rows::{
+    LateRule, ROW_KEY_FROM, RowInput, RowTable, RowsJoin, RowsRule, RowsTop, RulePlace,
+};
 pub use rule::{AggregateCall, AggregateRule, Results, Rule, RuleKind};
 pub use table::{Table, TableAccumulator, TableWindow, Timeline, WindowShape};
 
@@ -56,11 +60,32 @@ pub struct Plan {
     pub dedupes: Vec<Dedupe>,
     /// Slice tables.
     pub tables: Vec<Table>,
-    /// The rules, by id.
+    /// What aggregates over rows read.
+    pub row_inputs: Vec<RowInput>,
+    /// Slice tables over rows.
+    pub row_tables: Vec<RowTable>,
+    /// The rules, by id; sources come before their readers.
     pub rules: Vec<Rule>,
 }
 
 impl Plan {
+    /// The highest level of any rule.
+    pub fn levels(&self) -> u32 {
+        self.rules.iter().map(|rule| rule.place.level).max().unwrap_or(0)
+    }
+
+    /// The grid on which a rule's windows end, where there is one: distance and offset of the ends,
+    /// nanoseconds.
+    pub fn grid_of(&self, rule: crate::model::RuleId) -> Option<(i64, i64)> {
+        if let RuleKind::Rows(rows) = &self.rules.get(rule.0 as usize)?.kind {
+            return self.grid_of(rows.input);
+        }
+        let tables = self.tables.iter().chain(self.row_tables.iter().map(|rows| &rows.table));
+        let mut windows = tables.flat_map(|t| t.windows.iter().map(move |w| (w, t.offset_ns)));
+        let (window, offset_ns) = windows.find(|(window, _)| window.rule == rule)?;
+        window.shape.is_grid().then(|| (window.shape.every_ns(), offset_ns))
+    }
+
     /// What the decoder must fill.
     pub fn demand(&self) -> Demand {
         let mut demand = Demand::default();

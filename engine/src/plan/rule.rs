@@ -5,7 +5,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::expr::Expr;
+use super::rows::{LateRule, ROW_KEY_FROM, RowsRule, RulePlace};
 use crate::aggregate::Finisher;
+use crate::model::RuleId;
 
 /// One rule of the plan.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -14,6 +16,8 @@ pub struct Rule {
     pub name: Arc<str>,
     /// What it does.
     pub kind: RuleKind,
+    /// Where it stands among the others.
+    pub place: RulePlace,
 }
 
 /// Kinds of rules.
@@ -21,8 +25,68 @@ pub struct Rule {
 pub enum RuleKind {
     /// Rows from windows and groups.
     Aggregate(AggregateRule),
-    /// Alerts over the rows of an aggregate.
+    /// Rows from rows.
+    Rows(RowsRule),
+    /// A stream's late items as rows; said to its readers only.
+    Late(LateRule),
+    /// Alerts over the rows of a rule.
     Alert(super::AlertRule),
+}
+
+impl Rule {
+    /// Names of the columns of its rows: key values, then selected values. Of an alert there are
+    /// none here: its transitions have the key of the rows that it reads.
+    pub fn column_names(&self) -> Vec<&Arc<str>> {
+        match &self.kind {
+            RuleKind::Aggregate(rule) => names(&rule.key_names, &rule.values),
+            RuleKind::Rows(rule) => names(&rule.key_names, &rule.values),
+            RuleKind::Late(rule) => rule.values.iter().map(|(name, _)| name).collect(),
+            RuleKind::Alert(_) => Vec::new(),
+        }
+    }
+
+    /// The name of a column of its rows, as rules that read them see it.
+    pub fn column_name(&self, column: u32) -> Arc<str> {
+        match column {
+            0 => Arc::from("window.start"),
+            1 => Arc::from("window.end"),
+            _ => {
+                let names = self.column_names();
+                let name = names.get((column - ROW_KEY_FROM) as usize);
+                name.map_or_else(|| Arc::from("?"), |name| Arc::clone(name))
+            }
+        }
+    }
+
+    /// Names of the selected values of its rows.
+    pub fn value_names(&self) -> Vec<&Arc<str>> {
+        self.column_names().split_off(self.key_names().len())
+    }
+
+    /// Names of the key values of its rows.
+    pub fn key_names(&self) -> &[Arc<str>] {
+        match &self.kind {
+            RuleKind::Aggregate(rule) => &rule.key_names,
+            RuleKind::Rows(rule) => &rule.key_names,
+            RuleKind::Late(_) | RuleKind::Alert(_) => &[],
+        }
+    }
+
+    /// The rules that it reads.
+    pub fn inputs(&self) -> Vec<RuleId> {
+        match &self.kind {
+            RuleKind::Aggregate(rule) => rule.input.into_iter().collect(),
+            RuleKind::Rows(rule) => {
+                std::iter::once(rule.input).chain(rule.join.as_ref().map(|j| j.with)).collect()
+            }
+            RuleKind::Late(_) => Vec::new(),
+            RuleKind::Alert(alert) => vec![alert.source],
+        }
+    }
+}
+
+fn names<'a>(keys: &'a [Arc<str>], values: &'a [(Arc<str>, Expr)]) -> Vec<&'a Arc<str>> {
+    keys.iter().chain(values.iter().map(|(name, _)| name)).collect()
 }
 
 /// One aggregate call of a rule: an accumulator of its table and how to read it.
@@ -48,6 +112,8 @@ pub enum Results {
 /// An aggregate: what its rows hold.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct AggregateRule {
+    /// The rule whose rows it reads; `None` where it reads telemetry.
+    pub input: Option<RuleId>,
     /// Names of the key values, in the order of `by`.
     pub key_names: Vec<Arc<str>>,
     /// The aggregate calls.
@@ -57,6 +123,4 @@ pub struct AggregateRule {
     pub values: Vec<(Arc<str>, Expr)>,
     /// Which rows leave; columns as for values, all of them.
     pub having: Option<Expr>,
-    /// When results are said.
-    pub results: Results,
 }

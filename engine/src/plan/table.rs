@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::rule::Results;
 use crate::aggregate::AccumulatorKind;
 use crate::model::RuleId;
 
@@ -134,6 +135,8 @@ pub struct TableWindow {
     pub shape: WindowShape,
     /// The rule whose rows it makes.
     pub rule: RuleId,
+    /// When its rows are said.
+    pub results: Results,
 }
 
 /// A slice table.
@@ -159,6 +162,10 @@ pub struct Table {
     pub windows: Vec<TableWindow>,
     /// Keys that may be open at once; further ones go to `other`.
     pub groups_max: u32,
+    /// How long late items still amend windows that closed, nanoseconds; 0 where they do not.
+    pub amend_ns: i64,
+    /// The rule that takes items which are late here.
+    pub late: Option<RuleId>,
     /// Hash of the normalised sub-plan: the identity of the state.
     pub hash: u64,
 }
@@ -181,10 +188,26 @@ impl Table {
         slice.saturating_mul(self.width_ns).saturating_add(self.offset_ns)
     }
 
-    /// End of the last window that holds a slice: when it has passed, the slice is dead.
+    /// When the last window that holds a slice is decided for good: the slice is dead.
     pub fn slice_dead_ns(&self, slice: i64) -> i64 {
+        self.slice_closed_ns(slice).saturating_add(self.amend_slices() * self.width_ns)
+    }
+
+    /// End of the last window that holds a slice: an item that comes when it has passed is late,
+    /// or amends.
+    pub fn slice_closed_ns(&self, slice: i64) -> i64 {
         let start_ns = self.slice_start_ns(slice);
         let ends = self.windows.iter().map(|w| w.shape.last_end_ns(start_ns, self.offset_ns));
         ends.max().unwrap_or(start_ns)
+    }
+
+    /// How many slices after its end a window is decided for good.
+    pub fn amend_slices(&self) -> i64 {
+        if self.amend_ns == 0 { 0 } else { (self.amend_ns - 1).div_euclid(self.width_ns) + 1 }
+    }
+
+    /// Whether some rule hears of every change, at the end of every epoch.
+    pub fn says_changes(&self) -> bool {
+        self.windows.iter().any(|window| window.results == Results::Changes)
     }
 }

@@ -40,7 +40,8 @@ pub(super) struct EpochBuilder {
 
 impl EpochBuilder {
     pub(super) fn new(cut: EpochCut, next_frame: u64) -> Self {
-        Self { cut, next_frame, next_epoch: 0, frames: Vec::new(), bytes: 0 }
+        // Epoch 0 is what a snapshot restores.
+        Self { cut, next_frame, next_epoch: 1, frames: Vec::new(), bytes: 0 }
     }
 
     pub(super) fn add(&mut self, body: FrameBody) -> Option<Epoch> {

@@ -34,7 +34,8 @@ use crate::plan::Plan;
 use cut::EpochBuilder;
 use worker::Job;
 
-/// Stages that write a part on every worker, and stages that write one on worker 0 only.
+/// Stages that write a part on every worker (without one a level of rules about rules), and stages
+/// that write one on worker 0 only.
 const PARTS_EACH: usize = 2;
 const PARTS_ONCE: usize = 2;
 
@@ -101,6 +102,7 @@ impl EngineBuilder {
             worker::start(self.workers, &self.plan, &Arc::from(self.sources), &restored, &sender)?;
         Ok(Engine {
             plan_hash,
+            parts_each: PARTS_EACH + self.plan.levels() as usize,
             jobs: started.jobs,
             threads: started.threads,
             guards: Some(started.guards),
@@ -125,6 +127,8 @@ fn plan_hash(plan: &Plan) -> u64 {
 /// waits while the workers are behind, so that memory stays bounded.
 pub struct Engine {
     plan_hash: u64,
+    /// Parts of a snapshot that every worker writes.
+    parts_each: usize,
     jobs: Vec<Sender<Job>>,
     threads: Vec<Thread>,
     guards: Option<WorkerGuards<()>>,
@@ -238,7 +242,7 @@ impl Engine {
         };
         let (_, next_frame, parts) = &mut self.partial[at];
         parts.push(part);
-        if parts.len() == PARTS_ONCE + PARTS_EACH * self.threads.len() {
+        if parts.len() == PARTS_ONCE + self.parts_each * self.threads.len() {
             parts.sort_by_key(|part| (part.stage, part.worker));
             let parts = std::mem::take(parts);
             let (next_frame, plan_hash) = (*next_frame, self.plan_hash);

@@ -12,7 +12,7 @@ use tailwater_engine::model::{
 use tailwater_engine::plan::expr::{BinaryOp, Expr};
 use tailwater_engine::plan::{
     AggregateCall, AggregateRule, AlertRule, Dedupe, NoData, Plan, Results, Rule, RuleKind,
-    SignalPlan, Table, TableAccumulator, TableWindow, TimeColumn, Timeline, WindowShape,
+    RulePlace, SignalPlan, Table, TableAccumulator, TableWindow, TimeColumn, Timeline, WindowShape,
 };
 use tailwater_engine::runtime::{Engine, EpochCut, EpochOutput, Snapshot};
 
@@ -27,12 +27,13 @@ pub const BASE_NS: i64 = 1_699_999_980 * SECOND;
 /// Spans by name, counted in windows of one shape.
 pub fn count_by_name(shape: WindowShape, width_ns: i64, groups_max: u32) -> Arc<Plan> {
     let rule = AggregateRule {
+        input: None,
         key_names: vec![Arc::from("name")],
         calls: vec![AggregateCall { accumulator: 0, finisher: Finisher::Count }],
         values: vec![(Arc::from("n"), Expr::Column(1))],
         having: None,
-        results: Results::Final,
     };
+    let place = RulePlace { timelines: vec![0], ..RulePlace::default() };
     Arc::new(Plan {
         signals: vec![SignalPlan {
             signal: Signal::Spans,
@@ -56,12 +57,16 @@ pub fn count_by_name(shape: WindowShape, width_ns: i64, groups_max: u32) -> Arc<
                 arguments: Vec::new(),
                 filter: None,
             }],
-            windows: vec![TableWindow { shape, rule: RuleId(0) }],
+            windows: vec![TableWindow { shape, rule: RuleId(0), results: Results::Final }],
             groups_max,
+            amend_ns: 0,
+            late: None,
             hash: 1,
         }],
+        row_inputs: Vec::new(),
+        row_tables: Vec::new(),
         rules: vec![
-            Rule { name: Arc::from("counts"), kind: RuleKind::Aggregate(rule) },
+            Rule { name: Arc::from("counts"), kind: RuleKind::Aggregate(rule), place },
             alert("busy", NoData::Resolve, 10 * SECOND, 0),
             alert("missing", NoData::Fire, 0, 20 * SECOND),
         ],
@@ -89,7 +94,7 @@ fn alert(name: &str, no_data: NoData, for_ns: i64, hold_ns: i64) -> Rule {
     let kind = RuleKind::Alert(AlertRule {
         source: RuleId(0),
         filter: None,
-        when: Expr::binary(BinaryOp::Ge, Expr::Column(1), two),
+        when: Expr::binary(BinaryOp::Ge, Expr::Column(3), two),
         until: None,
         for_ns,
         hold_ns,
@@ -100,7 +105,8 @@ fn alert(name: &str, no_data: NoData, for_ns: i64, hold_ns: i64) -> Rule {
         annotations: Vec::new(),
         hash: name.len() as u64,
     });
-    Rule { name: Arc::from(name), kind }
+    let place = RulePlace { timelines: vec![0], ..RulePlace::default() };
+    Rule { name: Arc::from(name), kind, place }
 }
 
 /// Cuts events into frames of one source each, of the given numbers of events.

@@ -89,7 +89,7 @@ fn shared(plan: &Plan, table: &Table) -> SharedTable {
 fn reader(plan: &Plan, window: &TableWindow) -> Reader {
     let alerts = plan.rules.iter().filter(|rule| match &rule.kind {
         RuleKind::Alert(alert) => alert.source == window.rule,
-        RuleKind::Aggregate(_) => false,
+        _ => false,
     });
     Reader {
         rule: plan.rules[window.rule.0 as usize].name.to_string(),

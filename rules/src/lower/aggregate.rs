@@ -7,17 +7,16 @@ use tailwater_dsl::hir::{
     self, Aggregate, AggregateCall, Declaration, ExprKind, FieldRef, Results,
 };
 use tailwater_engine::aggregate::{AccumulatorKind, Finisher};
-use tailwater_engine::limits::{COLLECTED_MAX, TOP_VALUES_MAX};
+use tailwater_engine::limits::{COLLECTED_MAX, LEVELS_MAX, TOP_VALUES_MAX};
 use tailwater_engine::model::RuleId;
 use tailwater_engine::plan::expr::Expr;
 use tailwater_engine::plan::{
     AggregateCall as PlanCall, AggregateRule, Plan, Results as PlanResults, Rule, RuleKind,
-    TableAccumulator, WindowShape,
+    RulePlace, TableAccumulator, TableWindow, WindowShape,
 };
 
 use super::expr::{Names, lower as lower_expr};
-use super::signal::{column_of, filter_of};
-use super::stream::{Composed, ItemNames, Streams, both, timeline};
+use super::stream::{Composed, Origin, Streams, both, timeline};
 use super::table::{Wanted, place};
 use super::{NotYet, not_yet};
 
@@ -30,44 +29,50 @@ pub(super) fn lower(
     streams: &Streams<'_>,
     declaration: &Declaration,
     aggregate: &Aggregate,
-) -> Result<(), Vec<NotYet>> {
-    if aggregate.results != Results::Final {
-        return Err(not_yet("`results` other than `final`", declaration.name_range));
-    }
-    let mut composed = streams.compose(plan, &aggregate.input, declaration.name_range)?;
+) -> Result<RuleId, Vec<NotYet>> {
+    let range = declaration.name_range;
+    let mut composed = streams.compose(plan, &aggregate.input, range)?;
+    let shape = shape(aggregate.window);
+    let results = results(aggregate.results);
+    refuse(&composed, shape, results).map_err(|what| not_yet(what, range))?;
     if let Some(filter) = &aggregate.filter {
-        let condition = item_expr(plan, &composed, filter)?;
+        let condition = composed.lower(plan, streams, filter)?;
         composed.condition = both(composed.condition.take(), Some(condition));
     }
     let mut key = Vec::new();
     for binding in &aggregate.by {
-        let value = item_expr(plan, &composed, &binding.value)?;
-        key.push(column_of(&mut plan.signals[composed.signal as usize], value));
+        let value = composed.lower(plan, streams, &binding.value)?;
+        key.push(composed.column(plan, value));
     }
     let (mut accumulators, mut calls) = (Vec::new(), Vec::new());
     for call in &aggregate.calls {
-        let (accumulator, finisher) = lower_call(plan, &composed, call)?;
+        let (accumulator, finisher) = lower_call(plan, streams, &composed, call)?;
         calls.push((accumulator.clone(), finisher));
         if !accumulators.contains(&accumulator) {
             accumulators.push(accumulator);
         }
     }
-    let rule_id = RuleId(plan.rules.len() as u32);
-    let filter = composed.condition.clone();
+    let place_of_rule = rule_place(plan, &composed, results);
+    if place_of_rule.level > LEVELS_MAX {
+        let what = format!("more than {LEVELS_MAX} rules that read one another");
+        return Err(not_yet(&what, range));
+    }
+    let filter = composed.condition.clone().map(|condition| composed.filter(plan, condition));
+    let rule = RuleId(plan.rules.len() as u32);
     let wanted = Wanted {
-        signal: composed.signal,
-        timeline: timeline(plan, &composed),
-        filter: filter
-            .map(|condition| filter_of(&mut plan.signals[composed.signal as usize], condition)),
+        origin: composed.origin,
+        timeline: place_of_rule.timelines.first().copied().unwrap_or(0),
+        filter,
         dedupe: composed.dedupe,
         key,
-        shape: shape(aggregate.window),
+        window: TableWindow { shape, rule, results },
         offset_ns: aggregate.offset_ns,
         accumulators,
         groups_max: aggregate
             .limit
             .map_or(GROUPS_DEFAULT, |limit| u32::try_from(limit.groups).unwrap_or(u32::MAX)),
-        rule: rule_id,
+        amend_ns: composed.amend_ns,
+        late: composed.late,
     };
     let accumulators = place(plan, wanted);
     let calls = calls
@@ -78,13 +83,64 @@ pub(super) fn lower(
             PlanCall { accumulator: index as u32, finisher }
         })
         .collect();
-    let kind = RuleKind::Aggregate(rows(aggregate, calls)?);
-    plan.rules.push(Rule { name: Arc::from(declaration.name.as_str()), kind });
-    Ok(())
+    let input = match composed.origin {
+        Origin::Signal(_) => None,
+        Origin::Rows(input) => Some(plan.row_inputs[input as usize].rule),
+    };
+    let kind = RuleKind::Aggregate(rows(aggregate, input, calls)?);
+    let name = Arc::from(declaration.name.as_str());
+    plan.rules.push(Rule { name, kind, place: place_of_rule });
+    Ok(rule)
+}
+
+/// What windows off the grid cannot do.
+fn refuse(
+    composed: &Composed,
+    shape: WindowShape,
+    results: PlanResults,
+) -> Result<(), &'static str> {
+    if shape.is_grid() {
+        return Ok(());
+    }
+    match (composed.amend_ns > 0, composed.late.is_some(), results) {
+        (true, _, _) => Err("`late amend` for session or count windows"),
+        (_, true, _) => Err("`late side` for session or count windows"),
+        (_, _, PlanResults::Final) => Ok(()),
+        _ => Err("`results` other than `final` of session or count windows"),
+    }
+}
+
+fn rule_place(plan: &mut Plan, composed: &Composed, results: PlanResults) -> RulePlace {
+    let is_revised = results != PlanResults::Final || composed.amend_ns > 0;
+    match composed.origin {
+        Origin::Signal(signal) => RulePlace {
+            level: 0,
+            timelines: vec![timeline(plan, composed, signal)],
+            delay_ns: 0, // known when the width of slices is
+            is_revised,
+        },
+        Origin::Rows(input) => {
+            let source = plan.row_inputs[input as usize].rule;
+            let source = &plan.rules[source.0 as usize].place;
+            RulePlace { level: source.level + 1, is_revised, ..source.clone() }
+        }
+    }
+}
+
+fn results(results: Results) -> PlanResults {
+    match results {
+        Results::Final => PlanResults::Final,
+        Results::Every(every_ns) => PlanResults::Every(every_ns),
+        Results::Changes => PlanResults::Changes,
+    }
 }
 
 /// The selected values and `having`, over keys, calls and earlier values.
-fn rows(aggregate: &Aggregate, calls: Vec<PlanCall>) -> Result<AggregateRule, Vec<NotYet>> {
+fn rows(
+    aggregate: &Aggregate,
+    input: Option<RuleId>,
+    calls: Vec<PlanCall>,
+) -> Result<AggregateRule, Vec<NotYet>> {
     let keys = aggregate.by.len();
     let mut names = RowNames { items: BTreeMap::new(), keys };
     for (index, binding) in aggregate.by.iter().enumerate() {
@@ -98,11 +154,11 @@ fn rows(aggregate: &Aggregate, calls: Vec<PlanCall>) -> Result<AggregateRule, Ve
     }
     let having = aggregate.having.as_ref().map(|having| lower_expr(having, &mut names));
     Ok(AggregateRule {
+        input,
         key_names: aggregate.by.iter().map(|b| Arc::from(b.name.as_str())).collect(),
         calls,
         values,
         having: having.transpose()?,
-        results: PlanResults::Final,
     })
 }
 
@@ -127,37 +183,31 @@ impl Names for RowNames {
     }
 }
 
-fn item_expr(plan: &mut Plan, composed: &Composed, expr: &hir::Expr) -> Result<Expr, Vec<NotYet>> {
-    let signal = &mut plan.signals[composed.signal as usize];
-    lower_expr(expr, &mut ItemNames { signal, columns: &composed.columns })
-}
-
 fn lower_call(
     plan: &mut Plan,
+    streams: &Streams<'_>,
     composed: &Composed,
     call: &AggregateCall,
 ) -> Result<(TableAccumulator, Finisher), Vec<NotYet>> {
     let what = format!("`{}`", call.function);
     let (kind, finisher) = accumulator(call).ok_or_else(|| not_yet(&what, call.range))?;
     let mut condition = match &call.filter {
-        Some(filter) => Some(item_expr(plan, composed, filter)?),
+        Some(filter) => Some(composed.lower(plan, streams, filter)?),
         None => None,
     };
     let mut arguments = Vec::new();
     // `top(k, x)` is the one call whose items are not its first argument.
     let position = usize::from(call.function == "top");
     if let Some(Some(argument)) = call.args.get(position) {
-        let value = item_expr(plan, composed, argument)?;
+        let value = composed.lower(plan, streams, argument)?;
         if kind == AccumulatorKind::Count {
             let present = Expr::Not(Box::new(Expr::IsNull(Box::new(value))));
             condition = both(condition, Some(present));
         } else {
-            let signal = &mut plan.signals[composed.signal as usize];
-            arguments.push(column_of(signal, value));
+            arguments.push(composed.column(plan, value));
         }
     }
-    let signal = &mut plan.signals[composed.signal as usize];
-    let filter = condition.map(|condition| filter_of(signal, condition));
+    let filter = condition.map(|condition| composed.filter(plan, condition));
     Ok((TableAccumulator { kind, arguments, filter }, finisher))
 }
 

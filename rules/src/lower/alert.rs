@@ -1,4 +1,4 @@
-//! Alerts over the rows of an aggregate.
+//! Alerts over the rows of a rule.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,12 +6,11 @@ use std::sync::Arc;
 use tailwater_dsl::hir::{Alert, Declaration, DeclarationId, FieldRef, NoData, SourceRef};
 use tailwater_engine::model::RuleId;
 use tailwater_engine::plan::expr::Expr;
-use tailwater_engine::plan::{
-    AggregateRule, AlertRule, NoData as PlanNoData, Plan, Rule, RuleKind,
-};
+use tailwater_engine::plan::{AlertRule, NoData as PlanNoData, Plan, Rule, RuleKind};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::expr::{Names, lower as lower_expr};
+use super::stream::row_column;
 use super::{NotYet, not_yet};
 
 /// Lowers an alert into the plan.
@@ -28,18 +27,20 @@ pub(super) fn lower(
     };
     let source = source.ok_or_else(|| not_yet("an alert on items", range))?;
     let when = alert.when.as_ref().ok_or_else(|| not_yet("an alert without `when`", range))?;
-    let RuleKind::Aggregate(rule) = &plan.rules[source.0 as usize].kind else {
-        return Err(not_yet("an alert on an alert", range));
-    };
-    let is_grid = plan.tables.iter().flat_map(|table| &table.windows);
-    let is_grid = is_grid.filter(|window| window.rule == source).all(|w| w.shape.is_grid());
-    if !is_grid {
-        return Err(not_yet("an alert on session or count windows", range));
+    let rule = &plan.rules[source.0 as usize];
+    if matches!(rule.kind, RuleKind::Alert(_) | RuleKind::Late(_)) {
+        return Err(not_yet("an alert on an alert or on late items", range));
     }
-    let is_by_key = alert.by.iter().map(String::as_str).eq(rule.key_names.iter().map(|k| &**k));
-    if !alert.by.is_empty() && !is_by_key {
+    if alert.no_data.is_some_and(|no_data| no_data != NoData::Keep)
+        && plan.grid_of(source).is_none()
+    {
+        return Err(not_yet("`on no data` over session or count windows", range));
+    }
+    let keys = rule.key_names().iter().map(|key| &**key);
+    if !alert.by.is_empty() && !alert.by.iter().map(String::as_str).eq(keys) {
         return Err(not_yet("an alert `by` other columns than its rule's", range));
     }
+    let place = rule.place.clone();
     let mut names = Columns { rule };
     let mut expr = |e: &tailwater_dsl::hir::Expr| lower_expr(e, &mut names);
     let mut lowered = AlertRule {
@@ -60,10 +61,10 @@ pub(super) fn lower(
         annotations: texts(&alert.annotations, &mut expr)?,
         hash: 0,
     };
-    let source = format!("{:?}", plan.rules[source.0 as usize]);
+    let source = super::table::rule_identity(plan, source);
     lowered.hash = xxh3_64(format!("{source}\n{lowered:?}").as_bytes());
     let name = Arc::from(declaration.name.as_str());
-    plan.rules.push(Rule { name, kind: RuleKind::Alert(lowered) });
+    plan.rules.push(Rule { name, kind: RuleKind::Alert(lowered), place });
     Ok(())
 }
 
@@ -74,17 +75,14 @@ fn texts(
     named.iter().map(|(name, value)| Ok((Arc::from(name.as_str()), expr(value)?))).collect()
 }
 
-/// The columns of the rows that an alert reads: key values, then selected values.
+/// The columns of the rows that an alert reads.
 struct Columns<'a> {
-    rule: &'a AggregateRule,
+    rule: &'a Rule,
 }
 
 impl Names for Columns<'_> {
     fn field(&mut self, field: &FieldRef) -> Option<Expr> {
-        let (FieldRef::Column(name) | FieldRef::Item(name)) = field else { return None };
-        let names = self.rule.key_names.iter().chain(self.rule.values.iter().map(|(name, _)| name));
-        let index = names.into_iter().position(|known| **known == **name)?;
-        Some(Expr::Column(index as u32))
+        row_column(self.rule, field)
     }
 
     fn call(&mut self, _index: usize) -> Option<Expr> {

@@ -6,15 +6,13 @@
 mod aggregate;
 mod alert;
 mod expr;
+mod rows;
 mod signal;
 mod stream;
 mod table;
 
-use std::collections::BTreeMap;
-
 use tailwater_dsl::hir::{DeclarationKind, Program};
 use tailwater_dsl::text_range::TextRange;
-use tailwater_engine::model::RuleId;
 use tailwater_engine::plan::Plan;
 
 use stream::Streams;
@@ -41,20 +39,25 @@ impl NotYet {
 pub fn lower(program: &Program) -> Result<Plan, Vec<NotYet>> {
     let mut plan = Plan::default();
     let mut missing = Vec::new();
-    let streams = Streams::new(program);
-    let mut rules = BTreeMap::new();
+    let mut streams = Streams::new(program);
     for declaration in &program.declarations {
+        let (id, range) = (declaration.id, declaration.range);
         let result = match &declaration.kind {
-            DeclarationKind::Stream(_) => streams.check(declaration.id),
+            DeclarationKind::Stream(_) => streams.declare(&mut plan, id),
             DeclarationKind::Aggregate(aggregate) => {
-                let rule = RuleId(plan.rules.len() as u32);
-                aggregate::lower(&mut plan, &streams, declaration, aggregate).map(|()| {
-                    rules.insert(declaration.id, rule);
+                aggregate::lower(&mut plan, &streams, declaration, aggregate).map(|rule| {
+                    streams.rules.insert(id, rule);
                 })
             }
-            DeclarationKind::Rows(_) => Err(not_yet("`rows`", declaration.name_range)),
-            DeclarationKind::Alert(alert) => alert::lower(&mut plan, &rules, declaration, alert),
-            DeclarationKind::Route(_) => Err(not_yet("`route`", declaration.range)),
+            DeclarationKind::Rows(rows) => {
+                rows::lower(&mut plan, &streams.rules, declaration, rows).map(|rule| {
+                    streams.rules.insert(id, rule);
+                })
+            }
+            DeclarationKind::Alert(alert) => {
+                alert::lower(&mut plan, &streams.rules, declaration, alert)
+            }
+            DeclarationKind::Route(_) => Err(not_yet("`route`", range)),
         };
         if let Err(more) = result {
             missing.extend(more);

@@ -29,46 +29,34 @@ pub(super) fn signal_index(plan: &mut Plan, signal: tailwater_engine::model::Sig
 
 /// The column of a field or attribute.
 pub(super) fn demand(signal: &mut SignalPlan, spec: ColumnSpec) -> u32 {
-    match signal.columns.iter().position(|known| *known == spec) {
-        Some(index) => index as u32,
-        None => {
-            signal.columns.push(spec);
-            (signal.columns.len() - 1) as u32
-        }
-    }
+    find_or_push(&mut signal.columns, spec)
 }
 
 /// The column that holds an expression's values: itself if it is one, else a computed one.
-pub(super) fn column_of(signal: &mut SignalPlan, expr: ItemExpr) -> u32 {
+pub(super) fn column_of(computed: &mut Vec<Expr>, expr: ItemExpr) -> u32 {
     if let Expr::Column(index) = expr {
         return index;
     }
-    let index = match signal.computed.iter().position(|known| *known == expr) {
-        Some(index) => index,
-        None => {
-            signal.computed.push(expr);
-            signal.computed.len() - 1
-        }
-    };
-    COMPUTED_FROM + index as u32
+    COMPUTED_FROM + find_or_push(computed, expr)
 }
 
 /// The filter with this condition.
-pub(super) fn filter_of(signal: &mut SignalPlan, condition: ItemExpr) -> u32 {
-    match signal.filters.iter().position(|known| *known == condition) {
+pub(super) fn filter_of(filters: &mut Vec<Expr>, condition: ItemExpr) -> u32 {
+    find_or_push(filters, condition)
+}
+
+/// Index of an item, which is added where it is not there yet.
+pub(super) fn find_or_push<T: PartialEq>(items: &mut Vec<T>, item: T) -> u32 {
+    match items.iter().position(|known| *known == item) {
         Some(index) => index as u32,
         None => {
-            signal.filters.push(condition);
-            (signal.filters.len() - 1) as u32
+            items.push(item);
+            (items.len() - 1) as u32
         }
     }
 }
 
-/// The final index of a column, once all demands of its signal are known.
-pub(super) fn resolve(signal: &SignalPlan, column: u32) -> u32 {
-    if column < COMPUTED_FROM {
-        column
-    } else {
-        signal.columns.len() as u32 + column - COMPUTED_FROM
-    }
+/// The final index of a column, once it is known how many come before the computed ones.
+pub(super) fn resolve(columns: u32, column: u32) -> u32 {
+    if column < COMPUTED_FROM { column } else { columns + column - COMPUTED_FROM }
 }

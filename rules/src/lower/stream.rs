@@ -4,16 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tailwater_dsl::hir::{
-    DeclarationId, DeclarationKind, Dedupe, FieldRef, Late, Place, Program, SourceRef, Stream,
-    TimeOf,
+    self, DeclarationId, DeclarationKind, Dedupe, FieldRef, Late, Place, Program, SourceRef,
+    Stream, TimeOf,
 };
 use tailwater_dsl::text_range::TextRange;
-use tailwater_engine::model::{AttributePlace, ColumnSpec, Field, Signal};
+use tailwater_engine::model::{AttributePlace, ColumnSpec, Field, RuleId, Signal};
 use tailwater_engine::plan::expr::{BinaryOp, Expr};
-use tailwater_engine::plan::{Dedupe as PlanDedupe, Plan, SignalPlan, TimeColumn, Timeline};
+use tailwater_engine::plan::{
+    Dedupe as PlanDedupe, LateRule, Plan, ROW_KEY_FROM, RowInput, Rule, RuleKind, RulePlace,
+    SignalPlan, TimeColumn, Timeline,
+};
 
 use super::expr::{Names, lower};
-use super::signal::{column_of, demand, filter_of, signal_index};
+use super::signal::{column_of, demand, filter_of, find_or_push, signal_index};
 use super::{NotYet, not_yet};
 
 /// Lateness of a stream that states none: 10 s.
@@ -22,11 +25,19 @@ pub(super) const LATENESS_DEFAULT_NS: i64 = 10_000_000_000;
 /// How far a source may fall behind the others before it no longer holds the watermark: 30 s.
 const IDLE_NS: i64 = 30_000_000_000;
 
-/// A stream over a signal.
+/// Where items come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// Index of the signal's plan.
+    Signal(u32),
+    /// Index among the plan's row inputs: rows of a rule.
+    Rows(u32),
+}
+
+/// A stream, down to what it reads.
 #[derive(Clone)]
 pub(super) struct Composed {
-    /// Index of the signal's plan.
-    pub(super) signal: u32,
+    pub(super) origin: Origin,
     /// What items must fulfil.
     pub(super) condition: Option<Expr>,
     /// Columns that streams added, by name.
@@ -37,6 +48,140 @@ pub(super) struct Composed {
     pub(super) at_start: bool,
     /// Nanoseconds.
     pub(super) lateness_ns: i64,
+    /// How long late items amend windows, nanoseconds; 0 where they do not.
+    pub(super) amend_ns: i64,
+    /// The rule that takes late items.
+    pub(super) late: Option<RuleId>,
+}
+
+impl Composed {
+    fn new(origin: Origin) -> Self {
+        Self {
+            origin,
+            condition: None,
+            columns: BTreeMap::new(),
+            dedupe: None,
+            at_start: false,
+            lateness_ns: LATENESS_DEFAULT_NS,
+            amend_ns: 0,
+            late: None,
+        }
+    }
+
+    /// Index of the signal's plan.
+    pub(super) fn signal(&self) -> Option<u32> {
+        match self.origin {
+            Origin::Signal(signal) => Some(signal),
+            Origin::Rows(_) => None,
+        }
+    }
+
+    /// Lowers an expression over its items.
+    pub(super) fn lower(
+        &self,
+        plan: &mut Plan,
+        streams: &Streams<'_>,
+        expr: &hir::Expr,
+    ) -> Result<Expr, Vec<NotYet>> {
+        let columns = &self.columns;
+        match self.origin {
+            Origin::Signal(signal) => {
+                let signal = &mut plan.signals[signal as usize];
+                lower(expr, &mut ItemNames { signal, columns })
+            }
+            Origin::Rows(input) => lower(expr, &mut RowNames { plan, streams, input, columns }),
+        }
+    }
+
+    /// The column that holds an expression's values.
+    pub(super) fn column(&self, plan: &mut Plan, expr: Expr) -> u32 {
+        match self.origin {
+            Origin::Signal(signal) => column_of(&mut plan.signals[signal as usize].computed, expr),
+            Origin::Rows(input) => column_of(&mut plan.row_inputs[input as usize].computed, expr),
+        }
+    }
+
+    /// The filter with a condition.
+    pub(super) fn filter(&self, plan: &mut Plan, condition: Expr) -> u32 {
+        match self.origin {
+            Origin::Signal(signal) => {
+                filter_of(&mut plan.signals[signal as usize].filters, condition)
+            }
+            Origin::Rows(input) => {
+                filter_of(&mut plan.row_inputs[input as usize].filters, condition)
+            }
+        }
+    }
+}
+
+/// The names of a rule's rows, as its readers see them.
+struct RowNames<'a, 'b> {
+    plan: &'a mut Plan,
+    streams: &'a Streams<'b>,
+    input: u32,
+    columns: &'a BTreeMap<String, Expr>,
+}
+
+impl Names for RowNames<'_, '_> {
+    fn field(&mut self, field: &FieldRef) -> Option<Expr> {
+        if let FieldRef::Column(name) | FieldRef::Item(name) = field
+            && let Some(column) = self.columns.get(name)
+        {
+            return Some(column.clone());
+        }
+        let rule = self.plan.row_inputs[self.input as usize].rule;
+        if matches!(self.plan.rules[rule.0 as usize].kind, RuleKind::Late(_)) {
+            return self.late_field(rule, field);
+        }
+        row_column(&self.plan.rules[rule.0 as usize], field)
+    }
+
+    fn call(&mut self, _index: usize) -> Option<Expr> {
+        None
+    }
+}
+
+impl RowNames<'_, '_> {
+    /// A field of late items: what is read of them travels with them.
+    fn late_field(&mut self, rule: RuleId, field: &FieldRef) -> Option<Expr> {
+        let stream = self.streams.late_of(rule)?;
+        let (name, expr) = match field {
+            FieldRef::Builtin(path) => (path.clone(), None),
+            FieldRef::Attribute { key, .. } => (key.clone(), None),
+            FieldRef::Column(name) | FieldRef::Item(name) => {
+                (name.clone(), Some(stream.columns.get(name)?.clone()))
+            }
+            FieldRef::Joined(_) => return None,
+        };
+        let signal = &mut self.plan.signals[stream.signal()? as usize];
+        let expr = match expr {
+            Some(expr) => expr,
+            None => ItemNames { signal, columns: &stream.columns }.field(field)?,
+        };
+        let column = column_of(&mut signal.computed, expr);
+        let RuleKind::Late(late) = &mut self.plan.rules[rule.0 as usize].kind else { return None };
+        let at = match late.values.iter().position(|(_, known)| *known == column) {
+            Some(at) => at,
+            None => {
+                late.values.push((Arc::from(name.as_str()), column));
+                late.values.len() - 1
+            }
+        };
+        Some(Expr::Column(ROW_KEY_FROM + at as u32))
+    }
+}
+
+/// The column of a rule's rows that a field means.
+pub(super) fn row_column(rule: &Rule, field: &FieldRef) -> Option<Expr> {
+    match field {
+        FieldRef::Builtin(path) if path == "window.start" => Some(Expr::Column(0)),
+        FieldRef::Builtin(path) if path == "window.end" => Some(Expr::Column(1)),
+        FieldRef::Column(name) | FieldRef::Item(name) | FieldRef::Joined(name) => {
+            let at = rule.column_names().iter().position(|known| ***known == **name)?;
+            Some(Expr::Column(ROW_KEY_FROM + at as u32))
+        }
+        _ => None,
+    }
 }
 
 /// The names of a stream's items.
@@ -79,24 +224,64 @@ pub(super) fn both(a: Option<Expr>, b: Option<Expr>) -> Option<Expr> {
     }
 }
 
-/// The streams of a program.
+/// The streams of a program, and the rules made so far.
 pub(super) struct Streams<'a> {
     program: &'a Program,
+    /// Rules by declaration.
+    pub(super) rules: BTreeMap<DeclarationId, RuleId>,
+    /// The late sides that are read: rule and stream, by the stream's declaration.
+    late: BTreeMap<DeclarationId, (RuleId, Composed)>,
 }
 
 impl<'a> Streams<'a> {
     pub(super) fn new(program: &'a Program) -> Self {
-        Self { program }
+        Self { program, rules: BTreeMap::new(), late: BTreeMap::new() }
     }
 
-    /// Reports what of a stream cannot run, also if nothing reads it.
-    pub(super) fn check(&self, id: DeclarationId) -> Result<(), Vec<NotYet>> {
-        let range = self.program.declaration(id).name_range;
-        let mut scratch = Plan::default();
-        self.compose(&mut scratch, &SourceRef::Declaration(id), range).map(|_| ())
+    /// Composes a stream; makes the rule for its late side where one is read.
+    pub(super) fn declare(
+        &mut self,
+        plan: &mut Plan,
+        id: DeclarationId,
+    ) -> Result<(), Vec<NotYet>> {
+        let declaration = self.program.declaration(id);
+        let source = SourceRef::Declaration(id);
+        let DeclarationKind::Stream(stream) = &declaration.kind else { return Ok(()) };
+        let is_read = self.program.declarations.iter().any(|reader| match &reader.kind {
+            DeclarationKind::Stream(reader) => reader.input == SourceRef::Late(id),
+            DeclarationKind::Aggregate(reader) => reader.input == SourceRef::Late(id),
+            DeclarationKind::Rows(reader) => reader.input == SourceRef::Late(id),
+            DeclarationKind::Alert(reader) => reader.input == SourceRef::Late(id),
+            DeclarationKind::Route(reader) => reader.input == SourceRef::Late(id),
+        });
+        let Late::Side(name) = &stream.late else {
+            // Reports what of it cannot run, also if nothing reads it.
+            return self.compose(&mut plan.clone(), &source, declaration.name_range).map(|_| ());
+        };
+        if !is_read {
+            return Ok(());
+        }
+        let composed = self.compose(plan, &source, declaration.name_range)?;
+        let Some(signal) = composed.signal() else {
+            return Err(not_yet("`late side` of late items", declaration.name_range));
+        };
+        let rule = RuleId(plan.rules.len() as u32);
+        let timelines = vec![timeline(plan, &composed, signal)];
+        plan.rules.push(Rule {
+            name: Arc::from(name.as_str()),
+            kind: RuleKind::Late(LateRule { signal, values: Vec::new() }),
+            place: RulePlace { timelines, ..RulePlace::default() },
+        });
+        self.late.insert(id, (rule, composed));
+        Ok(())
     }
 
-    /// Composes a source down to its signal.
+    /// The stream whose late items a rule takes.
+    fn late_of(&self, rule: RuleId) -> Option<&Composed> {
+        self.late.values().find(|(known, _)| *known == rule).map(|(_, stream)| stream)
+    }
+
+    /// Composes a source down to what it reads.
     pub(super) fn compose(
         &self,
         plan: &mut Plan,
@@ -107,23 +292,20 @@ impl<'a> Streams<'a> {
             SourceRef::Catalog(name) => {
                 let what = format!("`{name}` as a source");
                 let signal = Signal::by_name(name).ok_or_else(|| not_yet(&what, range))?;
-                Ok(Composed {
-                    signal: signal_index(plan, signal),
-                    condition: None,
-                    columns: BTreeMap::new(),
-                    dedupe: None,
-                    at_start: false,
-                    lateness_ns: LATENESS_DEFAULT_NS,
-                })
+                Ok(Composed::new(Origin::Signal(signal_index(plan, signal))))
             }
-            SourceRef::Late(_) => Err(not_yet("late items as a source", range)),
+            SourceRef::Late(id) => match self.late.get(id) {
+                Some((rule, _)) => Ok(Composed::new(Origin::Rows(row_input(plan, *rule)))),
+                None => Err(not_yet("late items of this stream", range)),
+            },
             SourceRef::Declaration(id) => {
                 let declaration = self.program.declaration(*id);
-                match &declaration.kind {
-                    DeclarationKind::Stream(stream) => {
-                        self.stream(plan, stream, declaration.name_range)
-                    }
-                    _ => Err(not_yet("a rule that reads another rule's rows", range)),
+                if let DeclarationKind::Stream(stream) = &declaration.kind {
+                    return self.stream(plan, *id, stream, declaration.name_range);
+                }
+                match self.rules.get(id) {
+                    Some(rule) => Ok(Composed::new(Origin::Rows(row_input(plan, *rule)))),
+                    None => Err(Vec::new()), // reported where it stands
                 }
             }
         }
@@ -132,31 +314,29 @@ impl<'a> Streams<'a> {
     fn stream(
         &self,
         plan: &mut Plan,
+        id: DeclarationId,
         stream: &Stream,
         range: TextRange,
     ) -> Result<Composed, Vec<NotYet>> {
         let mut composed = self.compose(plan, &stream.input, range)?;
-        let mut missing = Vec::new();
+        let is_rows = composed.signal().is_none();
         if stream.dedupe.is_some() && composed.dedupe.is_some() {
-            missing.push(NotYet::new("`dedupe` of a stream that is deduped already", range));
+            return Err(not_yet("`dedupe` of a stream that is deduped already", range));
+        }
+        if is_rows && (stream.dedupe.is_some() || stream.lateness_ns.is_some()) {
+            return Err(not_yet("`dedupe` or `lateness` of late items", range));
         }
         match &stream.late {
             Late::Drop => {}
-            Late::Side(_) => missing.push(NotYet::new("`late side`", range)),
-            Late::Amend(_) => missing.push(NotYet::new("`late amend`", range)),
+            Late::Side(_) => composed.late = self.late.get(&id).map(|(rule, _)| *rule),
+            Late::Amend(within_ns) => composed.amend_ns = *within_ns,
         }
-        if !missing.is_empty() {
-            return Err(missing);
-        }
-        let signal = &mut plan.signals[composed.signal as usize];
         if let Some(filter) = &stream.filter {
-            let mut names = ItemNames { signal, columns: &composed.columns };
-            let condition = lower(filter, &mut names)?;
+            let condition = composed.lower(plan, self, filter)?;
             composed.condition = both(composed.condition.take(), Some(condition));
         }
         for binding in &stream.set {
-            let mut names = ItemNames { signal, columns: &composed.columns };
-            let value = lower(&binding.value, &mut names)?;
+            let value = composed.lower(plan, self, &binding.value)?;
             composed.columns.insert(binding.name.clone(), value);
         }
         match stream.time {
@@ -165,30 +345,43 @@ impl<'a> Streams<'a> {
             TimeOf::Start => composed.at_start = true,
         }
         composed.lateness_ns = stream.lateness_ns.unwrap_or(composed.lateness_ns);
-        if let Some(dedupe) = &stream.dedupe {
-            composed.dedupe = Some(remove_duplicates(plan, &composed, dedupe)?);
+        if let (Some(dedupe), Some(signal)) = (&stream.dedupe, composed.signal()) {
+            composed.dedupe = Some(remove_duplicates(plan, &composed, signal, dedupe)?);
         }
         Ok(composed)
     }
+}
+
+/// Index of the row input of a rule, made where needed.
+fn row_input(plan: &mut Plan, rule: RuleId) -> u32 {
+    if let Some(index) = plan.row_inputs.iter().position(|known| known.rule == rule) {
+        return index as u32;
+    }
+    plan.row_inputs.push(RowInput { rule, columns: 0, computed: Vec::new(), filters: Vec::new() });
+    (plan.row_inputs.len() - 1) as u32
 }
 
 /// Puts a removal of duplicates into the plan, or finds the equal one.
 fn remove_duplicates(
     plan: &mut Plan,
     composed: &Composed,
+    signal_index: u32,
     dedupe: &Dedupe,
 ) -> Result<u32, Vec<NotYet>> {
-    let timeline = timeline(plan, composed);
-    let signal = &mut plan.signals[composed.signal as usize];
+    let timeline = timeline(plan, composed, signal_index);
+    let signal = &mut plan.signals[signal_index as usize];
     let mut key = Vec::with_capacity(dedupe.keys.len());
     for expr in &dedupe.keys {
         let value = lower(expr, &mut ItemNames { signal, columns: &composed.columns })?;
-        key.push(column_of(signal, value));
+        key.push(column_of(&mut signal.computed, value));
     }
     let wanted = PlanDedupe {
-        signal: composed.signal,
+        signal: signal_index,
         timeline,
-        filter: composed.condition.clone().map(|condition| filter_of(signal, condition)),
+        filter: composed
+            .condition
+            .clone()
+            .map(|condition| filter_of(&mut signal.filters, condition)),
         key,
         within_ns: dedupe.within_ns,
         keys_max: dedupe.limit,
@@ -197,26 +390,16 @@ fn remove_duplicates(
 }
 
 /// The timeline of a stream, made where needed.
-pub(super) fn timeline(plan: &mut Plan, composed: &Composed) -> u32 {
-    let signal = &mut plan.signals[composed.signal as usize];
+pub(super) fn timeline(plan: &mut Plan, composed: &Composed, signal_index: u32) -> u32 {
+    let signal = &mut plan.signals[signal_index as usize];
     let field = match (signal.signal, composed.at_start) {
         (Signal::Spans, true) => Field::Start,
         (Signal::Spans, false) => Field::End,
         _ => Field::Time,
     };
     let column =
-        TimeColumn { signal: composed.signal, column: demand(signal, ColumnSpec::Field(field)) };
+        TimeColumn { signal: signal_index, column: demand(signal, ColumnSpec::Field(field)) };
     let time_column = find_or_push(&mut plan.time_columns, column);
     let line = Timeline { time_column, lateness_ns: composed.lateness_ns, idle_ns: IDLE_NS };
     find_or_push(&mut plan.timelines, line)
-}
-
-fn find_or_push<T: PartialEq>(items: &mut Vec<T>, item: T) -> u32 {
-    match items.iter().position(|known| *known == item) {
-        Some(index) => index as u32,
-        None => {
-            items.push(item);
-            (items.len() - 1) as u32
-        }
-    }
 }

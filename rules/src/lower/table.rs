@@ -2,23 +2,28 @@
 
 use tailwater_engine::model::RuleId;
 use tailwater_engine::plan::expr::Expr;
-use tailwater_engine::plan::{Plan, SignalPlan, Table, TableAccumulator, TableWindow, WindowShape};
+use tailwater_engine::plan::{
+    Plan, ROW_KEY_FROM, Results, RowTable, RuleKind, SignalPlan, Table, TableAccumulator,
+    TableWindow,
+};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::signal::resolve;
+use super::stream::Origin;
 
 /// What an aggregate wants of a table.
 pub(super) struct Wanted {
-    pub(super) signal: u32,
+    pub(super) origin: Origin,
     pub(super) timeline: u32,
     pub(super) filter: Option<u32>,
     pub(super) dedupe: Option<u32>,
     pub(super) key: Vec<u32>,
-    pub(super) shape: WindowShape,
+    pub(super) window: TableWindow,
     pub(super) offset_ns: i64,
     pub(super) accumulators: Vec<TableAccumulator>,
     pub(super) groups_max: u32,
-    pub(super) rule: RuleId,
+    pub(super) amend_ns: i64,
+    pub(super) late: Option<RuleId>,
 }
 
 /// Slices may be this many times narrower than the shortest step that shares them: beyond that
@@ -27,37 +32,34 @@ const NARROWER_MAX: i64 = 4;
 
 /// Puts a rule's window into a table that fits, or a new one; returns the table's accumulators.
 pub(super) fn place(plan: &mut Plan, wanted: Wanted) -> &[TableAccumulator] {
-    let width_ns = width(wanted.shape);
-    let offset_ns = wanted.offset_ns.rem_euclid(width_ns.max(1));
-    let found = plan.tables.iter().position(|table| {
-        table.signal == wanted.signal
-            && table.timeline == wanted.timeline
-            && table.filter == wanted.filter
-            && table.dedupe == wanted.dedupe
-            && table.key == wanted.key
-            && table.groups_max == wanted.groups_max
-            && fits(table, wanted.shape, wanted.offset_ns)
-    });
-    let window = TableWindow { shape: wanted.shape, rule: wanted.rule };
-    let index = found.unwrap_or_else(|| {
-        plan.tables.push(Table {
-            signal: wanted.signal,
-            timeline: wanted.timeline,
-            filter: wanted.filter,
-            dedupe: wanted.dedupe,
-            key: wanted.key,
-            width_ns,
-            offset_ns: if wanted.shape.is_grid() { wanted.offset_ns } else { offset_ns },
-            accumulators: Vec::new(),
-            windows: Vec::new(),
-            groups_max: wanted.groups_max,
-            hash: 0,
-        });
-        plan.tables.len() - 1
-    });
-    let table = &mut plan.tables[index];
+    let width_ns = width(&wanted.window);
+    let table = match wanted.origin {
+        Origin::Signal(signal) => {
+            let found = plan.tables.iter().position(|table| {
+                table.signal == signal
+                    && table.timeline == wanted.timeline
+                    && is_alike(table, &wanted)
+            });
+            let index = found.unwrap_or_else(|| {
+                plan.tables.push(empty(signal, &wanted));
+                plan.tables.len() - 1
+            });
+            &mut plan.tables[index]
+        }
+        Origin::Rows(input) => {
+            let found = plan
+                .row_tables
+                .iter()
+                .position(|rows| rows.input == input && is_alike(&rows.table, &wanted));
+            let index = found.unwrap_or_else(|| {
+                plan.row_tables.push(RowTable { input, table: empty(0, &wanted) });
+                plan.row_tables.len() - 1
+            });
+            &mut plan.row_tables[index].table
+        }
+    };
     table.width_ns = gcd(table.width_ns, width_ns);
-    table.windows.push(window);
+    table.windows.push(wanted.window);
     for accumulator in wanted.accumulators {
         if !table.accumulators.contains(&accumulator) {
             table.accumulators.push(accumulator);
@@ -66,43 +68,118 @@ pub(super) fn place(plan: &mut Plan, wanted: Wanted) -> &[TableAccumulator] {
     &table.accumulators
 }
 
+fn empty(signal: u32, wanted: &Wanted) -> Table {
+    let width_ns = width(&wanted.window);
+    let offset_ns = wanted.offset_ns.rem_euclid(width_ns.max(1));
+    let is_grid = wanted.window.shape.is_grid();
+    Table {
+        signal,
+        timeline: wanted.timeline,
+        filter: wanted.filter,
+        dedupe: wanted.dedupe,
+        key: wanted.key.clone(),
+        width_ns,
+        offset_ns: if is_grid { wanted.offset_ns } else { offset_ns },
+        accumulators: Vec::new(),
+        windows: Vec::new(),
+        groups_max: wanted.groups_max,
+        amend_ns: wanted.amend_ns,
+        late: wanted.late,
+        hash: 0,
+    }
+}
+
+/// Whether a table holds what is wanted, windows aside.
+fn is_alike(table: &Table, wanted: &Wanted) -> bool {
+    table.filter == wanted.filter
+        && table.dedupe == wanted.dedupe
+        && table.key == wanted.key
+        && table.groups_max == wanted.groups_max
+        && (table.amend_ns, table.late) == (wanted.amend_ns, wanted.late)
+        && table.says_changes() == (wanted.window.results == Results::Changes)
+        && fits(table, &wanted.window, wanted.offset_ns)
+}
+
 /// Whether a window can share a table's slices.
-fn fits(table: &Table, shape: WindowShape, offset_ns: i64) -> bool {
+fn fits(table: &Table, window: &TableWindow, offset_ns: i64) -> bool {
+    let shape = window.shape;
     if !shape.is_grid() || table.keyed_shape().is_some() {
         return table.windows.iter().all(|window| window.shape == shape);
     }
-    let common_ns = gcd(table.width_ns, width(shape));
+    let common_ns = gcd(table.width_ns, width(window));
     let steps = table.windows.iter().map(|window| window.shape.every_ns());
     let shortest_ns = steps.min().unwrap_or(i64::MAX).min(shape.every_ns());
     table.offset_ns == offset_ns && common_ns >= shortest_ns / NARROWER_MAX
 }
 
 /// The widest slice from which a shape's windows can be put together.
-fn width(shape: WindowShape) -> i64 {
-    gcd(shape.size_ns(), shape.every_ns())
+fn width(window: &TableWindow) -> i64 {
+    let width_ns = gcd(window.shape.size_ns(), window.shape.every_ns());
+    match window.results {
+        Results::Every(every_ns) => gcd(width_ns, every_ns),
+        Results::Final | Results::Changes => width_ns,
+    }
 }
 
 fn gcd(a: i64, b: i64) -> i64 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
-/// Gives columns their final indices and tables their identity.
+/// Gives columns their final indices, rules their delay, tables their identity.
 pub(super) fn seal(plan: &mut Plan) {
     for table in &mut plan.tables {
-        let signal = &plan.signals[table.signal as usize];
-        let columns = table.accumulators.iter_mut().flat_map(|a| &mut a.arguments);
-        for column in table.key.iter_mut().chain(columns) {
-            *column = resolve(signal, *column);
-        }
+        let columns = plan.signals[table.signal as usize].columns.len() as u32;
+        resolve_all(table, columns);
     }
     for dedupe in &mut plan.dedupes {
-        let signal = &plan.signals[dedupe.signal as usize];
-        for column in &mut dedupe.key {
-            *column = resolve(signal, *column);
+        let columns = plan.signals[dedupe.signal as usize].columns.len() as u32;
+        dedupe.key.iter_mut().for_each(|column| *column = resolve(columns, *column));
+    }
+    for rule in &mut plan.rules {
+        if let RuleKind::Late(late) = &mut rule.kind {
+            let columns = plan.signals[late.signal as usize].columns.len() as u32;
+            late.values.iter_mut().for_each(|(_, column)| *column = resolve(columns, *column));
         }
     }
+    for input in &mut plan.row_inputs {
+        let columns = plan.rules[input.rule.0 as usize].column_names().len();
+        input.columns = ROW_KEY_FROM + columns as u32;
+    }
+    for row_table in &mut plan.row_tables {
+        let columns = plan.row_inputs[row_table.input as usize].columns;
+        resolve_all(&mut row_table.table, columns);
+    }
+    delay(plan);
     for index in 0..plan.tables.len() {
         plan.tables[index].hash = identity(plan, &plan.tables[index]);
+    }
+    for index in 0..plan.row_tables.len() {
+        plan.row_tables[index].table.hash = row_identity(plan, &plan.row_tables[index]);
+    }
+}
+
+fn resolve_all(table: &mut Table, columns: u32) {
+    let arguments = table.accumulators.iter_mut().flat_map(|a| &mut a.arguments);
+    for column in table.key.iter_mut().chain(arguments) {
+        *column = resolve(columns, *column);
+    }
+}
+
+/// How long after its end a rule's last word on a window comes: as its table amends, then as the
+/// rules that it reads.
+fn delay(plan: &mut Plan) {
+    for table in &plan.tables {
+        for window in &table.windows {
+            let place = &mut plan.rules[window.rule.0 as usize].place;
+            place.delay_ns = table.amend_slices() * table.width_ns;
+        }
+    }
+    for index in 0..plan.rules.len() {
+        let inputs = plan.rules[index].inputs();
+        let delays = inputs.iter().map(|input| plan.rules[input.0 as usize].place.delay_ns);
+        if let Some(delay_ns) = delays.max() {
+            plan.rules[index].place.delay_ns = delay_ns;
+        }
     }
 }
 
@@ -112,37 +189,64 @@ fn identity(plan: &Plan, table: &Table) -> u64 {
     let signal = &plan.signals[table.signal as usize];
     let line = &plan.timelines[table.timeline as usize];
     let time = plan.time_columns[line.time_column as usize].column;
-    let filter =
-        |index: Option<u32>| index.map(|index| expr_text(signal, &signal.filters[index as usize]));
+    let column = |column: u32| column_text(signal, column);
     let mut parts = vec![
         signal.signal.name().to_owned(),
-        format!("{:?}", filter(table.filter)),
-        column_text(signal, time),
-        format!("{} {} {} {}", line.lateness_ns, line.idle_ns, table.width_ns, table.offset_ns),
-        format!("{:?} {}", table.keyed_shape(), table.groups_max),
+        column(time),
+        format!("{} {}", line.lateness_ns, line.idle_ns),
     ];
     if let Some(dedupe) = table.dedupe {
         let dedupe = &plan.dedupes[dedupe as usize];
-        let key = dedupe.key.iter().map(|column| column_text(signal, *column));
-        parts.push(format!(
-            "{:?} {:?} {} {}",
-            key.collect::<Vec<_>>(),
-            filter(dedupe.filter),
-            dedupe.within_ns,
-            dedupe.keys_max
-        ));
+        let key: Vec<String> = dedupe.key.iter().map(|at| column(*at)).collect();
+        let filter = dedupe.filter.map(|at| expr_text(&column, &signal.filters[at as usize]));
+        parts.push(format!("{key:?} {filter:?} {} {}", dedupe.within_ns, dedupe.keys_max));
     }
-    parts.extend(table.key.iter().map(|column| column_text(signal, *column)));
-    for accumulator in &table.accumulators {
-        let arguments = accumulator.arguments.iter().map(|column| column_text(signal, *column));
-        parts.push(format!(
-            "{:?} {:?} {:?}",
-            accumulator.kind,
-            arguments.collect::<Vec<_>>(),
-            filter(accumulator.filter)
-        ));
-    }
+    shared_identity(table, &signal.filters, &column, &mut parts);
     xxh3_64(parts.join("\n").as_bytes())
+}
+
+/// The same for a table over rows: what its source is counts, too.
+fn row_identity(plan: &Plan, rows: &RowTable) -> u64 {
+    let input = &plan.row_inputs[rows.input as usize];
+    let source = &plan.rules[input.rule.0 as usize];
+    let computed = |at: u32| input.computed.get((at - input.columns) as usize);
+    let names = source.column_names();
+    let row_column = |at: u32| match names.get((at.saturating_sub(ROW_KEY_FROM)) as usize) {
+        Some(name) if at >= ROW_KEY_FROM => name.to_string(),
+        _ => format!("window {at}"),
+    };
+    let column = |at: u32| match at.checked_sub(input.columns) {
+        Some(_) => computed(at).map_or(String::new(), |expr| expr_text(&row_column, expr)),
+        None => row_column(at),
+    };
+    let mut parts = vec![format!("{} {}", source.name, rule_identity(plan, input.rule))];
+    shared_identity(&rows.table, &input.filters, &column, &mut parts);
+    xxh3_64(parts.join("\n").as_bytes())
+}
+
+/// The identity of a rule: of what it selects, and of its table.
+pub(super) fn rule_identity(plan: &Plan, rule: RuleId) -> u64 {
+    let tables = plan.tables.iter().chain(plan.row_tables.iter().map(|rows| &rows.table));
+    let own = tables.filter(|table| table.windows.iter().any(|window| window.rule == rule));
+    let hashes: Vec<u64> = own.map(|table| table.hash).collect();
+    xxh3_64(format!("{:?} {hashes:?}", plan.rules[rule.0 as usize].kind).as_bytes())
+}
+
+fn shared_identity(
+    table: &Table,
+    filters: &[Expr],
+    column: &dyn Fn(u32) -> String,
+    parts: &mut Vec<String>,
+) {
+    let filter = |at: Option<u32>| at.map(|at| expr_text(column, &filters[at as usize]));
+    parts.push(format!("{:?} {} {}", filter(table.filter), table.width_ns, table.offset_ns));
+    parts.push(format!("{:?} {} {}", table.keyed_shape(), table.groups_max, table.amend_ns));
+    parts.extend(table.key.iter().map(|at| column(*at)));
+    for accumulator in &table.accumulators {
+        let arguments: Vec<String> = accumulator.arguments.iter().map(|at| column(*at)).collect();
+        let filter = filter(accumulator.filter);
+        parts.push(format!("{:?} {arguments:?} {filter:?}", accumulator.kind));
+    }
 }
 
 fn column_text(signal: &SignalPlan, column: u32) -> String {
@@ -150,15 +254,15 @@ fn column_text(signal: &SignalPlan, column: u32) -> String {
     match signal.columns.get(column) {
         Some(spec) => format!("{spec:?}"),
         None => match signal.computed.get(column - signal.columns.len()) {
-            Some(expr) => expr_text(signal, expr),
+            Some(expr) => expr_text(&|at| column_text(signal, at), expr),
             None => String::new(),
         },
     }
 }
 
-fn expr_text(signal: &SignalPlan, expr: &Expr) -> String {
+fn expr_text(column: &dyn Fn(u32) -> String, expr: &Expr) -> String {
     let mut columns = Vec::new();
-    expr.columns(&mut |column| columns.push(column_text(signal, column)));
+    expr.columns(&mut |at| columns.push(column(at)));
     let mut next = 0;
     let renumbered = renumber(expr, &mut next);
     format!("{renumbered:?} over {columns:?}")

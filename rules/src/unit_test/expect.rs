@@ -101,11 +101,8 @@ fn fits<'a>(named: &[(&'a str, &'a Value)], expected: &[(String, Literal)]) -> b
 /// The names of a rule's columns: key values, then selected values.
 fn columns(plan: &Plan, rule: usize) -> Vec<&str> {
     match &plan.rules[rule].kind {
-        RuleKind::Aggregate(aggregate) => {
-            let values = aggregate.values.iter().map(|(name, _)| name);
-            aggregate.key_names.iter().chain(values).map(|name| &**name).collect()
-        }
         RuleKind::Alert(alert) => columns(plan, alert.source.0 as usize),
+        _ => plan.rules[rule].column_names().into_iter().map(|name| &**name).collect(),
     }
 }
 

@@ -13,11 +13,11 @@ use tailwater_dsl::diagnostic::suggest::{listed, nearest};
 use tailwater_engine::model::{AlertState, Row, RowKind, RuleId, Transition, Value};
 use tailwater_engine::plan::eval::eval_row;
 use tailwater_engine::plan::expr::Expr;
-use tailwater_engine::plan::{AggregateRule, AlertRule, Plan, RuleKind};
+use tailwater_engine::plan::{AlertRule, Plan, Rule, RuleKind};
 use tailwater_rules::explain::expression;
 
 use super::TableStyle;
-use super::rows::{Said, aggregate, alert};
+use super::rows::{Said, alert, rule_of};
 use super::table::one_line;
 use crate::args::Format;
 use crate::exit::Usage;
@@ -135,7 +135,7 @@ impl Why {
         if row.is_other && !rule.with_other {
             return;
         }
-        let columns = columns(row);
+        let columns = row.columns();
         let is_true = |expr: &Expr| eval_row(expr, &columns) == Value::Bool(true);
         if rule.filter.as_ref().is_some_and(|filter| !is_true(filter)) {
             return;
@@ -204,14 +204,12 @@ impl Why {
         alert(&self.plan, self.alert).1
     }
 
-    fn source(&self) -> (&str, &AggregateRule) {
-        aggregate(&self.plan, self.source)
+    fn source(&self) -> (&str, &Rule) {
+        rule_of(&self.plan, self.source)
     }
 
     fn column(&self, index: u32) -> Arc<str> {
-        let rule = self.source().1;
-        let names = rule.key_names.iter().chain(rule.values.iter().map(|(name, _)| name));
-        names.into_iter().nth(index as usize).map_or_else(|| Arc::from("?"), Arc::clone)
+        self.source().1.column_name(index)
     }
 
     /// A condition as the rule writes it.
@@ -221,7 +219,7 @@ impl Why {
 
     /// A condition about a row.
     fn condition(&self, expr: &Expr, row: &Row) -> Condition {
-        let columns = columns(row);
+        let columns = row.columns();
         let value = |index: u32| columns.get(index as usize).cloned().unwrap_or_default();
         let mut values: Vec<(Arc<str>, Value)> = Vec::new();
         expr.columns(&mut |index| {
@@ -245,11 +243,6 @@ impl Instance {
     fn new() -> Self {
         Self { steps: Vec::new(), state: AlertState::Inactive, since_ns: 0 }
     }
-}
-
-/// The columns of an alert's expressions: key values, then selected values.
-fn columns(row: &Row) -> Vec<Value> {
-    row.key.iter().chain(&row.values).cloned().collect()
 }
 
 fn is_active(state: AlertState) -> bool {

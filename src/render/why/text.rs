@@ -155,7 +155,7 @@ impl Why {
                 let _ = writeln!(text, "    until  {}", said(&self.condition(until, row)));
             }
             let (name, source) = self.source();
-            let values = source.values.iter().map(|(name, _)| name).zip(&row.values);
+            let values = source.value_names().into_iter().zip(&row.values);
             let values: Vec<String> =
                 values.map(|(name, value)| format!("{name}={}", cell(value))).collect();
             let window = format!("{} to {}", time(row.start_ns), time(row.end_ns));
@@ -196,7 +196,7 @@ impl Why {
         if group.0 {
             return "(other)".to_owned();
         }
-        let names = self.source().1.key_names.iter();
+        let names = self.source().1.key_names().iter();
         let pairs: Vec<String> = names
             .zip(&group.1)
             .map(|(name, value)| format!("{name}={}", one_line(value)))

@@ -9,6 +9,8 @@ pub(super) struct Spec {
     pub(super) input: Vec<String>,
     /// `input open`: the end of the log closes nothing.
     pub(super) is_open: bool,
+    /// `expect final`: only rows that are final, by rule: what a cut of the log leaves alone.
+    pub(super) is_final: bool,
     pub(super) expect: Vec<String>,
     pub(super) counts: Vec<String>,
 }
@@ -31,7 +33,9 @@ impl Spec {
             } else {
                 block = line;
                 spec.is_open |= line == "input open";
-                if !["rules", "input", "input open", "expect", "counts"].contains(&line) {
+                spec.is_final |= line == "expect final";
+                let headings = ["rules", "input", "input open", "expect", "expect final", "counts"];
+                if !headings.contains(&line) {
                     return Err(format!("line {number}: expected a heading, found `{line}`"));
                 }
             }
@@ -52,7 +56,7 @@ impl Spec {
                 return Ok(());
             }
             "input" | "input open" => &mut self.input,
-            "expect" => &mut self.expect,
+            "expect" | "expect final" => &mut self.expect,
             "counts" => &mut self.counts,
             _ => return Err(format!("expected a heading before `{content}`")),
         };
@@ -70,9 +74,10 @@ impl Spec {
     pub(super) fn render(&self, rows: &[String], counts: &[String]) -> String {
         let rules: Vec<String> = self.rules.trim_end().lines().map(str::to_owned).collect();
         let input = if self.is_open { "input open" } else { "input" };
+        let expect = if self.is_final { "expect final" } else { "expect" };
         let mut out = self.head.join("\n") + "\n";
         for (heading, lines) in
-            [("rules", &rules[..]), (input, &self.input), ("expect", rows), ("counts", counts)]
+            [("rules", &rules[..]), (input, &self.input), (expect, rows), ("counts", counts)]
         {
             out.push_str(heading);
             out.push('\n');

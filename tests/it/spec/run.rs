@@ -114,7 +114,7 @@ fn flush(frames: &mut Vec<FrameBody>, text: &mut String, source: SourceId, line:
 pub(super) fn answer(
     plan: &Arc<Plan>,
     log: &[Record],
-    is_open: bool,
+    (is_open, is_final): (bool, bool),
     way: Way,
 ) -> Result<Answer, String> {
     let (sources, mut bodies) = frames(log, way.lines);
@@ -132,9 +132,13 @@ pub(super) fn answer(
             .map(|(outputs, _)| outputs)
             .map_err(|error| error.to_string())
     }?;
-    let rows = outputs.iter().flat_map(|output| &output.rows);
+    let mut rows: Vec<&Row> = outputs.iter().flat_map(|output| &output.rows).collect();
+    if is_final {
+        rows.retain(|row| row.kind == RowKind::Final);
+        rows.sort_by_key(|row| row.rule);
+    }
     let alerts = outputs.iter().flat_map(|output| &output.transitions);
-    let mut lines: Vec<String> = rows.map(|row| line(plan, row)).collect();
+    let mut lines: Vec<String> = rows.into_iter().map(|row| line(plan, row)).collect();
     lines.extend(alerts.map(|transition| alert(plan, transition)));
     let counts = outputs.last().map_or_else(Vec::new, |last| counts(plan, last));
     Ok(Answer { rows: lines, counts })
@@ -180,7 +184,6 @@ fn restored(
 /// A row as specs write it.
 fn line(plan: &Plan, row: &Row) -> String {
     let rule = &plan.rules[row.rule.0 as usize];
-    let RuleKind::Aggregate(aggregate) = &rule.kind else { return format!("{row:?}") };
     let kind = match row.kind {
         RowKind::Final => String::new(),
         RowKind::Revision(number) => format!(" revision {number}"),
@@ -189,11 +192,11 @@ fn line(plan: &Plan, row: &Row) -> String {
     let other = if row.is_other { " other" } else { "" };
     let (start, end) = (duration(row.start_ns - BASE_NS), duration(row.end_ns - BASE_NS));
     let mut text = format!("{} {start}..{end}{other}{kind}", rule.name);
-    for (name, value) in aggregate.key_names.iter().zip(&row.key).filter(|_| !row.is_other) {
+    for (name, value) in rule.key_names().iter().zip(&row.key).filter(|_| !row.is_other) {
         text += &format!(" {name}={value}");
     }
     text.push_str(" |");
-    for ((name, _), value) in aggregate.values.iter().zip(&row.values) {
+    for (name, value) in rule.value_names().into_iter().zip(&row.values) {
         text += &format!(" {name}={value}");
     }
     text
@@ -218,13 +221,16 @@ fn alert(plan: &Plan, transition: &Transition) -> String {
 fn counts(plan: &Plan, last: &EpochOutput) -> Vec<String> {
     let mut lines = Vec::new();
     for (rule, counts) in plan.rules.iter().zip(&last.rules) {
-        if !matches!(rule.kind, RuleKind::Aggregate(_)) {
+        if matches!(rule.kind, RuleKind::Alert(_)) {
             continue;
         }
         let mut line = format!("{} used {}", rule.name, counts.used);
         if counts.late > 0 {
             let worst = duration(counts.worst_late_ns);
             line += &format!(" late {} worst {worst}", counts.late);
+        }
+        if counts.amended > 0 {
+            line += &format!(" amended {}", counts.amended);
         }
         if counts.to_other > 0 {
             line += &format!(" other {}", counts.to_other);

@@ -1,0 +1,248 @@
+//! Where rows go next: to the workers of the rules that read them, and into relations.
+//!
+//! A relation holds the rows that a `rows` rule may still join or rank. What enters and leaves it
+//! are changes; what it holds here is what a snapshot needs to fill it again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::limits::SHARDS;
+use crate::model::{Row, RowKind, RuleId, Value};
+use crate::plan::eval::eval_row;
+use crate::plan::expr::Expr;
+use crate::plan::{Plan, RuleKind};
+
+/// A row that enters a relation or leaves it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct RowChange {
+    /// The rule that relates.
+    pub(crate) reader: RuleId,
+    /// Whether it is on the joined side.
+    pub(crate) is_right: bool,
+    /// What must be equal on both sides: columns and the end of the left window.
+    pub(crate) at: Vec<u8>,
+    pub(crate) row: Row,
+    pub(crate) epoch: u64,
+    pub(crate) diff: isize,
+}
+
+/// A pair of rows that a relation has found, or lost.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct PairChange {
+    pub(crate) reader: RuleId,
+    pub(crate) left: Row,
+    pub(crate) right: Option<Row>,
+    pub(crate) diff: isize,
+}
+
+/// The worker on which a rule over rows lives.
+pub(crate) fn owner_of_rule(plan: &Plan, rule: RuleId, peers: usize) -> usize {
+    let name = &plan.rules[rule.0 as usize].name;
+    (xxhash_rust::xxh3::xxh3_64(name.as_bytes()) % SHARDS) as usize % peers
+}
+
+/// One side of a relation, as the source's rows see it.
+#[derive(Clone)]
+struct Side {
+    reader: RuleId,
+    is_right: bool,
+    filter: Option<Expr>,
+    on: Vec<u32>,
+    before_ns: i64,
+    /// Whether rows of the source may replace earlier ones.
+    is_revised: bool,
+}
+
+/// What a row is told apart by from others that it does not replace.
+type Identity = (i64, i64, bool, Vec<Value>);
+
+/// Rows of relations by when they leave: (time of the reader, reader, side).
+type Held = BTreeMap<(i64, RuleId, bool), BTreeMap<Identity, Vec<Row>>>;
+
+/// What a snapshot holds of the rows that this worker has put into relations.
+pub(crate) type FeedsState = Vec<RowChange>;
+
+/// Where the rows made on one worker go.
+pub(crate) struct Feeds {
+    /// By rule: workers of the rules that read its rows one by one.
+    owners: Vec<Vec<usize>>,
+    /// By rule: relations that its rows enter.
+    sides: Vec<Vec<Side>>,
+    held: Held,
+    peers: usize,
+}
+
+/// Where rows of one epoch go.
+#[derive(Default)]
+pub(crate) struct Distributed {
+    /// By worker.
+    pub(crate) fed: Vec<Vec<Row>>,
+    pub(crate) changes: Vec<RowChange>,
+}
+
+impl Feeds {
+    pub(crate) fn new(plan: &Arc<Plan>, peers: usize, restored: FeedsState) -> Self {
+        let mut owners = vec![Vec::new(); plan.rules.len()];
+        let mut sides = vec![Vec::new(); plan.rules.len()];
+        for (index, rule) in plan.rules.iter().enumerate() {
+            let id = RuleId(index as u32);
+            let relating = match &rule.kind {
+                RuleKind::Rows(rows) if rows.relates() => Some(rows),
+                RuleKind::Alert(_) => continue, // lives where its source lives
+                _ => None,
+            };
+            let Some(rows) = relating else {
+                for input in rule.inputs() {
+                    let owner = owner_of_rule(plan, id, peers);
+                    let known: &mut Vec<usize> = &mut owners[input.0 as usize];
+                    if !known.contains(&owner) {
+                        known.push(owner);
+                    }
+                }
+                continue;
+            };
+            let is_revised = |input: RuleId| plan.rules[input.0 as usize].place.is_revised;
+            let join = rows.join.as_ref();
+            let on = join.map_or(Vec::new(), |join| join.on.iter().map(|on| on.0).collect());
+            sides[rows.input.0 as usize].push(Side {
+                reader: id,
+                is_right: false,
+                // With a join it may read both sides, and stands behind it.
+                filter: if join.is_some() { None } else { rows.filter.clone() },
+                on,
+                before_ns: 0,
+                is_revised: is_revised(rows.input),
+            });
+            if let Some(join) = join {
+                sides[join.with.0 as usize].push(Side {
+                    reader: id,
+                    is_right: true,
+                    filter: None,
+                    on: join.on.iter().map(|on| on.1).collect(),
+                    before_ns: join.before_ns,
+                    is_revised: is_revised(join.with),
+                });
+            }
+        }
+        let mut feeds = Self { owners, sides, held: Held::new(), peers };
+        for change in restored {
+            let side = feeds.sides[change.row.rule.0 as usize]
+                .iter()
+                .find(|side| (side.reader, side.is_right) == (change.reader, change.is_right));
+            if let Some(leaves_ns) = side.map(|side| leaves_ns(side, &change.row)) {
+                feeds.hold(leaves_ns, &change);
+            }
+        }
+        feeds
+    }
+
+    /// What it holds, as the changes that would fill relations again.
+    pub(crate) fn state(&self) -> FeedsState {
+        let mut state = Vec::new();
+        for ((_, reader, is_right), rows) in &self.held {
+            for row in rows.values().flatten() {
+                let at = self.sides[row.rule.0 as usize]
+                    .iter()
+                    .find(|side| (side.reader, side.is_right) == (*reader, *is_right))
+                    .map_or(Vec::new(), |side| join_key(side, row));
+                let (reader, is_right, row) = (*reader, *is_right, row.clone());
+                state.push(RowChange { reader, is_right, at, row, epoch: 0, diff: 1 });
+            }
+        }
+        state
+    }
+
+    /// Sends rows on their way. `passed_ns` gives the watermark of a rule after the epoch before:
+    /// what it has passed leaves the relations first.
+    pub(crate) fn distribute(
+        &mut self,
+        epoch: u64,
+        rows: &[Row],
+        passed_ns: impl Fn(RuleId) -> i64,
+    ) -> Distributed {
+        let mut out = Distributed { fed: vec![Vec::new(); self.peers], changes: Vec::new() };
+        self.release(epoch, passed_ns, &mut out.changes);
+        for row in rows {
+            let source = row.rule.0 as usize;
+            for &owner in &self.owners[source] {
+                out.fed[owner].push(row.clone());
+            }
+            for at in 0..self.sides[source].len() {
+                let side = self.sides[source][at].clone();
+                self.change(epoch, &side, row, &mut out.changes);
+            }
+        }
+        out
+    }
+
+    /// Takes the rows out of relations that no later row can meet.
+    fn release(
+        &mut self,
+        epoch: u64,
+        passed_ns: impl Fn(RuleId) -> i64,
+        changes: &mut Vec<RowChange>,
+    ) {
+        let is_passed = |&(at_ns, reader, _): &(i64, RuleId, bool)| at_ns <= passed_ns(reader);
+        let passed: Vec<_> = self.held.keys().filter(|key| is_passed(key)).copied().collect();
+        for key in passed {
+            let rows = self.held.remove(&key).unwrap_or_default();
+            let (_, reader, is_right) = key;
+            for row in rows.into_values().flatten() {
+                let side = self.sides[row.rule.0 as usize]
+                    .iter()
+                    .find(|side| (side.reader, side.is_right) == (reader, is_right));
+                let at = side.map_or(Vec::new(), |side| join_key(side, &row));
+                changes.push(RowChange { reader, is_right, at, row, epoch, diff: -1 });
+            }
+        }
+    }
+
+    fn change(&mut self, epoch: u64, side: &Side, row: &Row, changes: &mut Vec<RowChange>) {
+        let (reader, is_right) = (side.reader, side.is_right);
+        let leaves_ns = leaves_ns(side, row);
+        if side.is_revised {
+            let held = self.held.entry((leaves_ns, reader, is_right)).or_default();
+            for row in held.remove(&identity(row)).into_iter().flatten() {
+                let at = join_key(side, &row);
+                changes.push(RowChange { reader, is_right, at, row, epoch, diff: -1 });
+            }
+        }
+        let takes = side.filter.as_ref();
+        let takes = takes.is_none_or(|f| eval_row(f, &row.columns()) == Value::Bool(true));
+        if row.kind == RowKind::Retraction || !takes {
+            return;
+        }
+        let at = join_key(side, row);
+        let change = RowChange { reader, is_right, at, row: row.clone(), epoch, diff: 1 };
+        self.hold(leaves_ns, &change);
+        changes.push(change);
+    }
+
+    fn hold(&mut self, leaves_ns: i64, change: &RowChange) {
+        let held = self.held.entry((leaves_ns, change.reader, change.is_right)).or_default();
+        held.entry(identity(&change.row)).or_default().push(change.row.clone());
+    }
+}
+
+fn identity(row: &Row) -> Identity {
+    (row.start_ns, row.end_ns, row.is_other, row.key.clone())
+}
+
+/// When a row can meet no other any more, as the reader's watermark goes.
+fn leaves_ns(side: &Side, row: &Row) -> i64 {
+    row.end_ns.saturating_add(side.before_ns)
+}
+
+/// What must be equal on both sides.
+fn join_key(side: &Side, row: &Row) -> Vec<u8> {
+    let columns = row.columns();
+    let mut key = Vec::with_capacity(32);
+    key.extend_from_slice(&leaves_ns(side, row).to_be_bytes());
+    key.push(u8::from(row.is_other));
+    for &column in &side.on {
+        columns.get(column as usize).unwrap_or(&Value::Null).encode_key(&mut key);
+    }
+    key
+}

@@ -1,0 +1,110 @@
+//! Which items are late: for which windows, counted how, and where they go.
+//!
+//! An item is late iff the windows that it belongs to had closed at the watermark as of the row
+//! before it.
+
+use std::sync::Arc;
+
+use super::apply::Apply;
+use super::clock::UNSEEN;
+use super::decode::PreparedBatch;
+use crate::model::{Row, RowKind};
+use crate::plan::{RuleKind, Table};
+
+/// The first slice that is not dead at a watermark.
+pub(crate) fn live_from(table: &Table, watermark_ns: i64) -> i64 {
+    first_after(table, watermark_ns, |slice| table.slice_dead_ns(slice))
+}
+
+/// The first slice all of whose windows are open at a watermark, or amended no more: rows of
+/// earlier ones are looked at one by one.
+pub(super) fn fresh_from(table: &Table, watermark_ns: i64) -> i64 {
+    first_after(table, watermark_ns, |slice| table.slice_closed_ns(slice))
+}
+
+/// The first slice whose `end_ns` lies after a watermark.
+fn first_after(table: &Table, watermark_ns: i64, end_ns: impl Fn(i64) -> i64) -> i64 {
+    match watermark_ns {
+        UNSEEN => i64::MIN,
+        i64::MAX => i64::MAX,
+        _ => {
+            let longest_ns = table.windows.iter().map(|w| w.shape.size_ns()).max().unwrap_or(0);
+            let longest_ns = longest_ns.saturating_add(table.amend_slices() * table.width_ns);
+            let mut slice = table.slice_of(watermark_ns.saturating_sub(longest_ns)) - 1;
+            while end_ns(slice) <= watermark_ns {
+                slice += 1;
+            }
+            slice
+        }
+    }
+}
+
+/// By window of a table: the first slice whose last window of that shape is still open.
+pub(super) fn live_by_window(table: &Table, watermark_ns: i64) -> Vec<i64> {
+    if table.windows.len() == 1 {
+        return vec![live_from(table, watermark_ns)];
+    }
+    let one = |window| Table { windows: vec![window], ..table.clone() };
+    table.windows.iter().cloned().map(|w| live_from(&one(w), watermark_ns)).collect()
+}
+
+impl Apply {
+    /// Counts one row for every window of the table: used, or late where the window had closed.
+    /// Returns whether it was late for any.
+    pub(super) fn count_late(
+        &mut self,
+        table: &Table,
+        windows: &[i64],
+        slice: i64,
+        (watermark_ns, behind_ns): (i64, i64),
+    ) -> bool {
+        let amends = table.amend_ns > 0 && table.slice_closed_ns(slice) <= watermark_ns;
+        let mut is_late = false;
+        for (window, live) in table.windows.iter().zip(windows) {
+            let counts = &mut self.rules[window.rule.0 as usize];
+            counts.taken += 1;
+            if slice < *live {
+                counts.late += 1;
+                counts.worst_late_ns = counts.worst_late_ns.max(behind_ns);
+                is_late = true;
+            } else {
+                counts.used += 1;
+                counts.amended += u64::from(amends);
+            }
+        }
+        is_late
+    }
+
+    /// Makes a late item a row for the rules that read a stream's late side.
+    pub(super) fn late_row(
+        &mut self,
+        table: &Table,
+        batch: &PreparedBatch,
+        (row, time_ns): (u32, i64),
+        watermark_ns: i64,
+    ) {
+        let Some(id) = table.late else { return };
+        let plan = Arc::clone(&self.plan);
+        let RuleKind::Late(rule) = &plan.rules[id.0 as usize].kind else { return };
+        let batch = &batch.batch;
+        if !self.late_rows.insert((id, row)) {
+            return; // late for another window, too
+        }
+        let value = |(_, column): &(Arc<str>, u32)| {
+            batch.value_at(&batch.columns[*column as usize], row as usize)
+        };
+        let counts = &mut self.rules[id.0 as usize];
+        counts.taken += 1;
+        counts.used += 1;
+        self.outgoing[self.worker].late.push(Row {
+            rule: id,
+            decision_ns: watermark_ns,
+            start_ns: time_ns,
+            end_ns: watermark_ns.saturating_add(1),
+            kind: RowKind::Final,
+            is_other: false,
+            key: Vec::new(),
+            values: rule.values.iter().map(value).collect(),
+        });
+    }
+}

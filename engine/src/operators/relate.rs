@@ -1,0 +1,333 @@
+//! Rules about rules: one stage a level, after the windows over telemetry.
+//!
+//! A rule over rows lives whole on one worker, so that its rows have one order: decision time,
+//! upstream first, rule, key. It takes the rows of an epoch, all of them, and then what the
+//! watermark has passed is decided. Must not know how relations are kept.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::alert::{Alert, Instance};
+use super::close::{Closed, Times, alerts, rule_watermark_ns};
+use super::decode::LocalState;
+use super::feeds::{Feeds, FeedsState, PairChange, owner_of_rule};
+use super::group_key::key_hash;
+use super::groups::GroupId;
+use super::row_table::{RowTableState, RowTableWindows};
+use super::snapshot::{Snapshots, StageName};
+use super::stream::{EpochNumber, Outbox, Stage};
+use crate::model::{Row, RowKind, RuleId, Transition, Value};
+use crate::plan::eval::eval_row;
+use crate::plan::{Plan, RowsRule, RuleKind};
+
+/// What a snapshot holds of one level on one worker.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct RelateState {
+    /// By table hash.
+    tables: Vec<(u64, RowTableState)>,
+    /// (alert hash, group, instance).
+    alerts: Vec<(u64, GroupId, Instance)>,
+    pub(crate) feeds: FeedsState,
+}
+
+/// The stage.
+pub(crate) struct Relate {
+    plan: Arc<Plan>,
+    level: u32,
+    local: Rc<RefCell<LocalState>>,
+    tables: Vec<RowTableWindows>,
+    /// `rows` rules of this level on this worker.
+    rows_rules: Vec<RuleId>,
+    alerts: Vec<Alert>,
+    feeds: Feeds,
+    /// After the epoch before.
+    times: Times,
+    worker: usize,
+    peers: usize,
+    snapshots: Snapshots,
+}
+
+impl Relate {
+    pub(crate) fn new(
+        plan: &Arc<Plan>,
+        level: u32,
+        local: &Rc<RefCell<LocalState>>,
+        times: Times,
+        restored: Vec<RelateState>,
+        (worker, peers): (usize, usize),
+        snapshots: Snapshots,
+    ) -> Self {
+        let is_mine = |rule: RuleId| {
+            let is_level = plan.rules[rule.0 as usize].place.level == level;
+            is_level && owner_of_rule(plan, rule, peers) == worker
+        };
+        let (mut states, mut instances, mut feeds) = (BTreeMap::new(), Vec::new(), Vec::new());
+        for state in restored {
+            states.extend(state.tables);
+            instances.extend(state.alerts);
+            // Whoever holds a row may let it go: by key, as evenly as may be.
+            let is_held = |row: &Row| key_hash(&row.key) as usize % peers == worker;
+            feeds.extend(state.feeds.into_iter().filter(|change| is_held(&change.row)));
+        }
+        let mut tables = Vec::new();
+        for (index, row_table) in plan.row_tables.iter().enumerate() {
+            let Some(window) = row_table.table.windows.first() else { continue };
+            if is_mine(window.rule) {
+                let watermark_ns = rule_watermark_ns(plan, window.rule, &times);
+                let state = states.remove(&row_table.table.hash).unwrap_or_default();
+                tables.push(RowTableWindows::new(plan, index, watermark_ns, state));
+            }
+        }
+        let rows_rules = (0..plan.rules.len() as u32).map(RuleId).filter(|id| is_mine(*id));
+        let is_rows = |id: &RuleId| matches!(plan.rules[id.0 as usize].kind, RuleKind::Rows(_));
+        let rows_rules = rows_rules.filter(is_rows).collect();
+        let mut alerts = alerts(plan, is_mine);
+        for (hash, group, instance) in instances {
+            if let Some(alert) = alerts.iter_mut().find(|alert| alert.hash() == hash) {
+                alert.restore(group, instance);
+            }
+        }
+        Self {
+            plan: Arc::clone(plan),
+            level,
+            local: Rc::clone(local),
+            tables,
+            rows_rules,
+            alerts,
+            feeds: Feeds::new(plan, peers, feeds),
+            times,
+            worker,
+            peers,
+            snapshots,
+        }
+    }
+
+    /// The rows of the aggregates of this level.
+    fn aggregate(&mut self, fed: &[Row], times: &[(i64, i64)], out: &mut Closed) {
+        let plan = Arc::clone(&self.plan);
+        for table in &mut self.tables {
+            let row_table = &plan.row_tables[table.index()];
+            let input = plan.row_inputs[row_table.input as usize].rule;
+            let is_taken = |row: &&Row| row.rule == input && row.kind == RowKind::Final;
+            let rows: Vec<&Row> = fed.iter().filter(is_taken).collect();
+            let watermark_ns = rule_watermark_ns(&plan, input, times);
+            let top_ns = top_ns(&plan, input, times);
+            table.step(&plan, &rows, (watermark_ns, top_ns), &mut self.alerts, out);
+        }
+    }
+
+    /// The rows of the `rows` rules of this level.
+    fn rows(
+        &mut self,
+        fed: &[Row],
+        mut pairs: Vec<PairChange>,
+        times: &[(i64, i64)],
+        out: &mut Closed,
+    ) {
+        pairs.sort();
+        let plan = Arc::clone(&self.plan);
+        for &id in &self.rows_rules {
+            let RuleKind::Rows(rule) = &plan.rules[id.0 as usize].kind else { continue };
+            let mut rows = if rule.relates() {
+                let passed_ns = rule_watermark_ns(&plan, id, &self.times);
+                let own = pairs.iter().filter(|pair| pair.reader == id);
+                related(id, rule, own.filter(|pair| pair.left.end_ns > passed_ns))
+            } else {
+                let own = fed.iter().filter(|row| row.rule == rule.input);
+                own.filter_map(|row| mapped(id, rule, row)).collect()
+            };
+            rows.sort_by(Row::output_cmp);
+            let finals = rows.iter().filter(|row| row.kind == RowKind::Final).count() as u64;
+            out.rules[id.0 as usize].taken += finals;
+            out.rules[id.0 as usize].used += finals;
+            for alert in self.alerts.iter_mut().filter(|alert| alert.source() == id) {
+                let watermark_ns = rule_watermark_ns(&plan, id, times);
+                let before_ns = rule_watermark_ns(&plan, id, &self.times);
+                let between = (before_ns, watermark_ns, top_ns(&plan, id, times));
+                watch(alert, &plan, &rows, between, &mut out.transitions);
+            }
+            out.rows.extend(rows);
+        }
+    }
+
+    fn snapshot(&self, epoch: EpochNumber) {
+        let mut state = RelateState { feeds: self.feeds.state(), ..RelateState::default() };
+        for table in &self.tables {
+            let hash = self.plan.row_tables[table.index()].table.hash;
+            state.tables.push((hash, table.state()));
+        }
+        for alert in &self.alerts {
+            let own = alert.instances().map(|(group, instance)| (alert.hash(), group, instance));
+            state.alerts.extend(own);
+        }
+        self.snapshots.write(epoch, StageName::Relate(self.level), &state);
+    }
+
+    /// Whether a rule above this level reads a row on this worker.
+    fn is_read_above(&self, row: &Row) -> bool {
+        self.plan.rules.iter().enumerate().any(|(index, rule)| {
+            let id = RuleId(index as u32);
+            rule.place.level > self.level
+                && rule.inputs().contains(&row.rule)
+                && owner_of_rule(&self.plan, id, self.peers) == self.worker
+        })
+    }
+}
+
+/// The highest time of any item under a rule.
+fn top_ns(plan: &Plan, rule: RuleId, times: &[(i64, i64)]) -> i64 {
+    let lines = &plan.rules[rule.0 as usize].place.timelines;
+    let tops = lines.iter().filter_map(|line| times.get(*line as usize)).map(|times| times.1);
+    tops.max().unwrap_or(i64::MIN)
+}
+
+/// A row from a row.
+fn mapped(id: RuleId, rule: &RowsRule, row: &Row) -> Option<Row> {
+    let columns = row.columns();
+    let takes = rule.filter.as_ref().is_none_or(|f| eval_row(f, &columns) == Value::Bool(true));
+    takes.then(|| selected(id, rule, row, columns))
+}
+
+/// The rows behind the changes of pairs: what one loses and gains in an epoch is a revision.
+fn related<'a>(
+    id: RuleId,
+    rule: &RowsRule,
+    pairs: impl Iterator<Item = &'a PairChange>,
+) -> Vec<Row> {
+    let mut counts: BTreeMap<(&Row, &Option<Row>), isize> = BTreeMap::new();
+    for pair in pairs {
+        *counts.entry((&pair.left, &pair.right)).or_default() += pair.diff;
+    }
+    let (mut gone, mut rows) = (Vec::new(), Vec::new());
+    for ((left, right), count) in counts {
+        let mut columns = left.columns();
+        columns.extend(right.iter().flat_map(Row::columns));
+        let right_ns = right.as_ref().map_or(i64::MIN, |row| row.decision_ns);
+        let mut row = selected(id, rule, left, columns);
+        row.decision_ns = left.decision_ns.max(right_ns);
+        row.kind = match (left.kind, right.as_ref().map_or(RowKind::Final, |row| row.kind)) {
+            (RowKind::Revision(a), RowKind::Revision(b)) => RowKind::Revision(a + b - 1),
+            (RowKind::Revision(a), _) | (_, RowKind::Revision(a)) => RowKind::Revision(a),
+            _ => RowKind::Final,
+        };
+        for _ in 0..count.unsigned_abs() {
+            if count > 0 { rows.push(row.clone()) } else { gone.push(row.clone()) }
+        }
+    }
+    let same = |a: &Row, b: &Row| (a.start_ns, a.end_ns, &a.key) == (b.start_ns, b.end_ns, &b.key);
+    for row in gone {
+        if !rows.iter().any(|new| same(new, &row) && new.is_other == row.is_other) {
+            rows.push(Row { kind: RowKind::Retraction, ..row });
+        }
+    }
+    rows
+}
+
+fn selected(id: RuleId, rule: &RowsRule, row: &Row, mut columns: Vec<Value>) -> Row {
+    let key = rule.key.iter().map(|expr| eval_row(expr, &columns)).collect();
+    let from = columns.len();
+    for (_, expr) in &rule.values {
+        let value = eval_row(expr, &columns);
+        columns.push(value);
+    }
+    Row { rule: id, key, values: columns.split_off(from), ..row.clone() }
+}
+
+/// Lets an alert follow the rows of a rule, and the windows without any.
+fn watch(
+    alert: &mut Alert,
+    plan: &Plan,
+    rows: &[Row],
+    (before_ns, watermark_ns, top_ns): (i64, i64, i64),
+    out: &mut Vec<Transition>,
+) {
+    let grid = plan.grid_of(alert.source());
+    // A later revision never fires; a row that is withdrawn has been acted on.
+    let is_first = |row: &&Row| matches!(row.kind, RowKind::Final | RowKind::Revision(1));
+    let mut rows = rows.iter().filter(is_first).peekable();
+    let mut after_ns = before_ns;
+    loop {
+        let row_ns =
+            rows.peek().map(|row| if grid.is_some() { row.end_ns } else { row.decision_ns });
+        let next_ns = grid.filter(|_| alert.watches()).and_then(|(every_ns, offset_ns)| {
+            let last_ns = if watermark_ns == i64::MAX {
+                top_ns.saturating_add(every_ns - 1)
+            } else {
+                watermark_ns
+            };
+            let next_ns = ((after_ns - offset_ns).div_euclid(every_ns) + 1) * every_ns + offset_ns;
+            (next_ns <= last_ns).then_some(next_ns)
+        });
+        let Some(at_ns) = row_ns.into_iter().chain(next_ns).min() else { break };
+        let mut own = Vec::new();
+        let is_then = |row: &&Row| Some(if grid.is_some() { row.end_ns } else { row.decision_ns });
+        while let Some(row) = rows.next_if(|row| is_then(row) == Some(at_ns)) {
+            own.push(((key_hash(&row.key), row.is_other), row.clone()));
+        }
+        if grid.is_some() {
+            alert.window(at_ns, &own, out);
+        } else {
+            alert.follow(at_ns, &own, out);
+        }
+        after_ns = at_ns;
+    }
+}
+
+impl Stage for Relate {
+    type In = Closed;
+    type Out = Closed;
+
+    fn epoch(
+        &mut self,
+        epoch: EpochNumber,
+        messages: Vec<Closed>,
+        out: &mut Outbox<Closed>,
+    ) -> EpochNumber {
+        let plan = Arc::clone(&self.plan);
+        let times = self.local.borrow().times.get(&epoch).cloned().unwrap_or_default();
+        let is_last = self.level == plan.levels();
+        if is_last {
+            self.local.borrow_mut().times.remove(&epoch);
+        }
+        let mut closed = Closed::new(&plan);
+        let (mut fed, mut pairs) = (Vec::new(), Vec::new());
+        for mut message in messages {
+            fed.append(&mut message.fed);
+            pairs.append(&mut message.pairs);
+            closed.take(message);
+        }
+        fed.sort_by(|a: &Row, b: &Row| a.output_cmp(b).then_with(|| a.values.cmp(&b.values)));
+        let mut own = Closed::new(&plan);
+        self.aggregate(&fed, &times, &mut own);
+        self.rows(&fed, pairs, &times, &mut own);
+        own.rows.sort_by(Row::output_cmp);
+        let (before, snapshot) = (&self.times, closed.snapshot);
+        let passed_ns = |rule| rule_watermark_ns(&plan, rule, before);
+        let mut sent = self.feeds.distribute(epoch, &own.rows, passed_ns);
+        if !is_last {
+            let above = fed.into_iter().filter(|row| self.is_read_above(row));
+            sent.fed[self.worker].extend(above);
+        }
+        closed.take(own);
+        for worker in 0..self.peers {
+            let fed = std::mem::take(&mut sent.fed[worker]);
+            let said = if worker == 0 { std::mem::take(&mut closed) } else { Closed::default() };
+            if worker == 0 || !is_last {
+                out.send(epoch, worker, Closed { snapshot, fed, ..said });
+            }
+        }
+        if !sent.changes.is_empty() {
+            let changes = sent.changes;
+            out.send(epoch, self.worker, Closed { changes, ..Closed::default() });
+        }
+        self.times = times;
+        if snapshot {
+            self.snapshot(epoch);
+        }
+        epoch + 1
+    }
+}

@@ -1,0 +1,62 @@
+//! Rows from what groups accumulated.
+//!
+//! Knows the plan's rules; must not know when windows close.
+
+use super::slice_table::GroupDelta;
+use crate::aggregate::Partial;
+use crate::model::{Row, RowKind, RuleId, Value};
+use crate::plan::AggregateRule;
+use crate::plan::eval::eval_row;
+
+/// Turns a group's partials into a row of a rule.
+pub(crate) struct RowMaker<'a> {
+    pub(crate) rule: &'a AggregateRule,
+    pub(crate) id: RuleId,
+    pub(crate) start_ns: i64,
+    pub(crate) end_ns: i64,
+    /// How far the window has been seen: rates are per second of that.
+    pub(crate) until_ns: i64,
+    pub(crate) kind: RowKind,
+    pub(crate) decision_ns: i64,
+}
+
+impl RowMaker<'_> {
+    /// The row of a group; `None` where `having` does not hold.
+    pub(crate) fn row(&self, group: &mut GroupDelta) -> Option<Row> {
+        let rule = self.rule;
+        group.partials.iter_mut().for_each(Partial::seal);
+        let keys = rule.key_names.len();
+        let mut columns = Vec::with_capacity(keys + rule.calls.len() + rule.values.len());
+        if group.is_other {
+            columns.resize(keys, Value::Null);
+        } else {
+            columns.extend(group.key.iter().cloned());
+        }
+        let length_ns = self.until_ns - self.start_ns;
+        for call in &rule.calls {
+            let partial: &Partial = &group.partials[call.accumulator as usize];
+            columns.push(partial.finish(&call.finisher, length_ns));
+        }
+        for (_, expr) in &rule.values {
+            let value = eval_row(expr, &columns);
+            columns.push(value);
+        }
+        if let Some(having) = &rule.having
+            && eval_row(having, &columns) != Value::Bool(true)
+        {
+            return None;
+        }
+        let values = columns.split_off(keys + rule.calls.len());
+        columns.truncate(keys);
+        Some(Row {
+            rule: self.id,
+            decision_ns: self.decision_ns,
+            start_ns: self.start_ns,
+            end_ns: self.end_ns,
+            kind: self.kind,
+            is_other: group.is_other,
+            key: columns,
+            values,
+        })
+    }
+}

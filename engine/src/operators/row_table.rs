@@ -1,0 +1,212 @@
+//! An aggregate's table over rows, whole on one worker.
+//!
+//! Rows come in the order of their decision and are never late: a rule that reads rules takes
+//! them once the watermark has passed. One row at a time becomes a group of its own; the rest is
+//! what windows over telemetry do.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::alert::Alert;
+use super::applied::{KeyedEvent, RuleCounts, SliceDelta};
+use super::apply::{Buffers, accumulate};
+use super::close::Closed;
+use super::decode::PreparedBatch;
+use super::key_limit::KeyLimit;
+use super::slice_table::{GroupDelta, SliceTable};
+use super::windows::{Closing, Windows, WindowsState};
+use crate::model::{Batch, Cell, Column, Interner, Row, Signal, SourceId, Symbols, Value};
+use crate::plan::eval::Evaluator;
+use crate::plan::{Plan, RowInput, Table};
+
+/// What a snapshot holds of a table over rows.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct RowTableState {
+    windows: WindowsState,
+    limit: KeyLimit,
+}
+
+/// One table over rows.
+pub(crate) struct RowTableWindows {
+    /// Index among the plan's row tables.
+    index: usize,
+    windows: Windows,
+    limit: KeyLimit,
+    slots: SliceTable,
+    symbols: Symbols,
+    evaluator: Evaluator,
+    buffers: Buffers,
+    /// Rows taken so far: their place.
+    taken: u64,
+}
+
+impl RowTableWindows {
+    pub(crate) fn new(
+        plan: &Plan,
+        index: usize,
+        watermark_ns: i64,
+        restored: RowTableState,
+    ) -> Self {
+        let table = &plan.row_tables[index].table;
+        let symbols = Interner::shared();
+        Self {
+            index,
+            windows: Windows::new(table, watermark_ns, restored.windows),
+            limit: restored.limit,
+            slots: SliceTable::new(Arc::new(table.clone()), Symbols::clone(&symbols)),
+            symbols,
+            evaluator: Evaluator::default(),
+            buffers: Buffers::default(),
+            taken: 0,
+        }
+    }
+
+    /// Index among the plan's row tables.
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
+    pub(crate) fn state(&self) -> RowTableState {
+        RowTableState { windows: self.windows.state(), limit: self.limit.clone() }
+    }
+
+    /// Takes rows in their order, then closes windows.
+    pub(crate) fn step(
+        &mut self,
+        plan: &Plan,
+        rows: &[&Row],
+        (watermark_ns, top_ns): (i64, i64),
+        alerts: &mut [Alert],
+        out: &mut Closed,
+    ) {
+        let row_table = &plan.row_tables[self.index];
+        let table = &row_table.table;
+        let input = &plan.row_inputs[row_table.input as usize];
+        let closing = Closing { plan, table, watermark_ns, top_ns };
+        let (mut deltas, mut events) = (Vec::new(), Vec::new());
+        if !rows.is_empty() {
+            let mut counts = RuleCounts::default();
+            for (time_ns, group) in self.groups(input, table, rows, &mut counts) {
+                self.taken += 1;
+                if table.keyed_shape().is_some() {
+                    events.push(self.event(time_ns, group));
+                } else {
+                    let slice = table.slice_of(time_ns);
+                    let boundary = slice.saturating_add(1);
+                    let (table, groups) = (self.index as u32, vec![group]);
+                    deltas.push(SliceDelta { table, boundary, slice, groups });
+                }
+            }
+            for window in &table.windows {
+                out.rules[window.rule.0 as usize].merge(&counts);
+            }
+        }
+        if table.keyed_shape().is_some() {
+            self.windows.close_keyed(&closing, deltas, events, alerts, out);
+        } else {
+            self.windows.close(&closing, deltas, alerts, out);
+        }
+        let symbols = self.symbols.borrow().is_full();
+        if symbols {
+            self.symbols = Interner::shared();
+            self.slots = SliceTable::new(Arc::new(table.clone()), Symbols::clone(&self.symbols));
+        }
+    }
+
+    fn event(&self, time_ns: i64, group: GroupDelta) -> KeyedEvent {
+        KeyedEvent {
+            table: self.index as u32,
+            time_ns,
+            source: 0,
+            seq: self.taken,
+            row: 0,
+            watermark_ns: i64::MIN,
+            group,
+        }
+    }
+
+    /// Every row that the table takes, with its time, as a group of its own.
+    fn groups(
+        &mut self,
+        input: &RowInput,
+        table: &Table,
+        rows: &[&Row],
+        counts: &mut RuleCounts,
+    ) -> Vec<(i64, GroupDelta)> {
+        let times: Vec<i64> = rows.iter().map(|row| row.end_ns.saturating_sub(1)).collect();
+        let prepared = self.prepare(input, rows);
+        let all: Vec<u32> = (0..rows.len() as u32).collect();
+        let taken = table.filter.map_or(&all, |filter| &prepared.filters[filter as usize]);
+        let mut groups = Vec::with_capacity(taken.len());
+        let is_keyed = table.keyed_shape().is_some();
+        for &row in taken {
+            let time_ns = times[row as usize];
+            let slot = self.slots.single_slot();
+            self.buffers.set(row, slot);
+            accumulate(table, &prepared, &times, self.taken, &mut self.slots, &mut self.buffers);
+            let mut group = self.slots.take_single(slot, (&prepared.batch, row), false, time_ns);
+            let slice = table.slice_of(time_ns);
+            self.limit.free(table, table.slice_start_ns(slice));
+            if !self.limit.admit(table, slice, group.key_hash) {
+                group = GroupDelta { key_hash: 0, key: Vec::new(), is_other: true, ..group };
+                counts.to_other += 1;
+            }
+            counts.taken += 1;
+            counts.used += u64::from(!is_keyed);
+            groups.push((time_ns, group));
+        }
+        groups
+    }
+
+    /// Rows as a batch, with computed columns and filters.
+    fn prepare(&mut self, input: &RowInput, rows: &[&Row]) -> PreparedBatch {
+        let mut batch = Batch {
+            signal: Signal::Spans, // not read: a batch of rows has no signal
+            source: SourceId(0),
+            frame_seq: self.taken,
+            rows: rows.len(),
+            columns: Vec::new(),
+            heap: Vec::new(),
+            symbols: Symbols::clone(&self.symbols),
+        };
+        let mut columns: Vec<Vec<Cell>> = vec![Vec::new(); input.columns as usize];
+        for row in rows {
+            let mut values = row.columns().into_iter();
+            for column in &mut columns {
+                column.push(cell(values.next().unwrap_or(Value::Null), &mut batch));
+            }
+        }
+        batch.columns = columns.into_iter().map(Column::Cells).collect();
+        for expr in &input.computed {
+            let column = self.evaluator.eval(expr, &mut batch);
+            batch.columns.push(column);
+        }
+        let mut filters = Vec::with_capacity(input.filters.len());
+        for filter in &input.filters {
+            let mut selection = (0..batch.rows as u32).collect();
+            self.evaluator.filter(filter, &batch, &mut selection);
+            filters.push(selection);
+        }
+        PreparedBatch { batch, filters, tables: Vec::new() }
+    }
+}
+
+/// A value as a cell of a batch.
+fn cell(value: Value, batch: &mut Batch) -> Cell {
+    match value {
+        Value::Null => Cell::Null,
+        Value::Bool(v) => Cell::Bool(v),
+        Value::Int(v) => Cell::Int(v),
+        Value::Float(v) => Cell::Float(v),
+        Value::Str(v) => Cell::Str(batch.symbols.borrow_mut().intern(&v)),
+        Value::Duration(v) => Cell::Duration(v),
+        Value::Time(v) => Cell::Time(v),
+        Value::Size(v) => Cell::Size(v),
+        Value::Ratio(v) => Cell::Ratio(v),
+        other => {
+            batch.heap.push(other);
+            Cell::Heap((batch.heap.len() - 1) as u32)
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Rules about rows, as the plan holds them: joins, the first by an order, aggregates over rows.
+//!
+//! The columns of a rule's row, as its readers see them: start and end of the window, key values,
+//! selected values.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::expr::Expr;
+use super::table::Table;
+use crate::model::RuleId;
+
+/// Where a rule stands among the others, and how its event time advances.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct RulePlace {
+    /// 0 where it reads telemetry (an alert: rows of such a rule); else one more than its
+    /// highest source's.
+    pub level: u32,
+    /// The timelines under it: its rows up to a time are there once all of them have passed it.
+    pub timelines: Vec<u32>,
+    /// How much later than that its last word on a window comes, nanoseconds: the time in which
+    /// late items amend it.
+    pub delay_ns: i64,
+    /// Whether a row of it may replace an earlier one.
+    pub is_revised: bool,
+}
+
+/// Rows made from rows.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct RowsRule {
+    /// The rule whose rows it reads.
+    pub input: RuleId,
+    /// Which rows it takes; columns of the input, then of the joined row.
+    pub filter: Option<Expr>,
+    /// Rows put beside them.
+    pub join: Option<RowsJoin>,
+    /// Only the first by an order, of the rows whose windows end together.
+    pub top: Option<RowsTop>,
+    /// Names of the key values.
+    pub key_names: Vec<Arc<str>>,
+    /// The key values; columns of the input, then of the joined row.
+    pub key: Vec<Expr>,
+    /// (name, expression) of every value; columns as for the key, then the values before it.
+    pub values: Vec<(Arc<str>, Expr)>,
+    /// Hash of the rule and what it reads: the identity of its state.
+    pub hash: u64,
+}
+
+impl RowsRule {
+    /// Whether rows must be related to others: kept for a while, joined or ranked.
+    pub fn relates(&self) -> bool {
+        self.join.is_some() || self.top.is_some()
+    }
+}
+
+/// Rows put beside others: an inner join of equal columns.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct RowsJoin {
+    /// The rule whose rows are put beside.
+    pub with: RuleId,
+    /// How much earlier their windows end, nanoseconds.
+    pub before_ns: i64,
+    /// Columns that are equal: of the input, of the joined rule.
+    pub on: Vec<(u32, u32)>,
+}
+
+/// The first rows by an order.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct RowsTop {
+    /// How many.
+    pub rows: u32,
+    /// The order; columns as for the values. Rows where it is null come last.
+    pub by: Expr,
+    /// Smallest first.
+    pub is_ascending: bool,
+}
+
+/// Columns of a row before its key values: start and end of the window.
+pub const ROW_KEY_FROM: u32 = 2;
+
+/// Late items as rows, for whoever reads a stream's late side. Their time is the watermark that
+/// they came behind; the window of such a row begins at the item's own time.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct LateRule {
+    /// Index of the signal's plan.
+    pub signal: u32,
+    /// (name, column of the batch) of every value that is read.
+    pub values: Vec<(Arc<str>, u32)>,
+}
+
+/// What is computed for the rows of one rule before the aggregates that read them.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct RowInput {
+    /// The rule.
+    pub rule: RuleId,
+    /// Number of its rows' columns.
+    pub columns: u32,
+    /// Expressions whose columns follow those, each over the columns before it.
+    pub computed: Vec<Expr>,
+    /// The distinct filters of its readers.
+    pub filters: Vec<Expr>,
+}
+
+/// An aggregate's table over rows.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct RowTable {
+    /// Index of the input among the plan's row inputs.
+    pub input: u32,
+    /// The table; its signal and timeline are not used.
+    pub table: Table,
+}

@@ -1,0 +1,148 @@
+//! Rows from rows: joins, earlier windows, the first by an order.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tailwater_dsl::hir::{Declaration, DeclarationId, FieldRef, Rows, SourceRef};
+use tailwater_engine::limits::LEVELS_MAX;
+use tailwater_engine::model::RuleId;
+use tailwater_engine::plan::expr::Expr;
+use tailwater_engine::plan::{
+    Plan, ROW_KEY_FROM, RowsJoin, RowsRule, RowsTop, Rule, RuleKind, RulePlace,
+};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::expr::{Names, lower as lower_expr};
+use super::stream::row_column;
+use super::table::rule_identity;
+use super::{NotYet, not_yet};
+
+/// Lowers a `rows` rule into the plan.
+pub(super) fn lower(
+    plan: &mut Plan,
+    rules: &BTreeMap<DeclarationId, RuleId>,
+    declaration: &Declaration,
+    rows: &Rows,
+) -> Result<RuleId, Vec<NotYet>> {
+    let range = declaration.name_range;
+    let input = source(plan, rules, &rows.input).ok_or_else(|| unread(range))?;
+    let joined = match &rows.join {
+        Some(join) => Some(source(plan, rules, &join.with).ok_or_else(|| unread(range))?),
+        None => None,
+    };
+    let place = rule_place(plan, input, joined);
+    if place.level > LEVELS_MAX {
+        let what = format!("more than {LEVELS_MAX} rules that read one another");
+        return Err(not_yet(&what, range));
+    }
+    let left = &plan.rules[input.0 as usize];
+    let right = joined.map(|joined| &plan.rules[joined.0 as usize]);
+    let columns = |rule: &Rule| ROW_KEY_FROM + rule.column_names().len() as u32;
+    let mut names = PairNames { left, right, left_columns: columns(left), items: BTreeMap::new() };
+    let from = columns(left) + right.map_or(0, columns);
+    let filter = rows.filter.as_ref().map(|filter| lower_expr(filter, &mut names)).transpose()?;
+    let top = match &rows.top {
+        Some(top) => Some(RowsTop {
+            rows: u32::try_from(top.rows).unwrap_or(u32::MAX),
+            by: lower_expr(&top.by, &mut names)?,
+            is_ascending: top.ascending,
+        }),
+        None => None,
+    };
+    let mut values: Vec<(Arc<str>, Expr)> = Vec::new();
+    for item in &rows.items {
+        let value = lower_expr(&item.value, &mut names)?;
+        names.items.insert(item.name.clone(), from + values.len() as u32);
+        values.push((Arc::from(item.name.as_str()), value));
+    }
+    let keys = left.key_names().iter().filter(|key| !names.items.contains_key(&***key));
+    let key_names: Vec<Arc<str>> = keys.cloned().collect();
+    let column = |name: &Arc<str>| {
+        let at = left.column_names().iter().position(|known| *known == name).unwrap_or(0);
+        Expr::Column(ROW_KEY_FROM + at as u32)
+    };
+    let key = key_names.iter().map(column).collect();
+    if rows.items.is_empty() {
+        let own = left.column_names().into_iter().skip(left.key_names().len());
+        values = own.map(|name| (Arc::clone(name), column(name))).collect();
+    }
+    let join = match (&rows.join, joined, right) {
+        (Some(join), Some(with), Some(right)) => {
+            let on = join.on.iter().map(|name| {
+                let at = |rule: &Rule| {
+                    let at = rule.column_names().iter().position(|known| ***known == **name)?;
+                    Some(ROW_KEY_FROM + at as u32)
+                };
+                Some((at(left)?, at(right)?))
+            });
+            let on = on.collect::<Option<Vec<_>>>().ok_or_else(|| not_yet("this join", range))?;
+            Some(RowsJoin { with, before_ns: join.before_ns, on })
+        }
+        _ => None,
+    };
+    let identities = (rule_identity(plan, input), joined.map(|joined| rule_identity(plan, joined)));
+    let mut rule = RowsRule { input, filter, join, top, key_names, key, values, hash: 0 };
+    rule.hash = xxh3_64(format!("{identities:?}\n{rule:?}").as_bytes());
+    let id = RuleId(plan.rules.len() as u32);
+    let name = Arc::from(declaration.name.as_str());
+    plan.rules.push(Rule { name, kind: RuleKind::Rows(rule), place });
+    Ok(id)
+}
+
+fn unread(range: tailwater_dsl::text_range::TextRange) -> Vec<NotYet> {
+    not_yet("`rows` that read the transitions of an alert", range)
+}
+
+fn source(
+    plan: &Plan,
+    rules: &BTreeMap<DeclarationId, RuleId>,
+    source: &SourceRef,
+) -> Option<RuleId> {
+    let SourceRef::Declaration(id) = source else { return None };
+    let rule = *rules.get(id)?;
+    (!matches!(plan.rules[rule.0 as usize].kind, RuleKind::Alert(_))).then_some(rule)
+}
+
+fn rule_place(plan: &Plan, input: RuleId, joined: Option<RuleId>) -> RulePlace {
+    let mut place = plan.rules[input.0 as usize].place.clone();
+    if let Some(joined) = joined {
+        let other = &plan.rules[joined.0 as usize].place;
+        place.level = place.level.max(other.level);
+        place.timelines.extend(&other.timelines);
+        place.timelines.sort_unstable();
+        place.timelines.dedup();
+        place.is_revised |= other.is_revised;
+    }
+    place.level += 1;
+    place
+}
+
+/// The names of a row and of the one joined to it.
+struct PairNames<'a> {
+    left: &'a Rule,
+    right: Option<&'a Rule>,
+    left_columns: u32,
+    /// Values selected so far.
+    items: BTreeMap<String, u32>,
+}
+
+impl Names for PairNames<'_> {
+    fn field(&mut self, field: &FieldRef) -> Option<Expr> {
+        match field {
+            FieldRef::Joined(name) => {
+                let window = ["window.start", "window.end"].contains(&name.as_str());
+                let field = if window { FieldRef::Builtin(name.clone()) } else { field.clone() };
+                let Expr::Column(at) = row_column(self.right?, &field)? else { return None };
+                Some(Expr::Column(self.left_columns + at))
+            }
+            FieldRef::Item(name) if self.items.contains_key(name) => {
+                self.items.get(name).map(|at| Expr::Column(*at))
+            }
+            field => row_column(self.left, field),
+        }
+    }
+
+    fn call(&mut self, _index: usize) -> Option<Expr> {
+        None
+    }
+}
