@@ -201,20 +201,34 @@ pub(crate) struct Test {
     pub(crate) params: Vec<String>,
 }
 
+/// How differences are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BacktestFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    #[value(alias = "json")]
+    Jsonl,
+}
+
 /// `tailwater backtest`
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Backtest {
-    /// The rules as they are: a file or a folder
+    /// The rules as they are: a file, a folder or a pack
     #[arg(value_name = "OLD")]
     pub(crate) old: PathBuf,
 
-    /// The rules as they shall be: a file or a folder
+    /// The rules as they shall be: a file, a folder or a pack
     #[arg(value_name = "NEW")]
     pub(crate) new: PathBuf,
 
     /// Where telemetry is read.
     #[command(flatten)]
     pub(crate) inputs: Inputs,
+
+    /// How differences are written
+    #[arg(long, value_enum, default_value_t = BacktestFormat::Text, help_heading = "Results")]
+    pub(crate) format: BacktestFormat,
 
     /// Give a `param` of both versions a value (repeatable)
     #[arg(long = "set", value_name = "NAME=VALUE")]

@@ -10,6 +10,7 @@ pub(crate) enum Format {
     /// For people
     Text,
     /// One JSON object a line
+    #[value(alias = "json")]
     Jsonl,
     /// Comma-separated values, a header line before each rule's columns
     Csv,

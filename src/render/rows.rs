@@ -20,7 +20,7 @@ use crate::args::Format;
 use crate::output::{Output, WriteFailed};
 
 /// Version of the JSON lines; it grows when a member changes its meaning or goes.
-pub(super) const JSON_VERSION: u32 = 1;
+pub(crate) const JSON_VERSION: u32 = 1;
 
 /// One thing that a run says.
 #[derive(Debug, Clone, Copy)]
@@ -209,7 +209,7 @@ pub(super) fn values_object(rule: &Rule, row: &Row, line: &mut String) {
 }
 
 /// Named values as a JSON object.
-pub(super) fn object<'a>(entries: impl Iterator<Item = (&'a str, &'a Value)>, line: &mut String) {
+pub(crate) fn object<'a>(entries: impl Iterator<Item = (&'a str, &'a Value)>, line: &mut String) {
     line.push('{');
     for (index, (name, value)) in entries.enumerate() {
         if index > 0 {

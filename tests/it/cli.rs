@@ -238,20 +238,6 @@ fn check_tells_its_findings_in_three_formats() {
 }
 
 #[test]
-fn a_backtest_shows_what_differs() {
-    let folder = folder("backtest");
-    let (old, new) = (folder.join("old.tw"), folder.join("new.tw"));
-    fs::write(&old, SLOW).unwrap();
-    fs::write(&new, SLOW.replace("slow > 20", "slow > 1000")).unwrap();
-    let (old, new) = (text_of(&old), text_of(&new));
-    let output = run(&["backtest", old, old, RECORDING]);
-    assert_eq!((output.status.code(), stdout(&output)), (Some(0), ""));
-    let output = run(&["backtest", old, new, RECORDING]);
-    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
-    assert!(stdout(&output).starts_with("Slow (alert): 0 added, "), "{}", stdout(&output));
-}
-
-#[test]
 fn generated_telemetry_is_a_function_of_the_seed() {
     let gen_seed = |seed: &str| run(&["gen", "--spans", "500", "--seed", seed]).stdout;
     assert!(!gen_seed("1").is_empty());

@@ -4,6 +4,7 @@
 #![allow(clippy::case_sensitive_file_extension_comparisons, reason = "our own file names")]
 #![allow(clippy::format_push_string, reason = "tests build small texts")]
 
+mod backtest;
 mod cli;
 mod generated;
 mod packs;

@@ -1,0 +1,106 @@
+//! Differences between two versions of rules as JSON lines, version 1.
+//!
+//! One object a difference: `kind` (`alert`, `row`, `column`, `rule`), `rule`, `change` (`added`,
+//! `removed`, `moved`, `changed`), and by kind `key`, `start`, `end`, `before`, `after`. The last
+//! object has kind `summary`: `differences`, `rows_before`, `rows_after`.
+
+use std::fmt::Write as _;
+
+use tailwater_engine::model::render::{time, write_json_text};
+
+use super::difference::{Change, Comparison, Presence};
+use super::version::{Firing, Key};
+use crate::render::rows::{JSON_VERSION, object};
+
+/// The report, and at its end the totals.
+pub(super) fn report(comparison: &Comparison, rows: (usize, usize)) -> String {
+    let mut out = String::new();
+    for alert in &comparison.alerts {
+        rule(&alert.name, alert.presence, &mut out);
+        for change in &alert.firings {
+            head("alert", &alert.name, word(change, "moved"), &mut out);
+            key(&change.place, &mut out);
+            firing("before", change.before, &mut out);
+            firing("after", change.after, &mut out);
+            out.push_str("}\n");
+        }
+    }
+    for one in &comparison.rules {
+        rule(&one.name, one.presence, &mut out);
+        let before = one.columns_before.iter().map(|column| (column, "removed"));
+        let after = one.columns_after.iter().map(|column| (column, "added"));
+        for (column, word) in before.chain(after) {
+            head("column", &one.name, word, &mut out);
+            out.push_str(",\"column\":");
+            write_json_text(column, &mut out);
+            out.push_str("}\n");
+        }
+        for change in &one.rows {
+            head("row", &one.name, word(change, "changed"), &mut out);
+            let (start_ns, end_ns, group) = &change.place;
+            let (start, end) = (time(*start_ns), time(*end_ns));
+            let _ = write!(out, ",\"start\":\"{start}\",\"end\":\"{end}\"");
+            key(group, &mut out);
+            for (member, values) in [("before", &change.before), ("after", &change.after)] {
+                if let Some(values) = values {
+                    let _ = write!(out, ",\"{member}\":");
+                    object(values.iter().map(|(name, value)| (&**name, value)), &mut out);
+                }
+            }
+            out.push_str("}\n");
+        }
+    }
+    let _ = writeln!(
+        out,
+        "{{\"v\":{JSON_VERSION},\"kind\":\"summary\",\"differences\":{},\"rows_before\":{},\
+         \"rows_after\":{}}}",
+        comparison.count(),
+        rows.0,
+        rows.1
+    );
+    out
+}
+
+fn head(kind: &str, rule: &str, change: &str, out: &mut String) {
+    let _ = write!(out, "{{\"v\":{JSON_VERSION},\"kind\":\"{kind}\",\"rule\":");
+    write_json_text(rule, out);
+    let _ = write!(out, ",\"change\":\"{change}\"");
+}
+
+/// A rule of one version only is a difference of its own, also if it said nothing.
+fn rule(name: &str, presence: Presence, out: &mut String) {
+    let change = match presence {
+        Presence::Both => return,
+        Presence::OnlyBefore => "removed",
+        Presence::OnlyAfter => "added",
+    };
+    head("rule", name, change, out);
+    out.push_str("}\n");
+}
+
+fn word<P, T>(change: &Change<P, T>, both: &'static str) -> &'static str {
+    match (&change.before, &change.after) {
+        (Some(_), Some(_)) => both,
+        (Some(_), None) => "removed",
+        (None, _) => "added",
+    }
+}
+
+fn key((is_other, key): &Key, out: &mut String) {
+    if *is_other {
+        out.push_str(",\"other\":true");
+    }
+    out.push_str(",\"key\":");
+    object(key.iter().map(|(name, value)| (&**name, value)), out);
+}
+
+fn firing(member: &str, firing: Option<Firing>, out: &mut String) {
+    let Some(firing) = firing else { return };
+    let _ = write!(out, ",\"{member}\":{{\"fired\":\"{}\",\"resolved\":", time(firing.from_ns));
+    match firing.to_ns {
+        Some(to_ns) => {
+            let _ = write!(out, "\"{}\"}}", time(to_ns));
+        }
+        None => out.push_str("null}"),
+    }
+}
