@@ -13,6 +13,7 @@ mod exit;
     expect(unused_imports, reason = "the tests of the generator name the kinds of incidents")
 )]
 mod generate;
+mod near_path;
 mod output;
 mod plot;
 mod render;

@@ -20,6 +20,7 @@ use tailwater_rules::{PACK_PREFIX, PACKS, pack};
 
 use crate::args::General;
 use crate::exit::Usage;
+use crate::near_path::cannot_read;
 use crate::terminal::tell;
 
 /// Bytes of one rule file that are read; the language's own limit is far below.
@@ -128,7 +129,7 @@ fn known_pack(name: &str) -> anyhow::Result<&'static tailwater_rules::Pack> {
 
 fn collect(path: &Path, depth: usize, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     let cannot = || format!("cannot read `{}`", path.display());
-    if !fs::metadata(path).with_context(cannot)?.is_dir() {
+    if !fs::metadata(path).map_err(|cause| cannot_read(path, &cause))?.is_dir() {
         files.push(path.to_owned());
         return Ok(());
     }

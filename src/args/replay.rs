@@ -103,9 +103,9 @@ pub(crate) struct Inputs {
 /// Which rules run.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct RuleInputs {
-    /// Rule files, folders of them, or packs such as `std/red` (repeatable)
+    /// Rule files, folders of them, or packs such as `std/red` (repeatable); here or by `-e` some
+    /// rules are needed
     #[arg(long, value_name = "PATH", help_heading = "Rules")]
-    #[arg(required_unless_present = "expressions")]
     pub(crate) rules: Vec<PathBuf>,
 
     /// Rules on the command line (repeatable)

@@ -1,6 +1,7 @@
 //! Rows, alerts and summaries as text.
 
 mod alerts;
+mod hint;
 pub(crate) mod instant;
 pub(crate) mod rows;
 pub(crate) mod summary;

@@ -10,6 +10,7 @@ use tailwater_engine::model::{AlertState, DropReason, Ledger, RuleId, Signal};
 use tailwater_engine::plan::{Plan, RuleKind};
 use tailwater_engine::runtime::{EpochOutput, RuleCounts};
 
+use super::hint::{KeysSeen, nothing_taken};
 use crate::args::General;
 use crate::command::replay::Ended;
 use crate::terminal::{Style, tell};
@@ -27,6 +28,7 @@ pub(crate) struct Summary {
     rules: Vec<RuleCounts>,
     rows: Vec<u64>,
     fired: Vec<u64>,
+    keys: KeysSeen,
     sources: Vec<Arc<str>>,
     started: Instant,
     seconds: f64,
@@ -38,6 +40,7 @@ impl Summary {
     pub(crate) fn new(plan: Arc<Plan>) -> Self {
         let rules = plan.rules.len();
         Self {
+            keys: KeysSeen::new(Arc::clone(&plan)),
             plan,
             ledger: Ledger::default(),
             rules: Vec::new(),
@@ -54,7 +57,10 @@ impl Summary {
         self.ledger = output.ledger.clone();
         self.rules.clone_from(&output.rules);
         let place = |rule: RuleId| rule.0 as usize;
-        output.rows.iter().for_each(|row| self.rows[place(row.rule)] += 1);
+        for row in &output.rows {
+            self.rows[place(row.rule)] += 1;
+            self.keys.take(row);
+        }
         let firing = output.transitions.iter().filter(|one| one.state == AlertState::Firing);
         firing.for_each(|one| self.fired[place(one.rule)] += 1);
     }
@@ -117,14 +123,17 @@ impl Summary {
     }
 
     fn rule_lines(&self, is_colored: bool, text: &mut String) {
+        let mut quiet = Vec::new();
         for (index, (rule, counts)) in self.plan.rules.iter().zip(&self.rules).enumerate() {
             if matches!(rule.kind, RuleKind::Alert(_)) {
-                let times = match self.fired[index] {
-                    0 => "did not fire".to_owned(),
-                    1 => "fired once".to_owned(),
-                    count => format!("fired {} times", grouped(count)),
+                let _ = match self.fired[index] {
+                    0 => {
+                        quiet.push(&*rule.name);
+                        Ok(())
+                    }
+                    1 => writeln!(text, "{}: fired once", rule.name),
+                    count => writeln!(text, "{}: fired {} times", rule.name, grouped(count)),
                 };
-                let _ = writeln!(text, "{}: {times}", rule.name);
                 continue;
             }
             let _ = write!(text, "{}: {} items taken", rule.name, grouped(counts.taken));
@@ -148,6 +157,19 @@ impl Summary {
                 );
                 let _ = writeln!(text, "{}", Style::Yellow.paint(&hint, is_colored));
             }
+            if self.rows[index] > 0 {
+                for hint in self.keys.hints(index) {
+                    let hint = format!("  hint: {hint}");
+                    let _ = writeln!(text, "{}", Style::Yellow.paint(&hint, is_colored));
+                }
+            }
+        }
+        if !quiet.is_empty() {
+            let _ = writeln!(text, "did not fire: {}", quiet.join(", "));
+        }
+        if let Some(hint) = nothing_taken(&self.plan, &self.ledger, &self.rules) {
+            let hint = format!("hint: {hint}");
+            let _ = writeln!(text, "{}", Style::Yellow.paint(&hint, is_colored));
         }
     }
 
@@ -163,7 +185,8 @@ impl Summary {
         }
         if ledger.damaged > 0 {
             let count = grouped(ledger.damaged);
-            let _ = writeln!(text, "set aside: {count} damaged lines or requests");
+            let what = if ledger.damaged == 1 { "line or request" } else { "lines or requests" };
+            let _ = writeln!(text, "set aside: {count} damaged {what}");
         }
         let shown = if general.is_verbose { usize::MAX } else { PLACES_SHOWN_MAX };
         for aside in ledger.set_aside.iter().take(shown) {

@@ -363,3 +363,45 @@ fn an_unknown_pack_is_told_with_those_that_there_are() {
     assert_eq!(output.status.code(), Some(78));
     assert!(wanted.iter().all(|text| stderr(&output).contains(text)), "{}", stderr(&output));
 }
+
+#[test]
+fn paths_that_are_surely_not_meant_are_told() {
+    let output = run(&["replay", DEMO]);
+    assert!(stderr(&output).contains("`--rules PATH`"), "{}", stderr(&output));
+    let output = run(&["replay", DEMO, "examples/errors.tw"]);
+    assert!(stderr(&output).contains("give it as `--rules examples/errors.tw`"));
+    let output = run(&["replay", DEMO, "--rules", "examples/eror.tw"]);
+    assert_eq!(output.status.code(), Some(66));
+    assert!(stderr(&output).contains("did you mean `examples/errors.tw`?"), "{}", stderr(&output));
+    let output = run(&["replay", "examples/recordings/otel-dem.otlp.jsonl.gz", "-e", COUNT]);
+    assert_eq!(output.status.code(), Some(66));
+    assert!(stderr(&output).contains(&format!("did you mean `{DEMO}`?")), "{}", stderr(&output));
+    let output = run(&["replay", DEMO, "-e", COUNT, "--plot", "a.png"]);
+    assert!(stderr(&output).contains("name `a.svg`"), "{}", stderr(&output));
+}
+
+#[test]
+fn results_are_never_written_over_what_is_read() {
+    let copy = folder("over").join("copy.gz");
+    fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join(DEMO), &copy).unwrap();
+    let before = fs::read(&copy).unwrap();
+    for option in ["-o", "--plot"] {
+        let output = run(&["replay", text_of(&copy), "-e", COUNT, option, text_of(&copy)]);
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        assert!(fs::read(&copy).unwrap() == before, "{option} left the recording alone");
+    }
+}
+
+#[test]
+fn a_surprising_result_comes_with_a_hint() {
+    let hint = |rules: &str| stderr(&run(&["replay", DEMO, "-e", rules])).to_owned();
+    let count = "over tumbling(1m) select { n: count() }";
+    let text = hint(&format!("aggregate a from spans by servce.name {count}"));
+    assert!(text.contains("attribute `servce.name`; did you mean `service.name`?"), "{text}");
+    let text = hint(&format!("aggregate a from spans by service.name {count}"));
+    assert!(!text.contains("hint"), "{text}");
+    let text = hint(&format!("aggregate a from spans where name == \"none\" {count}"));
+    assert!(text.contains("hint: the `where` of `a` let no item through"), "{text}");
+    let text = hint(&format!("aggregate a from heartbeats {count}"));
+    assert!(text.contains("hint: `a` reads heartbeats, and the input has none"), "{text}");
+}

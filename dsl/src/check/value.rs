@@ -78,6 +78,15 @@ impl Checker<'_> {
         } else {
             default.clone()
         };
+        if let Some(text) = text.filter(|_| !given.ty.fits(&default.ty)) {
+            let message = format!(
+                "the parameter `{full}` is {}, it is set to `{text}`",
+                article(&default.ty)
+            );
+            let diagnostic = Diagnostic::new(codes::ARGUMENT, default.range, message);
+            self.report(diagnostic.label("its default"));
+            return default.clone();
+        }
         if !given.ty.fits(&default.ty) {
             let message = format!("the parameter `{full}` is {}", article(&default.ty));
             self.report(

@@ -62,7 +62,7 @@ impl Reason {
             Self::SpanIdLength => "expected a span id of 8 bytes, found another length",
             Self::TooDeep => "expected values nested at most 32 deep, found deeper ones",
             Self::UnknownMessage => "expected an OTLP request, found a message of another kind",
-            Self::BadJson => "expected JSON, found something else",
+            Self::BadJson => "expected JSON, found something else or a line that is cut short",
             Self::JsonTooDeep => "expected JSON nested at most 128 deep, found deeper JSON",
             Self::BadString => "expected a JSON string, found a bad escape or a control character",
             Self::BadNumber => "expected a number, found something else",

@@ -3,10 +3,12 @@
 mod run;
 mod settings;
 
+use std::ffi::OsStr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::args::{General, Replay};
-use crate::exit::Exit;
+use crate::exit::{Exit, Usage};
 use crate::output::{Output, WriteFailed};
 use crate::plot::Plot;
 use crate::render::rows::{RowWriter, Said};
@@ -19,6 +21,7 @@ use settings::Settings;
 
 /// Replays.
 pub(crate) fn run(args: &Replay, general: General) -> anyhow::Result<Exit> {
+    check_paths(args)?;
     let settings = Settings::resolve(args, general)?;
     let mut files = rule_files::read_to_run(&args.rules.rules)?;
     files.extend(rule_files::expressions(&args.rules.expressions));
@@ -35,7 +38,11 @@ pub(crate) fn run(args: &Replay, general: General) -> anyhow::Result<Exit> {
     let mut results = Results {
         writer,
         output: Output::open(args.output.as_deref())?,
-        plot: args.plot.as_ref().map(|_| Plot::new(Arc::clone(&plan))),
+        plot: match &args.plot {
+            // Opened before anything is read: a path that cannot be written is told at once.
+            Some(path) => Some((Plot::new(Arc::clone(&plan)), Output::open(Some(path))?)),
+            None => None,
+        },
         settings: &settings,
     };
     let interrupt = Interrupt::new();
@@ -50,6 +57,38 @@ pub(crate) fn run(args: &Replay, general: General) -> anyhow::Result<Exit> {
     ended.exit()
 }
 
+/// Paths that are surely not meant: no rules, rules as telemetry, results over what is read.
+fn check_paths(args: &Replay) -> Result<(), Usage> {
+    let files = &args.inputs.files;
+    let is_rules = |path: &&PathBuf| path.extension().is_some_and(|end| end == "tw");
+    if let Some(path) = files.iter().find(is_rules) {
+        let path = path.display();
+        return Err(Usage(format!("`{path}` holds rules: give it as `--rules {path}`")));
+    }
+    if args.rules.rules.is_empty() && args.rules.expressions.is_empty() {
+        let text = "no rules are given: name a file or folder by `--rules PATH`, a pack by \
+                    `--rules std/red`, or write them in place by `-e 'aggregate …'`";
+        return Err(Usage(text.to_owned()));
+    }
+    let is_image = |end: &OsStr| ["png", "jpg", "jpeg", "gif", "pdf"].iter().any(|e| end == *e);
+    if let Some(path) = &args.plot
+        && path.extension().is_some_and(is_image)
+    {
+        let (path, svg) = (path.display(), path.with_extension("svg"));
+        let text = format!("`--plot` draws SVG: name `{}` instead of `{path}`", svg.display());
+        return Err(Usage(text));
+    }
+    let read: Vec<PathBuf> =
+        files.iter().chain(&args.rules.rules).filter_map(|path| path.canonicalize().ok()).collect();
+    for path in args.output.iter().chain(&args.plot) {
+        let is_read = path.canonicalize().is_ok_and(|path| path.is_file() && read.contains(&path));
+        if is_read {
+            return Err(Usage(format!("`{}` is read: results would destroy it", path.display())));
+        }
+    }
+    Ok(())
+}
+
 /// What is written.
 enum Writer {
     /// All rows and transitions.
@@ -62,7 +101,7 @@ enum Writer {
 struct Results<'a> {
     writer: Writer,
     output: Output,
-    plot: Option<Plot>,
+    plot: Option<(Plot, Output)>,
     settings: &'a Settings,
 }
 
@@ -74,7 +113,7 @@ impl Results<'_> {
         if !self.settings.shows(said) {
             return Ok(());
         }
-        if let Some(plot) = &mut self.plot {
+        if let Some((plot, _)) = &mut self.plot {
             plot.add(said);
         }
         match &mut self.writer {
@@ -93,8 +132,7 @@ impl Results<'_> {
             }
         }
         self.output.close()?;
-        if let (Some(plot), Some(path)) = (&self.plot, &self.settings.plot) {
-            let mut file = Output::open(Some(path))?;
+        if let Some((plot, mut file)) = self.plot {
             file.text(&plot.svg())?;
             file.close()?;
         }

@@ -17,6 +17,7 @@ use tailwater_engine::runtime::{Engine, EpochOutput};
 
 use super::settings::ReadSettings;
 use crate::exit::Exit;
+use crate::near_path::cannot_read;
 use crate::output::WriteFailed;
 use crate::render::rows::Said;
 use crate::render::summary::Summary;
@@ -78,6 +79,9 @@ pub(crate) fn run_through(
     interrupt: &Interrupt,
     take: &mut dyn FnMut(Said<'_>) -> Result<(), WriteFailed>,
 ) -> anyhow::Result<Recording> {
+    for path in settings.files.iter().filter(|path| *path != Path::new("-")) {
+        fs::metadata(path).map_err(|cause| cannot_read(path, &cause))?;
+    }
     let inputs: Result<Vec<Input>, _> = settings.files.iter().map(|file| input(file)).collect();
     let mut reader = FileReader::open(inputs?, &settings.options)?;
     let mut engine = Engine::builder(Arc::clone(plan))

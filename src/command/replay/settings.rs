@@ -55,8 +55,6 @@ pub(crate) struct Settings {
     pub(crate) read: ReadSettings,
     /// How rows are written.
     pub(crate) format: Format,
-    /// Where the plot goes.
-    pub(crate) plot: Option<PathBuf>,
     /// Rows of windows that end after this time.
     from_ns: Option<i64>,
     /// Rows of windows that start before this time.
@@ -74,7 +72,6 @@ impl Settings {
         Ok(Self {
             read: ReadSettings::resolve(&args.inputs, general)?,
             format: args.format,
-            plot: args.plot.clone(),
             from_ns: instant("--from", args.from.as_deref())?,
             to_ns: instant("--to", args.to.as_deref())?,
             general,

@@ -55,6 +55,8 @@ pub(crate) struct Why {
     alert: RuleId,
     source: RuleId,
     instances: BTreeMap<Group, Instance>,
+    /// Of each group the end of the last window that had a row.
+    ends: BTreeMap<Group, i64>,
     /// Rows of the source that the alert looked at, and those of them where the condition held.
     seen: u64,
     held: u64,
@@ -104,6 +106,7 @@ impl Why {
             alert: id,
             source,
             instances: BTreeMap::new(),
+            ends: BTreeMap::new(),
             seen: 0,
             held: 0,
             dropped: 0,
@@ -119,8 +122,12 @@ impl Why {
             Said::Transition(one) => self.last_ns = self.last_ns.max(one.decision_ns),
         }
         match said {
-            // The alert acts on the first and only final row of a window.
-            Said::Row(row) if row.rule == self.source && row.kind == RowKind::Final => {
+            // An alert acts when a window ends: rows of `results every` before that are no reason.
+            Said::Row(row)
+                if row.rule == self.source
+                    && row.kind != RowKind::Retraction
+                    && row.decision_ns >= row.end_ns =>
+            {
                 self.row(row);
             }
             Said::Transition(transition) if transition.rule == self.alert => {
@@ -141,9 +148,17 @@ impl Why {
             return;
         }
         let holds = is_true(&rule.when);
+        let group = (row.is_other, row.key.clone());
+        // The alert acts on the first row of a window; a later revision does not move it.
+        match self.ends.get_mut(&group) {
+            Some(end_ns) if row.end_ns <= *end_ns => return,
+            Some(end_ns) => *end_ns = row.end_ns,
+            None => {
+                self.ends.insert(group.clone(), row.end_ns);
+            }
+        }
         self.seen += 1;
         self.held += u64::from(holds);
-        let group = (row.is_other, row.key.clone());
         let state = self.instances.get(&group).map(|instance| instance.state);
         let is_quiet = state.is_none_or(|state| !is_active(state));
         if is_quiet && !holds {
@@ -155,7 +170,7 @@ impl Why {
         }
         self.rows += 1;
         let instance = self.instances.entry(group).or_insert_with(Instance::new);
-        let (time_ns, state) = (row.end_ns, instance.state);
+        let (time_ns, state) = (row.decision_ns, instance.state);
         let step = Step { time_ns, row: Some(row.clone()), transition: None, state };
         instance.steps.push(step);
     }
