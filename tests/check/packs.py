@@ -19,6 +19,7 @@ import csv
 import datetime
 import gzip
 import json
+import os
 import sys
 
 NS = 1_000_000_000
@@ -75,8 +76,17 @@ def csv_spans(lines):
         yield Span(row["OperationName"], start, end, "unspecified", False, ids, row["ParentID"], service)
 
 
+# Several files are named in one path, joined by this.
+SEPARATOR = os.pathsep
+
+
 def spans(path):
-    """Spans in file order."""
+    """Spans in file order; of several files one file after the other."""
+    for one in path.split(SEPARATOR):
+        yield from spans_of_one(one)
+
+
+def spans_of_one(path):
     opener = gzip.open if path.endswith(".gz") else open
     with opener(path, "rt", encoding="utf-8", newline="") as lines:
         yield from csv_spans(lines) if ".csv" in path else otlp_spans(lines)
