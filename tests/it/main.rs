@@ -7,6 +7,7 @@
 mod backtest;
 mod cli;
 mod generated;
+mod output;
 mod packs;
 mod pages;
 mod readme;
