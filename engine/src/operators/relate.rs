@@ -246,9 +246,8 @@ fn watch(
     out: &mut Vec<Transition>,
 ) {
     let grid = plan.grid_of(alert.source());
-    // A later revision never fires; a row that is withdrawn has been acted on.
-    let is_first = |row: &&Row| matches!(row.kind, RowKind::Final | RowKind::Revision(1));
-    let mut rows = rows.iter().filter(is_first).peekable();
+    // Which revisions there are may follow the cut into epochs; an alert must not.
+    let mut rows = rows.iter().filter(|row| row.kind == RowKind::Final).peekable();
     let mut after_ns = before_ns;
     loop {
         let row_ns =
