@@ -150,6 +150,7 @@ fn plan(shape: WindowShape, by_trace: bool) -> Arc<Plan> {
         key_names: ["service", "operation"][..keys].iter().map(|name| Arc::from(*name)).collect(),
         values: (0..calls.len()).map(value).collect(),
         calls,
+        pasts: Vec::new(),
         having: None,
     };
     let width_ns = match shape {

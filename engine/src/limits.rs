@@ -116,3 +116,28 @@ pub const DISTRIBUTION_BOUNDS_MAX: usize = 1_024;
 
 /// Levels of rules about rules: each is an operator of the graph.
 pub const LEVELS_MAX: u32 = 8;
+
+/// Bytes of a text that a function makes; a longer result is null.
+pub const FUNCTION_TEXT_BYTES_MAX: usize = 64 * 1024;
+
+/// Items of a list or entries of a map that a function makes; a longer result is null.
+pub const FUNCTION_ITEMS_MAX: usize = 4_096;
+
+/// Bytes of a regular expression in a rule.
+pub const REGEX_BYTES_MAX: usize = 4 * 1024;
+
+/// Bytes of memory of one compiled regular expression.
+pub const REGEX_PROGRAM_BYTES_MAX: usize = 1024 * 1024;
+
+/// Expressions whose results by text a worker remembers.
+pub const MEMO_EXPRESSIONS_MAX: usize = 4_096;
+
+/// Remembered results by text of all expressions of a worker; at this many it starts over.
+pub const MEMO_RESULTS_MAX: usize = 4 * 1024 * 1024;
+
+/// Groups of one rule in one shard of keys whose past is remembered; beyond that the one without a
+/// row for longest is forgotten.
+pub const PAST_GROUPS_MAX: usize = 256;
+
+/// Rows of a group's past that a call may ask for.
+pub const PAST_ROWS_MAX: u32 = 1_024;

@@ -105,8 +105,11 @@ fn folded(rows: &[Row]) -> Counts {
 fn rules(late: &str, results: &str) -> String {
     format!(
         "stream s = spans lateness {LATENESS_S}s {late}
-         aggregate c from s by service.name over tumbling({SIZE_S}s) select {{ n: count() }} {results}
-         rows change = c join c before {SIZE_S}s as was on service.name select {{ now: n, was: was.n }}
+         aggregate c from s by service.name over tumbling({SIZE_S}s)
+           select {{ n: count() }}
+           {results}
+         rows change = c join c before {SIZE_S}s as was on service.name
+           select {{ now: n, was: was.n }}
          rows best = c top 2 by n"
     )
 }

@@ -6,6 +6,7 @@
 
 mod backtest;
 mod cli;
+mod functions;
 mod generated;
 mod output;
 mod packs;

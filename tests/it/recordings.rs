@@ -57,6 +57,7 @@ fn plan(windows: Windows) -> Arc<Plan> {
             quantile(990_000),
         ],
         values: values.collect(),
+        pasts: Vec::new(),
         having: None,
     };
     let place = RulePlace { timelines: vec![0], ..RulePlace::default() };

@@ -21,6 +21,7 @@ pub(crate) mod key_limit;
 pub(crate) mod keyed;
 mod lateness;
 pub(crate) mod output;
+pub(crate) mod past;
 pub(crate) mod relate;
 pub(crate) mod row_maker;
 pub(crate) mod row_table;

@@ -17,6 +17,7 @@ use super::decode::LocalState;
 use super::feeds::{Feeds, FeedsState, PairChange, owner_of_rule};
 use super::group_key::key_hash;
 use super::groups::GroupId;
+use super::past::{Computing, Pasts, PastsState};
 use super::row_table::{RowTableState, RowTableWindows};
 use super::snapshot::{Snapshots, StageName};
 use super::stream::{EpochNumber, Outbox, Stage};
@@ -32,6 +33,7 @@ pub(crate) struct RelateState {
     /// (alert hash, group, instance).
     alerts: Vec<(u64, GroupId, Instance)>,
     pub(crate) feeds: FeedsState,
+    pasts: PastsState,
 }
 
 /// The stage.
@@ -44,6 +46,7 @@ pub(crate) struct Relate {
     rows_rules: Vec<RuleId>,
     alerts: Vec<Alert>,
     feeds: Feeds,
+    pasts: Pasts,
     /// After the epoch before.
     times: Times,
     worker: usize,
@@ -65,10 +68,12 @@ impl Relate {
             let is_level = plan.rules[rule.0 as usize].place.level == level;
             is_level && owner_of_rule(plan, rule, peers) == worker
         };
-        let (mut states, mut instances, mut feeds) = (BTreeMap::new(), Vec::new(), Vec::new());
+        let (mut states, mut instances) = (BTreeMap::new(), Vec::new());
+        let (mut feeds, mut pasts) = (Vec::new(), Vec::new());
         for state in restored {
             states.extend(state.tables);
             instances.extend(state.alerts);
+            pasts.extend(state.pasts.into_iter().filter(|((rule, _), _)| is_mine(*rule)));
             // Whoever holds a row may let it go: by key, as evenly as may be.
             let is_held = |row: &Row| key_hash(&row.key) as usize % peers == worker;
             feeds.extend(state.feeds.into_iter().filter(|change| is_held(&change.row)));
@@ -99,6 +104,7 @@ impl Relate {
             rows_rules,
             alerts,
             feeds: Feeds::new(plan, peers, feeds),
+            pasts: Pasts::restore(pasts),
             times,
             worker,
             peers,
@@ -135,10 +141,11 @@ impl Relate {
             let mut rows = if rule.relates() {
                 let passed_ns = rule_watermark_ns(&plan, id, &self.times);
                 let own = pairs.iter().filter(|pair| pair.reader == id);
-                related(id, rule, own.filter(|pair| pair.left.end_ns > passed_ns))
+                let own = own.filter(|pair| pair.left.end_ns > passed_ns);
+                related(id, rule, own, &mut self.pasts)
             } else {
                 let own = fed.iter().filter(|row| row.rule == rule.input);
-                own.filter_map(|row| mapped(id, rule, row)).collect()
+                own.filter_map(|row| mapped(id, rule, row, &mut self.pasts)).collect()
             };
             rows.sort_by(Row::output_cmp);
             let finals = rows.iter().filter(|row| row.kind == RowKind::Final).count() as u64;
@@ -155,7 +162,8 @@ impl Relate {
     }
 
     fn snapshot(&self, epoch: EpochNumber) {
-        let mut state = RelateState { feeds: self.feeds.state(), ..RelateState::default() };
+        let (feeds, pasts) = (self.feeds.state(), self.pasts.state());
+        let mut state = RelateState { feeds, pasts, ..RelateState::default() };
         for table in &self.tables {
             let hash = self.plan.row_tables[table.index()].table.hash;
             state.tables.push((hash, table.state()));
@@ -186,10 +194,10 @@ fn top_ns(plan: &Plan, rule: RuleId, times: &[(i64, i64)]) -> i64 {
 }
 
 /// A row from a row.
-fn mapped(id: RuleId, rule: &RowsRule, row: &Row) -> Option<Row> {
+fn mapped(id: RuleId, rule: &RowsRule, row: &Row, pasts: &mut Pasts) -> Option<Row> {
     let columns = row.columns();
     let takes = rule.filter.as_ref().is_none_or(|f| eval_row(f, &columns) == Value::Bool(true));
-    takes.then(|| selected(id, rule, row, columns))
+    takes.then(|| selected(id, rule, row, columns, pasts))
 }
 
 /// The rows behind the changes of pairs: what one loses and gains in an epoch is a revision.
@@ -197,43 +205,66 @@ fn related<'a>(
     id: RuleId,
     rule: &RowsRule,
     pairs: impl Iterator<Item = &'a PairChange>,
+    pasts: &mut Pasts,
 ) -> Vec<Row> {
     let mut counts: BTreeMap<(&Row, &Option<Row>), isize> = BTreeMap::new();
     for pair in pairs {
         *counts.entry((&pair.left, &pair.right)).or_default() += pair.diff;
     }
-    let (mut gone, mut rows) = (Vec::new(), Vec::new());
-    for ((left, right), count) in counts {
+    // In the order of their decision: a row's past is what was decided before it.
+    let mut found: Vec<(Row, Vec<Value>, isize)> = Vec::new();
+    for ((left, right), count) in counts.into_iter().filter(|(_, count)| *count != 0) {
         let mut columns = left.columns();
         columns.extend(right.iter().flat_map(Row::columns));
         let right_ns = right.as_ref().map_or(i64::MIN, |row| row.decision_ns);
-        let mut row = selected(id, rule, left, columns);
-        row.decision_ns = left.decision_ns.max(right_ns);
-        row.kind = match (left.kind, right.as_ref().map_or(RowKind::Final, |row| row.kind)) {
+        let kind = match (left.kind, right.as_ref().map_or(RowKind::Final, |row| row.kind)) {
             (RowKind::Revision(a), RowKind::Revision(b)) => RowKind::Revision(a + b - 1),
             (RowKind::Revision(a), _) | (_, RowKind::Revision(a)) => RowKind::Revision(a),
             _ => RowKind::Final,
         };
+        let decision_ns = left.decision_ns.max(right_ns);
+        found.push((Row { decision_ns, kind, ..left.clone() }, columns, count));
+    }
+    found.sort_by(|a, b| a.0.output_cmp(&b.0));
+    let (mut gone, mut rows) = (Vec::new(), Vec::new());
+    for (row, columns, count) in found {
         for _ in 0..count.unsigned_abs() {
-            if count > 0 { rows.push(row.clone()) } else { gone.push(row.clone()) }
+            if count > 0 {
+                rows.push(selected(id, rule, &row, columns.clone(), pasts));
+            } else {
+                let kind = RowKind::Retraction;
+                let row = Row { kind, ..row.clone() };
+                gone.push(selected(id, rule, &row, columns.clone(), pasts));
+            }
         }
     }
     let same = |a: &Row, b: &Row| (a.start_ns, a.end_ns, &a.key) == (b.start_ns, b.end_ns, &b.key);
     for row in gone {
         if !rows.iter().any(|new| same(new, &row) && new.is_other == row.is_other) {
-            rows.push(Row { kind: RowKind::Retraction, ..row });
+            rows.push(row);
         }
     }
     rows
 }
 
-fn selected(id: RuleId, rule: &RowsRule, row: &Row, mut columns: Vec<Value>) -> Row {
-    let key = rule.key.iter().map(|expr| eval_row(expr, &columns)).collect();
+fn selected(
+    id: RuleId,
+    rule: &RowsRule,
+    row: &Row,
+    mut columns: Vec<Value>,
+    pasts: &mut Pasts,
+) -> Row {
+    let key: Vec<Value> = rule.key.iter().map(|expr| eval_row(expr, &columns)).collect();
     let from = columns.len();
-    for (_, expr) in &rule.values {
-        let value = eval_row(expr, &columns);
-        columns.push(value);
-    }
+    let computing = Computing {
+        rule: id,
+        values: &rule.values,
+        pasts: &rule.pasts,
+        decision_ns: row.decision_ns,
+        is_final: row.kind == RowKind::Final,
+    };
+    pasts.compute(&computing, (key_hash(&key), row.is_other), &mut columns);
+    columns.truncate(from + rule.values.len());
     Row { rule: id, key, values: columns.split_off(from), ..row.clone() }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Knows the plan's rules; must not know when windows close.
 
+use super::past::{Computing, Pasts};
 use super::slice_table::GroupDelta;
 use crate::aggregate::Partial;
 use crate::model::{Row, RowKind, RuleId, Value};
@@ -22,7 +23,7 @@ pub(crate) struct RowMaker<'a> {
 
 impl RowMaker<'_> {
     /// The row of a group; `None` where `having` does not hold.
-    pub(crate) fn row(&self, group: &mut GroupDelta) -> Option<Row> {
+    pub(crate) fn row(&self, group: &mut GroupDelta, pasts: &mut Pasts) -> Option<Row> {
         let rule = self.rule;
         group.partials.iter_mut().for_each(Partial::seal);
         let keys = rule.key_names.len();
@@ -37,15 +38,20 @@ impl RowMaker<'_> {
             let partial: &Partial = &group.partials[call.accumulator as usize];
             columns.push(partial.finish(&call.finisher, length_ns));
         }
-        for (_, expr) in &rule.values {
-            let value = eval_row(expr, &columns);
-            columns.push(value);
-        }
+        let computing = Computing {
+            rule: self.id,
+            values: &rule.values,
+            pasts: &rule.pasts,
+            decision_ns: self.decision_ns,
+            is_final: self.kind == RowKind::Final,
+        };
+        pasts.compute(&computing, group.id(), &mut columns);
         if let Some(having) = &rule.having
             && eval_row(having, &columns) != Value::Bool(true)
         {
             return None;
         }
+        columns.truncate(keys + rule.calls.len() + rule.values.len());
         let values = columns.split_off(keys + rule.calls.len());
         columns.truncate(keys);
         Some(Row {

@@ -14,6 +14,7 @@ use super::apply::boundary;
 use super::close::Closed;
 use super::groups::{GroupId, Groups};
 use super::keyed::{ClosedWindow, Keyed, KeyedState};
+use super::past::{Pasts, PastsState};
 use super::row_maker::RowMaker;
 use super::slice_table::GroupDelta;
 use crate::model::{Row, RowKind, RuleId};
@@ -34,6 +35,7 @@ pub(crate) struct Windows {
     amended: BTreeMap<i64, BTreeSet<GroupId>>,
     /// Rows that a later one may replace, with their revision.
     said: BTreeMap<SaidKey, (u32, Row)>,
+    pasts: Pasts,
 }
 
 /// What a snapshot holds of one table's windows.
@@ -42,6 +44,7 @@ pub(crate) struct WindowsState {
     pub(crate) groups: Vec<(i64, GroupDelta)>,
     pub(crate) keyed: KeyedState,
     said: Vec<(SaidKey, (u32, Row))>,
+    pasts: PastsState,
 }
 
 impl WindowsState {
@@ -53,6 +56,7 @@ impl WindowsState {
             groups: groups.cloned().collect(),
             keyed: self.keyed.part(&is_mine),
             said: said.cloned().collect(),
+            pasts: self.pasts.iter().filter(|((_, id), _)| is_mine(id.0)).cloned().collect(),
         }
     }
 
@@ -61,6 +65,7 @@ impl WindowsState {
         self.groups.extend(other.groups);
         self.keyed.extend(other.keyed);
         self.said.extend(other.said);
+        self.pasts.extend(other.pasts);
     }
 }
 
@@ -94,6 +99,7 @@ impl Windows {
             windows.keyed = Keyed::restore(restored.keyed, shape);
         }
         windows.said = restored.said.into_iter().collect();
+        windows.pasts = Pasts::restore(restored.pasts);
         windows
     }
 
@@ -104,7 +110,12 @@ impl Windows {
             .iter()
             .flat_map(|(slice, groups)| groups.groups.iter().map(|group| (*slice, group.clone())));
         let said = self.said.iter().map(|(key, row)| (*key, row.clone()));
-        WindowsState { groups: groups.collect(), keyed: self.keyed.state(), said: said.collect() }
+        WindowsState {
+            groups: groups.collect(),
+            keyed: self.keyed.state(),
+            said: said.collect(),
+            pasts: self.pasts.state(),
+        }
     }
 
     /// Takes what has come, and closes windows up to the watermark.
@@ -277,11 +288,13 @@ impl Windows {
         let Some(rule) = closing.rule(window.rule) else { return Vec::new() };
         let maker =
             RowMaker { rule, id: window.rule, start_ns, end_ns, until_ns, kind, decision_ns };
-        let row = |group: &mut GroupDelta| maker.row(group).map(|row| (group.id(), row));
+        let pasts = &mut self.pasts;
+        let row = |group: &mut GroupDelta| maker.row(group, pasts).map(|row| (group.id(), row));
         let range =
             table.slice_of(start_ns)..table.slice_of(until_ns).max(table.slice_of(start_ns));
         let wanted = |group: &GroupDelta| only.is_none_or(|only| only.contains(&group.id()));
-        if self.slices.range(range.clone()).nth(1).is_none() {
+        let is_plain = rule.pasts.is_empty();
+        if is_plain && self.slices.range(range.clone()).nth(1).is_none() {
             let groups = self.slices.range_mut(range).flat_map(|(_, groups)| &mut groups.groups);
             return groups.filter(|group| wanted(group)).filter_map(row).collect();
         }
@@ -289,6 +302,10 @@ impl Windows {
         for (_, groups) in self.slices.range(range) {
             let groups = groups.groups.iter().filter(|group| wanted(group));
             groups.for_each(|group| merged.merge(group.clone()));
+        }
+        if !is_plain {
+            // Which pasts are forgotten follows this order.
+            merged.groups.sort_by_key(GroupDelta::id);
         }
         merged.groups.iter_mut().filter_map(row).collect()
     }
@@ -360,6 +377,7 @@ impl Windows {
         let counts: RuleCounts = self.keyed.take(events, first.shape);
         let mut ended = Vec::new();
         self.keyed.close(closing.watermark_ns, first.shape, &mut ended);
+        ended.sort_by_key(|window| (window.decision_ns, window.end_ns, window.group.id()));
         for window in &closing.table.windows {
             out.rules[window.rule.0 as usize].merge(&counts);
             let Some(rule) = closing.rule(window.rule) else { continue };
@@ -370,7 +388,7 @@ impl Windows {
                 let id = window.rule;
                 let maker =
                     RowMaker { rule, id, start_ns, end_ns, until_ns: end_ns, kind, decision_ns };
-                rows.extend(maker.row(group).map(|row| (group.id(), row)));
+                rows.extend(maker.row(group, &mut self.pasts).map(|row| (group.id(), row)));
             }
             if alerts.iter().any(|alert| alert.source() == window.rule) {
                 rows.sort_by(|a, b| a.1.output_cmp(&b.1));

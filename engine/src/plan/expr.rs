@@ -1,10 +1,13 @@
 //! Expressions as plain data: over the columns of a batch, or over the values of a row.
+//!
+//! An expression knows neither names nor columns' kinds, only their places. Attributes are typed
+//! by item, so operands that make no sense together are unknown (null), never an error.
 
 use std::hash::{Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
 
-use super::function::Function;
+use super::function::{Function, Pattern};
 use crate::model::Value;
 
 /// An operator between two operands.
@@ -36,7 +39,31 @@ pub enum BinaryOp {
     Div,
 }
 
-/// An expression. Comparisons with null are unknown, which is null; a filter reads null as false.
+impl BinaryOp {
+    /// The comparison that is true where this one is false; `None` for other operators.
+    pub fn opposite(self) -> Option<Self> {
+        Some(match self {
+            Self::Eq => Self::Ne,
+            Self::Ne => Self::Eq,
+            Self::Lt => Self::Ge,
+            Self::Ge => Self::Lt,
+            Self::Gt => Self::Le,
+            Self::Le => Self::Gt,
+            _ => return None,
+        })
+    }
+}
+
+/// An expression.
+///
+/// - Logic has three values: a comparison with null, or of kinds that do not compare, is unknown,
+///   which is null; a filter reads null as false.
+/// - Numbers of different kinds (int, float, ratio) compare by exact value; text with text,
+///   durations with durations. Text never counts as a number: conversions are functions.
+/// - `/` of like quantities is a ratio: ints, floats, durations, sizes. `x / 0` is null.
+/// - A whole number, duration, time or size beyond 64 bits is null, not wrapped or clamped.
+/// - time − time is a duration, time ± duration a time; a duration or size times or by a number
+///   keeps its unit, rounded to the nearest whole one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Expr {
     /// A constant.
@@ -55,18 +82,44 @@ pub enum Expr {
     Coalesce(Box<Expr>, Box<Expr>),
     /// `if c then a else b`; an unknown condition takes the else branch.
     If(Box<Expr>, Box<Expr>, Box<Expr>),
-    /// `x in [a, b]`
+    /// `x in [a, b]`: means `x == a or x == b`.
     In(Box<Expr>, Vec<Value>),
-    /// A function call.
-    Call(Function, Vec<Expr>),
-    /// Text: the parts rendered for people, one after another.
+    /// A list of values.
+    List(Vec<Expr>),
+    /// Text made of parts, each as people read it; text constants stand between them.
     Template(Vec<Expr>),
+    /// A function call; [`Expr::call`] makes it.
+    Call(Function, Option<Pattern>, Vec<Expr>),
 }
 
 impl Hash for Expr {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        // By its encoding: values hold floats, which have no hash of their own. Plans are small.
-        bincode::serialize(self).expect("an expression is plain data").hash(state);
+        std::mem::discriminant(self).hash(state);
+        match self {
+            Self::Const(value) => hash_value(value, state),
+            Self::Column(index) => index.hash(state),
+            Self::Not(x) | Self::Negate(x) | Self::IsNull(x) => x.hash(state),
+            Self::Binary(op, a, b) => (op, a, b).hash(state),
+            Self::Coalesce(a, b) => (a, b).hash(state),
+            Self::If(a, b, c) => (a, b, c).hash(state),
+            Self::In(x, list) => {
+                x.hash(state);
+                list.iter().for_each(|value| hash_value(value, state));
+            }
+            Self::List(items) | Self::Template(items) => items.hash(state),
+            Self::Call(function, pattern, args) => (function, pattern, args).hash(state),
+        }
+    }
+}
+
+/// Values hold floats, which have no hash of their own: by bits, as they are equal by bits.
+fn hash_value<H: Hasher>(value: &Value, state: &mut H) {
+    if let Value::Str(text) = value {
+        text.hash(state);
+    } else {
+        let mut key = Vec::new();
+        value.encode_key(&mut key);
+        key.hash(state);
     }
 }
 
@@ -76,18 +129,54 @@ impl Expr {
         Self::Binary(op, Box::new(left), Box::new(right))
     }
 
+    /// A function call; compiles the argument that is a regular expression.
+    ///
+    /// # Errors
+    /// The number of arguments is wrong, or a regular expression is not constant or not one.
+    pub fn call(function: Function, args: Vec<Self>) -> Result<Self, String> {
+        let def = function.def();
+        let (least, most) = def.arity();
+        if args.len() < least || args.len() > most {
+            let found = args.len();
+            return Err(format!("`{}` takes {} arguments, found {found}", def.name, least));
+        }
+        let at = def.params.iter().position(|param| param.regex);
+        let pattern = match at.and_then(|at| args.get(at)) {
+            None => None,
+            Some(Self::Const(Value::Str(text))) => Some(Pattern::new(text)?),
+            Some(_) => {
+                let name = def.name;
+                return Err(format!("`{name}` takes a regular expression that is a constant"));
+            }
+        };
+        Ok(Self::Call(function, pattern, args))
+    }
+
+    /// The expressions directly inside this one.
+    pub fn children(&self) -> Vec<&Self> {
+        match self {
+            Self::Const(_) | Self::Column(_) => Vec::new(),
+            Self::Not(x) | Self::Negate(x) | Self::IsNull(x) | Self::In(x, _) => vec![x],
+            Self::Binary(_, a, b) | Self::Coalesce(a, b) => vec![a, b],
+            Self::If(a, b, c) => vec![a, b, c],
+            Self::List(items) | Self::Template(items) | Self::Call(_, _, items) => {
+                items.iter().collect()
+            }
+        }
+    }
+
     /// Calls `f` for every column that the expression reads.
     pub fn columns(&self, f: &mut impl FnMut(u32)) {
-        match self {
-            Self::Const(_) => {}
-            Self::Column(index) => f(*index),
-            Self::Not(x) | Self::Negate(x) | Self::IsNull(x) | Self::In(x, _) => x.columns(f),
-            Self::Binary(_, a, b) | Self::Coalesce(a, b) => {
-                a.columns(f);
-                b.columns(f);
-            }
-            Self::If(a, b, c) => [a, b, c].iter().for_each(|x| x.columns(f)),
-            Self::Call(_, args) | Self::Template(args) => args.iter().for_each(|x| x.columns(f)),
+        if let Self::Column(index) = self {
+            f(*index);
         }
+        self.children().into_iter().for_each(|child| child.columns(f));
+    }
+
+    /// The one column that the expression reads, if it reads just one.
+    pub fn only_column(&self) -> Option<u32> {
+        let (mut found, mut others) = (None, false);
+        self.columns(&mut |index| others |= *found.get_or_insert(index) != index);
+        found.filter(|_| !others)
     }
 }

@@ -8,12 +8,14 @@ mod dedupe;
 pub mod eval;
 pub mod expr;
 pub mod function;
+mod past;
 mod rows;
 mod rule;
 mod table;
 
 pub use alert::{AlertRule, NoData};
 pub use dedupe::Dedupe;
+pub use past::{PastCall, PastKind};
 pub use rows::{
     LateRule, ROW_KEY_FROM, RowInput, RowTable, RowsJoin, RowsRule, RowsTop, RulePlace,
 };

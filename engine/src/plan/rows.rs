@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::expr::Expr;
+use super::past::PastCall;
 use super::table::Table;
 use crate::model::RuleId;
 
@@ -43,6 +44,8 @@ pub struct RowsRule {
     pub key: Vec<Expr>,
     /// (name, expression) of every value; columns as for the key, then the values before it.
     pub values: Vec<(Arc<str>, Expr)>,
+    /// Calls over the rows of the same key before; their columns follow the values'.
+    pub pasts: Vec<PastCall>,
     /// Hash of the rule and what it reads: the identity of its state.
     pub hash: u64,
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::expr::Expr;
+use super::past::PastCall;
 use super::rows::{LateRule, ROW_KEY_FROM, RowsRule, RulePlace};
 use crate::aggregate::Finisher;
 use crate::model::RuleId;
@@ -121,6 +122,8 @@ pub struct AggregateRule {
     /// (name, expression) of every selected value. Columns of the expressions: the key values,
     /// then the calls' results, then the selected values before this one.
     pub values: Vec<(Arc<str>, Expr)>,
+    /// Calls over the group's own past; their columns follow the values'.
+    pub pasts: Vec<PastCall>,
     /// Which rows leave; columns as for values, all of them.
     pub having: Option<Expr>,
 }

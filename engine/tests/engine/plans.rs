@@ -31,6 +31,7 @@ pub fn count_by_name(shape: WindowShape, width_ns: i64, groups_max: u32) -> Arc<
         key_names: vec![Arc::from("name")],
         calls: vec![AggregateCall { accumulator: 0, finisher: Finisher::Count }],
         values: vec![(Arc::from("n"), Expr::Column(1))],
+        pasts: Vec::new(),
         having: None,
     };
     let place = RulePlace { timelines: vec![0], ..RulePlace::default() };

@@ -107,7 +107,10 @@ pub fn expression(e: &Expr, name: &dyn Fn(u32) -> String) -> String {
             let items: Vec<String> = list.iter().map(constant).collect();
             format!("{} in [{}]", inner(x), items.join(", "))
         }
-        Expr::Call(function, arguments) => format!("{}({})", function.def().name, all(arguments)),
+        Expr::Call(function, _, arguments) => {
+            format!("{}({})", function.def().name, all(arguments))
+        }
+        Expr::List(items) => format!("[{}]", all(items)),
         Expr::Template(parts) => format!("text of {}", all(parts)),
     }
 }

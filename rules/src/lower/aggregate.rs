@@ -11,14 +11,14 @@ use tailwater_engine::limits::{COLLECTED_MAX, LEVELS_MAX, TOP_VALUES_MAX};
 use tailwater_engine::model::RuleId;
 use tailwater_engine::plan::expr::Expr;
 use tailwater_engine::plan::{
-    AggregateCall as PlanCall, AggregateRule, Plan, Results as PlanResults, Rule, RuleKind,
-    RulePlace, TableAccumulator, TableWindow, WindowShape,
+    AggregateCall as PlanCall, AggregateRule, PastCall, PastKind, Plan, Results as PlanResults,
+    Rule, RuleKind, RulePlace, TableAccumulator, TableWindow, WindowShape,
 };
 
 use super::expr::{Names, lower as lower_expr};
 use super::stream::{Composed, Origin, Streams, both, timeline};
 use super::table::{Wanted, place};
-use super::{NotYet, not_yet};
+use super::{NotYet, not_yet, past};
 
 /// Keys open at once where a rule states no limit.
 const GROUPS_DEFAULT: u32 = 10_000;
@@ -142,7 +142,14 @@ fn rows(
     calls: Vec<PlanCall>,
 ) -> Result<AggregateRule, Vec<NotYet>> {
     let keys = aggregate.by.len();
-    let mut names = RowNames { items: BTreeMap::new(), keys };
+    let columns = (keys + calls.len()) as u32;
+    let mut names = RowNames {
+        items: BTreeMap::new(),
+        keys,
+        pasts: Vec::new(),
+        values: 0,
+        pasts_from: columns + aggregate.items.len() as u32,
+    };
     for (index, binding) in aggregate.by.iter().enumerate() {
         names.items.insert(binding.name.clone(), index as u32);
     }
@@ -151,6 +158,7 @@ fn rows(
         let value = lower_expr(&item.value, &mut names)?;
         names.items.insert(item.name.clone(), (keys + calls.len() + values.len()) as u32);
         values.push((Arc::from(item.name.as_str()), value));
+        names.values += 1;
     }
     let having = aggregate.having.as_ref().map(|having| lower_expr(having, &mut names));
     Ok(AggregateRule {
@@ -159,6 +167,7 @@ fn rows(
         calls,
         values,
         having: having.transpose()?,
+        pasts: names.pasts,
     })
 }
 
@@ -166,6 +175,11 @@ fn rows(
 struct RowNames {
     items: BTreeMap<String, u32>,
     keys: usize,
+    pasts: Vec<PastCall>,
+    /// Values so far.
+    values: u32,
+    /// The first column of a call over the past.
+    pasts_from: u32,
 }
 
 impl Names for RowNames {
@@ -180,6 +194,10 @@ impl Names for RowNames {
 
     fn call(&mut self, index: usize) -> Option<Expr> {
         Some(Expr::Column((self.keys + index) as u32))
+    }
+
+    fn past(&mut self, kind: PastKind, argument: Expr) -> Option<Expr> {
+        Some(past::place(&mut self.pasts, (kind, argument), self.values, self.pasts_from))
     }
 }
 

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use tailwater_dsl::hir::{self, BinaryOp, ExprKind, FieldRef, Literal, TemplatePart, UnaryOp};
 use tailwater_dsl::types::Type;
 use tailwater_engine::model::Value;
+use tailwater_engine::plan::PastKind;
 use tailwater_engine::plan::expr::{BinaryOp as Op, Expr};
 use tailwater_engine::plan::function::Function;
 
-use super::{NotYet, not_yet};
+use super::{NotYet, not_yet, past};
 
 type Lowered = Result<Expr, Vec<NotYet>>;
 
@@ -19,6 +20,10 @@ pub(super) trait Names {
     fn field(&mut self, field: &FieldRef) -> Option<Expr>;
     /// The expression behind an aggregate call.
     fn call(&mut self, index: usize) -> Option<Expr>;
+    /// The expression behind a call over the row's own past, where there may be one.
+    fn past(&mut self, _kind: PastKind, _argument: Expr) -> Option<Expr> {
+        None
+    }
 }
 
 /// Lowers an expression.
@@ -42,13 +47,19 @@ pub(super) fn lower(expr: &hir::Expr, names: &mut impl Names) -> Lowered {
             let function = Function::by_name(name).ok_or_else(|| not_yet(&what, expr.range))?;
             let args: Result<Vec<Expr>, _> =
                 args.iter().flatten().map(|arg| lower(arg, names)).collect();
-            Expr::Call(function, args?)
+            Expr::call(function, args?).map_err(|reason| not_yet(&reason, expr.range))?
         }
-        ExprKind::RowWindow { name, .. } => {
-            return Err(not_yet(&format!("`{name}`"), expr.range));
+        ExprKind::RowWindow { name, args } => {
+            let wrong = || not_yet(&past::wrong(name), expr.range);
+            let (kind, argument) = past::call(name, args).ok_or_else(wrong)?;
+            let argument = lower(argument, names)?;
+            names.past(kind, argument).ok_or_else(wrong)?
         }
         ExprKind::Index(..) => return Err(not_yet("indexing a list or map", expr.range)),
-        ExprKind::List(_) => return Err(not_yet("a list of values that vary", expr.range)),
+        ExprKind::List(items) => {
+            let items: Result<Vec<Expr>, _> = items.iter().map(|item| lower(item, names)).collect();
+            Expr::List(items?)
+        }
         ExprKind::Template(parts) => {
             let mut lowered = Vec::with_capacity(parts.len());
             for part in parts {
@@ -99,7 +110,11 @@ fn binary(op: BinaryOp, a: &hir::Expr, b: &hir::Expr, names: &mut impl Names) ->
     }
     let (x, y) = (lower(a, names)?, lower(b, names)?);
     let (x, y) = (like(x, &b.ty), like(y, &a.ty));
-    let call = |function, x, y| Ok(Expr::Call(function, vec![x, y]));
+    let call = |name: &str, x, y| {
+        let function = Function::by_name(name).expect("the operator is a function");
+        let range = a.range.cover(b.range);
+        Expr::call(function, vec![x, y]).map_err(|reason| not_yet(&reason, range))
+    };
     let op = match op {
         BinaryOp::Or => Op::Or,
         BinaryOp::And => Op::And,
@@ -113,10 +128,10 @@ fn binary(op: BinaryOp, a: &hir::Expr, b: &hir::Expr, names: &mut impl Names) ->
         BinaryOp::Subtract => Op::Sub,
         BinaryOp::Multiply => Op::Mul,
         BinaryOp::Divide => Op::Div,
-        BinaryOp::Contains => return call(Function::Contains, x, y),
-        BinaryOp::StartsWith => return call(Function::StartsWith, x, y),
-        BinaryOp::EndsWith => return call(Function::EndsWith, x, y),
-        BinaryOp::Matches => return Err(not_yet("`matches`", a.range.cover(b.range))),
+        BinaryOp::Contains => return call("contains", x, y),
+        BinaryOp::StartsWith => return call("starts_with", x, y),
+        BinaryOp::EndsWith => return call("ends_with", x, y),
+        BinaryOp::Matches => return call("matches", x, y),
     };
     // The hot loops know `column op constant`.
     Ok(match (x, y) {

@@ -6,6 +6,7 @@
 mod aggregate;
 mod alert;
 mod expr;
+mod past;
 mod rows;
 mod signal;
 mod stream;

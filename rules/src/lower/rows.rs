@@ -8,14 +8,14 @@ use tailwater_engine::limits::LEVELS_MAX;
 use tailwater_engine::model::RuleId;
 use tailwater_engine::plan::expr::Expr;
 use tailwater_engine::plan::{
-    Plan, ROW_KEY_FROM, RowsJoin, RowsRule, RowsTop, Rule, RuleKind, RulePlace,
+    PastCall, PastKind, Plan, ROW_KEY_FROM, RowsJoin, RowsRule, RowsTop, Rule, RuleKind, RulePlace,
 };
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::expr::{Names, lower as lower_expr};
 use super::stream::row_column;
 use super::table::rule_identity;
-use super::{NotYet, not_yet};
+use super::{NotYet, not_yet, past};
 
 /// Lowers a `rows` rule into the plan.
 pub(super) fn lower(
@@ -38,8 +38,15 @@ pub(super) fn lower(
     let left = &plan.rules[input.0 as usize];
     let right = joined.map(|joined| &plan.rules[joined.0 as usize]);
     let columns = |rule: &Rule| ROW_KEY_FROM + rule.column_names().len() as u32;
-    let mut names = PairNames { left, right, left_columns: columns(left), items: BTreeMap::new() };
     let from = columns(left) + right.map_or(0, columns);
+    let mut names = PairNames {
+        left,
+        right,
+        left_columns: columns(left),
+        items: BTreeMap::new(),
+        pasts: None,
+        pasts_from: from + rows.items.len() as u32,
+    };
     let filter = rows.filter.as_ref().map(|filter| lower_expr(filter, &mut names)).transpose()?;
     let top = match &rows.top {
         Some(top) => Some(RowsTop {
@@ -50,6 +57,7 @@ pub(super) fn lower(
         None => None,
     };
     let mut values: Vec<(Arc<str>, Expr)> = Vec::new();
+    names.pasts = Some(Vec::new());
     for item in &rows.items {
         let value = lower_expr(&item.value, &mut names)?;
         names.items.insert(item.name.clone(), from + values.len() as u32);
@@ -81,7 +89,8 @@ pub(super) fn lower(
         _ => None,
     };
     let identities = (rule_identity(plan, input), joined.map(|joined| rule_identity(plan, joined)));
-    let mut rule = RowsRule { input, filter, join, top, key_names, key, values, hash: 0 };
+    let pasts = names.pasts.unwrap_or_default();
+    let mut rule = RowsRule { input, filter, join, top, key_names, key, values, pasts, hash: 0 };
     rule.hash = xxh3_64(format!("{identities:?}\n{rule:?}").as_bytes());
     let id = RuleId(plan.rules.len() as u32);
     let name = Arc::from(declaration.name.as_str());
@@ -124,6 +133,10 @@ struct PairNames<'a> {
     left_columns: u32,
     /// Values selected so far.
     items: BTreeMap<String, u32>,
+    /// Calls over the past so far, where they may stand.
+    pasts: Option<Vec<PastCall>>,
+    /// The first column of a call over the past.
+    pasts_from: u32,
 }
 
 impl Names for PairNames<'_> {
@@ -144,5 +157,10 @@ impl Names for PairNames<'_> {
 
     fn call(&mut self, _index: usize) -> Option<Expr> {
         None
+    }
+
+    fn past(&mut self, kind: PastKind, argument: Expr) -> Option<Expr> {
+        let before = self.items.len() as u32;
+        Some(past::place(self.pasts.as_mut()?, (kind, argument), before, self.pasts_from))
     }
 }

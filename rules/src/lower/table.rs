@@ -293,9 +293,11 @@ fn renumber(expr: &Expr, next: &mut u32) -> Expr {
             Expr::If(c, a, again(b))
         }
         Expr::In(x, list) => Expr::In(again(x), list.clone()),
-        Expr::Call(function, args) => {
-            Expr::Call(*function, args.iter().map(|arg| renumber(arg, next)).collect())
+        Expr::Call(function, pattern, args) => {
+            let args = args.iter().map(|arg| renumber(arg, next)).collect();
+            Expr::Call(*function, pattern.clone(), args)
         }
+        Expr::List(items) => Expr::List(items.iter().map(|item| renumber(item, next)).collect()),
         Expr::Template(parts) => {
             Expr::Template(parts.iter().map(|part| renumber(part, next)).collect())
         }

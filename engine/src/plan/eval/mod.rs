@@ -3,8 +3,11 @@
 //! [`eval_row`] works on values; [`Evaluator`] on whole columns, with tight loops for what hot
 //! filters are made of and the row way for everything else. A property test holds them equal.
 
+mod compare;
+mod memo;
 mod scalar;
 mod vector;
 
+pub(super) use scalar::compare;
 pub use scalar::eval_row;
 pub use vector::Evaluator;

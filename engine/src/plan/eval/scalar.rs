@@ -2,6 +2,9 @@
 
 use std::cmp::Ordering;
 
+use smallvec::SmallVec;
+
+use crate::limits::FUNCTION_TEXT_BYTES_MAX;
 use crate::model::Value;
 use crate::plan::expr::{BinaryOp, Expr};
 
@@ -35,14 +38,14 @@ pub(super) fn eval_with(expr: &Expr, column: &mut impl FnMut(u32) -> Value) -> V
             eval_with(branch, column)
         }
         Expr::In(x, list) => is_in(&eval_with(x, column), list),
-        Expr::Call(function, args) => {
-            let args: Vec<Value> = args.iter().map(|arg| eval_with(arg, column)).collect();
-            function.call(&args)
+        Expr::List(items) => {
+            Value::List(items.iter().map(|item| eval_with(item, column)).collect())
         }
-        Expr::Template(parts) => {
-            let text: String =
-                parts.iter().map(|part| eval_with(part, column).to_string()).collect();
-            Value::str(&text)
+        Expr::Template(parts) => template(parts, column),
+        Expr::Call(function, pattern, args) => {
+            let args: SmallVec<[Value; 4]> =
+                args.iter().map(|arg| eval_with(arg, column)).collect();
+            function.call(pattern.as_ref(), &args)
         }
     }
 }
@@ -73,11 +76,29 @@ fn or(a: &Value, b: impl FnOnce() -> Value) -> Value {
     }
 }
 
+/// As the `or` of the comparisons: unknown where nothing is equal and something does not compare.
 fn is_in(value: &Value, list: &[Value]) -> Value {
-    if value.is_null() {
-        return Value::Null;
+    let mut is_unknown = value.is_null();
+    for item in list {
+        match compare(value, item) {
+            Some(Ordering::Equal) => return Value::Bool(true),
+            Some(_) => {}
+            None => is_unknown = true,
+        }
     }
-    Value::Bool(list.iter().any(|item| compare(value, item) == Some(Ordering::Equal)))
+    if is_unknown { Value::Null } else { Value::Bool(false) }
+}
+
+/// The parts as people read them; a text beyond the bound of functions is null.
+fn template(parts: &[Expr], column: &mut impl FnMut(u32) -> Value) -> Value {
+    let mut text = String::new();
+    for part in parts {
+        text.push_str(&eval_with(part, column).to_string());
+        if text.len() > FUNCTION_TEXT_BYTES_MAX {
+            return Value::Null;
+        }
+    }
+    Value::str(&text)
 }
 
 fn negate(value: &Value) -> Value {
@@ -92,7 +113,7 @@ fn negate(value: &Value) -> Value {
 }
 
 /// How two values compare; `None` where they cannot be compared: unknown.
-pub(super) fn compare(a: &Value, b: &Value) -> Option<Ordering> {
+pub(in crate::plan) fn compare(a: &Value, b: &Value) -> Option<Ordering> {
     match (a, b) {
         (Value::Null, _) | (_, Value::Null) => None,
         (Value::Int(_) | Value::Float(_) | Value::Ratio(_), _)
@@ -162,7 +183,9 @@ fn add(a: &Value, b: &Value) -> Value {
         (Size(a), Size(b)) => checked(a.checked_add(*b), Size),
         (Time(a), Duration(b)) | (Duration(b), Time(a)) => checked(a.checked_add(*b), Time),
         (Ratio(a), Ratio(b)) => Ratio(a + b),
-        (Str(a), Str(b)) => Value::str(&[&**a, &**b].concat()),
+        (Str(a), Str(b)) if a.len() + b.len() <= FUNCTION_TEXT_BYTES_MAX => {
+            Value::str(&[&**a, &**b].concat())
+        }
         (Int(_) | Float(_) | Ratio(_), Int(_) | Float(_) | Ratio(_)) => floats(a, b, |a, b| a + b),
         _ => Value::Null,
     }

@@ -1,93 +1,258 @@
 //! Evaluation over the columns of a batch.
+//!
+//! Filters run as loops over columns; what has no loop of its own is computed once for each
+//! distinct text where it reads one column of text, and else by row.
 
-use std::cmp::Ordering;
-
-use super::scalar::{compare, eval_with};
-use crate::model::{Batch, Cell, Column, Symbol, Value};
+use super::compare::{self, keep};
+use super::memo::{self, Memo};
+use super::scalar::eval_with;
+use crate::model::{Batch, Cell, Column, Value};
 use crate::plan::expr::{BinaryOp, Expr};
 
 /// Evaluates expressions over batches; one a worker.
 #[derive(Default)]
 pub struct Evaluator {
-    scratch: Vec<u32>,
+    /// Selections that are not in use.
+    spare: Vec<Vec<u32>>,
+    memo: Memo,
 }
 
 impl Evaluator {
-    /// The column of an expression, one cell a row; values that fit no cell go to the batch's
-    /// heap, new strings into its symbols.
+    /// The column of an expression; values that fit no cell go to the batch's heap, new strings
+    /// into its symbols.
     pub fn eval(&mut self, expr: &Expr, batch: &mut Batch) -> Column {
-        let values: Vec<Value> = (0..batch.rows).map(|row| value_at(expr, batch, row)).collect();
-        let mut cells = Vec::with_capacity(values.len());
-        for value in values {
-            cells.push(match value {
-                Value::Null => Cell::Null,
-                Value::Bool(v) => Cell::Bool(v),
-                Value::Int(v) => Cell::Int(v),
-                Value::Float(v) => Cell::Float(v),
-                Value::Str(v) => Cell::Str(batch.symbols.borrow_mut().intern(&v)),
-                Value::Duration(v) => Cell::Duration(v),
-                Value::Time(v) => Cell::Time(v),
-                Value::Size(v) => Cell::Size(v),
-                Value::Ratio(v) => Cell::Ratio(v),
-                other => {
-                    batch.heap.push(other);
-                    Cell::Heap((batch.heap.len() - 1) as u32)
-                }
-            });
-        }
-        Column::Cells(cells)
-    }
-
-    /// Keeps the rows where an expression is true; unknown is not.
-    pub fn filter(&mut self, expr: &Expr, batch: &Batch, selection: &mut Vec<u32>) {
         match expr {
             Expr::Const(value) => {
-                if *value != Value::Bool(true) {
+                let cell = to_cell(value.clone(), batch);
+                Column::Cells(vec![cell; batch.rows])
+            }
+            Expr::Column(at) if (*at as usize) < batch.columns.len() => {
+                batch.columns[*at as usize].clone()
+            }
+            Expr::Coalesce(a, b) => self.coalesce(a, b, batch),
+            _ => Column::Cells(match text_column(expr, batch) {
+                Some(at) => self.by_text(expr, at, batch),
+                None => by_row(expr, batch),
+            }),
+        }
+    }
+
+    /// Keeps the rows where an expression is true; unknown is not. Row indices stay ascending.
+    pub fn filter(&mut self, expr: &Expr, batch: &Batch, selection: &mut Vec<u32>) {
+        self.narrow(expr, true, batch, selection);
+    }
+
+    /// Keeps the rows where an expression is true, or where it is false: `not` turns one question
+    /// into the other, and unknown answers neither.
+    fn narrow(&mut self, expr: &Expr, wanted: bool, batch: &Batch, selection: &mut Vec<u32>) {
+        match expr {
+            Expr::Const(value) => {
+                if *value != Value::Bool(wanted) {
                     selection.clear();
                 }
             }
-            Expr::Binary(BinaryOp::And, a, b) => {
-                self.filter(a, batch, selection);
-                self.filter(b, batch, selection);
+            Expr::Column(at) => match batch.columns.get(*at as usize) {
+                Some(Column::Bools(v)) => keep(selection, |row| v[row] == wanted),
+                Some(Column::Cells(v)) => {
+                    keep(selection, |row| v[row] == Cell::Bool(wanted));
+                }
+                _ => selection.clear(),
+            },
+            Expr::Not(x) => self.narrow(x, !wanted, batch, selection),
+            Expr::Binary(op @ (BinaryOp::And | BinaryOp::Or), a, b) => {
+                if (*op == BinaryOp::And) == wanted {
+                    self.narrow(a, wanted, batch, selection);
+                    self.narrow(b, wanted, batch, selection);
+                } else {
+                    self.either(a, b, wanted, batch, selection);
+                }
             }
-            Expr::Binary(BinaryOp::Or, a, b) => self.either(a, b, batch, selection),
-            Expr::Binary(op, a, b) => match (&**a, &**b) {
-                (Expr::Column(at), Expr::Const(constant)) => {
-                    let column = &batch.columns[*at as usize];
-                    compare_constant(*op, column, constant, batch, selection);
-                }
-                _ => by_row(expr, batch, selection),
+            Expr::Binary(op, a, b) => self.comparison(expr, (*op, a, b), wanted, batch, selection),
+            Expr::IsNull(x) => match column_of(x, batch) {
+                Some(column) => compare::is_null(column, wanted, selection),
+                None => self.slow(expr, wanted, batch, selection),
             },
-            Expr::In(x, list) => match &**x {
-                Expr::Column(at) => {
-                    let column = &batch.columns[*at as usize];
-                    if !in_symbols(column, list, batch, selection) {
-                        by_row(expr, batch, selection);
-                    }
+            Expr::In(x, list) => {
+                let is_done = column_of(x, batch).is_some_and(|column| {
+                    compare::in_texts(column, list, wanted, batch, selection)
+                });
+                if !is_done {
+                    self.slow(expr, wanted, batch, selection);
                 }
-                _ => by_row(expr, batch, selection),
-            },
-            _ => by_row(expr, batch, selection),
+            }
+            _ => self.slow(expr, wanted, batch, selection),
         }
     }
 
-    /// Rows where either side is true: the second side looks only at what the first left.
-    fn either(&mut self, a: &Expr, b: &Expr, batch: &Batch, selection: &mut Vec<u32>) {
-        let all = selection.clone();
-        self.filter(a, batch, selection);
-        let mut rest = std::mem::take(&mut self.scratch);
-        rest.clear();
-        let mut kept = selection.iter().peekable();
-        rest.extend(all.iter().filter(|row| kept.next_if_eq(row).is_none()));
-        self.filter(b, batch, &mut rest);
-        selection.extend(&rest);
-        selection.sort_unstable();
-        self.scratch = rest;
+    fn comparison(
+        &mut self,
+        expr: &Expr,
+        (op, a, b): (BinaryOp, &Expr, &Expr),
+        wanted: bool,
+        batch: &Batch,
+        selection: &mut Vec<u32>,
+    ) {
+        let op = if wanted { Some(op) } else { op.opposite() };
+        match (op, column_of(a, batch), b) {
+            // A sum is never true or false.
+            (Some(op), ..) if op.opposite().is_none() => selection.clear(),
+            (None, ..) => selection.clear(),
+            (Some(op), Some(column), Expr::Const(Value::Str(_)))
+                if !matches!(op, BinaryOp::Eq | BinaryOp::Ne) && is_text(column) =>
+            {
+                self.slow(expr, wanted, batch, selection);
+            }
+            (Some(op), Some(column), Expr::Const(constant)) => {
+                compare::with_constant(op, column, constant, batch, selection);
+            }
+            (Some(op), Some(column), other) => match column_of(other, batch) {
+                Some(other) => compare::columns(op, column, other, batch, selection),
+                None => self.slow(expr, wanted, batch, selection),
+            },
+            _ => self.slow(expr, wanted, batch, selection),
+        }
+    }
+
+    /// Rows where either side is as wanted: the second side looks only at what the first left.
+    fn either(
+        &mut self,
+        a: &Expr,
+        b: &Expr,
+        wanted: bool,
+        batch: &Batch,
+        selection: &mut Vec<u32>,
+    ) {
+        let mut first = self.spare.pop().unwrap_or_default();
+        first.clear();
+        first.extend_from_slice(selection);
+        self.narrow(a, wanted, batch, &mut first);
+        let mut second = self.spare.pop().unwrap_or_default();
+        second.clear();
+        without(selection, &first, &mut second);
+        self.narrow(b, wanted, batch, &mut second);
+        merge(&first, &second, selection);
+        self.spare.push(first);
+        self.spare.push(second);
+    }
+
+    /// The way without a loop of its own.
+    fn slow(&mut self, expr: &Expr, wanted: bool, batch: &Batch, selection: &mut Vec<u32>) {
+        let Some(at) = text_column(expr, batch) else {
+            let wanted = Value::Bool(wanted);
+            return keep(selection, |row| value_at(expr, batch, row) == wanted);
+        };
+        let (slot, mut results) = self.memo.take(expr, &batch.symbols);
+        let wanted = Cell::Bool(wanted);
+        keep(selection, |row| {
+            let compute = || match value_at(expr, batch, row) {
+                Value::Bool(v) => Cell::Bool(v),
+                _ => Cell::Null,
+            };
+            let cell = match &batch.columns[at] {
+                Column::Symbols(v) => memo::result(&mut results, v[row], compute),
+                Column::Cells(v) => match v[row] {
+                    Cell::Str(symbol) => memo::result(&mut results, symbol, compute),
+                    _ => compute(),
+                },
+                _ => compute(),
+            };
+            cell == wanted
+        });
+        self.memo.give_back(slot, results);
+    }
+
+    /// One evaluation for each distinct text of a column.
+    fn by_text(&mut self, expr: &Expr, at: usize, batch: &mut Batch) -> Vec<Cell> {
+        // Filters keep truth only; columns keep the whole result, under a key of their own.
+        let key = Expr::List(vec![expr.clone()]);
+        let (slot, mut results) = self.memo.take(&key, &batch.symbols);
+        let cells = (0..batch.rows)
+            .map(|row| {
+                let symbol = match &batch.columns[at] {
+                    Column::Symbols(v) => Some(v[row]),
+                    Column::Cells(v) => match v[row] {
+                        Cell::Str(symbol) => Some(symbol),
+                        _ => None,
+                    },
+                    _ => None,
+                };
+                let mut compute = || {
+                    let value = value_at(expr, batch, row);
+                    to_cell(value, batch)
+                };
+                match symbol {
+                    Some(symbol) => memo::result(&mut results, symbol, compute),
+                    None => compute(),
+                }
+            })
+            .collect();
+        self.memo.give_back(slot, results);
+        cells
+    }
+
+    /// `a ?? b`, cell by cell; ids, which fit no cell, by row.
+    fn coalesce(&mut self, a: &Expr, b: &Expr, batch: &mut Batch) -> Column {
+        let first = self.eval(a, batch);
+        if matches!(first, Column::Ids16(_) | Column::Ids8(_)) {
+            return Column::Cells(by_row(
+                &Expr::Coalesce(Box::new(a.clone()), Box::new(b.clone())),
+                batch,
+            ));
+        }
+        let second = self.eval(b, batch);
+        let cells = (0..batch.rows)
+            .map(|row| match Batch::cell_at(&first, row) {
+                Some(Cell::Null) | None => match Batch::cell_at(&second, row) {
+                    Some(cell) => cell,
+                    None => to_cell(batch.value_at(&second, row), batch),
+                },
+                Some(cell) => cell,
+            })
+            .collect();
+        Column::Cells(cells)
     }
 }
 
-fn by_row(expr: &Expr, batch: &Batch, selection: &mut Vec<u32>) {
-    selection.retain(|&row| value_at(expr, batch, row as usize) == Value::Bool(true));
+/// The column that an expression is.
+fn column_of<'a>(expr: &Expr, batch: &'a Batch) -> Option<&'a Column> {
+    if let Expr::Column(at) = expr { batch.columns.get(*at as usize) } else { None }
+}
+
+fn is_text(column: &Column) -> bool {
+    matches!(column, Column::Symbols(_) | Column::Cells(_))
+}
+
+/// The one column of text (or of anything, which may be text) that an expression reads.
+fn text_column(expr: &Expr, batch: &Batch) -> Option<usize> {
+    let at = expr.only_column()? as usize;
+    batch.columns.get(at).filter(|column| is_text(column)).map(|_| at)
+}
+
+fn by_row(expr: &Expr, batch: &mut Batch) -> Vec<Cell> {
+    (0..batch.rows)
+        .map(|row| {
+            let value = value_at(expr, batch, row);
+            to_cell(value, batch)
+        })
+        .collect()
+}
+
+fn to_cell(value: Value, batch: &mut Batch) -> Cell {
+    match value {
+        Value::Null => Cell::Null,
+        Value::Bool(v) => Cell::Bool(v),
+        Value::Int(v) => Cell::Int(v),
+        Value::Float(v) => Cell::Float(v),
+        Value::Str(v) => Cell::Str(batch.symbols.borrow_mut().intern(&v)),
+        Value::Duration(v) => Cell::Duration(v),
+        Value::Time(v) => Cell::Time(v),
+        Value::Size(v) => Cell::Size(v),
+        Value::Ratio(v) => Cell::Ratio(v),
+        other => {
+            batch.heap.push(other);
+            Cell::Heap((batch.heap.len() - 1) as u32)
+        }
+    }
 }
 
 fn value_at(expr: &Expr, batch: &Batch, row: usize) -> Value {
@@ -97,74 +262,20 @@ fn value_at(expr: &Expr, batch: &Batch, row: usize) -> Value {
     })
 }
 
-fn holds(op: BinaryOp, order: Ordering) -> bool {
-    match op {
-        BinaryOp::Eq => order.is_eq(),
-        BinaryOp::Ne => order.is_ne(),
-        BinaryOp::Lt => order.is_lt(),
-        BinaryOp::Le => order.is_le(),
-        BinaryOp::Gt => order.is_gt(),
-        BinaryOp::Ge => order.is_ge(),
-        _ => false,
-    }
+/// The rows of a selection that are not in a part of it.
+fn without(all: &[u32], part: &[u32], out: &mut Vec<u32>) {
+    let mut part = part.iter().peekable();
+    out.extend(all.iter().filter(|row| part.next_if_eq(row).is_none()));
 }
 
-/// `column op constant`, as a loop over one column.
-fn compare_constant(
-    op: BinaryOp,
-    column: &Column,
-    constant: &Value,
-    batch: &Batch,
-    selection: &mut Vec<u32>,
-) {
-    match (column, constant) {
-        (Column::Symbols(v), Value::Str(text)) if matches!(op, BinaryOp::Eq | BinaryOp::Ne) => {
-            let symbol = batch.symbols.borrow().find(text);
-            let is_eq = op == BinaryOp::Eq;
-            selection.retain(|&row| (Some(v[row as usize]) == symbol) == is_eq);
-        }
-        (Column::Durations(v), Value::Duration(c)) | (Column::Ints(v), Value::Int(c)) => {
-            let c = *c;
-            match op {
-                BinaryOp::Gt => selection.retain(|&row| v[row as usize] > c),
-                BinaryOp::Ge => selection.retain(|&row| v[row as usize] >= c),
-                BinaryOp::Lt => selection.retain(|&row| v[row as usize] < c),
-                BinaryOp::Le => selection.retain(|&row| v[row as usize] <= c),
-                _ => selection.retain(|&row| holds(op, v[row as usize].cmp(&c))),
-            }
-        }
-        (Column::Cells(v), Value::Str(text)) if matches!(op, BinaryOp::Eq | BinaryOp::Ne) => {
-            let symbol = batch.symbols.borrow().find(text);
-            let is_eq = op == BinaryOp::Eq;
-            selection.retain(|&row| match v[row as usize] {
-                Cell::Str(found) => (Some(found) == symbol) == is_eq,
-                _ => false, // another kind, or absent: unknown
-            });
-        }
-        (Column::Cells(v), constant) => {
-            selection.retain(|&row| match (v[row as usize], constant) {
-                (Cell::Null, _) => false,
-                (Cell::Int(a), Value::Int(b)) => holds(op, a.cmp(b)),
-                (cell, constant) => {
-                    compare(&batch.value(cell), constant).is_some_and(|order| holds(op, order))
-                }
-            });
-        }
-        _ => selection.retain(|&row| {
-            let value = batch.value_at(column, row as usize);
-            compare(&value, constant).is_some_and(|order| holds(op, order))
-        }),
+/// Two disjoint ascending selections as one.
+fn merge(a: &[u32], b: &[u32], out: &mut Vec<u32>) {
+    out.clear();
+    let (mut a, mut b) = (a.iter().copied().peekable(), b.iter().copied().peekable());
+    while let (Some(x), Some(y)) = (a.peek(), b.peek()) {
+        let next = if x < y { &mut a } else { &mut b };
+        out.extend(next.next());
     }
-}
-
-/// `column in [texts]`; false if it is not of that kind and the row way must be taken.
-fn in_symbols(column: &Column, list: &[Value], batch: &Batch, selection: &mut Vec<u32>) -> bool {
-    let Column::Symbols(v) = column else { return false };
-    let symbols = batch.symbols.borrow();
-    let wanted: Vec<Symbol> = list
-        .iter()
-        .filter_map(|value| if let Value::Str(text) = value { symbols.find(text) } else { None })
-        .collect();
-    selection.retain(|&row| wanted.contains(&v[row as usize]));
-    true
+    out.extend(a);
+    out.extend(b);
 }

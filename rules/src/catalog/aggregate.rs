@@ -1,129 +1,53 @@
-//! The engine's fields and functions as the language's catalogue.
+//! The aggregate functions, with error bound and memory.
 
-use std::sync::Arc;
-
-use tailwater_dsl::catalog::{
-    Catalog, FieldDef, FunctionClass, FunctionDef, ParamDef, ResultRule, SourceDef,
-};
+use tailwater_dsl::catalog::{FunctionClass, FunctionDef, ParamDef, ResultRule};
 use tailwater_dsl::types::Type;
-use tailwater_engine::model::{Field, FieldKind, Signal};
-use tailwater_engine::plan::function::{Function, Kind};
 
-/// Everything that rules may name without declaring it.
-pub fn catalog() -> Catalog {
-    let mut functions: Vec<FunctionDef> =
-        Function::ALL.iter().map(|function| scalar(*function)).collect();
-    functions.extend(aggregates());
-    functions.extend(distributions());
-    Catalog { sources: Signal::ALL.into_iter().map(source).collect(), functions, sinks: None }
+/// Every aggregate function.
+pub(super) fn all() -> Vec<FunctionDef> {
+    let mut all = numbers();
+    all.extend(of_order());
+    all.extend(percentiles(&number()));
+    all.extend(distributions());
+    all
 }
 
-fn source(signal: Signal) -> SourceDef {
-    let (doc, time, has_start) = match signal {
-        Signal::Spans => ("Spans.", "end of the span", true),
-        Signal::SpanEvents => ("Events on spans.", "time of the event", false),
-        Signal::Logs => ("Log records.", "time of the record, else when observed", false),
-        Signal::Metrics => ("Metric data points.", "time of the data point", false),
-        Signal::Events => ("Events of the line protocol.", "`ts` of the line", false),
-        Signal::Progress => ("Progress of jobs, line protocol.", "`ts` of the line", false),
-        Signal::Resources => ("Resource use, line protocol.", "`ts` of the line", false),
-        Signal::Heartbeats => ("Heartbeats, line protocol.", "`ts` of the line", false),
-    };
-    let fields =
-        Field::ALL.iter().filter(|field| field.is_of(signal)).map(|field| field_def(*field));
-    SourceDef {
-        name: signal.name().to_owned(),
-        doc: doc.to_owned(),
-        fields: fields.collect(),
-        has_attributes: true,
-        time: time.to_owned(),
-        has_start,
-    }
+fn number() -> Vec<Type> {
+    vec![Type::Number, Type::Duration, Type::Size, Type::Ratio]
 }
 
-fn field_def(field: Field) -> FieldDef {
-    let (ty, optional) = match field.kind() {
-        FieldKind::Time => (Type::Time, true),
-        FieldKind::Duration => (Type::Duration, false),
-        FieldKind::TraceId | FieldKind::SpanId => (Type::Bytes, true),
-        FieldKind::Text => (Type::String, false),
-        FieldKind::Enum(members) => {
-            let members: Vec<String> = members.iter().map(|&member| member.to_owned()).collect();
-            (Type::Enum(Arc::from(members)), false)
-        }
-        FieldKind::Int => (Type::Int, false),
-        FieldKind::Bool => (Type::Bool, false),
-        FieldKind::Any => (Type::Any, true),
-        FieldKind::Number => (Type::Number, true),
-        FieldKind::Ratio => (Type::Ratio, true),
-    };
-    let identifies = matches!(field.kind(), FieldKind::TraceId | FieldKind::SpanId);
-    FieldDef {
-        path: field.path().to_owned(),
-        ty,
-        optional,
-        doc: field.doc().to_owned(),
-        identifies,
-    }
+fn x(types: Vec<Type>) -> ParamDef {
+    ParamDef { name: "x".to_owned(), types, ..ParamDef::default() }
 }
 
-fn accepted(kind: Kind) -> Vec<Type> {
-    match kind {
-        Kind::Text => vec![Type::String],
-        Kind::Int => vec![Type::Int],
-        Kind::Float => vec![Type::Float],
-        Kind::Bool => vec![Type::Bool],
-        Kind::Number => vec![Type::Number, Type::Duration, Type::Size, Type::Ratio],
-        Kind::Any | Kind::SameAsFirst => Vec::new(),
-    }
-}
-
-fn scalar(function: Function) -> FunctionDef {
-    let def = function.def();
-    let param = |(name, kind): &(&str, Kind)| ParamDef {
-        name: (*name).to_owned(),
-        types: accepted(*kind),
-        ..ParamDef::default()
-    };
-    let result = match def.result {
-        Kind::Text => ResultRule::Fixed(Type::String),
-        Kind::Int => ResultRule::Fixed(Type::Int),
-        Kind::Float => ResultRule::Fixed(Type::Float),
-        Kind::Bool => ResultRule::Fixed(Type::Bool),
-        Kind::Number | Kind::SameAsFirst => ResultRule::SameAs(0),
-        Kind::Any => ResultRule::Fixed(Type::Any),
+fn def(
+    name: &str,
+    params: Vec<ParamDef>,
+    result: ResultRule,
+    optional: bool,
+    doc: &str,
+) -> FunctionDef {
+    let example = match (params.is_empty(), name) {
+        (true, _) => format!("{name}()"),
+        (_, "ratio") => "ratio(status == error)".to_owned(),
+        _ => format!("{name}(duration)"),
     };
     FunctionDef {
-        name: def.name.to_owned(),
-        class: FunctionClass::Scalar,
-        params: def.parameters.iter().map(param).collect(),
+        name: name.to_owned(),
+        class: FunctionClass::Aggregate,
+        params,
         variadic: false,
         result,
-        optional: matches!(def.name, "int" | "float" | "mod" | "floor" | "ceil" | "round"),
-        doc: def.doc.to_owned(),
-        example: def.example.0.to_owned(),
+        optional,
+        doc: doc.to_owned(),
+        example,
     }
 }
 
-fn aggregates() -> Vec<FunctionDef> {
-    let number = || vec![Type::Number, Type::Duration, Type::Size, Type::Ratio];
-    let x = |types: Vec<Type>| ParamDef { name: "x".to_owned(), types, ..ParamDef::default() };
-    let def = |name: &str, params: Vec<ParamDef>, result: ResultRule, optional: bool, doc: &str| {
-        let example =
-            if params.is_empty() { format!("{name}()") } else { format!("{name}(duration)") };
-        FunctionDef {
-            name: name.to_owned(),
-            class: FunctionClass::Aggregate,
-            params,
-            variadic: false,
-            result,
-            optional,
-            doc: doc.to_owned(),
-            example,
-        }
-    };
+/// Counts, sums and what is made of them.
+fn numbers() -> Vec<FunctionDef> {
     let same = || ResultRule::SameAs(0);
-    let mut all = vec![
+    vec![
         def(
             "count",
             vec![ParamDef { optional: true, ..x(Vec::new()) }],
@@ -146,6 +70,13 @@ fn aggregates() -> Vec<FunctionDef> {
             true,
             "Population standard deviation, from exact sums; 64 bytes and more.",
         ),
+    ]
+}
+
+/// Values by their order, shares and rates.
+fn of_order() -> Vec<FunctionDef> {
+    let same = || ResultRule::SameAs(0);
+    vec![
         def("min", vec![x(Vec::new())], same(), true, "Smallest value. Exact; 64 bytes."),
         def("max", vec![x(Vec::new())], same(), true, "Largest value. Exact; 64 bytes."),
         def(
@@ -176,9 +107,7 @@ fn aggregates() -> Vec<FunctionDef> {
             false,
             "Items per second of the window. Exact; 8 bytes.",
         ),
-    ];
-    all.extend(percentiles(&number()));
-    all
+    ]
 }
 
 /// Aggregates that hold more than a number: estimates, lists, shares of a threshold.
@@ -272,19 +201,30 @@ fn percentiles(types: &[Type]) -> Vec<FunctionDef> {
         literal_only: true,
         ..ParamDef::default()
     };
-    let def = |name: &str, params: Vec<ParamDef>, example: String| FunctionDef {
+    let def = |name: &str, params: Vec<ParamDef>, doc: String, example: String| FunctionDef {
         name: name.to_owned(),
         class: FunctionClass::Aggregate,
         params,
         variadic: false,
         result: ResultRule::SameAs(0),
         optional: true,
-        doc: PERCENTILE_DOC.to_owned(),
+        doc,
         example,
     };
-    let short = ["p50", "p75", "p90", "p95", "p99", "p999"];
-    let mut all: Vec<FunctionDef> =
-        short.iter().map(|name| def(name, vec![x.clone()], format!("{name}(duration)"))).collect();
-    all.push(def("percentile", vec![x, rank], "percentile(duration, 99.5)".to_owned()));
+    let short = [
+        ("p50", "50"),
+        ("p75", "75"),
+        ("p90", "90"),
+        ("p95", "95"),
+        ("p99", "99"),
+        ("p999", "99.9"),
+    ];
+    let short = short.map(|(name, rank)| {
+        let doc = format!("The same as `percentile(x, {rank})`: within 1.1 %, up to 60 KB.");
+        def(name, vec![x.clone()], doc, format!("{name}(duration)"))
+    });
+    let mut all = Vec::from(short);
+    let example = "percentile(duration, 99.5)".to_owned();
+    all.push(def("percentile", vec![x, rank], PERCENTILE_DOC.to_owned(), example));
     all
 }

@@ -1,0 +1,139 @@
+//! Hashes and encodings of texts and bytes.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use sha2::{Digest, Sha256};
+
+use super::ResultKind::Fixed;
+use super::{Body, FunctionDef, Kind, Param, bounded};
+use crate::limits::FUNCTION_TEXT_BYTES_MAX;
+use crate::model::Value::{self, Bytes, Int, Null, Str};
+
+const DATA: Param = Param::new("data", &[Kind::Text, Kind::Bytes]);
+const TEXT: Param = Param::new("text", &[Kind::Text]);
+
+const fn define(
+    name: &'static str,
+    params: &'static [Param],
+    result: Kind,
+    doc: &'static str,
+    example: (&'static str, &'static str),
+    body: fn(&[Value]) -> Value,
+) -> FunctionDef {
+    FunctionDef::new(name, params, Fixed(result), doc, example, Body::Values(body))
+}
+
+pub(super) static FUNCTIONS: &[FunctionDef] = &[
+    define(
+        "sha256",
+        &[DATA],
+        Kind::Text,
+        "The SHA-256 digest in lower-case hex.",
+        (
+            r#"sha256("abc")"#,
+            r#""ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad""#,
+        ),
+        |args| data(args, |bytes| Value::str(&hex(&Sha256::digest(bytes)))),
+    ),
+    define(
+        "xxh3",
+        &[DATA],
+        Kind::Int,
+        "The 64-bit xxh3 hash; fast, not for secrets.",
+        (r#"xxh3("")"#, "3244421341483603138"),
+        |args| data(args, |bytes| Int(xxhash_rust::xxh3::xxh3_64(bytes).cast_signed())),
+    ),
+    define(
+        "crc32",
+        &[DATA],
+        Kind::Int,
+        "The CRC-32 of IEEE 802.3, as in gzip.",
+        (r#"crc32("123456789")"#, "3421780262"),
+        |args| data(args, |bytes| Int(crc32fast::hash(bytes).into())),
+    ),
+    define(
+        "fnv1a",
+        &[DATA],
+        Kind::Int,
+        "The 64-bit FNV-1a hash; not for secrets.",
+        (r#"fnv1a("a")"#, "-5808556873153909620"),
+        |args| {
+            // Offset and prime of the FNV specification, 64 bits.
+            let step = |hash: u64, byte: &u8| {
+                (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+            };
+            data(args, |bytes| Int(bytes.iter().fold(0xcbf2_9ce4_8422_2325, step).cast_signed()))
+        },
+    ),
+    define(
+        "hex",
+        &[DATA],
+        Kind::Text,
+        "The bytes in lower-case hex.",
+        (r#"hex("AZ")"#, r#""415a""#),
+        |args| data(args, |bytes| Value::str(&hex(bytes))),
+    )
+    .nullable(),
+    define(
+        "from_hex",
+        &[TEXT],
+        Kind::Bytes,
+        "The bytes of a text of hex digits; null where it is none.",
+        (r#"from_hex("41FF")"#, "41ff"),
+        |args| if let [Str(text)] = args { from_hex(text) } else { Null },
+    )
+    .nullable(),
+    define(
+        "base64_encode",
+        &[DATA],
+        Kind::Text,
+        "The bytes in base64 with padding.",
+        (r#"base64_encode("hi")"#, r#""aGk=""#),
+        |args| data(args, |bytes| bounded(&STANDARD.encode(bytes))),
+    )
+    .nullable(),
+    define(
+        "base64_decode",
+        &[TEXT],
+        Kind::Text,
+        "The text in base64, standard or URL-safe; null where it is none or no UTF-8.",
+        (r#"base64_decode("aGk=")"#, r#""hi""#),
+        |args| if let [Str(text)] = args { from_base64(text) } else { Null },
+    )
+    .nullable(),
+];
+
+fn data(args: &[Value], f: impl FnOnce(&[u8]) -> Value) -> Value {
+    match args {
+        [Str(text)] if text.len() <= FUNCTION_TEXT_BYTES_MAX => f(text.as_bytes()),
+        [Bytes(bytes)] if bytes.len() <= FUNCTION_TEXT_BYTES_MAX => f(bytes),
+        _ => Null,
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}
+
+fn from_hex(text: &str) -> Value {
+    let digit = |digit: u8| (digit as char).to_digit(16);
+    let pair = |pair: &[u8]| match pair {
+        [a, b] => Some((digit(*a)? << 4 | digit(*b)?) as u8),
+        _ => None,
+    };
+    let bytes: Option<Arc<[u8]>> = text.as_bytes().chunks(2).map(pair).collect();
+    bytes.map_or(Null, Bytes)
+}
+
+fn from_base64(text: &str) -> Value {
+    let bare = text.trim_end_matches('=');
+    let decoded = STANDARD_NO_PAD.decode(bare).or_else(|_| URL_SAFE_NO_PAD.decode(bare));
+    let text = decoded.ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    text.map_or(Null, |text| bounded(&text))
+}

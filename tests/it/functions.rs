@@ -1,0 +1,133 @@
+//! The reference page of functions is made from the catalogue, and every example compiles.
+
+use std::fs;
+
+use tailwater_dsl::catalog::{FunctionClass, FunctionDef, ParamDef, ResultRule};
+use tailwater_dsl::text_range::FileId;
+use tailwater_dsl::{Options, SourceFile};
+use tailwater_engine::plan::function::{Function, families};
+use tailwater_rules::catalog;
+
+const PAGE: &str = "docs/functions.md";
+
+const HEAD: &str = "\
+# Functions
+
+Every function of the language. Where a parameter is followed by `?` it may be left out, `…` repeats
+the last one, and one in italics is a constant. A null argument gives null, and so does an argument
+of a wrong kind or a result beyond its bound (text of 64 KiB, lists and maps of 4 096 entries).
+
+This page is made from the catalogue by `UPDATE=1 cargo test --test it functions`; a test fails when
+it is out of date, and another runs every example.
+";
+
+fn param(param: &ParamDef) -> String {
+    let types: Vec<String> = param.types.iter().map(ToString::to_string).collect();
+    let types = if types.is_empty() { "any".to_owned() } else { types.join(" \\| ") };
+    let mark = if param.optional { "?" } else { "" };
+    let name = if param.literal_only { format!("*{}*", param.name) } else { param.name.clone() };
+    format!("{name}{mark}: {types}")
+}
+
+fn signature(function: &FunctionDef) -> String {
+    let mut params: Vec<String> = function.params.iter().map(param).collect();
+    if function.variadic {
+        params.push("…".to_owned());
+    }
+    let name_of = |at: &usize| function.params[*at].name.clone();
+    let result = match &function.result {
+        ResultRule::Fixed(ty) => ty.to_string(),
+        ResultRule::SameAs(at) => format!("as {}", name_of(at)),
+        ResultRule::ElementOf(at) => format!("an element of {}", name_of(at)),
+        ResultRule::ListOf(at) => format!("list of what {} is", name_of(at)),
+        ResultRule::MeanOf(at) => format!("as {}, float for int", name_of(at)),
+        ResultRule::PerSecondOf(at) => format!("{} per second", name_of(at)),
+        ResultRule::Join => "what holds all arguments".to_owned(),
+    };
+    let null = if function.optional { " or null" } else { "" };
+    format!("**`{}`** ({}) → {result}{null}", function.name, params.join(", "))
+}
+
+fn entry(function: &FunctionDef) -> String {
+    let shown = Function::by_name(&function.name).map(|scalar| scalar.def().example.1);
+    let example = match shown {
+        Some(value) => format!("`{}` is `{value}`", function.example),
+        None => format!("`{}`", function.example),
+    };
+    format!("- {}. {} {example}\n", signature(function), function.doc)
+}
+
+fn section(title: &str, functions: &[&FunctionDef]) -> String {
+    let entries: String = functions.iter().map(|function| entry(function)).collect();
+    format!("\n## {title}\n\n{entries}")
+}
+
+#[test]
+fn the_page_is_made_from_the_catalogue() {
+    let catalog = catalog();
+    let of_class = |class: FunctionClass| -> Vec<&FunctionDef> {
+        catalog.functions.iter().filter(|function| function.class == class).collect()
+    };
+    let mut page = HEAD.to_owned();
+    page += &section(
+        "Aggregates: one value from the items of a window",
+        &of_class(FunctionClass::Aggregate),
+    );
+    let rows = of_class(FunctionClass::RowWindow);
+    page += &section("Against a row's own past", &rows);
+    for family in families() {
+        let names: Vec<&str> = family.functions.iter().map(|function| function.name).collect();
+        let own = of_class(FunctionClass::Scalar).into_iter();
+        let own: Vec<&FunctionDef> =
+            own.filter(|function| names.contains(&function.name.as_str())).collect();
+        page += &section(family.title, &own);
+    }
+    let path = crate::tidy::root().join(PAGE);
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&path, &page).unwrap();
+    }
+    let stored = fs::read_to_string(&path).unwrap_or_default();
+    assert!(stored == page, "{PAGE}: `UPDATE=1 cargo test --test it functions` writes it again");
+    for function in &catalog.functions {
+        assert!(
+            page.contains(&format!("**`{}`**", function.name)),
+            "`{}` is left out",
+            function.name
+        );
+    }
+}
+
+/// An example in the place where its kind of function stands.
+fn rules(function: &FunctionDef) -> String {
+    let example = &function.example;
+    match function.class {
+        FunctionClass::Scalar => format!(
+            "stream s = spans set {{ value: {example} }} lateness 1s
+             aggregate a from s over tumbling(1m) select {{ last: last(value) }}"
+        ),
+        FunctionClass::Aggregate => {
+            let source = if example.contains("(value") { "metrics" } else { "spans" };
+            format!(
+                "stream s = {source} lateness 1s
+                 aggregate a from s over tumbling(1m) select {{ result: {example} }} having count() > 20"
+            )
+        }
+        FunctionClass::RowWindow => format!(
+            "stream s = spans lateness 1s
+             aggregate a from s over tumbling(1m) select {{ n: count(), result: {example} }}"
+        ),
+    }
+}
+
+#[test]
+fn every_example_compiles_and_runs_in_its_place() {
+    let catalog = catalog();
+    for function in &catalog.functions {
+        let text = rules(function);
+        let file = SourceFile { id: FileId(0), name: function.name.clone(), text: text.clone() };
+        let analysis = tailwater_dsl::compile(&[file], &catalog, &Options::default());
+        let shown = tailwater_dsl::diagnostic::human(&analysis.diagnostics, &analysis.files, false);
+        let program = analysis.program.unwrap_or_else(|| panic!("{text}\n{shown}"));
+        tailwater_rules::lower(&program).unwrap_or_else(|missing| panic!("{text}\n{missing:?}"));
+    }
+}
