@@ -10,6 +10,7 @@ const TEST_FUNCTION_LINES_MAX: usize = 100;
 const LINE_COLUMNS_MAX: usize = 100;
 
 /// Files with functions that may be longer, and how long. To be split; the list only shrinks.
+const EXCEPTIONS: [(&str, usize); 0] = [];
 
 fn function_lines_max(path: &str) -> usize {
     let exception = EXCEPTIONS.iter().find(|(name, _)| *name == path);
