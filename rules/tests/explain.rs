@@ -43,3 +43,45 @@ fn graphs_name_every_step() {
     let chart = mermaid(&explanation);
     assert!(chart.starts_with("flowchart LR\n  n0[\"spans\"] --> n1[\"table 1<br/>by"), "{chart}");
 }
+
+#[test]
+fn rules_about_rules_say_what_they_read_and_keep() {
+    let rules = "stream s = spans lateness 5s late amend within 1m
+     aggregate http from s by service.name over tumbling(1m) select { n: count() } results every 10s
+     rows shift = http join http before 1h as was on service.name where was.n > 10 top 3 by n / was.n
+       select { x: n / was.n }
+     aggregate total from http where n > 1 over tumbling(5m) select { spans: sum(n) }
+     alert Shift from shift when x > 2";
+    let explanation = explain(&plan(rules).unwrap());
+    assert_eq!(
+        text(&explanation),
+        "\
+spans at end
+  by        service.name
+  keeps     count
+  lateness  5s; a source counts as idle 30s behind the others; items up to 1m later amend
+  state     at most 10000 groups in about 13 slices of 10s, the rest in `other`
+  rule      http over tumbling(1m), results every 10s
+
+rows of http where n > 1
+  by        all items together
+  keeps     sum of n
+  lateness  none: takes final rows, 1m after their window
+  state     at most 10000 groups in about 2 slices of 5m, the rest in `other`
+  rule      total over tumbling(5m)
+
+rows of http and http
+  rule      shift
+            join http before 1h on service.name
+            where http's n > 10
+            top 3 by n / http's n
+  level     1
+  state     rows of its inputs until the watermark is 1h1m past their window
+            alert Shift
+
+"
+    );
+    let graph = dot(&explanation);
+    assert!(graph.contains("\"http\\ntumbling(1m), results every 10s\" -> \"shift\";"), "{graph}");
+    assert!(graph.contains("\"shift\" -> \"alert Shift\";"), "{graph}");
+}

@@ -7,11 +7,16 @@ mod words;
 
 pub use render::{dot, mermaid, text};
 
+use tailwater_engine::model::RuleId;
 use tailwater_engine::model::render::duration;
-use tailwater_engine::plan::{Plan, RuleKind, Table, TableWindow, WindowShape};
+use tailwater_engine::plan::expr::Expr;
+use tailwater_engine::plan::{
+    Plan, ROW_KEY_FROM, Results, RowTable, RowsRule, Rule, RuleKind, Table, TableWindow,
+    WindowShape,
+};
 
 pub use words::expression;
-use words::{accumulator, column, expr};
+use words::{accumulator, column};
 
 /// A rule that reads a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,56 +50,182 @@ pub struct SharedTable {
     pub readers: Vec<Reader>,
 }
 
+/// A rule whose rows come from rows one by one: joined, ranked, selected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Relation {
+    /// The rule's name.
+    pub rule: String,
+    /// One more than the highest of the rules that it reads.
+    pub level: u32,
+    /// The rules that it reads.
+    pub reads: Vec<String>,
+    /// What it does with their rows, as rules write it.
+    pub does: Vec<String>,
+    /// The bound of its state.
+    pub bound: String,
+    /// Names of the alerts that read its rows.
+    pub alerts: Vec<String>,
+}
+
 /// What a plan does.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Explanation {
-    /// Its tables.
+    /// Its tables, of telemetry first, then of rows.
     pub tables: Vec<SharedTable>,
+    /// Its rules that make rows from rows.
+    pub relations: Vec<Relation>,
 }
 
 /// Explains a plan.
 pub fn explain(plan: &Plan) -> Explanation {
-    Explanation { tables: plan.tables.iter().map(|table| shared(plan, table)).collect() }
+    let tables = plan.tables.iter().map(|table| shared(plan, table));
+    let over_rows = plan.row_tables.iter().map(|rows| shared_rows(plan, rows));
+    let relations = plan.rules.iter().enumerate().filter_map(|(index, rule)| match &rule.kind {
+        RuleKind::Rows(rows) => Some(relation(plan, RuleId(index as u32), rule, rows)),
+        _ => None,
+    });
+    Explanation { tables: tables.chain(over_rows).collect(), relations: relations.collect() }
 }
 
 fn shared(plan: &Plan, table: &Table) -> SharedTable {
     let signal = &plan.signals[table.signal as usize];
     let line = &plan.timelines[table.timeline as usize];
     let time = plan.time_columns[line.time_column as usize].column;
+    let named = |at: u32| column(signal, at);
     let name = signal.signal.name();
-    let filter = table.filter.map(|index| expr(signal, &signal.filters[index as usize]));
-    let filter = filter.map_or(String::new(), |filter| format!(" where {filter}"));
     let dedupe = table.dedupe.map(|index| {
         let dedupe = &plan.dedupes[index as usize];
         let keys: Vec<String> = dedupe.key.iter().map(|c| column(signal, *c)).collect();
         let within = duration(dedupe.within_ns);
         format!("{} within {within}, at most {} keys", keys.join(", "), dedupe.keys_max)
     });
+    let late = match (table.late, table.amend_ns) {
+        (Some(rule), _) => format!("; later items go to `{}`", plan.rules[rule.0 as usize].name),
+        (None, 0) => String::new(),
+        (None, within_ns) => format!("; items up to {} later amend", duration(within_ns)),
+    };
+    let (lateness, idle) = (duration(line.lateness_ns), duration(line.idle_ns));
+    let at = column(signal, time);
     SharedTable {
-        input: format!("{name} at {}{filter}", column(signal, time)),
+        input: format!("{name} at {at}{}", condition(table, &signal.filters, &named)),
         signal: name.to_owned(),
-        by: table.key.iter().map(|c| column(signal, *c)).collect(),
-        keeps: table.accumulators.iter().map(|a| accumulator(signal, a)).collect(),
-        lateness: format!(
-            "{}; a source counts as idle {} behind the others",
-            duration(line.lateness_ns),
-            duration(line.idle_ns)
-        ),
+        lateness: format!("{lateness}; a source counts as idle {idle} behind the others{late}"),
         dedupe,
-        bound: bound(table, line.lateness_ns),
+        bound: bound(table, line.lateness_ns.saturating_add(table.amend_ns)),
+        ..of_table(plan, table, &signal.filters, &named)
+    }
+}
+
+fn shared_rows(plan: &Plan, rows: &RowTable) -> SharedTable {
+    let input = &plan.row_inputs[rows.input as usize];
+    let source = &plan.rules[input.rule.0 as usize];
+    let named = |at: u32| match at.checked_sub(input.columns) {
+        Some(computed) => {
+            expression(&input.computed[computed as usize], &|at| source.column_name(at).to_string())
+        }
+        None => source.column_name(at).to_string(),
+    };
+    let what = if matches!(source.kind, RuleKind::Late(_)) { "late items" } else { "rows" };
+    let lateness = match source.place.delay_ns {
+        0 => "none: rows come in order".to_owned(),
+        delay_ns => format!("none: takes final rows, {} after their window", duration(delay_ns)),
+    };
+    let condition = condition(&rows.table, &input.filters, &named);
+    SharedTable {
+        input: format!("{what} of {}{condition}", source.name),
+        signal: source.name.to_string(),
+        lateness,
+        dedupe: None,
+        bound: bound(&rows.table, 0),
+        ..of_table(plan, &rows.table, &input.filters, &named)
+    }
+}
+
+/// What tables over telemetry and over rows have in common.
+fn of_table(
+    plan: &Plan,
+    table: &Table,
+    filters: &[Expr],
+    named: &dyn Fn(u32) -> String,
+) -> SharedTable {
+    SharedTable {
+        input: String::new(),
+        signal: String::new(),
+        by: table.key.iter().map(|c| named(*c)).collect(),
+        keeps: table.accumulators.iter().map(|a| accumulator(a, filters, named)).collect(),
+        lateness: String::new(),
+        dedupe: None,
+        bound: String::new(),
         readers: table.windows.iter().map(|window| reader(plan, window)).collect(),
     }
 }
 
-fn reader(plan: &Plan, window: &TableWindow) -> Reader {
+fn condition(table: &Table, filters: &[Expr], named: &dyn Fn(u32) -> String) -> String {
+    let filter = table.filter.map(|index| expression(&filters[index as usize], named));
+    filter.map_or(String::new(), |filter| format!(" where {filter}"))
+}
+
+fn relation(plan: &Plan, id: RuleId, rule: &Rule, rows: &RowsRule) -> Relation {
+    let name = |id: RuleId| plan.rules[id.0 as usize].name.to_string();
+    let left = &plan.rules[rows.input.0 as usize];
+    let columns = left.column_names().len() as u32 + ROW_KEY_FROM;
+    let right = rows.join.as_ref().map(|join| &plan.rules[join.with.0 as usize]);
+    let named = |at: u32| match (at.checked_sub(columns), right) {
+        (Some(at), Some(right)) => format!("{}'s {}", right.name, right.column_name(at)),
+        _ => left.column_name(at).to_string(),
+    };
+    let mut does = Vec::new();
+    if let Some(join) = &rows.join {
+        let on: Vec<String> = join.on.iter().map(|(at, _)| named(*at)).collect();
+        let on = if on.is_empty() { String::new() } else { format!(" on {}", on.join(", ")) };
+        let before = match join.before_ns {
+            0 => String::new(),
+            before_ns => format!(" before {}", duration(before_ns)),
+        };
+        does.push(format!("join {}{before}{on}", name(join.with)));
+    }
+    if let Some(filter) = &rows.filter {
+        does.push(format!("where {}", expression(filter, &named)));
+    }
+    if let Some(top) = &rows.top {
+        let order = if top.is_ascending { " asc" } else { "" };
+        does.push(format!("top {} by {}{order}", top.rows, expression(&top.by, &named)));
+    }
+    let before_ns = rows.join.as_ref().map_or(0, |join| join.before_ns);
+    let bound = if rows.relates() {
+        let kept = duration(before_ns.saturating_add(rule.place.delay_ns));
+        format!("rows of its inputs until the watermark is {kept} past their window")
+    } else {
+        "none".to_owned()
+    };
+    Relation {
+        rule: rule.name.to_string(),
+        level: rule.place.level,
+        reads: rule.inputs().into_iter().map(name).collect(),
+        does,
+        bound,
+        alerts: alerts_of(plan, id),
+    }
+}
+
+fn alerts_of(plan: &Plan, id: RuleId) -> Vec<String> {
     let alerts = plan.rules.iter().filter(|rule| match &rule.kind {
-        RuleKind::Alert(alert) => alert.source == window.rule,
+        RuleKind::Alert(alert) => alert.source == id,
         _ => false,
     });
+    alerts.map(|alert| alert.name.to_string()).collect()
+}
+
+fn reader(plan: &Plan, window: &TableWindow) -> Reader {
+    let results = match window.results {
+        Results::Final => String::new(),
+        Results::Every(every_ns) => format!(", results every {}", duration(every_ns)),
+        Results::Changes => ", results changes".to_owned(),
+    };
     Reader {
         rule: plan.rules[window.rule.0 as usize].name.to_string(),
-        window: shape(window.shape),
-        alerts: alerts.map(|alert| alert.name.to_string()).collect(),
+        window: shape(window.shape) + &results,
+        alerts: alerts_of(plan, window.rule),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Explanations as text, DOT and Mermaid.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::{Explanation, SharedTable};
@@ -28,6 +29,15 @@ pub fn text(explanation: &Explanation) -> String {
             let count = table.readers.len();
             line(&mut out, "shared", &format!("{count} rules, one update an item"));
         }
+        out.push('\n');
+    }
+    for relation in &explanation.relations {
+        let _ = writeln!(out, "rows of {}", relation.reads.join(" and "));
+        line(&mut out, "rule", &relation.rule);
+        relation.does.iter().for_each(|does| line(&mut out, "", does));
+        line(&mut out, "level", &relation.level.to_string());
+        line(&mut out, "state", &relation.bound);
+        relation.alerts.iter().for_each(|alert| line(&mut out, "", &format!("alert {alert}")));
         out.push('\n');
     }
     out
@@ -76,9 +86,20 @@ pub fn mermaid(explanation: &Explanation) -> String {
 
 fn edges(explanation: &Explanation) -> Vec<(String, String)> {
     let mut edges = Vec::new();
+    // A rule is one node, whether it is read or reads.
+    let mut names = BTreeMap::new();
+    for reader in explanation.tables.iter().flat_map(|table| &table.readers) {
+        names.insert(reader.rule.clone(), format!("{}\n{}", reader.rule, reader.window));
+    }
+    let node = |name: &String| names.get(name).cloned().unwrap_or_else(|| name.clone());
+    for relation in &explanation.relations {
+        edges.extend(relation.reads.iter().map(|read| (node(read), relation.rule.clone())));
+        let alerts = relation.alerts.iter();
+        edges.extend(alerts.map(|alert| (relation.rule.clone(), format!("alert {alert}"))));
+    }
     for (index, table) in explanation.tables.iter().enumerate() {
         let name = table_name(index, table);
-        edges.push((table.signal.clone(), name.clone()));
+        edges.push((node(&table.signal), name.clone()));
         for reader in &table.readers {
             let rule = format!("{}\n{}", reader.rule, reader.window);
             edges.push((name.clone(), rule.clone()));

@@ -23,9 +23,13 @@ pub(super) fn column(signal: &SignalPlan, index: u32) -> String {
     }
 }
 
-/// What an accumulator keeps.
-pub(super) fn accumulator(signal: &SignalPlan, accumulator: &TableAccumulator) -> String {
-    let arguments: Vec<String> = accumulator.arguments.iter().map(|c| column(signal, *c)).collect();
+/// What an accumulator keeps; `name` names columns, `filters` are those of its input.
+pub(super) fn accumulator(
+    accumulator: &TableAccumulator,
+    filters: &[Expr],
+    name: &dyn Fn(u32) -> String,
+) -> String {
+    let arguments: Vec<String> = accumulator.arguments.iter().map(|c| name(*c)).collect();
     let of = arguments.join(", ");
     let what = match accumulator.kind {
         AccumulatorKind::Count => "count".to_owned(),
@@ -33,7 +37,7 @@ pub(super) fn accumulator(signal: &SignalPlan, accumulator: &TableAccumulator) -
         other => format!("{} of {of}", format!("{other:?}").to_lowercase()),
     };
     match accumulator.filter {
-        Some(filter) => format!("{what} where {}", expr(signal, &signal.filters[filter as usize])),
+        Some(filter) => format!("{what} where {}", expression(&filters[filter as usize], name)),
         None => what,
     }
 }
