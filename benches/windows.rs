@@ -187,6 +187,7 @@ fn plan(shape: WindowShape, by_trace: bool) -> Arc<Plan> {
             late: None,
             hash: 1,
         }],
+        routes: Vec::new(),
         row_inputs: Vec::new(),
         row_tables: Vec::new(),
         rules: vec![Rule { name: Arc::from("work"), kind: RuleKind::Aggregate(rule), place }],

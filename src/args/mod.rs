@@ -121,8 +121,12 @@ pub(crate) enum DiagnosticFormat {
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Check {
     /// Rule files, folders of them, or packs such as `std/red`; `-` is standard input
-    #[arg(required = true, value_name = "PATHS")]
+    #[arg(required_unless_present = "expressions", value_name = "PATHS")]
     pub(crate) paths: Vec<PathBuf>,
+
+    /// Rules on the command line (repeatable)
+    #[arg(short = 'e', long = "expression", value_name = "RULES")]
+    pub(crate) expressions: Vec<String>,
 
     /// How diagnostics are written
     #[arg(long, value_enum, default_value_t = DiagnosticFormat::Human)]

@@ -13,7 +13,8 @@ const FIX_ROUNDS_MAX: usize = 16;
 
 /// Checks, and mends where asked.
 pub(crate) fn run(args: &Check, general: General) -> anyhow::Result<Exit> {
-    let files = rule_files::read(&args.paths)?;
+    let mut files = rule_files::read(&args.paths)?;
+    files.extend(rule_files::expressions(&args.expressions));
     let (count, params) = (files.len(), rule_files::params(&args.params)?);
     let (mut text, mut diagnostics) = (String::new(), Vec::new());
     for set in rule_files::sets(files) {

@@ -97,6 +97,7 @@ impl Summary {
         }
         self.read_line(&mut text);
         self.rule_lines(is_colored, &mut text);
+        self.unsent_line(&mut text);
         self.dropped_lines(general, &mut text);
         let rules: i64 = self.rules.iter().map(RuleCounts::unaccounted).sum();
         let unaccounted = self.ledger.unaccounted() + rules;
@@ -148,7 +149,14 @@ impl Summary {
                 let other = grouped(counts.to_other);
                 let _ = write!(text, ", {other} in `other` (limit of groups)");
             }
-            let _ = writeln!(text, ", {} rows", grouped(self.rows[index]));
+            if counts.amended > 0 {
+                let _ = write!(text, ", {} of them amend", grouped(counts.amended));
+            }
+            if rule.place.is_hidden {
+                text.push('\n');
+            } else {
+                let _ = writeln!(text, ", {} rows", grouped(self.rows[index]));
+            }
             if counts.late * 100 > counts.taken * LATE_HINT_PERCENT {
                 let percent = LATE_HINT_PERCENT;
                 let hint = format!(
@@ -170,6 +178,19 @@ impl Summary {
         if let Some(hint) = nothing_taken(&self.plan, &self.ledger, &self.rules) {
             let hint = format!("hint: {hint}");
             let _ = writeln!(text, "{}", Style::Yellow.paint(&hint, is_colored));
+        }
+    }
+
+    /// What a rule file sends to sinks stays here: a replay has none.
+    fn unsent_line(&self, text: &mut String) {
+        let routes: Vec<String> = self
+            .plan
+            .routes
+            .iter()
+            .map(|route| format!("{} to {}", route.name, route.to.join(", ")))
+            .collect();
+        if !routes.is_empty() {
+            let _ = writeln!(text, "not sent, as a replay has no sinks: {}", routes.join("; "));
         }
     }
 

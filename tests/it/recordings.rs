@@ -98,6 +98,7 @@ fn plan(windows: Windows) -> Arc<Plan> {
             late: None,
             hash: 1,
         }],
+        routes: Vec::new(),
         row_inputs: Vec::new(),
         row_tables: Vec::new(),
         rules: vec![Rule { name: Arc::from("windows"), kind: RuleKind::Aggregate(rule), place }],

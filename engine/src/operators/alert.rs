@@ -79,6 +79,7 @@ impl Alert {
         out: &mut Vec<Transition>,
     ) -> BTreeSet<GroupId> {
         let mut seen = BTreeSet::new();
+        self.expire(at_ns, out);
         for (group, row) in rows {
             if row.is_other && !self.rule.with_other {
                 continue;
@@ -94,6 +95,30 @@ impl Alert {
             self.step(group, &row.key, at_ns, (holds, may_resolve), &Seen::Row(row), out);
         }
         seen
+    }
+
+    /// Where items fire one by one: resolves what has been held long enough.
+    pub(crate) fn expire(&mut self, now_ns: i64, out: &mut Vec<Transition>) {
+        if !self.rule.is_per_item {
+            return;
+        }
+        let hold_ns = self.rule.hold_ns;
+        let mut over: Vec<(i64, i64, GroupId)> = Vec::new();
+        for (group, instance) in &self.instances {
+            if let Phase::Firing { since_ns, held_ns } = instance.phase {
+                let end_ns = held_ns.saturating_add(hold_ns);
+                if end_ns <= now_ns {
+                    over.push((end_ns, since_ns, *group));
+                }
+            }
+        }
+        over.sort_unstable();
+        for (end_ns, since_ns, group) in over {
+            let Some(instance) = self.instances.remove(&group) else { continue };
+            let said = (group, &instance.key[..], &instance.columns[..]);
+            let resolved = (AlertState::Resolved, since_ns);
+            out.push(self.say(said, end_ns, resolved, &Seen::Nothing));
+        }
     }
 
     /// Takes the rows of a window that ended.

@@ -166,6 +166,7 @@ impl Close {
         out: &mut Outbox<Closed>,
     ) {
         if self.plan.levels() == 0 {
+            closed.rows.retain(|row| !self.plan.rules[row.rule.0 as usize].place.is_hidden);
             out.send(epoch, 0, closed);
             return;
         }

@@ -399,6 +399,11 @@ impl Windows {
                     }
                 }
             }
+            // The end of the log ends no hold: event time goes as far as there are items.
+            let now_ns = closing.watermark_ns.min(closing.top_ns);
+            for alert in alerts.iter_mut().filter(|a| a.source() == window.rule) {
+                alert.expire(now_ns, &mut out.transitions);
+            }
             out.rows.extend(rows.into_iter().map(|(_, row)| row));
         }
     }

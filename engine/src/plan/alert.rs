@@ -36,6 +36,8 @@ pub struct AlertRule {
     pub hold_ns: i64,
     /// What happens to a group without a row.
     pub no_data: NoData,
+    /// Whether each row fires for itself and holds, whatever comes after it.
+    pub is_per_item: bool,
     /// Whether the group of the keys beyond the limit alerts, too.
     pub with_other: bool,
     /// Severity as written.

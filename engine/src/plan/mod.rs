@@ -19,7 +19,7 @@ pub use past::{PastCall, PastKind};
 pub use rows::{
     LateRule, ROW_KEY_FROM, RowInput, RowTable, RowsJoin, RowsRule, RowsTop, RulePlace,
 };
-pub use rule::{AggregateCall, AggregateRule, Results, Rule, RuleKind};
+pub use rule::{AggregateCall, AggregateRule, Results, Route, Rule, RuleKind};
 pub use table::{Table, TableAccumulator, TableWindow, Timeline, WindowShape};
 
 use serde::{Deserialize, Serialize};
@@ -68,6 +68,8 @@ pub struct Plan {
     pub row_tables: Vec<RowTable>,
     /// The rules, by id; sources come before their readers.
     pub rules: Vec<Rule>,
+    /// What goes to which sinks.
+    pub routes: Vec<Route>,
 }
 
 impl Plan {

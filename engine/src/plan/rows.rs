@@ -25,6 +25,8 @@ pub struct RulePlace {
     pub delay_ns: i64,
     /// Whether a row of it may replace an earlier one.
     pub is_revised: bool,
+    /// Whether its rows are for other rules only.
+    pub is_hidden: bool,
 }
 
 /// Rows made from rows.

@@ -64,6 +64,7 @@ pub fn count_by_name(shape: WindowShape, width_ns: i64, groups_max: u32) -> Arc<
             late: None,
             hash: 1,
         }],
+        routes: Vec::new(),
         row_inputs: Vec::new(),
         row_tables: Vec::new(),
         rules: vec![
@@ -100,6 +101,7 @@ fn alert(name: &str, no_data: NoData, for_ns: i64, hold_ns: i64) -> Rule {
         for_ns,
         hold_ns,
         no_data,
+        is_per_item: false,
         with_other: true,
         severity: None,
         labels: Vec::new(),

@@ -21,7 +21,7 @@ use super::table::{Wanted, place};
 use super::{NotYet, not_yet, past};
 
 /// Keys open at once where a rule states no limit.
-const GROUPS_DEFAULT: u32 = 10_000;
+pub(super) const GROUPS_DEFAULT: u32 = 10_000;
 
 /// Lowers an aggregate into the plan.
 pub(super) fn lower(
@@ -110,7 +110,7 @@ fn refuse(
     }
 }
 
-fn rule_place(plan: &mut Plan, composed: &Composed, results: PlanResults) -> RulePlace {
+pub(super) fn rule_place(plan: &mut Plan, composed: &Composed, results: PlanResults) -> RulePlace {
     let is_revised = results != PlanResults::Final || composed.amend_ns > 0;
     match composed.origin {
         Origin::Signal(signal) => RulePlace {
@@ -118,6 +118,7 @@ fn rule_place(plan: &mut Plan, composed: &Composed, results: PlanResults) -> Rul
             timelines: vec![timeline(plan, composed, signal)],
             delay_ns: 0, // known when the width of slices is
             is_revised,
+            is_hidden: false,
         },
         Origin::Rows(input) => {
             let source = plan.row_inputs[input as usize].rule;

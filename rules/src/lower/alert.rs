@@ -1,35 +1,54 @@
-//! Alerts over the rows of a rule.
+//! Alerts over the rows of a rule, or over items.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tailwater_dsl::hir::{Alert, Declaration, DeclarationId, FieldRef, NoData, SourceRef};
-use tailwater_engine::model::RuleId;
+use tailwater_dsl::hir::{Alert, Declaration, ExprKind, FieldRef, NoData, Place, SourceRef};
+use tailwater_dsl::text_range::TextRange;
+use tailwater_dsl::types::Type;
+use tailwater_engine::aggregate::{AccumulatorKind, Finisher};
+use tailwater_engine::model::{Field, RuleId};
 use tailwater_engine::plan::expr::Expr;
-use tailwater_engine::plan::{AlertRule, NoData as PlanNoData, Plan, Rule, RuleKind};
+use tailwater_engine::plan::{
+    AggregateCall, AggregateRule, AlertRule, NoData as PlanNoData, Plan, ROW_KEY_FROM, Results,
+    Rule, RuleKind, RulePlace, TableAccumulator, TableWindow, WindowShape,
+};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::aggregate::{GROUPS_DEFAULT, rule_place};
 use super::expr::{Names, lower as lower_expr};
-use super::stream::row_column;
+use super::stream::{Columns, Composed, Origin, Streams, both};
+use super::table::{Wanted, place, rule_identity};
 use super::{NotYet, not_yet};
 
 /// Lowers an alert into the plan.
 pub(super) fn lower(
     plan: &mut Plan,
-    rules: &BTreeMap<DeclarationId, RuleId>,
+    streams: &Streams<'_>,
+    declaration: &Declaration,
+    alert: &Alert,
+) -> Result<(), Vec<NotYet>> {
+    let source = match &alert.input {
+        SourceRef::Declaration(id) => streams.rules.get(id).copied(),
+        SourceRef::Catalog(_) | SourceRef::Late(_) => None,
+    };
+    match source {
+        Some(source) => over_rows(plan, source, declaration, alert),
+        None => over_items(plan, streams, declaration, alert),
+    }
+}
+
+/// An alert over the rows of a rule.
+fn over_rows(
+    plan: &mut Plan,
+    source: RuleId,
     declaration: &Declaration,
     alert: &Alert,
 ) -> Result<(), Vec<NotYet>> {
     let range = declaration.name_range;
-    let source = match &alert.input {
-        SourceRef::Declaration(id) => rules.get(id).copied(),
-        SourceRef::Catalog(_) | SourceRef::Late(_) => None,
-    };
-    let source = source.ok_or_else(|| not_yet("an alert on items", range))?;
     let when = alert.when.as_ref().ok_or_else(|| not_yet("an alert without `when`", range))?;
     let rule = &plan.rules[source.0 as usize];
     if matches!(rule.kind, RuleKind::Alert(_) | RuleKind::Late(_)) {
-        return Err(not_yet("an alert on an alert or on late items", range));
+        return Err(not_yet("an alert on an alert", range));
     }
     if alert.no_data.is_some_and(|no_data| no_data != NoData::Keep)
         && plan.grid_of(source).is_none()
@@ -43,11 +62,66 @@ pub(super) fn lower(
     let place = rule.place.clone();
     let mut names = Columns { rule };
     let mut expr = |e: &tailwater_dsl::hir::Expr| lower_expr(e, &mut names);
-    let mut lowered = AlertRule {
-        source,
+    let lowered = AlertRule {
         filter: alert.filter.as_ref().map(&mut expr).transpose()?,
-        when: expr(when)?,
         until: alert.until.as_ref().map(&mut expr).transpose()?,
+        labels: texts(&alert.labels, &mut expr)?,
+        annotations: texts(&alert.annotations, &mut expr)?,
+        ..plain(source, alert, expr(when)?)
+    };
+    push(plan, declaration, lowered, place);
+    Ok(())
+}
+
+/// An alert over items: each fires for itself and holds. They come as rows of one item each, in
+/// the order of event time.
+fn over_items(
+    plan: &mut Plan,
+    streams: &Streams<'_>,
+    declaration: &Declaration,
+    alert: &Alert,
+) -> Result<(), Vec<NotYet>> {
+    let range = declaration.name_range;
+    let mut composed = streams.compose(plan, &alert.input, range)?;
+    for condition in alert.filter.iter().chain(&alert.when) {
+        let condition = composed.lower(plan, streams, condition)?;
+        composed.condition = both(composed.condition.take(), Some(condition));
+    }
+    if alert.until.is_some() {
+        return Err(not_yet("`until` of an alert on items", range));
+    }
+    let mut items = Items { plan, streams, composed, fields: Vec::new(), keys: 0, range };
+    for name in &alert.by {
+        let field = items.named(name);
+        items.column(&field).ok_or_else(|| not_yet("this `by` of an alert on items", range))?;
+    }
+    items.keys = items.fields.len();
+    let mut expr = |e: &tailwater_dsl::hir::Expr| lower_expr(e, &mut items);
+    let labels = texts(&alert.labels, &mut expr)?;
+    let annotations = texts(&alert.annotations, &mut expr)?;
+    let Items { composed, fields, keys, .. } = items;
+    let name = format!("{}'s items", declaration.name);
+    let source = item_rows(plan, &composed, &name, (fields, keys));
+    let always = Expr::Const(tailwater_engine::model::Value::Bool(true));
+    let lowered = AlertRule {
+        is_per_item: true,
+        no_data: PlanNoData::Keep,
+        labels,
+        annotations,
+        ..plain(source, alert, always)
+    };
+    let place = RulePlace { is_hidden: false, ..plan.rules[source.0 as usize].place.clone() };
+    push(plan, declaration, lowered, place);
+    Ok(())
+}
+
+/// What alerts over rows and over items have in common.
+fn plain(source: RuleId, alert: &Alert, when: Expr) -> AlertRule {
+    AlertRule {
+        source,
+        filter: None,
+        when,
+        until: None,
         for_ns: alert.for_ns,
         hold_ns: alert.hold_ns,
         no_data: match alert.no_data {
@@ -55,17 +129,141 @@ pub(super) fn lower(
             Some(NoData::Fire) => PlanNoData::Fire,
             Some(NoData::Keep) | None => PlanNoData::Keep,
         },
+        is_per_item: false,
         with_other: alert.with_other,
         severity: alert.severity.as_deref().map(Arc::from),
-        labels: texts(&alert.labels, &mut expr)?,
-        annotations: texts(&alert.annotations, &mut expr)?,
+        labels: Vec::new(),
+        annotations: Vec::new(),
         hash: 0,
-    };
-    let source = super::table::rule_identity(plan, source);
+    }
+}
+
+fn push(plan: &mut Plan, declaration: &Declaration, mut lowered: AlertRule, place: RulePlace) {
+    let source = rule_identity(plan, lowered.source);
     lowered.hash = xxh3_64(format!("{source}\n{lowered:?}").as_bytes());
     let name = Arc::from(declaration.name.as_str());
     plan.rules.push(Rule { name, kind: RuleKind::Alert(lowered), place });
-    Ok(())
+}
+
+/// A rule that only an alert reads: windows of one item each, with the fields that it asks for.
+fn item_rows(
+    plan: &mut Plan,
+    composed: &Composed,
+    name: &str,
+    (fields, keys): (Vec<(Arc<str>, u32)>, usize),
+) -> RuleId {
+    let (by, read) = fields.split_at(keys);
+    let first = |(_, column): &(Arc<str>, u32)| TableAccumulator {
+        kind: AccumulatorKind::First,
+        arguments: vec![*column],
+        filter: None,
+    };
+    let mut accumulators: Vec<TableAccumulator> = Vec::new();
+    for accumulator in read.iter().map(first) {
+        if !accumulators.contains(&accumulator) {
+            accumulators.push(accumulator);
+        }
+    }
+    let filter = composed.condition.clone().map(|condition| composed.filter(plan, condition));
+    let rule = RuleId(plan.rules.len() as u32);
+    let place_of_rule = RulePlace { is_hidden: true, ..rule_place(plan, composed, Results::Final) };
+    let wanted = Wanted {
+        origin: composed.origin,
+        timeline: place_of_rule.timelines.first().copied().unwrap_or(0),
+        filter,
+        dedupe: composed.dedupe,
+        key: by.iter().map(|(_, column)| *column).collect(),
+        window: TableWindow {
+            shape: WindowShape::Count { events: 1 },
+            rule,
+            results: Results::Final,
+        },
+        offset_ns: 0,
+        accumulators,
+        groups_max: GROUPS_DEFAULT,
+        amend_ns: 0,
+        late: None,
+    };
+    let known = place(plan, wanted).to_vec();
+    let call = |field: &(Arc<str>, u32)| {
+        let at = known.iter().position(|accumulator| *accumulator == first(field));
+        AggregateCall { accumulator: at.unwrap_or(0) as u32, finisher: Finisher::Value }
+    };
+    let value = |(at, (name, _)): (usize, &(Arc<str>, u32))| {
+        (Arc::clone(name), Expr::Column((keys + at) as u32))
+    };
+    let input = match composed.origin {
+        Origin::Signal(_) => None,
+        Origin::Rows(input) => Some(plan.row_inputs[input as usize].rule),
+    };
+    let kind = RuleKind::Aggregate(AggregateRule {
+        input,
+        key_names: by.iter().map(|(name, _)| Arc::clone(name)).collect(),
+        calls: read.iter().map(call).collect(),
+        values: read.iter().enumerate().map(value).collect(),
+        pasts: Vec::new(),
+        having: None,
+    });
+    plan.rules.push(Rule { name: Arc::from(name), kind, place: place_of_rule });
+    rule
+}
+
+/// The fields that an alert reads of an item, each a column of its row.
+struct Items<'a, 'b> {
+    plan: &'a mut Plan,
+    streams: &'a Streams<'b>,
+    composed: Composed,
+    /// Name and column of the batch.
+    fields: Vec<(Arc<str>, u32)>,
+    /// How many of them are keys.
+    keys: usize,
+    range: TextRange,
+}
+
+impl Items<'_, '_> {
+    /// What a name means: a column of the stream, a field of its signal, else an attribute.
+    fn named(&self, name: &str) -> FieldRef {
+        if self.composed.columns.contains_key(name) {
+            return FieldRef::Column(name.to_owned());
+        }
+        let signal = self.composed.signal().map(|at| self.plan.signals[at as usize].signal);
+        match signal.and_then(|signal| Field::by_path(signal, name)) {
+            Some(_) => FieldRef::Builtin(name.to_owned()),
+            None => FieldRef::Attribute { place: Place::Any, key: name.to_owned() },
+        }
+    }
+
+    /// The place of a field among those read.
+    fn column(&mut self, field: &FieldRef) -> Option<usize> {
+        let name = match field {
+            FieldRef::Builtin(name) | FieldRef::Column(name) | FieldRef::Item(name) => name,
+            FieldRef::Attribute { key, .. } => key,
+            FieldRef::Joined(_) => return None,
+        };
+        let expr = tailwater_dsl::hir::Expr {
+            ty: Type::Any,
+            optional: true,
+            range: self.range,
+            kind: ExprKind::Field(field.clone()),
+        };
+        let value = self.composed.lower(self.plan, self.streams, &expr).ok()?;
+        let column = self.composed.column(self.plan, value);
+        let known = self.fields.iter().position(|(_, known)| *known == column);
+        Some(known.unwrap_or_else(|| {
+            self.fields.push((Arc::from(name.as_str()), column));
+            self.fields.len() - 1
+        }))
+    }
+}
+
+impl Names for Items<'_, '_> {
+    fn field(&mut self, field: &FieldRef) -> Option<Expr> {
+        self.column(field).map(|at| Expr::Column(ROW_KEY_FROM + at as u32))
+    }
+
+    fn call(&mut self, _index: usize) -> Option<Expr> {
+        None
+    }
 }
 
 fn texts(
@@ -73,19 +271,4 @@ fn texts(
     expr: &mut impl FnMut(&tailwater_dsl::hir::Expr) -> Result<Expr, Vec<NotYet>>,
 ) -> Result<Vec<(Arc<str>, Expr)>, Vec<NotYet>> {
     named.iter().map(|(name, value)| Ok((Arc::from(name.as_str()), expr(value)?))).collect()
-}
-
-/// The columns of the rows that an alert reads.
-struct Columns<'a> {
-    rule: &'a Rule,
-}
-
-impl Names for Columns<'_> {
-    fn field(&mut self, field: &FieldRef) -> Option<Expr> {
-        row_column(self.rule, field)
-    }
-
-    fn call(&mut self, _index: usize) -> Option<Expr> {
-        None
-    }
 }

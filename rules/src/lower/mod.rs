@@ -7,6 +7,7 @@ mod aggregate;
 mod alert;
 mod expr;
 mod past;
+mod route;
 mod rows;
 mod signal;
 mod stream;
@@ -42,7 +43,7 @@ pub fn lower(program: &Program) -> Result<Plan, Vec<NotYet>> {
     let mut missing = Vec::new();
     let mut streams = Streams::new(program);
     for declaration in &program.declarations {
-        let (id, range) = (declaration.id, declaration.range);
+        let id = declaration.id;
         let result = match &declaration.kind {
             DeclarationKind::Stream(_) => streams.declare(&mut plan, id),
             DeclarationKind::Aggregate(aggregate) => {
@@ -55,11 +56,10 @@ pub fn lower(program: &Program) -> Result<Plan, Vec<NotYet>> {
                     streams.rules.insert(id, rule);
                 })
             }
-            DeclarationKind::Alert(alert) => {
-                alert::lower(&mut plan, &streams.rules, declaration, alert)
-            }
-            DeclarationKind::Route(_) => Err(not_yet("`route`", range)),
+            DeclarationKind::Alert(alert) => alert::lower(&mut plan, &streams, declaration, alert),
+            DeclarationKind::Route(route) => route::lower(&mut plan, &streams, declaration, route),
         };
+        route::of_rule(&mut plan, declaration);
         if let Err(more) = result {
             missing.extend(more);
         }

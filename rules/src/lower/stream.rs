@@ -171,6 +171,21 @@ impl RowNames<'_, '_> {
     }
 }
 
+/// The columns of a rule's rows.
+pub(super) struct Columns<'a> {
+    pub(super) rule: &'a Rule,
+}
+
+impl Names for Columns<'_> {
+    fn field(&mut self, field: &FieldRef) -> Option<Expr> {
+        row_column(self.rule, field)
+    }
+
+    fn call(&mut self, _index: usize) -> Option<Expr> {
+        None
+    }
+}
+
 /// The column of a rule's rows that a field means.
 pub(super) fn row_column(rule: &Rule, field: &FieldRef) -> Option<Expr> {
     match field {
@@ -270,7 +285,7 @@ impl<'a> Streams<'a> {
         plan.rules.push(Rule {
             name: Arc::from(name.as_str()),
             kind: RuleKind::Late(LateRule { signal, values: Vec::new() }),
-            place: RulePlace { timelines, ..RulePlace::default() },
+            place: RulePlace { timelines, is_hidden: true, ..RulePlace::default() },
         });
         self.late.insert(id, (rule, composed));
         Ok(())

@@ -137,9 +137,13 @@ pub(super) fn answer(
         rows.retain(|row| row.kind == RowKind::Final);
         rows.sort_by_key(|row| row.rule);
     }
-    let alerts = outputs.iter().flat_map(|output| &output.transitions);
+    let mut alerts: Vec<&Transition> =
+        outputs.iter().flat_map(|output| &output.transitions).collect();
     let mut lines: Vec<String> = rows.into_iter().map(|row| line(plan, row)).collect();
-    lines.extend(alerts.map(|transition| alert(plan, transition)));
+    if is_final {
+        alerts.sort_by_key(|transition| transition.rule);
+    }
+    lines.extend(alerts.into_iter().map(|transition| alert(plan, transition)));
     let counts = outputs.last().map_or_else(Vec::new, |last| counts(plan, last));
     Ok(Answer { rows: lines, counts })
 }
