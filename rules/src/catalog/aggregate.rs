@@ -135,7 +135,16 @@ fn distributions() -> Vec<FunctionDef> {
         }
     };
     let entries = Type::List(Box::new(Type::Map(Box::new(Type::Any))));
+    let best =
+        |name: &str| ParamDef { optional: true, named_only: true, ..param(name, Vec::new()) };
     vec![
+        def(
+            vec![best("max"), best("min")],
+            ResultRule::Fixed(entries.clone()),
+            false,
+            EXEMPLAR_DOC,
+            "exemplar(max: duration)",
+        ),
         def(
             vec![param("x", Vec::new())],
             ResultRule::Fixed(Type::Int),
@@ -175,6 +184,11 @@ fn distributions() -> Vec<FunctionDef> {
         ),
     ]
 }
+
+const EXEMPLAR_DOC: &str = "Up to three items that stand for the group, as maps of `trace_id`, \
+    `span_id`, `value` and `time`: those with the largest (`max:`) or smallest (`min:`) value, or a \
+    sample that does not depend on values (`exemplar()`); items without a trace are left out. Of \
+    spans, span events and logs. 240 bytes.";
 
 const DISTINCT_DOC: &str = "Number of distinct values, nulls left out. Exact up to 256; beyond \
     that HyperLogLog with a standard error of 1.6 %. 8 bytes a value, up to 4 KB.";

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use tailwater_dsl::hir::{
     self, Aggregate, AggregateCall, Declaration, ExprKind, FieldRef, Results,
 };
-use tailwater_engine::aggregate::{AccumulatorKind, Finisher};
+use tailwater_engine::aggregate::{AccumulatorKind, ExemplarOrder, Finisher};
 use tailwater_engine::limits::{COLLECTED_MAX, LEVELS_MAX, TOP_VALUES_MAX};
-use tailwater_engine::model::RuleId;
+use tailwater_engine::model::{ColumnSpec, Field, RuleId};
 use tailwater_engine::plan::expr::Expr;
 use tailwater_engine::plan::{
     AggregateCall as PlanCall, AggregateRule, PastCall, PastKind, Plan, Results as PlanResults,
@@ -16,6 +16,7 @@ use tailwater_engine::plan::{
 };
 
 use super::expr::{Names, lower as lower_expr};
+use super::signal::demand;
 use super::stream::{Composed, Origin, Streams, both, timeline};
 use super::table::{Wanted, place};
 use super::{NotYet, not_yet, past};
@@ -209,6 +210,9 @@ fn lower_call(
     call: &AggregateCall,
 ) -> Result<(TableAccumulator, Finisher), Vec<NotYet>> {
     let what = format!("`{}`", call.function);
+    if call.function == "exemplar" {
+        return exemplar(plan, streams, composed, call);
+    }
     let (kind, finisher) = accumulator(call).ok_or_else(|| not_yet(&what, call.range))?;
     let mut condition = match &call.filter {
         Some(filter) => Some(composed.lower(plan, streams, filter)?),
@@ -228,6 +232,47 @@ fn lower_call(
     }
     let filter = condition.map(|condition| composed.filter(plan, condition));
     Ok((TableAccumulator { kind, arguments, filter }, finisher))
+}
+
+/// Items that stand for the group: by a value, or any that has a trace.
+fn exemplar(
+    plan: &mut Plan,
+    streams: &Streams<'_>,
+    composed: &Composed,
+    call: &AggregateCall,
+) -> Result<(TableAccumulator, Finisher), Vec<NotYet>> {
+    let order = match (call.args.first(), call.args.get(1)) {
+        (Some(Some(_)), Some(Some(_))) => {
+            return Err(not_yet("`exemplar` with both `max` and `min`", call.range));
+        }
+        (Some(Some(_)), _) => ExemplarOrder::Max,
+        (_, Some(Some(_))) => ExemplarOrder::Min,
+        _ => ExemplarOrder::Any,
+    };
+    let unknown = || not_yet("`exemplar` of items without traces", call.range);
+    let signal = composed.signal().ok_or_else(unknown)? as usize;
+    let id = |plan: &mut Plan, path: &str| {
+        let field = Field::by_path(plan.signals[signal].signal, path)?;
+        Some(demand(&mut plan.signals[signal], ColumnSpec::Field(field)))
+    };
+    let trace = id(plan, "trace.id").ok_or_else(unknown)?;
+    let span = id(plan, "span.id").ok_or_else(unknown)?;
+    let value = match call.args.iter().flatten().next() {
+        Some(argument) => {
+            let value = composed.lower(plan, streams, argument)?;
+            composed.column(plan, value)
+        }
+        None => trace,
+    };
+    let filter = match &call.filter {
+        Some(filter) => {
+            let condition = composed.lower(plan, streams, filter)?;
+            Some(composed.filter(plan, condition))
+        }
+        None => None,
+    };
+    let (kind, arguments) = (AccumulatorKind::Exemplar { order }, vec![value, trace, span]);
+    Ok((TableAccumulator { kind, arguments, filter }, Finisher::List))
 }
 
 /// What is stored for a call, and how its result is read.
