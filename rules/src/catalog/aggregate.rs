@@ -9,6 +9,7 @@ pub(super) fn all() -> Vec<FunctionDef> {
     all.extend(of_order());
     all.extend(percentiles(&number()));
     all.extend(distributions());
+    all.push(exemplar());
     all
 }
 
@@ -135,16 +136,7 @@ fn distributions() -> Vec<FunctionDef> {
         }
     };
     let entries = Type::List(Box::new(Type::Map(Box::new(Type::Any))));
-    let best =
-        |name: &str| ParamDef { optional: true, named_only: true, ..param(name, Vec::new()) };
     vec![
-        def(
-            vec![best("max"), best("min")],
-            ResultRule::Fixed(entries.clone()),
-            false,
-            EXEMPLAR_DOC,
-            "exemplar(max: duration)",
-        ),
         def(
             vec![param("x", Vec::new())],
             ResultRule::Fixed(Type::Int),
@@ -185,9 +177,29 @@ fn distributions() -> Vec<FunctionDef> {
     ]
 }
 
+fn exemplar() -> FunctionDef {
+    let best = |name: &str| ParamDef {
+        name: name.to_owned(),
+        optional: true,
+        named_only: true,
+        ..ParamDef::default()
+    };
+    let entries = Type::List(Box::new(Type::Map(Box::new(Type::Any))));
+    FunctionDef {
+        name: "exemplar".to_owned(),
+        class: FunctionClass::Aggregate,
+        params: vec![best("max"), best("min")],
+        variadic: false,
+        result: ResultRule::Fixed(entries),
+        optional: false,
+        doc: EXEMPLAR_DOC.to_owned(),
+        example: "exemplar(max: duration)".to_owned(),
+    }
+}
+
 const EXEMPLAR_DOC: &str = "Up to three items that stand for the group, as maps of `trace_id`, \
-    `span_id`, `value` and `time`: those with the largest (`max:`) or smallest (`min:`) value, or a \
-    sample that does not depend on values (`exemplar()`); items without a trace are left out. Of \
+    `span_id`, `value` and `time`: those with the largest (`max:`) or smallest (`min:`) value, or \
+    a sample that does not depend on values (`exemplar()`); items without a trace are left out. Of \
     spans, span events and logs. 240 bytes.";
 
 const DISTINCT_DOC: &str = "Number of distinct values, nulls left out. Exact up to 256; beyond \
