@@ -1,6 +1,7 @@
 //! Tests of the language as its users see it: text in, rules, diagnostics and formatted text out.
 
 mod catalog;
+mod diagnostics;
 mod example;
 mod formatter;
 mod hostile;

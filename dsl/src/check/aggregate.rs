@@ -6,7 +6,7 @@ use super::scope::Scope;
 use super::shape::{Shape, made};
 use super::{Checker, Site};
 use crate::ast::{self, Clause, ClauseKind};
-use crate::diagnostic::suggest::nearest;
+use crate::diagnostic::suggest::{listed, nearest};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::hir::{
     Aggregate, Binding, DeclarationKind, Expr, ExprKind, FieldRef, GroupLimit, Results, SelectItem,
@@ -14,7 +14,7 @@ use crate::hir::{
 };
 use crate::text_range::TextRange;
 
-const CLAUSES: [&str; 9] =
+pub(super) const CLAUSES: [&str; 9] =
     ["from", "where", "by", "over", "select", "having", "limit", "results", "to"];
 /// Groups that a rule may keep open.
 const GROUPS_MAX: u64 = 1_000_000_000;
@@ -34,7 +34,7 @@ impl Checker<'_> {
             self.missing(site, "from", "say what it reads: `from spans`");
             return None;
         };
-        let input = self.source(from, site.module);
+        let input = self.source(from, site.module).partial(site.tree.is_partial);
         if input.is_alert {
             let message = "an `aggregate` reads items or rows, not alerts";
             self.wrong_shape(from.range, message, "aggregate what the alert reads");
@@ -66,8 +66,8 @@ impl Checker<'_> {
         }
         self.lint_samples(site, &scope.calls, parts.having.is_some());
         let columns = std::mem::take(&mut parts.columns);
-        let shape = Shape::rows(&site.name, SourceRef::Declaration(site.id), columns);
-        self.shapes.insert(site.name.clone(), Rc::new(shape));
+        let shape = Rc::new(Shape::rows(&site.name, SourceRef::Declaration(site.id), columns));
+        self.shapes.insert(site.name.clone(), shape.partial(site.tree.is_partial));
         parts.finish(scope)
     }
 
@@ -148,7 +148,11 @@ impl Checker<'_> {
                         .map_or(Results::Final, Results::Every),
                     None => {
                         let words = [("final", Results::Final), ("changes", Results::Changes)];
-                        self.word(word, "results", &words).unwrap_or(Results::Final)
+                        let found = words.iter().find(|known| known.0 == word.text);
+                        if found.is_none() {
+                            self.unknown_word(word, "results", &["final", "changes", "every 10s"]);
+                        }
+                        found.map_or(Results::Final, |known| known.1)
                     }
                 };
             }
@@ -254,20 +258,42 @@ impl Checker<'_> {
             };
             let Some(found) = found else {
                 let range = argument.name.as_ref().map_or(argument.value.range, |n| n.range);
-                let names: Vec<_> = takes.iter().map(|name| format!("`{name}`")).collect();
-                let message = format!("`{}` takes {}", call.name.text, names.join(", "));
-                let mut diagnostic = Diagnostic::new(codes::ARGUMENTS, range, message);
-                if let (None, Some(second)) = (word, takes.get(at)) {
-                    diagnostic = diagnostic
-                        .help("arguments behind the first have their names")
-                        .fix(range.at_start(), format!("{second}: "));
-                }
-                self.report(diagnostic);
+                self.wrong_window_arg(call, word, takes, at, range);
                 return None;
             };
             args.push((*found, &argument.value));
         }
         Some(args)
+    }
+
+    fn wrong_window_arg(
+        &mut self,
+        call: &ast::Call,
+        word: Option<&str>,
+        takes: &[&'static str],
+        at: usize,
+        range: TextRange,
+    ) {
+        let window = &call.name.text;
+        let names = listed(takes.iter().copied(), 5);
+        let Some(word) = word else {
+            let message = format!("arguments of `{window}` behind the first have their names");
+            let mut diagnostic = Diagnostic::new(codes::ARGUMENTS, range, message)
+                .note(format!("`{window}` takes {names}"));
+            if let Some(second) = takes.get(at) {
+                diagnostic = diagnostic
+                    .help(format!("name it `{second}`"))
+                    .fix(range.at_start(), format!("{second}: "));
+            }
+            return self.report(diagnostic);
+        };
+        let message = format!("`{window}` has no argument `{word}`");
+        let mut diagnostic = Diagnostic::new(codes::ARGUMENTS, range, message)
+            .note(format!("`{window}` takes {names}"));
+        if let Some(near) = nearest(word, takes.iter().copied()) {
+            diagnostic = diagnostic.help(format!("did you mean `{near}`?")).guess(range, near);
+        }
+        self.report(diagnostic);
     }
 
     fn make_window(
@@ -280,10 +306,14 @@ impl Checker<'_> {
         let time = |checker: &mut Self, word: &str| {
             let Some(expr) = find(word) else {
                 let message = format!("`{}` wants `{word}`", call.name.text);
-                checker.report(Diagnostic::new(codes::ARGUMENTS, call.name.range, message));
+                checker.report(
+                    Diagnostic::new(codes::ARGUMENTS, call.name.range, message)
+                        .label("an argument is missing"),
+                );
                 return None;
             };
-            checker.duration(expr, module, &format!("`{word}`"), 1_000_000)
+            let what = format!("`{word}` of `{}`", call.name.text);
+            checker.duration(expr, module, &what, 1_000_000)
         };
         let window = match call.name.text.as_str() {
             "tumbling" => Window::Tumbling { size_ns: time(self, "size")? },
@@ -334,7 +364,7 @@ impl Checker<'_> {
         let problem = if every_ns > size_ns {
             "`every` is at most the size: items between windows would be in none"
         } else if call.name.text == "cumulate" && size_ns % every_ns != 0 {
-            "`every` divides the size of `cumulate`"
+            "the size of `cumulate` is a multiple of `every`"
         } else if size_ns / every_ns > OVERLAP_MAX {
             "an item would be in more than 10000 windows"
         } else {

@@ -11,7 +11,7 @@ use crate::diagnostic::{Diagnostic, codes};
 use crate::hir::{Alert, DeclarationKind, FieldRef, NoData, Route, SourceRef};
 use crate::types::Type;
 
-const CLAUSES: [&str; 13] = [
+pub(super) const CLAUSES: [&str; 13] = [
     "from",
     "where",
     "by",
@@ -27,6 +27,8 @@ const CLAUSES: [&str; 13] = [
     "to",
 ];
 
+pub(super) const ROUTE_CLAUSES: [&str; 3] = ["from", "where", "to"];
+
 impl Checker<'_> {
     pub(super) fn alert(&mut self, site: &Site<'_>, clauses: &[Clause]) -> Option<DeclarationKind> {
         self.check_clauses(site, clauses, &CLAUSES);
@@ -34,7 +36,7 @@ impl Checker<'_> {
             self.missing(site, "from", "say what it watches: `from http`");
             return None;
         };
-        let input = self.source(from, site.module);
+        let input = self.source(from, site.module).partial(site.tree.is_partial);
         let mut alert = Alert {
             input: input.source.clone(),
             filter: None,
@@ -137,7 +139,7 @@ impl Checker<'_> {
     }
 
     pub(super) fn route(&mut self, site: &Site<'_>, clauses: &[Clause]) -> Option<DeclarationKind> {
-        self.check_clauses(site, clauses, &["from", "where", "to"]);
+        self.check_clauses(site, clauses, &ROUTE_CLAUSES);
         let from = super::stream::from_of(clauses)?;
         let input = self.source(from, site.module);
         let mut route = Route { input: input.source.clone(), filter: None, to: Vec::new() };

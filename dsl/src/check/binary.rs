@@ -27,19 +27,14 @@ impl Checker<'_> {
             return self.coalesce(left, right, range);
         }
         if left.ty == Type::Broken || right.ty == Type::Broken {
-            let is_bool = !matches!(
-                word,
-                BinaryWord::Add | BinaryWord::Subtract | BinaryWord::Multiply | BinaryWord::Divide
-            );
-            let ty = if is_bool && word != BinaryWord::Modulo { Type::Bool } else { Type::Broken };
-            return Expr { ty, ..broken(range) };
+            return broken(range);
         }
         match word {
             BinaryWord::Or | BinaryWord::And => {
                 let what = format!("what `{}` joins", word.text());
                 self.must_be_bool(&left, &what);
                 self.must_be_bool(&right, &what);
-                self.lint_contradiction(word, &left, &right, range);
+                self.lint_contradiction(word, &left, &right, at);
                 let op = if word == BinaryWord::Or { BinaryOp::Or } else { BinaryOp::And };
                 joined(op, Type::Bool, left, right, range)
             }
@@ -70,14 +65,14 @@ impl Checker<'_> {
                         Diagnostic::new(codes::OPERATOR, range, message)
                             .help("`== null` and `!= null` test whether a value is there"),
                     );
-                    return Expr { ty: Type::Bool, ..broken(range) };
+                    return broken(range);
                 }
             };
             return unary(op, if is_null(&left) { right } else { left }, range);
         }
         if !left.ty.compares_with(&right.ty) {
             self.mismatch(word, &left, &right);
-            return Expr { ty: Type::Bool, ..broken(range) };
+            return broken(range);
         }
         let ordered = !matches!(word, BinaryWord::Equal | BinaryWord::NotEqual);
         let unordered = |ty: &Type| {
@@ -87,7 +82,11 @@ impl Checker<'_> {
             let side = if unordered(&left.ty) { &left } else { &right };
             let message = format!("{} has no order", article(&side.ty));
             let range = side.range;
-            self.report(Diagnostic::new(codes::OPERATOR, range, message));
+            self.report(
+                Diagnostic::new(codes::OPERATOR, range, message)
+                    .label(format!("{}", Named(&side.ty)))
+                    .help("it can be compared with `==` and `!=` only"),
+            );
         }
         let op = match word {
             BinaryWord::Equal => BinaryOp::Equal,
@@ -141,17 +140,40 @@ impl Checker<'_> {
         let is_path = matches!(expr.kind, ast::ExprKind::Path(_));
         if is_path && (scope.arguments.is_some() || self.known(&word, expr.range, scope).is_some())
         {
-            return self.expr(expr, scope);
+            let value = self.expr(expr, scope);
+            if let Some(Literal::String(text)) = constant_of(&value)
+                && !members.contains(text)
+            {
+                let text = text.clone();
+                self.no_member(members, other, &text, &value);
+                return broken(expr.range);
+            }
+            return value;
         }
-        let names = members.iter().map(String::as_str);
-        let message = format!("`{word}` is not a member of the enumeration");
-        let mut diagnostic = Diagnostic::new(codes::MEMBER, expr.range, message)
-            .because(other, format!("one of {}", listed(names.clone(), 8)));
-        if let Some(near) = nearest(&word, names) {
-            diagnostic = diagnostic.help(format!("did you mean `{near}`?")).guess(expr.range, near);
-        }
-        self.report(diagnostic);
+        self.no_member(members, other, &word, &broken(expr.range));
         broken(expr.range)
+    }
+
+    fn no_member(&mut self, members: &[String], other: TextRange, word: &str, value: &Expr) {
+        let names = members.iter().map(String::as_str);
+        let message = match self.text_at(other) {
+            Some(of) if of.len() < 40 && !of.contains('`') => {
+                format!("`{of}` has no member `{word}`")
+            }
+            _ => format!("`{word}` is not a member of the enumeration"),
+        };
+        let mut diagnostic = Diagnostic::new(codes::MEMBER, value.range, message)
+            .because(other, format!("one of {}", listed(names.clone(), 8)));
+        diagnostic = self.made_here(diagnostic, value);
+        let near = nearest(word, names);
+        diagnostic = match near {
+            Some(near) if value.ty == Type::Broken => {
+                diagnostic.help(format!("did you mean `{near}`?")).guess(value.range, near)
+            }
+            Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+            None => diagnostic,
+        };
+        self.report(diagnostic);
     }
 
     fn mismatch(&mut self, word: BinaryWord, left: &Expr, right: &Expr) {
@@ -164,25 +186,21 @@ impl Checker<'_> {
             article(&left.ty),
             article(&right.ty)
         );
-        self.report(
-            Diagnostic::new(codes::MISMATCH, right.range, message)
-                .label(format!("{}", Named(&right.ty)))
-                .because(left.range, format!("{}", Named(&left.ty))),
-        );
+        let diagnostic = Diagnostic::new(codes::MISMATCH, right.range, message)
+            .label(format!("{}", Named(&right.ty)))
+            .because(left.range, format!("{}", Named(&left.ty)));
+        let diagnostic = self.made_here(diagnostic, left);
+        let diagnostic = self.made_here(diagnostic, right);
+        self.report(diagnostic);
     }
 
     /// Reports a bare number beside a quantity, with the unit that it probably has.
     fn missing_unit(&mut self, quantity: &Expr, number: &Expr) -> bool {
-        let unit = match quantity.ty {
-            Type::Duration => "s",
-            Type::Size => "B",
-            Type::Rate => " per s",
-            _ => return false,
-        };
         if !number.ty.is_number() {
             return false;
         }
         let ty = &quantity.ty;
+        let Some(unit) = likely_unit(ty, constant_of(number)) else { return false };
         let mut diagnostic = Diagnostic::new(
             codes::MISSING_UNIT,
             number.range,
@@ -190,10 +208,13 @@ impl Checker<'_> {
         )
         .label("without a unit")
         .because(quantity.range, format!("{}", Named(ty)));
+        diagnostic = self.made_here(diagnostic, quantity);
+        diagnostic = self.made_here(diagnostic, number);
         if let Some(value) = constant_of(number) {
-            diagnostic = diagnostic
-                .help(format!("write the unit, such as `{value}{unit}`"))
-                .guess(number.range.at_end(), unit);
+            diagnostic = diagnostic.help(format!("write the unit, such as `{value}{unit}`"));
+            if let Some(place) = self.number_place(number.range) {
+                diagnostic = diagnostic.guess(place.at_end(), unit);
+            }
         }
         self.report(diagnostic);
         true
@@ -243,7 +264,7 @@ impl Checker<'_> {
                             .label(format!("{}", Named(&list.ty)))
                             .help("a list that items carry is tested by `contains`"),
                     );
-                    return Expr { ty: Type::Bool, ..broken(range) };
+                    return broken(range);
                 }
             }
         };
@@ -328,11 +349,12 @@ impl Checker<'_> {
                 article(&left.ty),
                 article(&right.ty)
             );
-            self.report(
-                Diagnostic::new(codes::OPERATOR, at, message)
-                    .because(left.range, format!("{}", Named(&left.ty)))
-                    .because(right.range, format!("{}", Named(&right.ty))),
-            );
+            let diagnostic = Diagnostic::new(codes::OPERATOR, at, message)
+                .because(left.range, format!("{}", Named(&left.ty)))
+                .because(right.range, format!("{}", Named(&right.ty)));
+            let diagnostic = self.made_here(diagnostic, &left);
+            let diagnostic = self.made_here(diagnostic, &right);
+            self.report(diagnostic);
             return broken(range);
         };
         if let (Some(a), Some(b)) = (constant_of(&left), constant_of(&right))
@@ -353,6 +375,17 @@ impl Checker<'_> {
         }
         expr
     }
+}
+
+/// The unit that a number probably lacks: 5 are seconds, 750 milliseconds.
+pub(super) fn likely_unit(ty: &Type, number: Option<&Literal>) -> Option<&'static str> {
+    Some(match (ty, number) {
+        (Type::Duration, Some(Literal::Int(100..))) => "ms",
+        (Type::Duration, _) => "s",
+        (Type::Size, _) => "B",
+        (Type::Rate, _) => " per s",
+        _ => return None,
+    })
 }
 
 fn joined(op: BinaryOp, ty: Type, left: Expr, right: Expr, range: TextRange) -> Expr {

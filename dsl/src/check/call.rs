@@ -1,18 +1,30 @@
-//! Calls: functions of the catalogue, functions of the rules.
-
-use std::rc::Rc;
+//! Calls of the catalogue's functions.
 
 use super::Checker;
+use super::binary::likely_unit;
 use super::expr::{Named, article, constant_of};
-use super::scope::{Arguments, Scope, broken};
+use super::scope::{Scope, broken};
 use crate::ast;
 use crate::catalog::{FunctionClass, FunctionDef, ParamDef, ResultRule};
 use crate::diagnostic::suggest::nearest;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::hir::{AggregateCall, Expr, ExprKind, Literal};
-use crate::limits::{INLINE_DEPTH_MAX, REGEX_BYTES_MAX, REGEX_NESTING_MAX};
+use crate::limits::{REGEX_BYTES_MAX, REGEX_NESTING_MAX};
 use crate::text_range::TextRange;
 use crate::types::Type;
+
+/// Names that other languages have for functions.
+const OTHER_NAMES: [(&str, &str); 9] = [
+    ("median", "p50"),
+    ("mean", "avg"),
+    ("average", "avg"),
+    ("stdev", "stddev"),
+    ("quantile", "percentile"),
+    ("uniq", "distinct"),
+    ("count_distinct", "distinct"),
+    ("dcount", "distinct"),
+    ("topk", "top"),
+];
 
 impl Checker<'_> {
     pub(super) fn call(&mut self, call: &ast::Call, range: TextRange, scope: &mut Scope) -> Expr {
@@ -52,10 +64,15 @@ impl Checker<'_> {
         let mut diagnostic = Diagnostic::new(codes::UNKNOWN_FUNCTION, call.name.range, message);
         let own = self.function_names(scope.module);
         let names = self.catalog.functions.iter().map(|function| function.name.as_str());
-        if let Some(near) = nearest(name, names.chain(own.iter().map(String::as_str))) {
-            diagnostic =
-                diagnostic.help(format!("did you mean `{near}`?")).guess(call.name.range, near);
-        }
+        let other = OTHER_NAMES.iter().find(|other| other.0.eq_ignore_ascii_case(name));
+        let other = other.map(|other| other.1).filter(|at| self.catalog.function(at).is_some());
+        let near = other.or_else(|| nearest(name, names.chain(own.iter().map(String::as_str))));
+        diagnostic = match near {
+            Some(near) => {
+                diagnostic.help(format!("did you mean `{near}`?")).guess(call.name.range, near)
+            }
+            None => diagnostic.note("`docs/functions.md` lists all functions"),
+        };
         self.report(diagnostic);
     }
 
@@ -92,6 +109,17 @@ impl Checker<'_> {
         range: TextRange,
         scope: &mut Scope,
     ) -> Expr {
+        if scope.in_call {
+            let message = format!("`{}` stands inside another aggregate function", call.name.text);
+            self.report(
+                Diagnostic::new(codes::AGGREGATE_PLACE, call.name.range, message)
+                    .label("cannot stand here")
+                    .help(
+                        "aggregate in two steps: a second `aggregate` reads the rows of the first",
+                    ),
+            );
+            return broken(range);
+        }
         if !scope.aggregates {
             let why = "is made of many items: it stands in `select` and `having` of an `aggregate`";
             self.misplaced(call, why);
@@ -100,6 +128,7 @@ impl Checker<'_> {
         // Inside the call names mean the fields of one item.
         let mut inner = Scope::new(scope.module, scope.shape.clone());
         inner.arguments.clone_from(&scope.arguments);
+        inner.in_call = true;
         inner.bound = scope.bound.iter().filter(|bound| bound.is_key).cloned().collect();
         let args = self.arguments(call, function, &mut inner);
         let filter = call.filter.as_ref().map(|filter| {
@@ -209,25 +238,34 @@ impl Checker<'_> {
             return false;
         }
         if !param.types.is_empty() && !param.types.iter().any(|wanted| value.ty.fits(wanted)) {
-            let wanted: Vec<_> = param.types.iter().map(article).collect();
-            let wanted = wanted.join(" or ");
+            let wanted = one_of(&param.types);
             let message = format!(
                 "`{}` wants {wanted} as `{}`, this is {}",
                 function.name,
                 param.name,
                 article(&value.ty)
             );
-            self.report(
-                Diagnostic::new(codes::ARGUMENT, value.range, message)
-                    .label(format!("{}", Named(&value.ty)))
-                    .note(format!("it is called {}", signature(function))),
-            );
+            let diagnostic = Diagnostic::new(codes::ARGUMENT, value.range, message)
+                .label(format!("{}", Named(&value.ty)))
+                .note(format!("it is called {}", signature(function)));
+            let mut diagnostic = self.made_here(diagnostic, value);
+            let unit = likely_unit(&param.types[0], constant_of(value));
+            if let Some(unit) = unit.filter(|_| value.ty.is_number() && param.types.len() == 1)
+                && let Some(place) = self.number_place(value.range)
+            {
+                diagnostic = diagnostic.help("write the unit").guess(place.at_end(), unit);
+            }
+            self.report(diagnostic);
             return false;
         }
         let constant = constant_of(value).cloned();
         if (param.literal_only || param.regex) && constant.is_none() {
             let message = format!("`{}` of `{}` is a constant", param.name, function.name);
-            self.report(Diagnostic::new(codes::CONSTANT, value.range, message));
+            self.report(
+                Diagnostic::new(codes::CONSTANT, value.range, message)
+                    .label("known per item only")
+                    .help("use a literal, a `const` or a `param`"),
+            );
             return false;
         }
         if param.regex
@@ -251,69 +289,40 @@ impl Checker<'_> {
         let parsed =
             regex_syntax::ParserBuilder::new().nest_limit(REGEX_NESTING_MAX).build().parse(pattern);
         let Err(error) = parsed else { return true };
-        let (what, column) = match &error {
-            regex_syntax::Error::Parse(error) => {
-                (error.kind().to_string(), error.span().start.column)
-            }
-            regex_syntax::Error::Translate(error) => {
-                (error.kind().to_string(), error.span().start.column)
-            }
-            _ => (error.to_string(), 1),
+        let (what, span) = match &error {
+            regex_syntax::Error::Parse(error) => (error.kind().to_string(), Some(error.span())),
+            regex_syntax::Error::Translate(error) => (error.kind().to_string(), Some(error.span())),
+            _ => (error.to_string(), None),
         };
+        let inner = span.and_then(|span| self.inside(range, pattern, span));
         let message = format!("the regular expression cannot be read: {}", what.to_lowercase());
-        self.report(
-            Diagnostic::new(codes::REGEX, range, message)
-                .label(format!("at its character {column}"))
-                .note("a raw text needs no doubled backslashes: `r\"\\d+\"`"),
-        );
+        let mut diagnostic = Diagnostic::new(codes::REGEX, inner.unwrap_or(range), message);
+        if pattern.contains('\\') {
+            diagnostic = diagnostic.note("a raw text needs no doubled backslashes: `r\"\\d+\"`");
+        }
+        self.report(diagnostic);
         false
     }
 
-    /// A function of the rules: its body, typed with the arguments in place of its parameters.
-    fn inline(
-        &mut self,
-        call: &ast::Call,
-        found: &super::FunctionRef,
+    /// The place of a part of a text that stands in the file as it is.
+    fn inside(
+        &self,
         range: TextRange,
-        scope: &mut Scope,
-    ) -> Expr {
-        self.mark_used(&found.name);
-        let depth = scope.arguments.as_ref().map_or(0, |arguments| arguments.depth) + 1;
-        if depth > INLINE_DEPTH_MAX {
-            let message =
-                format!("functions call one another deeper than {INLINE_DEPTH_MAX} levels");
-            self.report(
-                Diagnostic::new(codes::CYCLE, call.name.range, message)
-                    .help("a function cannot call itself, directly or through others"),
-            );
-            return broken(range);
-        }
-        let given = call.args.len();
-        let named = call.args.iter().find_map(|argument| argument.name.as_ref());
-        if given != found.params.len() || named.is_some() {
-            let wanted = found.params.join(", ");
-            let message = format!("`{}` is called `{}({wanted})`", found.name, found.name);
-            self.report(
-                Diagnostic::new(codes::ARGUMENTS, range, message)
-                    .because(found.range, "declared here"),
-            );
-            return broken(range);
-        }
-        let values = call.args.iter().map(|argument| argument.value.clone());
-        let arguments = Arguments {
-            bound: found.params.iter().cloned().zip(values).collect(),
-            outer: scope.arguments.take(),
-            module: scope.module,
-            depth,
-        };
-        let arguments = Rc::new(arguments);
-        scope.arguments = Some(Rc::clone(&arguments));
-        scope.module = found.module;
-        let value = self.expr(&found.body, scope);
-        scope.arguments.clone_from(&arguments.outer);
-        scope.module = arguments.module;
-        Expr { range, ..value }
+        text: &str,
+        span: &regex_syntax::ast::Span,
+    ) -> Option<TextRange> {
+        let at = range.start as usize + self.text_at(range)?.find(text)?;
+        let end = span.end.offset.max(span.start.offset + 1).min(text.len());
+        let inner = TextRange::new(range.file, at + span.start.offset, at + end);
+        self.text_at(inner).is_some().then_some(inner)
     }
+}
+
+/// `a number, a duration or a size`.
+fn one_of(types: &[Type]) -> String {
+    let mut words: Vec<_> = types.iter().map(article).collect();
+    let last = words.pop().unwrap_or_default();
+    if words.is_empty() { last } else { format!("{} or {last}", words.join(", ")) }
 }
 
 fn same_call(a: &AggregateCall, b: &AggregateCall) -> bool {

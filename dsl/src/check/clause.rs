@@ -26,7 +26,8 @@ impl Checker<'_> {
                 let takes = listed(known.iter().copied(), 20);
                 self.report(
                     Diagnostic::new(codes::FOREIGN_CLAUSE, clause.keyword, message)
-                        .note(format!("`{keyword}` takes {takes}")),
+                        .note(format!("`{keyword}` takes {takes}"))
+                        .help(belongs(word)),
                 );
             } else if let Some((_, first)) = seen.iter().find(|earlier| earlier.0 == word) {
                 let message = format!("`{word}` is given twice");
@@ -34,9 +35,10 @@ impl Checker<'_> {
                     Diagnostic::new(codes::REPEATED_CLAUSE, clause.keyword, message)
                         .label("again")
                         .because(*first, "first here");
-                if word == "where" {
-                    diagnostic = diagnostic.help("join both conditions with `and`");
-                }
+                diagnostic = diagnostic.help(match word {
+                    "where" => "join both conditions with `and`",
+                    _ => "keep one of them",
+                });
                 self.report(diagnostic);
             } else {
                 seen.push((word, clause.keyword));
@@ -75,20 +77,22 @@ impl Checker<'_> {
             }
             Some(Literal::Int(_)) => {
                 let message = format!("{what} has a unit, this number has none");
-                self.report(
-                    Diagnostic::new(codes::MISSING_UNIT, value.range, message)
-                        .label("without a unit")
-                        .help("write the unit: `s` for seconds, `ms`, `m`, `h`, `d`")
-                        .guess(value.range.at_end(), "s"),
-                );
+                let diagnostic = Diagnostic::new(codes::MISSING_UNIT, value.range, message)
+                    .label("without a unit")
+                    .help("write the unit: `s` for seconds, `ms`, `m`, `h`, `d`");
+                let mut diagnostic = self.made_here(diagnostic, &value);
+                if let Some(place) = self.number_place(value.range) {
+                    diagnostic = diagnostic.guess(place.at_end(), "s");
+                }
+                self.report(diagnostic);
                 None
             }
             Some(_) => {
                 let message = format!("{what} is a duration, this is {}", article(&value.ty));
-                self.report(
-                    Diagnostic::new(codes::CLAUSE_VALUE, value.range, message)
-                        .label(format!("{}", Named(&value.ty))),
-                );
+                let diagnostic = Diagnostic::new(codes::CLAUSE_VALUE, value.range, message)
+                    .label(format!("{}", Named(&value.ty)));
+                let diagnostic = self.made_here(diagnostic, &value);
+                self.report(diagnostic);
                 None
             }
             None => None,
@@ -107,11 +111,13 @@ impl Checker<'_> {
         match constant_of(&value)? {
             Literal::Int(number) if *number >= 1 && *number as u64 <= max => Some(*number as u64),
             _ => {
-                let message = format!("{what} is an integer from 1 to {max}");
-                self.report(
-                    Diagnostic::new(codes::CLAUSE_VALUE, value.range, message)
-                        .label(format!("{}", Named(&value.ty))),
-                );
+                let message = format!("{what} is an integer from 1 to {}", grouped(max));
+                let mut diagnostic = Diagnostic::new(codes::CLAUSE_VALUE, value.range, message);
+                if value.ty != Type::Int {
+                    diagnostic = diagnostic.label(format!("{}", Named(&value.ty)));
+                }
+                let diagnostic = self.made_here(diagnostic, &value);
+                self.report(diagnostic);
                 None
             }
         }
@@ -156,9 +162,10 @@ impl Checker<'_> {
                 self.report(Diagnostic::new(codes::CLAUSE_VALUE, binding.range, message));
                 continue;
             };
-            if texts.iter().any(|text| text.0 == name.text) {
-                let message = format!("`{}` is given twice", name.text);
-                self.report(Diagnostic::new(codes::DUPLICATE, name.range, message));
+            let mut earlier = bindings.iter().filter_map(|binding| binding.name.as_ref());
+            let first = earlier.find(|earlier| earlier.text == name.text);
+            if let Some(first) = first.filter(|first| first.range != name.range) {
+                self.given_twice(name, first.range);
                 continue;
             }
             texts.push((name.text.clone(), value));
@@ -175,11 +182,12 @@ impl Checker<'_> {
     pub(super) fn literal_beside(
         &mut self,
         ty: &Type,
+        column: TextRange,
         expr: &ast::Expr,
         module: usize,
     ) -> Option<Literal> {
         let mut scope = Scope::new(module, None);
-        let value = self.beside(ty, expr.range, expr, &mut scope);
+        let value = self.beside(ty, column, expr, &mut scope);
         if value.ty == Type::Broken {
             return None;
         }
@@ -187,7 +195,8 @@ impl Checker<'_> {
             let message = format!("{} is wanted here, this is {}", article(ty), article(&value.ty));
             self.report(
                 Diagnostic::new(codes::MISMATCH, value.range, message)
-                    .label(format!("{}", Named(&value.ty))),
+                    .label(format!("{}", Named(&value.ty)))
+                    .because(column, format!("{}", Named(ty))),
             );
             return None;
         }
@@ -198,4 +207,30 @@ impl Checker<'_> {
         }
         literal
     }
+}
+
+/// `1_000_000`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push('_');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Where a clause belongs that stands in the wrong declaration.
+fn belongs(word: &str) -> String {
+    let all: [(&str, &[&str]); 5] = [
+        ("stream", &super::stream::CLAUSES),
+        ("aggregate", &super::aggregate::CLAUSES),
+        ("rows", &super::rows::CLAUSES),
+        ("alert", &super::alert::CLAUSES),
+        ("route", &super::alert::ROUTE_CLAUSES),
+    ];
+    let known = all.iter().filter(|(_, clauses)| clauses.contains(&word)).map(|(kind, _)| *kind);
+    format!("move it: it is a clause of {}", listed(known, 5))
 }

@@ -97,6 +97,10 @@ impl Checker<'_> {
             format!("{what} is true or false, this is {}", article(ty)),
         )
         .label(format!("{}", Named(ty)));
+        diagnostic = self.made_here(diagnostic, value);
+        if !value.optional {
+            diagnostic = diagnostic.help("compare it with something");
+        }
         if value.optional {
             diagnostic = diagnostic
                 .help("to test whether it is there, compare with null")
@@ -122,7 +126,10 @@ impl Checker<'_> {
         }
         if !(inner.ty.is_number() || inner.ty.is_quantity() || inner.ty.is_dynamic()) {
             let message = format!("{} has no negative", article(&inner.ty));
-            self.report(Diagnostic::new(codes::OPERATOR, inner.range, message));
+            self.report(
+                Diagnostic::new(codes::OPERATOR, inner.range, message)
+                    .label(format!("{}", Named(&inner.ty))),
+            );
             return broken(range);
         }
         unary(UnaryOp::Negate, inner, range)

@@ -154,8 +154,8 @@ impl Checker<'_> {
         if never {
             self.report(
                 Diagnostic::new(codes::ALWAYS, range, "the condition is always false")
-                    .because(left.range, "this excludes")
-                    .because(right.range, "this"),
+                    .because(left.range, "where this holds")
+                    .because(right.range, "this does not"),
             );
         }
     }

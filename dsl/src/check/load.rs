@@ -49,7 +49,22 @@ impl Checker<'_> {
                     .guess(number.range, "1"),
                 );
             }
+            if declaration.is_partial {
+                self.mark_mentioned(&declaration, &text, module);
+            }
             self.items.push(Item { module, tree: Rc::new(declaration) });
+        }
+    }
+
+    /// What a declaration that was not read whole mentions is not unused.
+    fn mark_mentioned(&mut self, declaration: &Declaration, text: &str, module: usize) {
+        let text = text.get(declaration.range.bytes()).unwrap_or_default();
+        let own = declaration.name.as_ref().map_or("", |name| name.text.as_str());
+        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let words = text.split(|c: char| !is_word(c)).filter(|word| !word.is_empty());
+        for word in words.filter(|word| *word != own) {
+            let full = self.full(word, module);
+            self.mark_used(&full);
         }
     }
 
@@ -59,7 +74,10 @@ impl Checker<'_> {
         {
             let message =
                 format!("the name has {} bytes, {NAME_BYTES_MAX} are allowed", name.text.len());
-            self.report(Diagnostic::new(codes::TOO_LARGE, name.range, message));
+            self.report(
+                Diagnostic::new(codes::TOO_LARGE, name.range, message)
+                    .help("give it a shorter name"),
+            );
         }
     }
 
@@ -78,7 +96,10 @@ impl Checker<'_> {
             } else {
                 format!("imports are nested deeper than {IMPORT_DEPTH_MAX} levels")
             };
-            self.report(Diagnostic::new(codes::CYCLE, path.range, message));
+            self.report(
+                Diagnostic::new(codes::CYCLE, path.range, message)
+                    .help("move what both need into a file that imports neither"),
+            );
             return;
         }
         let text = (self.options.importer)(&target);

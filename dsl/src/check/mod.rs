@@ -11,10 +11,12 @@ mod call;
 mod clause;
 mod expr;
 mod fold;
+mod inline;
 mod lint;
 mod load;
 mod names;
 mod order;
+mod origin;
 mod rows;
 mod scope;
 mod shape;
@@ -97,6 +99,8 @@ struct Checker<'a> {
     ids: BTreeMap<String, DeclarationId>,
     /// Nodes of the expression that is being typed.
     nodes: usize,
+    /// Where names of columns and constants were made, by the place of their use.
+    origins: BTreeMap<TextRange, TextRange>,
 }
 
 /// Checks files against a catalogue.
@@ -114,6 +118,7 @@ pub(crate) fn compile(files: &[SourceFile], catalog: &Catalog, options: &Options
         shapes: BTreeMap::new(),
         ids: BTreeMap::new(),
         nodes: 0,
+        origins: BTreeMap::new(),
     };
     let program = checker.run();
     let has_error = checker.diagnostics.iter().any(Diagnostic::is_error);

@@ -113,8 +113,10 @@ impl Checker<'_> {
         let message = format!("there is no source `{}`", name.text);
         let mut diagnostic = Diagnostic::new(codes::UNKNOWN_SOURCE, name.range, message);
         let known = self.names.get(&self.full(&name.text, module));
-        if matches!(known, Some(Entity::Const(_) | Entity::Param(_) | Entity::Function(_))) {
-            diagnostic = diagnostic.note("the name stands for a value, which cannot be read from");
+        if let Some(Entity::Const(index) | Entity::Param(index) | Entity::Function(index)) = known {
+            let tree = &self.items[*index].tree;
+            let made = tree.name.as_ref().map_or(tree.range, |name| name.range);
+            diagnostic = diagnostic.because(made, "a value, which cannot be read from");
         }
         let prefix = &self.modules[module].prefix;
         let own = self.names.iter().filter_map(|(full, entity)| {
@@ -123,8 +125,11 @@ impl Checker<'_> {
         });
         let builtin = self.catalog.sources.iter().map(|source| source.name.as_str());
         let names: Vec<&str> = own.chain(builtin).collect();
-        diagnostic = match nearest(&name.text, names.iter().copied()) {
+        let near = nearest(&name.text, names.iter().copied()).map(str::to_owned);
+        diagnostic = match near {
             Some(near) => {
+                let meant = self.full(&near, module);
+                self.used.insert(meant); // it was probably meant
                 diagnostic.help(format!("did you mean `{near}`?")).guess(name.range, near)
             }
             None => diagnostic.note(format!("sources: {}", listed(names, 10))),

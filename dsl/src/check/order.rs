@@ -37,6 +37,11 @@ impl Checker<'_> {
             }
         }
         let left: Vec<usize> = (0..count).filter(|&index| waiting[index] > 0).collect();
+        for &index in &left {
+            let name = self.items[index].tree.name.as_ref().map(|name| name.text.clone());
+            let full = self.full(&name.unwrap_or_default(), self.items[index].module);
+            self.mark_used(&full); // it has been reported already
+        }
         self.circles(&left, &edges);
         order.retain(|&index| {
             matches!(

@@ -10,7 +10,7 @@ use crate::diagnostic::suggest::{listed, nearest};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::hir::{DeclarationKind, FieldRef, Join, Rows, SourceRef, Top};
 
-const CLAUSES: [&str; 6] = ["from", "where", "join", "top", "select", "to"];
+pub(super) const CLAUSES: [&str; 6] = ["from", "where", "join", "top", "select", "to"];
 /// Rows that `top` may keep.
 const TOP_MAX: u64 = 100_000;
 
@@ -18,7 +18,7 @@ impl Checker<'_> {
     pub(super) fn rows(&mut self, site: &Site<'_>, clauses: &[Clause]) -> Option<DeclarationKind> {
         self.check_clauses(site, clauses, &CLAUSES);
         let from = super::stream::from_of(clauses)?;
-        let input = self.source(from, site.module);
+        let input = self.source(from, site.module).partial(site.tree.is_partial);
         self.must_be_rows(&input, from);
         let mut rows = Rows {
             input: input.source.clone(),
@@ -59,8 +59,8 @@ impl Checker<'_> {
             self.missing(site, "select", "say which columns of both sides the rows hold");
         }
         let columns = output(&input, &scope, &rows);
-        let shape = Shape::rows(&site.name, SourceRef::Declaration(site.id), columns);
-        self.shapes.insert(site.name.clone(), Rc::new(shape));
+        let shape = Rc::new(Shape::rows(&site.name, SourceRef::Declaration(site.id), columns));
+        self.shapes.insert(site.name.clone(), shape.partial(site.tree.is_partial));
         Some(DeclarationKind::Rows(rows))
     }
 

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::Checker;
 use super::shape::{Shape, ShapeColumn};
 use crate::ast;
-use crate::diagnostic::suggest::{listed, nearest};
+use crate::diagnostic::suggest::{is_very_near, listed, nearest};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::hir::{AggregateCall, Expr, ExprKind, FieldRef, Literal, Place};
 use crate::text_range::TextRange;
@@ -24,6 +24,8 @@ pub(super) struct Arguments {
     /// The module of the caller, whose names the arguments mean.
     pub(super) module: usize,
     pub(super) depth: usize,
+    /// The function's name, to see one that calls itself.
+    pub(super) function: String,
 }
 
 /// What an expression sees.
@@ -36,6 +38,8 @@ pub(super) struct Scope {
     pub(super) joined: Option<(String, Rc<Shape>)>,
     /// Whether aggregate calls may stand here; then fields stand inside them only.
     pub(super) aggregates: bool,
+    /// Whether this is the argument or filter of an aggregate call.
+    pub(super) in_call: bool,
     /// Whether functions over the row's past may stand here.
     pub(super) row_windows: bool,
     pub(super) calls: Vec<AggregateCall>,
@@ -50,6 +54,7 @@ impl Scope {
             bound: Vec::new(),
             joined: None,
             aggregates: false,
+            in_call: false,
             row_windows: false,
             calls: Vec::new(),
             module,
@@ -143,6 +148,12 @@ impl Checker<'_> {
         if is_attribute {
             diagnostic = diagnostic.note(format!("an attribute is read by `attr[\"{path}\"]`"));
         }
+        if scope.shape.is_none() {
+            diagnostic = diagnostic.note(
+                "a value here is fixed when the rules are loaded: it sees constants and \
+                 parameters, no fields",
+            );
+        }
         self.report(diagnostic);
         broken(range)
     }
@@ -150,17 +161,20 @@ impl Checker<'_> {
     /// What a path refers to, if it is anything but an attribute.
     pub(super) fn known(&mut self, path: &str, range: TextRange, scope: &Scope) -> Option<Expr> {
         if let Some(bound) = scope.bound.iter().find(|bound| bound.name == path) {
+            self.remember(range, bound.range);
             return Some(column(bound, bound.field.clone(), range));
         }
         if let Some((alias, shape)) = &scope.joined
             && let Some(name) = path.strip_prefix(alias.as_str()).and_then(|p| p.strip_prefix('.'))
             && let Some(found) = shape.column(name)
         {
+            self.remember(range, found.range);
             return Some(column(found, FieldRef::Joined(name.to_owned()), range));
         }
         if !scope.aggregates
             && let Some(found) = scope.shape.as_ref().and_then(|shape| shape.column(path))
         {
+            self.remember(range, found.range);
             return Some(column(found, found.field.clone(), range));
         }
         self.value(path, range, scope.module)
@@ -185,5 +199,5 @@ fn reads(shape: &Shape, path: &str) -> bool {
 
 /// Whether a name is so near a known one that an attribute of that name is unlikely.
 fn is_slip(path: &str, near: &str) -> bool {
-    path.contains('.') == near.contains('.') && near.len() > 2
+    path.contains('.') == near.contains('.') && near.len() > 2 && is_very_near(path, near)
 }

@@ -1,5 +1,7 @@
 //! What a source offers to its readers: columns, keys, attributes.
 
+use std::rc::Rc;
+
 use crate::catalog::SourceDef;
 use crate::hir::{FieldRef, SourceRef};
 use crate::text_range::TextRange;
@@ -97,6 +99,14 @@ impl Shape {
             });
         }
         shape
+    }
+
+    /// The same where a declaration was not read whole: what is not known is not reported.
+    pub(super) fn partial(self: Rc<Self>, is_partial: bool) -> Rc<Self> {
+        if !is_partial || self.is_broken {
+            return self;
+        }
+        Rc::new(Self { is_broken: true, ..(*self).clone() })
     }
 
     pub(super) fn column(&self, name: &str) -> Option<&ShapeColumn> {

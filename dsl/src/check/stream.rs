@@ -10,7 +10,7 @@ use crate::diagnostic::{Diagnostic, codes};
 use crate::hir::{Binding, DeclarationKind, Dedupe, Late, SourceRef, Stream, TimeOf};
 use crate::text_range::TextRange;
 
-const CLAUSES: [&str; 7] = ["from", "where", "set", "at", "dedupe", "lateness", "late"];
+pub(super) const CLAUSES: [&str; 7] = ["from", "where", "set", "at", "dedupe", "lateness", "late"];
 /// Keys that `dedupe` may remember.
 const DEDUPE_KEYS_MAX: u64 = 1_000_000_000;
 
@@ -22,10 +22,14 @@ impl Checker<'_> {
     ) -> Option<DeclarationKind> {
         self.check_clauses(site, clauses, &CLAUSES);
         let from = from_of(clauses)?;
-        let input = self.source(from, site.module);
+        let input = self.source(from, site.module).partial(site.tree.is_partial);
         if input.is_rows {
             let message = "a `stream` reads items, these are rows";
-            self.wrong_shape(from.range, message, "rows are read by `rows`");
+            self.wrong_shape(
+                from.range,
+                message,
+                "rows are read by `rows`, `aggregate` and `alert`",
+            );
         }
         let mut stream = Stream {
             input: input.source.clone(),
@@ -102,7 +106,11 @@ impl Checker<'_> {
             let value = self.whole(&binding.value, scope);
             let Some(name) = &binding.name else {
                 let message = "a column of `set` has a name: `route: http.route`";
-                self.report(Diagnostic::new(codes::CLAUSE_VALUE, binding.range, message));
+                self.report(
+                    Diagnostic::new(codes::CLAUSE_VALUE, binding.range, message)
+                        .help("give it a name")
+                        .guess(binding.range.at_start(), "value: "),
+                );
                 continue;
             };
             if let Some(first) = scope.bound.iter().find(|bound| bound.name == name.text) {

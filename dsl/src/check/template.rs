@@ -1,7 +1,7 @@
 //! Texts with values in them: `"{route}: {error_rate}"`, in labels and annotations only.
 
 use super::Checker;
-use super::expr::article;
+use super::expr::{Named, article};
 use super::scope::{Scope, broken, constant};
 use crate::ast::{self, StringText};
 use crate::diagnostic::{Diagnostic, codes};
@@ -16,10 +16,14 @@ impl Checker<'_> {
             let value = self.whole(expr, scope);
             if !value.ty.fits(&Type::String) {
                 let message = format!("a text is wanted here, this is {}", article(&value.ty));
-                self.report(
-                    Diagnostic::new(codes::ARGUMENT, value.range, message)
-                        .help("values are shown inside a text: `\"{…}\"`"),
-                );
+                let mut diagnostic = Diagnostic::new(codes::ARGUMENT, value.range, message)
+                    .label(format!("{}", Named(&value.ty)))
+                    .help("values are shown inside a text: `\"{…}\"`");
+                let text = self.text_at(value.range).filter(|text| !text.contains(['"', '\n']));
+                if let Some(text) = text.map(|text| format!("\"{{{text}}}\"")) {
+                    diagnostic = diagnostic.fix(value.range, text);
+                }
+                self.report(diagnostic);
             }
             return value;
         };
@@ -90,7 +94,7 @@ impl Checker<'_> {
         self.report(
             Diagnostic::new(codes::ESCAPE, range, "`{` in a text is not closed")
                 .help("a brace itself is written `\\{`")
-                .fix(range.at_start(), "\\"),
+                .guess(range.at_start(), "\\"),
         );
     }
 

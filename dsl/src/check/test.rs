@@ -46,8 +46,16 @@ impl Checker<'_> {
                 }
             }
             if module == 0 && tests.iter().any(|earlier| earlier.name == test.name) {
-                let message = format!("there are two tests {:?}", test.name);
-                self.report(Diagnostic::new(codes::DUPLICATE, title.range, message));
+                let message = format!("there are two tests `{}`", test.name);
+                let earlier = tests.iter().find(|earlier| earlier.name == test.name);
+                let first = earlier.map_or(tree.range, |earlier| earlier.range);
+                let keyword = TextRange { end: first.start + 4, ..first };
+                self.report(
+                    Diagnostic::new(codes::DUPLICATE, title.range, message)
+                        .label("again")
+                        .because(keyword, "first here")
+                        .help("give one of them another name"),
+                );
             }
             let is_bare = |block: &TestBlock| match block {
                 TestBlock::Expect(lines) => lines.is_empty(),
@@ -183,6 +191,13 @@ impl Checker<'_> {
 
     fn given_number(&mut self, number: &NumberText, range: TextRange, given: &mut Given) {
         match literal::number(number, range) {
+            Ok(Literal::Duration(_)) if given.duration_ns.is_some() => {
+                let message = "the span has two durations";
+                self.report(
+                    Diagnostic::new(codes::TEST_ITEM, range, message)
+                        .help("a line of its own begins with its time and its kind: `30s span …`"),
+                );
+            }
             Ok(Literal::Duration(ns)) if given.kind == GivenKind::Span => {
                 given.duration_ns = Some(ns);
             }
@@ -256,6 +271,10 @@ impl Checker<'_> {
             }
             None => None,
         };
+        if let Some(state) = line.state.as_ref().filter(|_| line.kind.text != "alert") {
+            let message = format!("`{}` is a state of an alert, rows have none", state.text);
+            self.report(Diagnostic::new(codes::TEST_ITEM, state.range, message).help("remove it"));
+        }
         let kind = match line.kind.text.as_str() {
             "alert" => {
                 ExpectKind::Alert(line.state.as_ref().map(|state| match state.text.as_str() {
@@ -293,14 +312,21 @@ impl Checker<'_> {
             _ => String::new(),
         };
         if keyword != line.kind.text {
-            let what =
-                if keyword.is_empty() { "no rule".to_owned() } else { format!("`{keyword}`") };
-            let message = format!("`{}` is {what}, not `{}`", line.rule.text, line.kind.text);
+            let article = |word: &str| match word {
+                "" => "no rule".to_owned(),
+                "rows" => "`rows`".to_owned(),
+                word if word.starts_with('a') => format!("an `{word}`"),
+                word => format!("a `{word}`"),
+            };
+            let (found, wanted) = (article(&keyword), article(&line.kind.text));
+            let message = format!("`{}` is {found}, not {wanted}", line.rule.text);
             let mut diagnostic = Diagnostic::new(codes::TEST_ITEM, line.kind.range, message);
             if matches!(keyword.as_str(), "aggregate" | "rows" | "alert") {
-                diagnostic = diagnostic
-                    .help(format!("write `{keyword}`"))
-                    .fix(line.kind.range, keyword.as_str());
+                diagnostic = diagnostic.help(format!("write `{keyword}`"));
+                diagnostic = match line.state {
+                    Some(_) => diagnostic.guess(line.kind.range, keyword.as_str()),
+                    None => diagnostic.fix(line.kind.range, keyword.as_str()),
+                };
             }
             self.report(diagnostic);
             return None;
@@ -320,7 +346,7 @@ impl Checker<'_> {
                 self.unknown_column(key, shape);
                 continue;
             };
-            if let Some(literal) = self.literal_beside(&column.ty, value, module) {
+            if let Some(literal) = self.literal_beside(&column.ty, key.range, value, module) {
                 values.push((key.text.clone(), literal));
             }
         }

@@ -17,6 +17,12 @@ impl Checker<'_> {
             return None;
         };
         self.mark_used(&full);
+        if let DeclarationKind::Const(made) | DeclarationKind::Param(made) =
+            &self.items[index].tree.kind
+        {
+            let made = made.range;
+            self.remember(range, Some(made));
+        }
         match self.values.get(&full) {
             Some(Some(value)) => return Some(Expr { range, ..value.clone() }),
             Some(None) => {
@@ -24,7 +30,8 @@ impl Checker<'_> {
                 let message = format!("the value of `{path}` depends on itself");
                 self.report(
                     Diagnostic::new(codes::CYCLE, range, message)
-                        .because(declared, "declared here"),
+                        .because(declared, "declared here")
+                        .help("give one of them a value of its own"),
                 );
                 return Some(broken(range));
             }
@@ -59,6 +66,7 @@ impl Checker<'_> {
         let message = "a constant value is wanted here";
         self.report(
             Diagnostic::new(codes::CONSTANT, value.range, message)
+                .label("not known before the rules run")
                 .note("constants are literals, and sums and products of them"),
         );
         broken(value.range)
@@ -195,6 +203,16 @@ impl Checker<'_> {
         }
     }
 
+    /// The body of a function that nothing calls: its parameters fit everything.
+    fn unread_function(&mut self, tree: &ast::Declaration, module: usize) {
+        let DeclarationKind::Fn { body, .. } = &tree.kind else { return };
+        let any = std::rc::Rc::new(super::shape::Shape::broken(""));
+        let mut scope = Scope::new(module, Some(any));
+        scope.aggregates = true;
+        scope.row_windows = true;
+        self.whole(body, &mut scope);
+    }
+
     /// Values of constants and bodies of functions that nothing reads are checked all the same.
     pub(super) fn check_unread(&mut self) {
         for index in 0..self.items.len() {
@@ -208,6 +226,9 @@ impl Checker<'_> {
                     self.used.remove(&full);
                 }
                 DeclarationKind::Fn { params, .. } => {
+                    if !self.used.contains(&full) {
+                        self.unread_function(&tree, module);
+                    }
                     for param in params {
                         let shape = super::shape::Shape::broken("");
                         self.shadowing(&param.text, param.range, &shape, module);

@@ -6,7 +6,9 @@
 use pest::iterators::{Pair, Pairs};
 
 use super::grammar::Rule;
-use crate::ast::{Binding, Declaration, DeclarationKind, Expr, Name, NumberText, StringText};
+use crate::ast::{
+    BinaryWord, Binding, Declaration, DeclarationKind, Expr, ExprKind, Name, NumberText, StringText,
+};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::text_range::{FileId, TextRange};
 
@@ -91,7 +93,38 @@ impl Build {
             let name = Some(self.key(first)?);
             return Some(Binding { name, value: self.expr(inner.next()?)?, range });
         }
-        Some(Binding { name: None, value: self.expr(first)?, range })
+        let written = first.as_str();
+        let known = self.diagnostics.len();
+        let value = self.expr(first)?;
+        if let Some(bytes) = equals_sign(written) {
+            self.diagnostics.truncate(known);
+            return Some(self.equals(value, written, bytes, range));
+        }
+        Some(Binding { name: None, value, range })
+    }
+
+    /// `n = count()` for `n: count()`, as other languages write it.
+    fn equals(
+        &mut self,
+        value: Expr,
+        written: &str,
+        bytes: std::ops::Range<usize>,
+        range: TextRange,
+    ) -> Binding {
+        let start = range.start as usize;
+        let at = TextRange::new(self.file, start + bytes.start, start + bytes.end);
+        let text = written[..bytes.start].trim_end();
+        let name = TextRange::new(self.file, start, start + text.len());
+        self.diagnostics.push(
+            Diagnostic::new(codes::SPELLING, at, "a name and its value are joined by `:`")
+                .help("write `:`")
+                .fix(TextRange { start: name.end, ..at }, ":"),
+        );
+        let value = match value.kind {
+            ExprKind::Binary(BinaryWord::Equal, _, _, right) => *right,
+            _ => Expr { range: value.range, kind: ExprKind::Broken },
+        };
+        Binding { name: Some(Name { text: text.to_owned(), range: name }), value, range }
     }
 
     /// Fills in a declaration from its pair.
@@ -166,4 +199,14 @@ impl Build {
         let params = names.collect();
         Some((Some(name), DeclarationKind::Fn { params, body }))
     }
+}
+
+/// Where `=` stands right behind a plain name.
+fn equals_sign(text: &str) -> Option<std::ops::Range<usize>> {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let name = text.find(|c| !is_word(c)).filter(|&end| end > 0)?;
+    let rest = text[name..].trim_start();
+    let at = text.len() - rest.len();
+    let is_sign = rest.starts_with('=') && !rest.starts_with("==") && !rest.starts_with("=~");
+    is_sign.then_some(at..at + 1)
 }

@@ -1,9 +1,10 @@
 //! Brackets: they match, and no place is too deep. Runs before any recursive pass.
 
 use super::lexer::{Token, TokenKind};
+use super::parse::CLAUSES;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::limits::NESTING_MAX;
-use crate::text_range::FileId;
+use crate::text_range::{FileId, TextRange};
 
 /// What is wrong with the brackets of a run of tokens; the first problem only, as one missing
 /// bracket makes every later one look wrong.
@@ -39,7 +40,12 @@ pub(crate) fn check(text: &str, tokens: &[Token], file: FileId) -> Option<Diagno
                 Some(opened) if closing(opened.text(text)) == token.text(text) => {
                     words_open -= words.pop().unwrap_or(0);
                 }
-                Some(opened) => return Some(mismatch(text, opened, token, file)),
+                Some(opened) => {
+                    let fits_outer = open
+                        .last()
+                        .is_some_and(|outer| closing(outer.text(text)) == token.text(text));
+                    return Some(mismatch(text, opened, token, fits_outer, file));
+                }
                 None => return Some(stray(text, token, file)),
             },
             _ => {}
@@ -47,30 +53,60 @@ pub(crate) fn check(text: &str, tokens: &[Token], file: FileId) -> Option<Diagno
     }
     let opened = open.last()?;
     let text_of = opened.text(text);
-    let end = tokens.last()?.range(file).at_end();
+    let end = likely_end(text, tokens, opened)?.range(file).at_end();
     Some(
         Diagnostic::new(codes::BRACKETS, opened.range(file), format!("`{text_of}` is not closed"))
             .label("opened here")
             .help(format!("close it with `{}`", closing(text_of)))
-            .guess(end, format!(" {}", closing(text_of))),
+            .guess(end, if text_of == "{" { " }" } else { closing(text_of) }),
     )
 }
 
 fn too_deep(token: &Token, file: FileId) -> Diagnostic {
-    let message = format!("brackets are nested deeper than {NESTING_MAX} levels");
+    let message = format!("the text is nested deeper than {NESTING_MAX} levels");
     Diagnostic::new(codes::NESTING, token.range(file), message)
         .label(format!("level {}", NESTING_MAX + 1))
+        .note("each open bracket, `if` and `where` is a level")
         .help("name parts of the expression with `const`, `fn` or a `set` column")
 }
 
-fn mismatch(text: &str, opened: &Token, token: &Token, file: FileId) -> Diagnostic {
+/// The last token that an open bracket can be meant to hold: the one before the next clause that
+/// begins a line.
+fn likely_end<'t>(text: &str, tokens: &'t [Token], opened: &Token) -> Option<&'t Token> {
+    let from = tokens.iter().position(|token| token.start == opened.start)? + 1;
+    let begins = |at: usize| {
+        let (before, token) = (&tokens[at - 1], &tokens[at]);
+        let named = tokens.get(at + 1).is_some_and(|next| matches!(next.text(text), ":" | "("));
+        text[before.end..token.start].contains('\n')
+            && CLAUSES.contains(&token.text(text))
+            && !named
+    };
+    let next = (from..tokens.len()).find(|&at| begins(at)).unwrap_or(tokens.len());
+    tokens.get(next - 1)
+}
+
+fn mismatch(
+    text: &str,
+    opened: &Token,
+    token: &Token,
+    fits_outer: bool,
+    file: FileId,
+) -> Diagnostic {
     let (open, close) = (opened.text(text), token.text(text));
     let message = format!("`{close}` does not close `{open}`");
-    Diagnostic::new(codes::BRACKETS, token.range(file), message)
-        .label(format!("expected `{}`", closing(open)))
-        .because(opened.range(file), "opened here")
-        .help(format!("write `{}`", closing(open)))
-        .guess(token.range(file), closing(open))
+    let wanted = closing(open);
+    let range = token.range(file);
+    let diagnostic = Diagnostic::new(codes::BRACKETS, range, message)
+        .label(format!("expected `{wanted}`"))
+        .because(opened.range(file), "opened here");
+    if fits_outer {
+        // It closes the bracket around: the inner one was forgotten.
+        let gap = &text[..token.start];
+        let at = range.start as usize - (gap.len() - gap.trim_end().len());
+        let at = TextRange::new(file, at, at);
+        return diagnostic.help(format!("close `{open}` first")).guess(at, wanted);
+    }
+    diagnostic.help(format!("write `{wanted}`")).guess(range, wanted)
 }
 
 fn stray(text: &str, token: &Token, file: FileId) -> Diagnostic {

@@ -3,7 +3,8 @@
 use pest::error::{Error, ErrorVariant, InputLocation};
 
 use super::grammar::Rule;
-use super::lexer::Token;
+use super::lexer::{Token, TokenKind};
+use super::parse::CLAUSES;
 use crate::ast::Declaration;
 use crate::diagnostic::suggest::nearest;
 use crate::diagnostic::{Diagnostic, codes};
@@ -66,6 +67,9 @@ pub(super) fn describe(
         return Diagnostic::new(codes::SYNTAX, TextRange::new(file, start, end), message)
             .label("something is missing behind this");
     };
+    if let Some(diagnostic) = special(text, tokens, found, &expected, file) {
+        return diagnostic;
+    }
     let word = found.text(text);
     let shown: String = word.chars().take(40).collect();
     let message = format!("{} expected, found `{shown}`", listed(&expected));
@@ -76,6 +80,60 @@ pub(super) fn describe(
         diagnostic = diagnostic.help(format!("did you mean `{near}`?")).guess(range, near);
     }
     diagnostic
+}
+
+/// Mistakes that have a better message than what the grammar expected.
+fn special(
+    text: &str,
+    tokens: &[Token],
+    found: &Token,
+    expected: &[String],
+    file: FileId,
+) -> Option<Diagnostic> {
+    let at = tokens.iter().position(|token| token.start == found.start)?;
+    let token = |back: usize| at.checked_sub(back).map(|at| &tokens[at]);
+    let word = |back: usize| token(back).map_or("", |token| token.text(text));
+    let range = found.range(file);
+    if expected == ["`else`"] {
+        let message = "an `if` has no `else`";
+        return Some(
+            Diagnostic::new(codes::SYNTAX, range, message)
+                .label("`else` expected before this")
+                .help("a value is needed in both cases: `if … then … else null`")
+                .guess(token(1)?.range(file).at_end(), " else null"),
+        );
+    }
+    let begins_pair = matches!(word(2), "{" | ",") && token(1)?.kind == TokenKind::Word;
+    let takes_pairs = expected.iter().any(|word| word == "`,`" || word == "`name: value`");
+    if begins_pair && takes_pairs && matches!(found.kind, TokenKind::Word | TokenKind::Number) {
+        let message = format!("`:` expected between `{}` and its value", word(1));
+        return Some(
+            Diagnostic::new(codes::SYNTAX, range, message)
+                .label("the value")
+                .help("a name and its value are joined by `:`")
+                .guess(token(1)?.range(file).at_end(), ":"),
+        );
+    }
+    let next = tokens.get(at + 1).filter(|next| next.text(text) == "=");
+    if let Some(next) = next.filter(|_| expected == ["a key"]) {
+        let message = "`:` expected, found `=`";
+        return Some(
+            Diagnostic::new(codes::SYNTAX, next.range(file), message)
+                .help("a name and its value are joined by `:`")
+                .guess(next.range(file), ":"),
+        );
+    }
+    let after_operator = token(2)?.kind == TokenKind::Punctuation
+        || matches!(word(2), "and" | "or" | "not" | "in" | "where" | "when" | "having");
+    if after_operator && CLAUSES.contains(&word(1)) {
+        let message =
+            format!("a value expected behind `{}`, found the clause `{}`", word(2), word(1));
+        return Some(
+            Diagnostic::new(codes::SYNTAX, token(2)?.range(file), message)
+                .label("a value is missing behind this"),
+        );
+    }
+    None
 }
 
 fn positives(error: &Error<Rule>) -> &[Rule] {
@@ -93,6 +151,7 @@ fn expected(error: &Error<Rule>) -> Vec<String> {
             words.push(word);
         }
     }
+    words.sort_by_key(|word| word == "the end of the declaration");
     // An operator could follow almost anything: it is worth a word only where nothing else is.
     if words.len() > 1 {
         words.retain(|word| word != OPERATOR);
@@ -128,7 +187,7 @@ fn word_for(rule: Rule) -> String {
         return format!("`{}`", if word == "no_data" { "on no data" } else { word });
     }
     let word = match rule {
-        Rule::EOI => "the next declaration",
+        Rule::EOI => "the end of the declaration",
         Rule::expr | Rule::choice | Rule::call | Rule::list | Rule::path | Rule::callee => {
             "a value"
         }

@@ -48,10 +48,12 @@ impl Build {
     pub(super) fn expr(&mut self, pair: Pair<'_, Rule>) -> Step {
         let range = self.range(&pair);
         let pairs: Vec<_> = pair.into_inner().collect();
-        if pairs.len() > CHAIN_MAX {
+        if let Some(first) = pairs.get(CHAIN_MAX) {
             let message = format!("an expression has more than {CHAIN_MAX} parts in a row");
+            let at = self.range(first);
             self.diagnostics.push(
-                Diagnostic::new(codes::TOO_LARGE, range, message)
+                Diagnostic::new(codes::TOO_LARGE, at, message)
+                    .label(format!("part {}", CHAIN_MAX + 1))
                     .help("use `in [ … ]`, or name parts with `const` or `fn`"),
             );
             return Some(Expr { range, kind: ExprKind::Broken });
@@ -156,7 +158,9 @@ impl Build {
             // Brackets leave no mark in the tree; they show in the text between the ranges.
             let chained = inner.is_comparison() && word.is_comparison();
             if chained && left.range.end <= at.start && !closes_before(op) {
-                self.chained(&left, at, right.range);
+                let range = left.range.cover(right.range);
+                self.chained(&left, op, right.range);
+                return Some(Expr { range, kind: ExprKind::Broken });
             }
         }
         let range = left.range.cover(right.range);
@@ -185,17 +189,17 @@ impl Build {
         );
     }
 
-    fn chained(&mut self, left: &Expr, at: TextRange, right: TextRange) {
+    fn chained(&mut self, left: &Expr, op: &Pair<'_, Rule>, right: TextRange) {
         let ExprKind::Binary(_, _, _, middle) = &left.kind else { return };
+        let at = self.range(op);
+        let bytes = middle.range.bytes();
+        let middle = op.get_input().get(bytes.start - self.base..bytes.end - self.base);
         self.diagnostics.push(
             Diagnostic::new(codes::SYNTAX, at, "comparisons cannot be chained")
                 .because(left.range, "this is already true or false")
                 .because(right, "compared with this")
                 .help("join two comparisons with `and`")
-                .note(format!(
-                    "the value in the middle ({} characters) is written twice then",
-                    middle.range.bytes().len()
-                )),
+                .guess(at.at_start(), format!("and {} ", middle.unwrap_or_default())),
         );
     }
 }

@@ -110,8 +110,27 @@ impl<'a> Lexer<'a> {
             '0'..='9' => self.push(TokenKind::Number, number_length(rest)),
             '(' | '[' | '{' => self.push(TokenKind::Open, 1),
             ')' | ']' | '}' => self.push(TokenKind::Close, 1),
+            '“' | '„' | '«' => self.typographic(first),
             _ => self.punctuation(first),
         }
+    }
+
+    /// A text in quotes of a word processor.
+    fn typographic(&mut self, first: char) {
+        let rest = self.rest();
+        let line = rest.split('\n').next().unwrap_or_default();
+        let end = line.char_indices().skip(1).find(|(_, c)| matches!(c, '”' | '“' | '»' | '"'));
+        let Some((at, last)) = end else { return self.bad(first) };
+        let length = at + last.len_utf8();
+        let inner = &rest[first.len_utf8()..at];
+        let range = self.range(length);
+        let fixed = format!("\"{}\"", inner.replace('\\', "\\\\"));
+        self.report(
+            Diagnostic::new(codes::CHARACTER, range, "texts stand in straight double quotes")
+                .help("write it like this")
+                .fix(range, fixed),
+        );
+        self.push(TokenKind::Bad, length);
     }
 
     fn line_comment(&mut self) {

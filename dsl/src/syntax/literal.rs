@@ -63,9 +63,11 @@ pub(crate) fn number(number: &NumberText, range: TextRange) -> Result<Literal, B
         return rate(text, &per.text, per.range, range);
     }
     if text.len() > 10 && text.as_bytes()[4] == b'-' && text.as_bytes()[10] == b'T' {
-        return time(text)
-            .map(Literal::Time)
-            .ok_or_else(|| bad(range, text, "a point in time is written `2026-01-31T12:00:00Z`"));
+        return time(text).map(Literal::Time).ok_or_else(|| {
+            let message = format!("`{text}` is no point in time");
+            let help = "it is written `2026-01-31T12:00:00Z`";
+            Box::new(Diagnostic::new(codes::LITERAL, range, message).help(help))
+        });
     }
     let clean: String = text.chars().filter(|&character| character != '_').collect();
     let sign = clean.starts_with('-');
@@ -100,7 +102,7 @@ fn plain(text: &str) -> Option<f64> {
 }
 
 fn bad(range: TextRange, text: &str, help: &str) -> Box<Diagnostic> {
-    let message = format!("`{text}` is no number that can be read");
+    let message = format!("`{text}` cannot be read as a number");
     Box::new(Diagnostic::new(codes::LITERAL, range, message).help(help))
 }
 
@@ -295,7 +297,7 @@ fn bad_escape(range: TextRange, other: Option<char>, text: &str, whole: TextRang
     if text.contains("\\\"") {
         return diagnostic.help("write a backslash as `\\\\`");
     }
-    let message = "a regular expression is easier as a raw text: `r\"…\"`";
+    let message = "write a backslash as `\\\\`, or make it a raw text: `r\"…\"`";
     diagnostic.help(message).fix(whole.at_start(), "r")
 }
 

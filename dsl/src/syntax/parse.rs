@@ -17,7 +17,7 @@ use crate::limits::{DECLARATIONS_MAX, RECOVERIES_MAX, SOURCE_BYTES_MAX};
 use crate::text_range::{FileId, TextRange};
 
 /// Words that open a clause.
-const CLAUSES: [&str; 25] = [
+pub(super) const CLAUSES: [&str; 25] = [
     "from",
     "where",
     "set",
@@ -112,9 +112,9 @@ fn parse_piece(
     file: FileId,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Declaration> {
-    let Some(first) = piece.first else {
+    let Some(first) = piece.first.filter(|&at| KEYWORDS.contains(&tokens[at].text(text))) else {
         stray_text(text, &tokens[piece.start..piece.end], file, diagnostics);
-        return None;
+        return misspelt(text, tokens, piece, file);
     };
     let doc = doc_text(text, &tokens[piece.start..first]);
     let tokens: Vec<Token> =
@@ -135,16 +135,76 @@ fn parse_piece(
         declaration.kind = DeclarationKind::NotYet;
         return Some(declaration);
     }
-    if let Some(diagnostic) = super::depth::check(text, &tokens, file) {
-        diagnostics.push(diagnostic);
-        return Some(declaration);
-    }
+    let mut source = text[range.bytes()].to_owned();
+    let (tokens, is_blanked) = balanced(text, tokens, file, &mut source, diagnostics);
     // A bad token has been reported; where it stands inside a clause, the others still count.
     let had_bad = tokens.iter().any(|token| token.kind == TokenKind::Bad);
-    let mut source = text[range.bytes()].to_owned();
     let mut attempt = Attempt { text, tokens: &tokens, file, range, had_bad };
-    attempt.run(&mut source, &mut declaration, diagnostics);
+    if !tokens.is_empty() {
+        attempt.run(&mut source, &mut declaration, diagnostics);
+        declaration.is_partial |= is_blanked;
+    }
     Some(declaration)
+}
+
+/// Blanks clauses whose brackets are wrong, so that the others are still read; no tokens where
+/// nothing can be saved.
+fn balanced(
+    text: &str,
+    mut tokens: Vec<Token>,
+    file: FileId,
+    source: &mut String,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> (Vec<Token>, bool) {
+    let base = tokens.first().map_or(0, |token| token.start);
+    for round in 0..=RECOVERIES_MAX {
+        let Some(diagnostic) = super::depth::check(text, &tokens, file) else {
+            return (tokens, round > 0);
+        };
+        let wrong = diagnostic.labels.iter().map(|label| label.range.start).min();
+        diagnostics.push(diagnostic);
+        let at = tokens.iter().position(|token| Some(token.start as u32) == wrong);
+        let Some((from, to)) = at.and_then(|at| clause_around(text, &tokens, at)) else { break };
+        blank(source, tokens[from].start - base..tokens[to - 1].end - base);
+        tokens.drain(from..to);
+    }
+    (Vec::new(), true)
+}
+
+/// The clause around a token, where brackets cannot be trusted: words at a line's start, and
+/// those outside of all brackets opened before the token.
+fn clause_around(text: &str, tokens: &[Token], at: usize) -> Option<(usize, usize)> {
+    let mut depth = 0_usize;
+    let mut starts = Vec::new();
+    for (index, token) in tokens.iter().enumerate().skip(2) {
+        let before = &tokens[index - 1];
+        let begins_line = text[before.end..token.start].contains('\n');
+        let named = tokens.get(index + 1).is_some_and(|next| next.text(text) == ":");
+        match token.kind {
+            TokenKind::Open => depth += 1,
+            TokenKind::Close => depth = depth.saturating_sub(1),
+            TokenKind::Word
+                if (begins_line || depth == 0) && !named && CLAUSES.contains(&token.text(text)) =>
+            {
+                starts.push(index);
+                depth = 0;
+            }
+            _ => {}
+        }
+    }
+    let from = starts.iter().copied().rfind(|&start| start <= at)?;
+    Some((from, starts.iter().copied().find(|&start| start > at).unwrap_or(tokens.len())))
+}
+
+/// Replaces text by blanks, lines kept.
+fn blank(source: &mut String, bytes: std::ops::Range<usize>) -> bool {
+    let Some(old) = source.get(bytes.clone()) else { return false };
+    if old.trim().is_empty() {
+        return false;
+    }
+    let blanks: String = old.bytes().map(|byte| if byte == b'\n' { '\n' } else { ' ' }).collect();
+    source.replace_range(bytes, &blanks);
+    true
 }
 
 struct Attempt<'a> {
@@ -233,15 +293,7 @@ impl Attempt<'_> {
         let bounds = if is_test { self.line_of(index) } else { self.clause_of(index) };
         let Some((from, to)) = bounds else { return false };
         let base = self.range.start as usize;
-        let bytes = self.tokens[from].start - base..self.tokens[to - 1].end - base;
-        let Some(old) = source.get(bytes.clone()) else { return false };
-        if old.trim().is_empty() {
-            return false;
-        }
-        let blanks: String =
-            old.bytes().map(|byte| if byte == b'\n' { '\n' } else { ' ' }).collect();
-        source.replace_range(bytes, &blanks);
-        true
+        blank(source, self.tokens[from].start - base..self.tokens[to - 1].end - base)
     }
 
     fn line_of(&self, index: usize) -> Option<(usize, usize)> {
@@ -301,6 +353,24 @@ impl Attempt<'_> {
         }
         starts
     }
+}
+
+/// A declaration whose keyword is no keyword: its name is known, so that its readers are not
+/// reported.
+fn misspelt(text: &str, tokens: &[Token], piece: Piece, file: FileId) -> Option<Declaration> {
+    let tokens = &tokens[piece.first.unwrap_or(piece.start)..piece.end];
+    let mut words = tokens.iter().filter(|token| !token.is_comment());
+    let (head, next, last) = (words.next()?, words.next()?, tokens.last()?);
+    let near = nearest(head.text(text), KEYWORDS)?;
+    let name = |token: &Token| Name { text: token.text(text).to_owned(), range: token.range(file) };
+    Some(Declaration {
+        name: (next.kind == TokenKind::Word).then(|| name(next)),
+        keyword: Name { text: near.to_owned(), range: head.range(file) },
+        doc: String::new(),
+        range: head.range(file).cover(last.range(file)),
+        is_partial: true,
+        kind: DeclarationKind::Broken,
+    })
 }
 
 fn declared_name(text: &str, tokens: &[Token], file: FileId) -> Option<Name> {

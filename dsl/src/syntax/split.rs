@@ -1,6 +1,8 @@
 //! A file cut into declarations, so that one broken declaration hides no other.
 
 use super::lexer::{Token, TokenKind};
+use super::parse::CLAUSES;
+use crate::diagnostic::suggest::is_very_near;
 
 /// Words that open a declaration.
 pub(crate) const KEYWORDS: [&str; 19] = [
@@ -55,9 +57,11 @@ pub(crate) fn split(text: &str, tokens: &[Token]) -> Vec<Piece> {
             TokenKind::Word => {
                 let column = column_blank(text, tokens, index);
                 let outside = if balanced { depth == 0 } else { depth == 0 || column == Some(0) };
+                let word = token.text(text);
                 let opens = outside
                     && column.is_some()
-                    && KEYWORDS.contains(&token.text(text))
+                    && (KEYWORDS.contains(&word)
+                        || (column == Some(0) && is_slip(text, &tokens[index..])))
                     && !continues(text, previous.map(|at| &tokens[at]))
                     && is_headed(text, &tokens[index..]);
                 if opens {
@@ -136,6 +140,16 @@ fn continues(text: &str, previous: Option<&Token>) -> bool {
         }
         _ => false,
     })
+}
+
+/// Whether a word in the first column is a misspelt keyword in front of a name: it must not
+/// become part of the declaration before it.
+fn is_slip(text: &str, tokens: &[Token]) -> bool {
+    let next = tokens.iter().skip(1).find(|token| !token.is_comment());
+    let word = tokens[0].text(text);
+    next.is_some_and(|next| matches!(next.kind, TokenKind::Word | TokenKind::String))
+        && !CLAUSES.contains(&word)
+        && KEYWORDS.iter().any(|known| is_very_near(word, known))
 }
 
 /// Whether what follows a keyword can be a declaration's head rather than an expression.

@@ -5,6 +5,15 @@ use pest::iterators::{Pair, Pairs};
 use super::build::Build;
 use super::grammar::Rule;
 use crate::ast::{ExpectLine, ExpectMoment, Expr, GivenLine, GivenPart, Name, TestBlock};
+use crate::diagnostic::suggest::{listed, nearest};
+use crate::diagnostic::{Diagnostic, codes};
+
+const KINDS: [&str; 7] = ["span", "log", "metric", "event", "progress", "resource", "heartbeat"];
+
+fn begins_line(pair: &Pair<'_, Rule>) -> bool {
+    let before = &pair.get_input()[..pair.as_span().start()];
+    before.trim_end_matches([' ', '\t']).ends_with('\n')
+}
 
 impl Build {
     pub(super) fn test_blocks(&mut self, pairs: Pairs<'_, Rule>) -> Option<Vec<TestBlock>> {
@@ -30,8 +39,29 @@ impl Build {
         let mut inner = pair.into_inner();
         let at = self.number(&inner.next()?);
         let kind = self.name(&inner.next()?);
-        let parts: Option<Vec<_>> = inner.map(|part| self.given_part(part)).collect();
-        Some(GivenLine { at, kind, parts: parts?, range })
+        let mut parts = Vec::new();
+        let mut inner = inner.peekable();
+        while let Some(part) = inner.next() {
+            let is_new = part.as_rule() == Rule::signed && begins_line(&part);
+            if let Some(word) = inner.peek().filter(|next| is_new && next.as_rule() == Rule::word) {
+                let word = self.name(word);
+                self.unknown_kind(&word);
+                break;
+            }
+            parts.push(self.given_part(part)?);
+        }
+        Some(GivenLine { at, kind, parts, range })
+    }
+
+    /// A line of its own whose second word is no kind of item.
+    fn unknown_kind(&mut self, word: &Name) {
+        let message = format!("there is no kind of item `{}`", word.text);
+        let mut diagnostic = Diagnostic::new(codes::TEST_ITEM, word.range, message)
+            .note(format!("kinds: {}", listed(KINDS, KINDS.len())));
+        if let Some(near) = nearest(&word.text, KINDS) {
+            diagnostic = diagnostic.help(format!("did you mean `{near}`?")).guess(word.range, near);
+        }
+        self.diagnostics.push(diagnostic);
     }
 
     fn given_part(&mut self, pair: Pair<'_, Rule>) -> Option<GivenPart> {
