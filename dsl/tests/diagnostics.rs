@@ -44,7 +44,8 @@ impl Fixture {
     fn marks(&self) -> String {
         let marks = self.analysis.diagnostics.iter().map(|diagnostic| {
             let range = diagnostic.range();
-            let file = self.analysis.files.iter().find(|file| file.id == range.file).unwrap();
+            let file = self.analysis.files.iter().find(|file| file.id == range.file);
+            let file = file.expect("a diagnostic is about a file");
             let at = &file.text[range.bytes()];
             let shown = match at.split_once('\n') {
                 Some((first, _)) => format!("{first} …"),
@@ -67,13 +68,14 @@ fn body(text: &str) -> &str {
 
 fn fixtures() -> Vec<Fixture> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/diagnostics");
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let entries = fs::read_dir(folder).expect("the fixtures are there");
+    let entries = entries.map(|entry| entry.expect("a readable folder").path());
     let mut paths: Vec<_> =
         entries.filter(|path| path.extension().is_some_and(|e| e == "tw")).collect();
     paths.sort();
     let read = |path: PathBuf| {
-        let text = fs::read_to_string(&path).unwrap();
-        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let text = fs::read_to_string(&path).expect("a readable fixture");
+        let name = path.file_stem().expect("a file's name").to_string_lossy().into_owned();
         Fixture { analysis: analyse(&text), path, name, text }
     };
     paths.into_iter().map(read).collect()
