@@ -141,3 +141,9 @@ pub const PAST_GROUPS_MAX: usize = 256;
 
 /// Rows of a group's past that a call may ask for.
 pub const PAST_ROWS_MAX: u32 = 1_024;
+
+/// Points of counters that one group holds of a window; with more its increase is unknown.
+pub const SERIES_POINTS_MAX: usize = 100_000;
+
+/// How far before a window the point before it is looked for, nanoseconds: 10 min.
+pub const SERIES_LOOKBACK_NS: i64 = 600_000_000_000;

@@ -46,6 +46,8 @@ pub enum AccumulatorKind {
         /// Which ones.
         order: ExemplarOrder,
     },
+    /// Points of counters, by series. Arguments: value, temporality, then what tells series apart.
+    Series,
     /// Durations up to a threshold, up to four times it, and all.
     Apdex {
         /// The threshold, nanoseconds.
@@ -93,6 +95,10 @@ pub enum Finisher {
     Top(u32),
     /// The values kept, as a list.
     List,
+    /// The increase of counters.
+    Increase,
+    /// The increase of counters per second of the window's length.
+    IncreaseRate,
     /// (satisfied + tolerating / 2) / all.
     Apdex,
 }

@@ -8,6 +8,7 @@ use super::distinct::Distinct;
 use super::distribution::Distribution;
 use super::kind::Finisher;
 use super::pick::{Collected, Exemplars};
+use super::series::Series;
 use super::sketch::Sketch;
 use super::sum::Sum;
 use super::top::Top;
@@ -67,6 +68,8 @@ pub enum Partial {
     Collected(Collected),
     /// Events that stand for the group.
     Exemplars(Exemplars),
+    /// Points of counters.
+    Series(Box<Series>),
     /// Satisfied, tolerating, all.
     Apdex([u64; 3]),
 }
@@ -104,6 +107,7 @@ impl Partial {
             (Self::Top(mine), Self::Top(theirs)) => mine.merge(theirs),
             (Self::Collected(mine), Self::Collected(theirs)) => mine.merge(theirs),
             (Self::Exemplars(mine), Self::Exemplars(theirs)) => mine.merge(theirs),
+            (Self::Series(mine), Self::Series(theirs)) => mine.merge(*theirs),
             (Self::Apdex(mine), Self::Apdex(theirs)) => {
                 mine.iter_mut().zip(theirs).for_each(|(mine, theirs)| *mine += theirs);
             }
@@ -138,6 +142,7 @@ impl Partial {
             Self::Sketch(sketch) => sketch.canonical(),
             Self::Histogram(distribution) => distribution.canonical(),
             Self::Top(top) => top.canonical(),
+            Self::Series(series) => series.canonical(),
             _ => {}
         }
     }
@@ -152,8 +157,23 @@ impl Partial {
             Self::Top(top) => top.heap_bytes(),
             Self::Collected(values) => values.heap_bytes(),
             Self::Exemplars(exemplars) => exemplars.heap_bytes(),
+            Self::Series(series) => size_of::<Series>() + series.heap_bytes(),
             _ => 0,
         }
+    }
+
+    /// What a window after this part begins with: the last points of counters that are not older
+    /// than a time, nanoseconds; nothing of other kinds.
+    pub fn tail(&self, since_ns: i64) -> Option<Self> {
+        match self {
+            Self::Series(series) => Some(Self::Series(Box::new(series.tail(since_ns)))),
+            _ => None,
+        }
+    }
+
+    /// Whether a tail holds nothing.
+    pub fn is_nothing(&self) -> bool {
+        matches!(self, Self::Series(series) if series.is_empty())
     }
 
     /// Prepares the part for [`Partial::finish`]: no more merging after this.
@@ -197,6 +217,8 @@ impl Partial {
             (Self::Top(top), Finisher::Top(k)) => top.most_frequent(*k),
             (Self::Collected(values), Finisher::List) => values.list(),
             (Self::Exemplars(exemplars), Finisher::List) => exemplars.list(),
+            (Self::Series(series), Finisher::Increase) => series.increase(),
+            (Self::Series(series), Finisher::IncreaseRate) => series.rate(window_ns),
             (Self::Apdex([satisfied, tolerating, all]), Finisher::Apdex) if *all > 0 => {
                 Value::Float((*satisfied as f64 + *tolerating as f64 / 2.0) / *all as f64)
             }

@@ -66,6 +66,7 @@ impl Accumulators {
             AccumulatorKind::Top => Partial::Top(Top::default()),
             AccumulatorKind::Collect { limit } => Partial::Collected(Collected::new(limit)),
             AccumulatorKind::Exemplar { order } => Partial::Exemplars(Exemplars::new(order)),
+            AccumulatorKind::Series => Partial::Series(Box::default()),
             AccumulatorKind::Apdex { .. } => Partial::Apdex([0; 3]),
         }
     }

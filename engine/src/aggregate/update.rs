@@ -6,6 +6,7 @@ use super::distribution::Distribution;
 use super::kind::AccumulatorKind;
 use super::partial::Partial;
 use super::pick::Candidate;
+use super::series::Reading;
 use super::sketch::NumberUnit;
 use super::state::OrderColumn;
 use super::sum::Sum;
@@ -123,6 +124,21 @@ fn update_wide(
             let (trace, span) = (traces[row as usize], spans[row as usize]);
             if !value.is_null() && trace != [0; 16] {
                 exemplars.add(Candidate { value, key: order.key(row), trace, span });
+            }
+        }
+        Partial::Series(series) => {
+            let reading = match number(cell()) {
+                Some(Number::Whole(value, _)) => Reading::Whole(value),
+                Some(Number::Float(value, _)) => Reading::Float(value),
+                None => return,
+            };
+            let temporality = arguments.get(1).map(|c| batch.value_at(c, row as usize));
+            if matches!(&temporality, Some(Value::Str(name)) if &**name == "delta") {
+                series.add_delta(reading);
+            } else {
+                let identity = arguments.iter().skip(2).map(|c| batch.value_at(c, row as usize));
+                let identity = Value::List(identity.collect());
+                series.add(hash(&identity), order.key(row), reading);
             }
         }
         Partial::Apdex([satisfied, tolerating, all]) => {

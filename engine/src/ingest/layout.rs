@@ -132,6 +132,12 @@ impl Layout {
         }
     }
 
+    /// Whether all attributes count, because a rule tells series apart by them.
+    #[inline]
+    pub(super) fn identifies(&self) -> bool {
+        self.wants(Field::Series)
+    }
+
     /// Whether a field is demanded.
     #[inline]
     pub(super) fn wants(&self, field: Field) -> bool {

@@ -4,6 +4,8 @@
 
 use crate::model::{Batch, Cell, Column, Demand, Field, FieldKind, Interner, Symbol, Value};
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::item::Item;
 use super::layout::{KeyIndex, Layout, Level};
 
@@ -44,6 +46,9 @@ pub(super) struct Table {
     pub(super) scope_name: Symbol,
     pub(super) scope_version: Symbol,
     columns: Vec<Column>,
+    /// Identity of resource, scope and item: sums of their attributes' hashes, so that the order of
+    /// attributes does not count.
+    identity: [u64; 3],
     resource: Vec<Cell>,
     scope: Vec<Cell>,
     spare: Vec<Vec<Column>>,
@@ -66,6 +71,7 @@ impl Table {
             scope: vec![Cell::Null; slots],
             scope_name: Symbol::EMPTY,
             scope_version: Symbol::EMPTY,
+            identity: [0; 3],
             spare: Vec::new(),
         }
     }
@@ -73,12 +79,14 @@ impl Table {
     /// Forgets resource and scope.
     pub(super) fn begin_resource(&mut self) {
         self.resource.fill(Cell::Null);
+        self.identity = [0; 3];
         self.begin_scope();
     }
 
     /// Forgets the scope, keeping the resource.
     pub(super) fn begin_scope(&mut self) {
         self.scope.copy_from_slice(&self.resource);
+        self.identity[1..].fill(0);
         self.scope_name = Symbol::EMPTY;
         self.scope_version = Symbol::EMPTY;
     }
@@ -87,6 +95,32 @@ impl Table {
     #[inline]
     pub(super) fn begin_row(&mut self) {
         self.row.copy_from_slice(&self.scope);
+        self.identity[2] = 0;
+    }
+
+    /// Lets an attribute count for the identity of the series; one without a value does not.
+    pub(super) fn identify(&mut self, level: Level, key: &[u8], value: &Value) {
+        if value.is_null() {
+            return;
+        }
+        let mut bytes = Vec::with_capacity(64);
+        bytes.extend_from_slice(&(key.len() as u32).to_be_bytes());
+        bytes.extend_from_slice(key);
+        value.encode_key(&mut bytes);
+        let at = match level {
+            Level::Resource => 0,
+            Level::Scope => 1,
+            Level::Item | Level::Flat => 2,
+        };
+        self.identity[at] = self.identity[at].wrapping_add(xxh3_64(&bytes));
+    }
+
+    /// The identity of the series of the row under way.
+    fn series(&self) -> i64 {
+        let [resource, scope, item] = self.identity;
+        let bytes: Vec<u8> =
+            [resource, scope, item].iter().flat_map(|part| part.to_be_bytes()).collect();
+        xxh3_64(&bytes) as i64
     }
 
     /// Where attributes of a level are looked up and written.
@@ -112,15 +146,17 @@ impl Table {
 
     /// Whether anybody reads this attribute at a level.
     pub(super) fn wants_attribute(&self, level: Level, key: &[u8]) -> bool {
-        !self.layout.keys(level).find(key).is_empty()
+        self.layout.identifies() || !self.layout.keys(level).find(key).is_empty()
     }
 
     /// Writes the item as the next row.
     #[inline]
     pub(super) fn push(&mut self, item: &Item, source: Symbol, members: &Members) {
         let scope = (self.scope_name, self.scope_version);
+        let series = if self.layout.identifies() { self.series() } else { 0 };
         for &(field, column) in &self.layout.fields {
-            push_field(&mut self.columns[column], field, item, source, scope, members);
+            let about = (source, series);
+            push_field(&mut self.columns[column], field, item, about, scope, members);
         }
         for (&column, &cell) in self.layout.attributes.iter().zip(&self.row) {
             if let Column::Cells(cells) = &mut self.columns[column] {
@@ -171,7 +207,7 @@ fn push_field(
     column: &mut Column,
     field: Field,
     item: &Item,
-    source: Symbol,
+    (source, series): (Symbol, i64),
     (scope_name, scope_version): (Symbol, Symbol),
     members: &Members,
 ) {
@@ -191,6 +227,7 @@ fn push_field(
         Column::Ints(v) => v.push(match field {
             Field::EventCount => i64::from(item.event_count),
             Field::LinkCount => i64::from(item.link_count),
+            Field::Series => series,
             _ => i64::from(item.severity_number),
         }),
         Column::Bools(v) => v.push(item.monotonic),

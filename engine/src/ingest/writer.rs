@@ -2,12 +2,15 @@
 //!
 //! Invariant: an item is either a row (and counted as received) or set aside, never both.
 
+use std::sync::Arc;
+
 use crate::limits::{FRAME_ITEMS_MAX, SET_ASIDE_KEPT_MAX};
-use crate::model::{Field, Interner, Signal, Symbol};
+use crate::model::{Cell, Field, Interner, Signal, Symbol, Value};
 
 use super::damage::{Damage, Reason};
 use super::item::Item;
 use super::json::Text;
+use super::layout::Level;
 use super::table::{Members, Table};
 
 /// Counts of one frame.
@@ -22,9 +25,9 @@ pub(super) struct Tally {
     /// The first items set aside.
     pub(super) set_aside: Vec<Damage>,
     /// (source name, time in ns) of the line protocol's heartbeats.
-    pub(super) heartbeats: Vec<(std::sync::Arc<str>, i64)>,
+    pub(super) heartbeats: Vec<(Arc<str>, i64)>,
     /// Source names of the line protocol's goodbyes.
-    pub(super) goodbyes: Vec<std::sync::Arc<str>>,
+    pub(super) goodbyes: Vec<Arc<str>>,
 }
 
 /// A point to return to when what was written since has to be read again.
@@ -49,6 +52,23 @@ pub(super) struct Writer<'w> {
 }
 
 impl Writer<'_> {
+    /// Sets an attribute of a level, and lets it count for the series where that is asked for.
+    pub(super) fn set_attribute(&mut self, signal: Signal, level: Level, key: &[u8], cell: Cell) {
+        let table = &mut self.tables[signal.index()];
+        if table.layout.identifies() {
+            let value = match cell {
+                Cell::Str(symbol) => Value::Str(Arc::clone(self.interner.resolve(symbol))),
+                Cell::Heap(at) => table.heap[at as usize].clone(),
+                Cell::Bool(value) => Value::Bool(value),
+                Cell::Int(value) => Value::Int(value),
+                Cell::Float(value) => Value::Float(value),
+                _ => Value::Null,
+            };
+            table.identify(level, key, &value);
+        }
+        table.set_attribute(level, key, cell);
+    }
+
     /// The table of a signal.
     #[inline]
     pub(super) fn table(&mut self, signal: Signal) -> &mut Table {

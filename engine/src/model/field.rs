@@ -109,6 +109,8 @@ fields! {
     MetricType "type" FieldKind::Enum(METRIC_TYPES), [Metrics], "Type of the metric.";
     Temporality "temporality" FieldKind::Enum(TEMPORALITIES), [Metrics],
         "Whether a data point covers the time since the last one or since the start.";
+    Series "series" FieldKind::Int, [Metrics],
+        "Identity of the data point's series: a hash of the attributes of resource, scope and point.";
     Monotonic "monotonic" FieldKind::Bool, [Metrics], "Whether a sum only grows.";
     MetricValue "value" FieldKind::Any, [Metrics],
         "A number, or the distribution of a histogram or summary point.";

@@ -25,6 +25,13 @@ impl GroupDelta {
 }
 
 impl Groups {
+    /// The group of an identity.
+    pub(crate) fn find_mut(&mut self, id: GroupId) -> Option<&mut GroupDelta> {
+        let groups = &self.groups;
+        let found = self.index.find(id.0 as u64, |&at| groups[at as usize].id() == id).copied()?;
+        self.groups.get_mut(found as usize)
+    }
+
     /// Adds what a group accumulated.
     pub(crate) fn merge(&mut self, group: GroupDelta) {
         let groups = &mut self.groups;

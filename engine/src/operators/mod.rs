@@ -29,4 +29,5 @@ pub(crate) mod sequence;
 pub(crate) mod slice_table;
 pub(crate) mod snapshot;
 pub(crate) mod stream;
+mod tails;
 pub(crate) mod windows;

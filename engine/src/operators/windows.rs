@@ -17,6 +17,8 @@ use super::keyed::{ClosedWindow, Keyed, KeyedState};
 use super::past::{Pasts, PastsState};
 use super::row_maker::RowMaker;
 use super::slice_table::GroupDelta;
+use super::tails::{Tails, TailsState, has_tails};
+use crate::limits::SERIES_LOOKBACK_NS;
 use crate::model::{Row, RowKind, RuleId};
 use crate::plan::{AggregateRule, Plan, Results, RuleKind, Table, TableWindow};
 
@@ -36,6 +38,8 @@ pub(crate) struct Windows {
     /// Rows that a later one may replace, with their revision.
     said: BTreeMap<SaidKey, (u32, Row)>,
     pasts: Pasts,
+    /// What windows begin with.
+    tails: Tails,
 }
 
 /// What a snapshot holds of one table's windows.
@@ -45,6 +49,7 @@ pub(crate) struct WindowsState {
     pub(crate) keyed: KeyedState,
     said: Vec<(SaidKey, (u32, Row))>,
     pasts: PastsState,
+    tails: TailsState,
 }
 
 impl WindowsState {
@@ -56,6 +61,7 @@ impl WindowsState {
             groups: groups.cloned().collect(),
             keyed: self.keyed.part(&is_mine),
             said: said.cloned().collect(),
+            tails: self.tails.iter().filter(|(id, _)| is_mine(id.0)).cloned().collect(),
             pasts: self.pasts.iter().filter(|((_, id), _)| is_mine(id.0)).cloned().collect(),
         }
     }
@@ -66,6 +72,7 @@ impl WindowsState {
         self.keyed.extend(other.keyed);
         self.said.extend(other.said);
         self.pasts.extend(other.pasts);
+        self.tails.extend(other.tails);
     }
 }
 
@@ -100,6 +107,7 @@ impl Windows {
         }
         windows.said = restored.said.into_iter().collect();
         windows.pasts = Pasts::restore(restored.pasts);
+        windows.tails = Tails::restore(restored.tails);
         windows
     }
 
@@ -115,6 +123,7 @@ impl Windows {
             keyed: self.keyed.state(),
             said: said.collect(),
             pasts: self.pasts.state(),
+            tails: self.tails.state(),
         }
     }
 
@@ -203,7 +212,10 @@ impl Windows {
             if table.slice_dead_ns(*first.key()) > now_ns {
                 break;
             }
-            first.remove();
+            let slice = first.remove();
+            if has_tails(table) {
+                self.tails.keep(&slice, now_ns.saturating_sub(SERIES_LOOKBACK_NS));
+            }
         }
     }
 
@@ -288,14 +300,14 @@ impl Windows {
         let Some(rule) = closing.rule(window.rule) else { return Vec::new() };
         let maker =
             RowMaker { rule, id: window.rule, start_ns, end_ns, until_ns, kind, decision_ns };
-        let pasts = &mut self.pasts;
-        let row = |group: &mut GroupDelta| maker.row(group, pasts).map(|row| (group.id(), row));
         let range =
             table.slice_of(start_ns)..table.slice_of(until_ns).max(table.slice_of(start_ns));
         let wanted = |group: &GroupDelta| only.is_none_or(|only| only.contains(&group.id()));
-        let is_plain = rule.pasts.is_empty();
+        let is_plain = rule.pasts.is_empty() && !has_tails(table);
         if is_plain && self.slices.range(range.clone()).nth(1).is_none() {
             let groups = self.slices.range_mut(range).flat_map(|(_, groups)| &mut groups.groups);
+            let pasts = &mut self.pasts;
+            let row = |group: &mut GroupDelta| maker.row(group, pasts).map(|row| (group.id(), row));
             return groups.filter(|group| wanted(group)).filter_map(row).collect();
         }
         let mut merged = Groups::default();
@@ -303,10 +315,17 @@ impl Windows {
             let groups = groups.groups.iter().filter(|group| wanted(group));
             groups.for_each(|group| merged.merge(group.clone()));
         }
+        if has_tails(table) {
+            let since_ns = start_ns.saturating_sub(SERIES_LOOKBACK_NS);
+            let before = self.slices.range(..table.slice_of(start_ns)).map(|(_, groups)| groups);
+            self.tails.add_to(&mut merged, before, since_ns);
+        }
         if !is_plain {
             // Which pasts are forgotten follows this order.
             merged.groups.sort_by_key(GroupDelta::id);
         }
+        let pasts = &mut self.pasts;
+        let row = |group: &mut GroupDelta| maker.row(group, pasts).map(|row| (group.id(), row));
         merged.groups.iter_mut().filter_map(row).collect()
     }
 

@@ -18,6 +18,8 @@ use tailwater_engine::model::{
     Signal, Value,
 };
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use crate::support::Rows;
 
 type MetricsRequest = metrics_service::ExportMetricsServiceRequest;
@@ -38,6 +40,11 @@ impl Around<'_> {
                 ColumnSpec::Field(Field::ScopeName) => Value::str(&self.scope.name),
                 ColumnSpec::Field(Field::ScopeVersion) => Value::str(&self.scope.version),
                 ColumnSpec::Field(Field::Source) => Value::str("input"),
+                ColumnSpec::Field(Field::Series) => {
+                    let levels = [self.resource, &self.scope.attributes, attributes];
+                    let sums: Vec<u8> = levels.iter().flat_map(|level| sum(level)).collect();
+                    Value::Int(xxh3_64(&sums) as i64)
+                }
                 ColumnSpec::Field(other) => field(*other),
                 ColumnSpec::Attribute { place, key } => {
                     let lists: &[&[KeyValue]] = match place {
@@ -55,6 +62,22 @@ impl Around<'_> {
             })
             .collect()
     }
+}
+
+/// The sum of the attributes' hashes: their order does not count.
+fn sum(attributes: &[KeyValue]) -> [u8; 8] {
+    let mut sum = 0u64;
+    for entry in attributes {
+        let value = value_of(entry);
+        if value.is_null() {
+            continue;
+        }
+        let mut bytes = (entry.key.len() as u32).to_be_bytes().to_vec();
+        bytes.extend_from_slice(entry.key.as_bytes());
+        value.encode_key(&mut bytes);
+        sum = sum.wrapping_add(xxh3_64(&bytes));
+    }
+    sum.to_be_bytes()
 }
 
 fn value_of(entry: &KeyValue) -> Value {

@@ -8,7 +8,7 @@ use tailwater_dsl::hir::{
 };
 use tailwater_engine::aggregate::{AccumulatorKind, ExemplarOrder, Finisher};
 use tailwater_engine::limits::{COLLECTED_MAX, LEVELS_MAX, TOP_VALUES_MAX};
-use tailwater_engine::model::{ColumnSpec, Field, RuleId};
+use tailwater_engine::model::{ColumnSpec, Field, RuleId, Signal};
 use tailwater_engine::plan::expr::Expr;
 use tailwater_engine::plan::{
     AggregateCall as PlanCall, AggregateRule, PastCall, PastKind, Plan, Results as PlanResults,
@@ -210,6 +210,11 @@ fn lower_call(
     call: &AggregateCall,
 ) -> Result<(TableAccumulator, Finisher), Vec<NotYet>> {
     let what = format!("`{}`", call.function);
+    if ["increase", "rate"].contains(&call.function.as_str())
+        && let Some(Some(argument)) = call.args.first()
+    {
+        return counters(plan, streams, composed, (call, argument));
+    }
     if call.function == "exemplar" {
         return exemplar(plan, streams, composed, call);
     }
@@ -232,6 +237,35 @@ fn lower_call(
     }
     let filter = condition.map(|condition| composed.filter(plan, condition));
     Ok((TableAccumulator { kind, arguments, filter }, finisher))
+}
+
+/// The increase of counters, by series where there are any.
+fn counters(
+    plan: &mut Plan,
+    streams: &Streams<'_>,
+    composed: &Composed,
+    (call, argument): (&AggregateCall, &hir::Expr),
+) -> Result<(TableAccumulator, Finisher), Vec<NotYet>> {
+    let value = composed.lower(plan, streams, argument)?;
+    let mut arguments = vec![composed.column(plan, value)];
+    if let Some(signal) = composed.signal() {
+        let signal = &mut plan.signals[signal as usize];
+        if signal.signal == Signal::Metrics {
+            for field in [Field::Temporality, Field::Series, Field::Name] {
+                arguments.push(demand(signal, ColumnSpec::Field(field)));
+            }
+        }
+    }
+    let filter = match &call.filter {
+        Some(filter) => {
+            let condition = composed.lower(plan, streams, filter)?;
+            Some(composed.filter(plan, condition))
+        }
+        None => None,
+    };
+    let per_second = call.function == "rate";
+    let finisher = if per_second { Finisher::IncreaseRate } else { Finisher::Increase };
+    Ok((TableAccumulator { kind: AccumulatorKind::Series, arguments, filter }, finisher))
 }
 
 /// Items that stand for the group: by a value, or any that has a trace.

@@ -153,7 +153,7 @@ fn nested(json: &mut Json<'_>, source: &FlatSource, w: &mut Writer<'_>) -> Resul
             continue;
         }
         let cell = cell(json, w.interner, &mut table.heap, w.scratch)?;
-        table.set_attribute(Level::Flat, &key, cell);
+        w.set_attribute(source.signal, Level::Flat, &key, cell);
     }
     Ok(())
 }

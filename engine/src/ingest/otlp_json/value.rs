@@ -16,7 +16,8 @@ pub(super) fn attributes(
     signal: Signal,
     w: &mut Writer<'_>,
 ) -> Result<(), Damage> {
-    if w.table(signal).layout.keys(level).is_empty() {
+    let layout = &w.table(signal).layout;
+    if layout.keys(level).is_empty() && !layout.identifies() {
         return json.skip();
     }
     let mut members = json.array()?;
@@ -41,7 +42,7 @@ fn attribute(
         let key = key.bytes()?;
         if w.table(signal).wants_attribute(level, &key) {
             let cell = any_value(&mut value, signal, w)?;
-            w.table(signal).set_attribute(level, &key, cell);
+            w.set_attribute(signal, level, &key, cell);
         }
     }
     Ok(())
@@ -70,7 +71,7 @@ fn usual_attribute(
     if !json.take(b"}") {
         return Ok(false);
     }
-    w.table(signal).set_attribute(level, key, cell);
+    w.set_attribute(signal, level, key, cell);
     Ok(true)
 }
 

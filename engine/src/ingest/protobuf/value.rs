@@ -36,6 +36,12 @@ pub(super) fn attribute(
     interner: &mut Interner,
 ) -> Result<(), Damage> {
     let (key, value) = key_value(wire)?;
+    if table.layout.identifies()
+        && let Some(value) = value
+    {
+        let value = self::value(value, 0)?;
+        table.identify(level, key, &value);
+    }
     let (index, cells, heap) = table.level(level);
     let slots = index.find(key);
     if slots.is_empty() {
