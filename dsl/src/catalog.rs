@@ -4,6 +4,9 @@
 
 use crate::types::Type;
 
+/// Says what is wrong with a regular expression.
+pub type CheckRegex = fn(&str) -> Result<(), String>;
+
 /// Everything that rules may name without declaring it.
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
@@ -13,6 +16,9 @@ pub struct Catalog {
     pub functions: Vec<FunctionDef>,
     /// Names of configured sinks; `None` where any name may be one (no configuration at hand).
     pub sinks: Option<Vec<String>>,
+    /// Whether the host can compile a regular expression that the language can read; says what is
+    /// wrong if not. `None` where any will do.
+    pub check_regex: Option<CheckRegex>,
 }
 
 impl Catalog {

@@ -192,5 +192,6 @@ pub(crate) fn catalog() -> Catalog {
         sources: sources(),
         functions: functions(),
         sinks: Some(sinks.iter().map(|sink| (*sink).to_owned()).collect()),
+        check_regex: None,
     }
 }

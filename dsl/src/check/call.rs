@@ -288,7 +288,7 @@ impl Checker<'_> {
         }
         let parsed =
             regex_syntax::ParserBuilder::new().nest_limit(REGEX_NESTING_MAX).build().parse(pattern);
-        let Err(error) = parsed else { return true };
+        let Err(error) = parsed else { return self.compiles(pattern, range) };
         let (what, span) = match &error {
             regex_syntax::Error::Parse(error) => (error.kind().to_string(), Some(error.span())),
             regex_syntax::Error::Translate(error) => (error.kind().to_string(), Some(error.span())),
@@ -301,6 +301,15 @@ impl Checker<'_> {
             diagnostic = diagnostic.note("a raw text needs no doubled backslashes: `r\"\\d+\"`");
         }
         self.report(diagnostic);
+        false
+    }
+
+    /// Whether the host takes a regular expression; it has a limit on its compiled size.
+    fn compiles(&mut self, pattern: &str, range: TextRange) -> bool {
+        let Some(Err(reason)) = self.catalog.check_regex.map(|check| check(pattern)) else {
+            return true;
+        };
+        self.report(Diagnostic::new(codes::REGEX, range, reason));
         false
     }
 

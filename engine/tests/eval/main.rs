@@ -1,19 +1,9 @@
-//! Expressions: what rows mean, that columns agree, and every function's example.
+//! Expressions: what rows mean, that columns agree, signatures of functions.
 
-mod call;
 mod meaning;
 mod vector;
 
 use tailwater_engine::plan::function::{all, check_regex, families};
-
-#[test]
-fn every_example_shows_what_it_says() {
-    for function in all() {
-        let (text, shown) = function.def().example;
-        let value = call::evaluate(text);
-        assert_eq!(call::shown(&value), shown, "`{text}`");
-    }
-}
 
 #[test]
 fn names_are_unique_and_signatures_hold() {

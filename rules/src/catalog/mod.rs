@@ -10,14 +10,19 @@ use tailwater_dsl::catalog::{
 };
 use tailwater_dsl::types::Type;
 use tailwater_engine::model::{Field, FieldKind, Signal};
-use tailwater_engine::plan::function::{self, Function, Kind, Param, ResultKind};
+use tailwater_engine::plan::function::{self, Function, Kind, Param, ResultKind, check_regex};
 
 /// Everything that rules may name without declaring it.
 pub fn catalog() -> Catalog {
     let mut functions: Vec<FunctionDef> = function::all().map(scalar).collect();
     functions.extend(aggregate::all());
     functions.extend(past::all());
-    Catalog { sources: Signal::ALL.into_iter().map(source).collect(), functions, sinks: None }
+    Catalog {
+        sources: Signal::ALL.into_iter().map(source).collect(),
+        functions,
+        sinks: None,
+        check_regex: Some(check_regex),
+    }
 }
 
 fn source(signal: Signal) -> SourceDef {

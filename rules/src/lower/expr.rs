@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use tailwater_dsl::hir::{self, BinaryOp, ExprKind, FieldRef, Literal, TemplatePart, UnaryOp};
+use tailwater_dsl::text_range::TextRange;
 use tailwater_dsl::types::Type;
 use tailwater_engine::model::Value;
 use tailwater_engine::plan::PastKind;
@@ -47,7 +48,7 @@ pub(super) fn lower(expr: &hir::Expr, names: &mut impl Names) -> Lowered {
             let function = Function::by_name(name).ok_or_else(|| not_yet(&what, expr.range))?;
             let args: Result<Vec<Expr>, _> =
                 args.iter().flatten().map(|arg| lower(arg, names)).collect();
-            Expr::call(function, args?).map_err(|reason| not_yet(&reason, expr.range))?
+            call(function, args?, expr.range)?
         }
         ExprKind::RowWindow { name, args } => {
             let wrong = || not_yet(&past::wrong(name), expr.range);
@@ -55,7 +56,12 @@ pub(super) fn lower(expr: &hir::Expr, names: &mut impl Names) -> Lowered {
             let argument = lower(argument, names)?;
             names.past(kind, argument).ok_or_else(wrong)?
         }
-        ExprKind::Index(..) => return Err(not_yet("indexing a list or map", expr.range)),
+        ExprKind::Index(x, key) => {
+            let is_list = matches!(x.ty, Type::List(_)) || key.ty.is_number();
+            let name = if is_list { "at" } else { "get" };
+            let args = vec![lower(x, names)?, lower(key, names)?];
+            call(known(name), args, expr.range)?
+        }
         ExprKind::List(items) => {
             let items: Result<Vec<Expr>, _> = items.iter().map(|item| lower(item, names)).collect();
             Expr::List(items?)
@@ -110,11 +116,7 @@ fn binary(op: BinaryOp, a: &hir::Expr, b: &hir::Expr, names: &mut impl Names) ->
     }
     let (x, y) = (lower(a, names)?, lower(b, names)?);
     let (x, y) = (like(x, &b.ty), like(y, &a.ty));
-    let call = |name: &str, x, y| {
-        let function = Function::by_name(name).expect("the operator is a function");
-        let range = a.range.cover(b.range);
-        Expr::call(function, vec![x, y]).map_err(|reason| not_yet(&reason, range))
-    };
+    let test = |name, x, y| call(known(name), vec![x, y], a.range.cover(b.range));
     let op = match op {
         BinaryOp::Or => Op::Or,
         BinaryOp::And => Op::And,
@@ -128,10 +130,11 @@ fn binary(op: BinaryOp, a: &hir::Expr, b: &hir::Expr, names: &mut impl Names) ->
         BinaryOp::Subtract => Op::Sub,
         BinaryOp::Multiply => Op::Mul,
         BinaryOp::Divide => Op::Div,
-        BinaryOp::Contains => return call("contains", x, y),
-        BinaryOp::StartsWith => return call("starts_with", x, y),
-        BinaryOp::EndsWith => return call("ends_with", x, y),
-        BinaryOp::Matches => return call("matches", x, y),
+        BinaryOp::Contains if matches!(a.ty, Type::List(_)) => return test("includes", x, y),
+        BinaryOp::Contains => return test("contains", x, y),
+        BinaryOp::StartsWith => return test("starts_with", x, y),
+        BinaryOp::EndsWith => return test("ends_with", x, y),
+        BinaryOp::Matches => return test("matches", x, y),
     };
     // The hot loops know `column op constant`.
     Ok(match (x, y) {
@@ -141,6 +144,15 @@ fn binary(op: BinaryOp, a: &hir::Expr, b: &hir::Expr, names: &mut impl Names) ->
         },
         (x, y) => Expr::binary(op, x, y),
     })
+}
+
+/// A function that the language has an operator for.
+fn known(name: &str) -> Function {
+    Function::by_name(name).expect("operators stand for functions that the engine has")
+}
+
+fn call(function: Function, args: Vec<Expr>, range: TextRange) -> Lowered {
+    Expr::call(function, args).map_err(|reason| not_yet(&reason, range))
 }
 
 /// The comparison with its sides exchanged.

@@ -76,7 +76,7 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
         "time",
         Kind::Time,
         "A time from an RFC 3339 text, or from a number of seconds since 1970-01-01.",
-        (r#"time("2026-03-01T10:20:30+01:00")"#, "2026-03-01T09:20:30Z"),
+        (r#"time("2026-03-01T10:20:30+01:00")"#, r#"time("2026-03-01T09:20:30Z")"#),
         |value| match value {
             Time(_) => value.clone(),
             Int(seconds) => seconds.checked_mul(1_000_000_000).map_or(Null, Time),

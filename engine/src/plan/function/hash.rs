@@ -82,7 +82,7 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
         &[TEXT],
         Kind::Bytes,
         "The bytes of a text of hex digits; null where it is none.",
-        (r#"from_hex("41FF")"#, "41ff"),
+        (r#"from_hex("41FF")"#, r#""41ff""#),
         |args| if let [Str(text)] = args { from_hex(text) } else { Null },
     )
     .nullable(),

@@ -141,7 +141,7 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
         &[LIST],
         SameAs(0),
         "The items that are neither null nor an empty text.",
-        (r#"filled(["a", "", "b"])"#, "[a, b]"),
+        (r#"filled(["a", "", "b"])"#, r#"["a", "b"]"#),
         |args| {
             items(args, |mut items| {
                 items.retain(|item| {

@@ -115,7 +115,7 @@ pub struct FunctionDef {
     pub nullable: bool,
     /// One sentence.
     pub doc: &'static str,
-    /// A call and the value it shows, as rules write them.
+    /// A call, and an expression that equals it, as rules write them.
     pub example: (&'static str, &'static str),
     body: Body,
 }

@@ -1,5 +1,6 @@
 //! Regular expressions of rules: compiled once, when the plan is made or read.
 
+use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::limits::{REGEX_BYTES_MAX, REGEX_PROGRAM_BYTES_MAX};
 
 /// A compiled regular expression; equal, hashed and encoded by its text.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Pattern {
     text: Arc<str>,
     regex: Regex,
@@ -68,6 +69,12 @@ fn reason(text: &str, error: &regex::Error) -> String {
 /// What is wrong with it, or which bound it exceeds.
 pub fn check_regex(text: &str) -> Result<(), String> {
     Pattern::new(text).map(|_| ())
+}
+
+impl fmt::Debug for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text.fmt(f)
+    }
 }
 
 impl PartialEq for Pattern {

@@ -52,7 +52,7 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
         &[TEXT, PATTERN],
         Kind::List,
         "Every match of the expression, as a list.",
-        (r#"extract_all("a1b22", "[0-9]+")"#, "[1, 22]"),
+        (r#"extract_all("a1b22", "[0-9]+")"#, r#"["1", "22"]"#),
         |regex, args| {
             text(args, |text| {
                 bounded_list(regex.find_iter(text).map(|found| Value::str(found.as_str())))
@@ -64,7 +64,10 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
         &[TEXT, PATTERN],
         Kind::Map,
         "The named groups of the first match, as a map.",
-        (r#"extract_named("GET /pay", "(?<verb>[A-Z]+) (?<path>.*)")"#, "{path: /pay, verb: GET}"),
+        (
+            r#"extract_named("GET /pay", "(?<verb>[A-Z]+) (?<path>.*)")"#,
+            r#"parse_json("{\"verb\": \"GET\", \"path\": \"/pay\"}")"#,
+        ),
         |regex, args| text(args, |text| or_null(regex.captures(text).map(|c| named(regex, &c)))),
     )
     .nullable(),

@@ -131,7 +131,7 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
         &[TEXT, SEPARATOR],
         Kind::List,
         "The parts between separators, as a list.",
-        (r#"split("a,b,c", ",")"#, "[a, b, c]"),
+        (r#"split("a,b,c", ",")"#, r#"["a", "b", "c"]"#),
         |args| texts(args, |text, at| bounded_list(text.split(at).map(Value::str))),
     ),
     two(

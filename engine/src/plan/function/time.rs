@@ -88,7 +88,7 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
         &[TIME, Param::new("step", &[Kind::Duration])],
         Kind::Time,
         "The time cut to a multiple of a step since 1970-01-01.",
-        (r#"floor_time(time("2026-03-01T10:20:30Z"), 15m)"#, "2026-03-01T10:15:00Z"),
+        (r#"floor_time(time("2026-03-01T10:20:30Z"), 15m)"#, r#"time("2026-03-01T10:15:00Z")"#),
         |args| match args {
             [Time(time), Duration(step)] if *step > 0 => {
                 time.checked_sub(time.rem_euclid(*step)).map_or(Null, Time)
@@ -116,7 +116,7 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
         "The time in a text, by a format with the directives of strptime; UTC without an offset.",
         (
             r#"parse_time("01/Mar/2026:10:20:30 +0100", "%d/%b/%Y:%H:%M:%S %z")"#,
-            "2026-03-01T09:20:30Z",
+            r#"time("2026-03-01T09:20:30Z")"#,
         ),
         |args| match args {
             [Str(text), Str(format)] => or_null(parse_time(text, format)),
