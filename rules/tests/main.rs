@@ -4,6 +4,7 @@
 
 mod changing;
 mod explain;
+mod keys;
 mod replay;
 mod rows;
 mod unit_tests;

@@ -6,7 +6,7 @@
 //! virtual shard, so that the closing stage sees exactly the rows before that place in the log.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -379,11 +379,15 @@ fn reject_keys(decisions: &Decisions, epoch: &PreparedEpoch, local: &mut LocalSt
     if decisions.rejected.is_empty() {
         return;
     }
+    let mut rejected: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     for (table, new) in &epoch.new_slots {
         let key = (*table, new.slice, new.key_hash);
         if decisions.rejected.binary_search(&key).is_ok() {
-            local.tables[*table as usize].reject(new.slot, local.prepared_to);
+            rejected.entry(*table).or_default().push(new.slot);
         }
+    }
+    for (table, slots) in rejected {
+        local.tables[table as usize].reject(&slots, local.prepared_to);
     }
 }
 

@@ -5,7 +5,7 @@
 //! between, an earlier epoch may kill the slice: rows of a dead slice are late and never reach
 //! their slot, so a slot can be reused at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
@@ -295,20 +295,29 @@ impl SliceTable {
         slot
     }
 
-    /// Takes a rejected key out of the index; its slot sends rows to `other` until `epoch`, the
-    /// last one that may know the slot, has been applied.
-    pub(crate) fn reject(&mut self, slot: u32, epoch: u64) {
-        let info = &mut self.info[slot as usize];
-        info.is_rejected = true;
-        let (slice, hash) = (info.slice, info.hash);
-        if let Some(open) = self.slices.get_mut(&slice) {
-            if let Ok(entry) = open.index.find_entry(hash, |&known| known == slot) {
-                entry.remove();
+    /// Takes rejected keys out of the index; their slots send rows to `other` until `epoch`, the
+    /// last one that may know the slots, has been applied.
+    pub(crate) fn reject(&mut self, slots: &[u32], epoch: u64) {
+        self.has_rejected |= !slots.is_empty();
+        let mut slices = BTreeSet::new();
+        for &slot in slots {
+            let SlotInfo { slice, hash, .. } = self.info[slot as usize];
+            self.info[slot as usize].is_rejected = true;
+            if let Some(open) = self.slices.get_mut(&slice) {
+                if let Ok(entry) = open.index.find_entry(hash, |&known| known == slot) {
+                    entry.remove();
+                }
+                slices.insert(slice);
             }
-            open.slots.retain(|&known| known != slot);
+            self.retired.push((epoch, slot));
         }
-        self.has_rejected = true;
-        self.retired.push((epoch, slot));
+        for slice in slices {
+            // Once for all of them: one by one a million keys took 50 s.
+            if let Some(open) = self.slices.get_mut(&slice) {
+                let info = &self.info;
+                open.slots.retain(|&known| !info[known as usize].is_rejected);
+            }
+        }
     }
 
     /// Frees the rejected slots that no epoch after `applied` can know.
