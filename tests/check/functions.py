@@ -75,6 +75,16 @@ def snake_case(x):
     return "_".join(words).lower()
 
 
+def camel_case(x):
+    first, *others = snake_case(x).split("_")
+    return first + "".join(map(str.capitalize, others))
+
+
+def is_luhn(x):
+    digits = [int(c) for c in reversed(re.sub("[ -]", "", x))]
+    return (sum(digits[::2]) + sum(sum(divmod(2 * d, 10)) for d in digits[1::2])) % 10 == 0
+
+
 def url_query(url, name=None):
     query = urllib.parse.urlsplit(url).query
     return query if name is None else urllib.parse.parse_qs(query)[name][0]
@@ -92,23 +102,27 @@ FUNCTIONS = {
     "after": lambda a, b: a.partition(b)[2], "index_of": str.index, "split": str.split,
     "join": lambda items, by: by.join(map(shown, items)), "concat": lambda *v: "".join(map(shown, v)),
     "replace": str.replace, "substring": lambda s, at, n=10**6: s[at:at + n], "truncate": lambda s, n: s[:n],
-    "len": len, "first_filled": lambda *v: next(x for x in v if x),
+    "before_last": lambda a, b: a.rpartition(b)[0], "after_last": lambda a, b: a.rpartition(b)[2],
+    "camel_case": camel_case, "strip_ansi": lambda s: re.sub(r"\x1b\[[0-?]*[ -/]*[@-~]", "", s),
+    "len": len, "first_filled": lambda *v: next(filter(None, v)),
     "matches": lambda s, p: re.search(python(p), s) is not None, "extract": extract,
     "extract_all": lambda s, p: re.findall(python(p), s),
     "extract_named": lambda s, p: re.search(python(p), s).groupdict(),
     "count_matches": lambda s, p: len(re.findall(python(p), s)),
     "replace_matches": lambda s, p, by: re.sub(python(p), lambda _: by, s),
     "abs": abs, "floor": math.floor, "ceil": math.ceil, "round": lambda x: math.floor(x + 0.5),
-    "mod": lambda a, b: a % b, "pow": math.pow, "sqrt": math.sqrt, "exp": math.exp, "ln": math.log,
+    "mod": lambda a, b: a % b,
+    "round_to": lambda x, step: math.floor(x / step + 0.5) * step, "floor_to": lambda x, step: x // step * step,
+    "pow": math.pow, "sqrt": math.sqrt, "exp": math.exp, "ln": math.log,
     "log10": math.log10, "log2": math.log2, "sign": lambda x: (x > 0) - (x < 0),
     "clamp": lambda x, low, high: min(max(x, low), high), "least": min, "greatest": max,
     "year": lambda t: t.year, "month": lambda t: t.month, "day": lambda t: t.day, "hour": lambda t: t.hour,
-    "minute": lambda t: t.minute, "weekday": lambda t: t.isoweekday(),
+    "minute": lambda t: t.minute, "second": lambda t: t.second, "weekday": lambda t: t.isoweekday(),
     "day_of_year": lambda t: t.timetuple().tm_yday, "unix": lambda t: unix_ns(t) // 10**9,
     "unix_ms": lambda t: unix_ns(t) // 10**6, "unix_ns": unix_ns,
     "floor_time": lambda t, step: time(unix_ns(t) / 1e9 // step * step),
     "format_time": lambda t, f: t.astimezone(UTC).strftime(f), "parse_time": datetime.datetime.strptime,
-    "seconds": float, "milliseconds": lambda d: d * 1e3,
+    "seconds": float, "milliseconds": lambda d: d * 1e3, "nanoseconds": lambda d: d * 1e9,
     "at": lambda items, at: items[at], "includes": lambda items, x: x in items, "sort": sorted,
     "unique": lambda items: sorted(set(items)), "reverse": lambda items: items[::-1],
     "slice": lambda items, at, n=10**6: items[at:at + n],
@@ -117,6 +131,7 @@ FUNCTIONS = {
     "filled": lambda items: [x for x in items if x not in (None, "")],
     "get": dict.get, "has_key": lambda m, k: k in m, "keys": sorted, "values": lambda m: [m[k] for k in sorted(m)],
     "merge": lambda a, b: a | b, "without": lambda m, *k: {x: m[x] for x in m if x not in k},
+    "only": lambda m, *k: {x: m[x] for x in m if x in k},
     "parse_json": json.loads, "to_json": lambda x: json.dumps(x, separators=(",", ":")),
     "parse_pairs": parse_pairs,
     "in_cidr": lambda a, n: ipaddress.ip_address(a) in ipaddress.ip_network(n),
@@ -125,8 +140,11 @@ FUNCTIONS = {
     "ip_network": lambda a, bits: str(ipaddress.ip_network(f"{a}/{bits}", strict=False)),
     "url_scheme": lambda u: urllib.parse.urlsplit(u).scheme, "url_host": lambda u: urllib.parse.urlsplit(u).hostname,
     "url_path": lambda u: urllib.parse.urlsplit(u).path, "url_query": url_query,
-    "percent_decode": urllib.parse.unquote,
-    "sha256": lambda x: hashlib.sha256(data(x)).hexdigest(), "crc32": lambda x: zlib.crc32(data(x)), "fnv1a": fnv1a,
+    "url_port": lambda u: urllib.parse.urlsplit(u).port, "parse_query": lambda q: dict(urllib.parse.parse_qsl(q)),
+    "percent_decode": urllib.parse.unquote, "percent_encode": lambda s: urllib.parse.quote(s, safe=""),
+    "sha256": lambda x: hashlib.sha256(data(x)).hexdigest(), "sha512": lambda x: hashlib.sha512(data(x)).hexdigest(),
+    "sha1": lambda x: hashlib.sha1(data(x)).hexdigest(), "md5": lambda x: hashlib.md5(data(x)).hexdigest(),
+    "is_luhn": is_luhn, "crc32": lambda x: zlib.crc32(data(x)), "fnv1a": fnv1a,
     "xxh3": lambda x: {"": 0x2D06800538D394C2}[x], "hex": lambda x: data(x).hex(),
     "from_hex": lambda x: bytes.fromhex(x).hex(), "base64_encode": lambda x: base64.b64encode(data(x)).decode(),
     "base64_decode": lambda x: base64.b64decode(x).decode(),

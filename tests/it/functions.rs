@@ -17,8 +17,9 @@ const HEAD: &str = "\
 # Functions
 
 Every function of the language. Where a parameter is followed by `?` it may be left out, `…` repeats
-the last one, and one in italics is a constant. A null argument gives null, and so does an argument
-of a wrong kind or a result beyond its bound (text of 64 KiB, lists and maps of 4 096 entries).
+the last one, and one in italics is a constant. A null argument gives null where
+nothing else is said, and so does an argument of a wrong kind or a result beyond its bound (text of
+64 KiB, lists and maps of 4 096 entries).
 
 This page is made from the catalogue by `UPDATE=1 cargo test --test it functions`; a test fails when
 it is out of date, others compile every example and compare both sides of every `==`.
@@ -198,6 +199,23 @@ fn elements_and_lists_are_read_as_the_functions_read_them() {
         ("1 / len(\"\") == null", Value::Bool(true)),
         ("lower(string(int(\"x\"))) == null", Value::Bool(true)),
         ("(int(\"x\") ?? 3) == 3", Value::Bool(true)),
+        ("first_filled(lower(string(int(\"x\"))), \"\", \"b\") == \"b\"", Value::Bool(true)),
+        ("split(\"añb\", \"\") == [\"a\", \"ñ\", \"b\"]", Value::Bool(true)),
+        ("in_cidr(\"::ffff:10.1.2.3\", \"10.0.0.0/8\")", Value::Bool(true)),
+        ("in_cidr(\"fd00::1\", \"10.0.0.0/8\")", Value::Bool(false)),
+        ("in_cidr(\"10.1.2.3\", \"10.0.0.0/33\")", Value::Null),
+        ("url_scheme(\"10.0.0.1:80/x\") == null", Value::Bool(true)),
+        ("url_host(\"http://[::1]:80/x\") == \"::1\"", Value::Bool(true)),
+        ("url_port(\"http://[::1]/x\") == null", Value::Bool(true)),
+        (r#"parse_pairs(r"m='a b' q=1")["q"] == "1""#, Value::Bool(true)),
+        (r#"parse_pairs("m=\"a \\\"b\\\" c\" q=1")["m"] == "a \"b\" c""#, Value::Bool(true)),
+        ("round_to(250ms, 100ms) == 300ms", Value::Bool(true)),
+        ("floor_to(-1, 100) == -100", Value::Bool(true)),
+        ("floor_to(5, 0) == null", Value::Bool(true)),
+        ("is_luhn(\"4111 1111 1111 1112\")", Value::Bool(false)),
+        ("is_luhn(\"order 42\")", Value::Bool(false)),
+        ("camel_case(\"HTTPStatus\") == \"httpstatus\"", Value::Bool(true)),
+        ("bool(0.5)", Value::Bool(true)),
     ] {
         assert_eq!(holds(condition), value, "{condition}");
     }

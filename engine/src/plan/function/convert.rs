@@ -148,6 +148,7 @@ fn to_bool(value: &Value) -> Value {
     match value {
         Bool(v) => Bool(*v),
         Int(v) => Bool(*v != 0),
+        Float(v) if !v.is_nan() => Bool(*v != 0.0),
         Str(text) if text.eq_ignore_ascii_case("true") => Bool(true),
         Str(text) if text.eq_ignore_ascii_case("false") => Bool(false),
         _ => Null,

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use sha2::{Digest, Sha256};
+use md5::Md5;
+use sha1::Sha1;
+use sha2::{Digest, Sha256, Sha512};
 
 use super::ResultKind::Fixed;
 use super::{Body, FunctionDef, Kind, Param, bounded};
@@ -37,6 +39,44 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
             r#""ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad""#,
         ),
         |args| data(args, |bytes| Value::str(&hex(&Sha256::digest(bytes)))),
+    ),
+    define(
+        "sha512",
+        &[DATA],
+        Kind::Text,
+        "The SHA-512 digest in lower-case hex.",
+        (
+            r#"sha512("abc")"#,
+            concat!(
+                "\"ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a",
+                "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f\"",
+            ),
+        ),
+        |args| data(args, |bytes| Value::str(&hex(&Sha512::digest(bytes)))),
+    ),
+    define(
+        "sha1",
+        &[DATA],
+        Kind::Text,
+        "The SHA-1 digest in lower-case hex, to compare with what others wrote; not for secrets.",
+        (r#"sha1("abc")"#, r#""a9993e364706816aba3e25717850c26c9cd0d89d""#),
+        |args| data(args, |bytes| Value::str(&hex(&Sha1::digest(bytes)))),
+    ),
+    define(
+        "md5",
+        &[DATA],
+        Kind::Text,
+        "The MD5 digest in lower-case hex, to compare with what others wrote; not for secrets.",
+        (r#"md5("abc")"#, r#""900150983cd24fb0d6963f7d28e17f72""#),
+        |args| data(args, |bytes| Value::str(&hex(&Md5::digest(bytes)))),
+    ),
+    define(
+        "is_luhn",
+        &[TEXT],
+        Kind::Bool,
+        "Whether the digits of the text, spaces and hyphens aside, end in their Luhn check digit.",
+        (r#"is_luhn("4111 1111 1111 1111")"#, "true"),
+        |args| if let [Str(text)] = args { Value::Bool(is_luhn(text)) } else { Null },
     ),
     define(
         "xxh3",
@@ -136,4 +176,16 @@ fn from_base64(text: &str) -> Value {
     let decoded = STANDARD_NO_PAD.decode(bare).or_else(|_| URL_SAFE_NO_PAD.decode(bare));
     let text = decoded.ok().and_then(|bytes| String::from_utf8(bytes).ok());
     text.map_or(Null, |text| bounded(&text))
+}
+
+/// ISO/IEC 7812-1, annex B: from the right, every second digit counts twice.
+fn is_luhn(text: &str) -> bool {
+    let (mut sum, mut count) = (0, 0_usize);
+    for c in text.chars().rev().filter(|c| !matches!(c, ' ' | '-')) {
+        let Some(digit) = c.to_digit(10) else { return false };
+        let doubled = if count % 2 == 1 { digit * 2 } else { digit };
+        sum = (sum + doubled / 10 + doubled % 10) % 10;
+        count += 1;
+    }
+    count > 1 && sum == 0
 }

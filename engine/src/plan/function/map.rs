@@ -100,6 +100,23 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
     )
     .variadic(),
     define(
+        "only",
+        &[MAP, KEY],
+        Fixed(Kind::Map),
+        "The map with only these keys.",
+        (r#"only(parse_json("{\"a\": 1, \"b\": 2}"), "a", "c")"#, r#"parse_json("{\"a\": 1}")"#),
+        |args| match args {
+            [Map(entries), keys @ ..] => {
+                let is_kept = |entry: &&(Arc<str>, Value)| {
+                    keys.iter().any(|key| matches!(key, Str(key) if *key == entry.0))
+                };
+                bounded_map(entries.iter().filter(is_kept).cloned())
+            }
+            _ => Null,
+        },
+    )
+    .variadic(),
+    define(
         "parse_json",
         &[TEXT],
         Fixed(Kind::Any),
@@ -128,7 +145,7 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
         "parse_pairs",
         &[TEXT],
         Fixed(Kind::Map),
-        "The map in a text of `key=value` pairs between spaces; a value may be in quotes.",
+        "The map in a text of `key=value` pairs between spaces; a value may be in quotes, where `\\` takes the next character as it is.",
         (
             r#"parse_pairs("level=warn msg=\"disk full\"")"#,
             r#"parse_json("{\"level\": \"warn\", \"msg\": \"disk full\"}")"#,
@@ -170,15 +187,31 @@ fn pairs(text: &str) -> Vec<(Arc<str>, Value)> {
         rest = &rest[end..];
         if let Some(after) = rest.strip_prefix('=') {
             let (value, after) = match after.strip_prefix('"') {
-                Some(quoted) => quoted.split_once('"').unwrap_or((quoted, "")),
-                None => after.split_at(after.find(char::is_whitespace).unwrap_or(after.len())),
+                Some(quoted) => unquoted(quoted),
+                None => {
+                    let end = after.find(char::is_whitespace).unwrap_or(after.len());
+                    (after[..end].to_owned(), &after[end..])
+                }
             };
             if !key.is_empty() {
-                found.push((Arc::from(key), Value::str(value)));
+                found.push((Arc::from(key), Value::str(&value)));
             }
             rest = after;
         }
         rest = rest.trim_start();
     }
     found
+}
+
+/// The text up to the closing quote, and what follows; `\\` takes the next character as it is.
+fn unquoted(quoted: &str) -> (String, &str) {
+    let (mut out, mut chars) = (String::new(), quoted.chars());
+    while let Some(c) = chars.next() {
+        match c {
+            '"' => break,
+            '\\' => out.extend(chars.next()),
+            c => out.push(c),
+        }
+    }
+    (out, chars.as_str())
 }

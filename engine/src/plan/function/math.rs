@@ -7,6 +7,7 @@ use super::{Body, FunctionDef, Kind, Param};
 use crate::model::Value::{self, Duration, Float, Int, Null, Ratio, Size};
 
 const X: Param = Param::new("number", &[Kind::Number]);
+const STEP: Param = Param::new("step", &[Kind::Number]);
 const PLAIN: Param = Param::new("number", &[Kind::Int, Kind::Float, Kind::Ratio]);
 const ORDERED: Param = Param::new("value", &[Kind::Number, Kind::Time, Kind::Text]);
 
@@ -49,6 +50,22 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
         "The nearest whole number, halves away from zero.",
         ("round(2.5)", "3"),
         |a| rounded(a, f64::round),
+    ),
+    define(
+        "round_to",
+        &[X, STEP],
+        SameAs(0),
+        "The nearest multiple of a step, halves away from zero.",
+        ("round_to(1234ms, 100ms)", "1200ms"),
+        |args| multiple(args, f64::round),
+    ),
+    define(
+        "floor_to",
+        &[X, STEP],
+        SameAs(0),
+        "The largest multiple of a step that is not above: classes of a quantity.",
+        ("floor_to(503, 100)", "500"),
+        |args| multiple(args, f64::floor),
     ),
     define(
         "mod",
@@ -165,4 +182,28 @@ fn pick(values: &[Value], wanted: Ordering) -> Value {
         }
     }
     best.cloned().unwrap_or_default()
+}
+
+/// The multiple of a step next to a number of the same unit; null where the step is not above 0.
+fn multiple(args: &[Value], round: fn(f64) -> f64) -> Value {
+    let (Some(x), Some(step)) = (args[0].as_f64(), args[1].as_f64()) else { return Null };
+    if step.is_nan() || step <= 0.0 {
+        return Null;
+    }
+    let times = round(x / step);
+    match (&args[0], &args[1]) {
+        (Int(_), Int(step)) => whole_times(times, *step, Int),
+        (Duration(_), Duration(step)) => whole_times(times, *step, Duration),
+        (Size(_), Size(step)) => whole_times(times, *step, Size),
+        (Ratio(_), Ratio(_) | Float(_) | Int(_)) => Ratio(times * step),
+        (Int(_) | Float(_), Int(_) | Float(_)) => finite(times * step),
+        _ => Null,
+    }
+}
+
+fn whole_times(times: f64, step: i64, unit: fn(i64) -> Value) -> Value {
+    match super::convert::whole(times) {
+        Int(times) => times.checked_mul(step).map_or(Null, unit),
+        _ => Null,
+    }
 }

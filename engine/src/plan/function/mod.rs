@@ -1,8 +1,8 @@
 //! Scalar functions as data: signature, doc, an example that runs as a test, and the body.
 //!
-//! A null argument gives a null result, as does an argument of a wrong kind or a result beyond
-//! its bound. No function panics, reads a clock or makes random numbers. One file holds one
-//! family; this module must not know rule syntax.
+//! A null argument gives a null result unless the function says otherwise, as does an argument of
+//! a wrong kind or a result beyond its bound. No function panics, reads a clock or makes random
+//! numbers. One file holds one family; this module must not know rule syntax.
 
 mod convert;
 mod hash;
@@ -113,6 +113,8 @@ pub struct FunctionDef {
     pub result: ResultKind,
     /// Whether the result may be null though no argument is.
     pub nullable: bool,
+    /// Whether it looks at null arguments; the result of any other is null then.
+    pub takes_null: bool,
     /// One sentence.
     pub doc: &'static str,
     /// A call, and an expression that equals it, as rules write them.
@@ -137,7 +139,17 @@ impl FunctionDef {
         example: (&'static str, &'static str),
         body: Body,
     ) -> Self {
-        Self { name, params, variadic: false, result, nullable: false, doc, example, body }
+        Self {
+            name,
+            params,
+            variadic: false,
+            result,
+            nullable: false,
+            takes_null: false,
+            doc,
+            example,
+            body,
+        }
     }
 
     const fn variadic(mut self) -> Self {
@@ -147,6 +159,11 @@ impl FunctionDef {
 
     const fn nullable(mut self) -> Self {
         self.nullable = true;
+        self
+    }
+
+    const fn takes_null(mut self) -> Self {
+        self.takes_null = true;
         self
     }
 
@@ -212,7 +229,8 @@ impl Function {
     /// wrong kind or number, and null arguments, give null.
     pub fn call(self, pattern: Option<&Pattern>, args: &[Value]) -> Value {
         let (least, most) = self.0.arity();
-        if args.len() < least || args.len() > most || args.iter().any(Value::is_null) {
+        let is_unknown = !self.0.takes_null && args.iter().any(Value::is_null);
+        if args.len() < least || args.len() > most || is_unknown {
             return Value::Null;
         }
         match (self.0.body, pattern) {

@@ -1,10 +1,11 @@
 //! Functions over addresses and URLs. URLs are taken apart by RFC 3986, appendix B, and not
 //! normalised.
 
+use std::fmt::Write;
 use std::net::IpAddr;
 
 use super::ResultKind::Fixed;
-use super::{Body, FunctionDef, Kind, Param, bounded, or_null};
+use super::{Body, FunctionDef, Kind, Param, bounded, bounded_map, or_null};
 use crate::model::Value::{self, Bool, Int, Null, Str};
 
 const ADDRESS: Param = Param::new("address", &[Kind::Text]);
@@ -83,6 +84,17 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
         |args| url(args, |url| url.authority.map(host)),
     ),
     define(
+        "url_port",
+        &[URL],
+        Kind::Int,
+        "The port that a URL names.",
+        (r#"url_port("https://shop.example:8443/pay?id=7")"#, "8443"),
+        |args| match args {
+            [Str(text)] => or_null(Url::split(text).authority.and_then(port)),
+            _ => Null,
+        },
+    ),
+    define(
         "url_path",
         &[URL],
         Kind::Text,
@@ -103,6 +115,30 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
         },
     ),
     define(
+        "parse_query",
+        &[Param::new("query", &[Kind::Text])],
+        Kind::Map,
+        "The parameters of a query, decoded, as a map; of one name the last.",
+        (r#"parse_query("id=7&q=a%20b")"#, r#"parse_json("{\"id\": \"7\", \"q\": \"a b\"}")"#),
+        |args| match args {
+            [Str(query)] => bounded_map(query.split('&').filter_map(|pair| {
+                let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+                let key = decoded(key, true)?;
+                let Str(key) = key else { return None };
+                (!key.is_empty()).then(|| Some((key, decoded(value, true)?))).flatten()
+            })),
+            _ => Null,
+        },
+    ),
+    define(
+        "percent_encode",
+        &[Param::new("text", &[Kind::Text])],
+        Kind::Text,
+        "The text with everything but letters, digits and `-._~` as `%20` and the like.",
+        (r#"percent_encode("a b/é")"#, r#""a%20b%2F%C3%A9""#),
+        |args| if let [Str(text)] = args { encoded(text) } else { Null },
+    ),
+    define(
         "percent_decode",
         &[Param::new("text", &[Kind::Text])],
         Kind::Text,
@@ -114,7 +150,12 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
 
 fn parsed(args: &[Value], f: impl FnOnce(IpAddr) -> Value) -> Value {
     let [Str(text)] = args else { return Null };
-    text.parse().map_or(Null, f)
+    parse(text).map_or(Null, f)
+}
+
+/// An address; one of IPv4 that is written as one of IPv6 (`::ffff:10.0.0.1`) counts as what it is.
+fn parse(text: &str) -> Option<IpAddr> {
+    text.parse().ok().map(|address: IpAddr| address.to_canonical())
 }
 
 fn is_private(address: IpAddr) -> bool {
@@ -137,7 +178,7 @@ fn mask(bits: u32) -> u128 {
 }
 
 fn in_cidr(address: &str, network: &str) -> Option<bool> {
-    let (address, width) = bits_of(address.parse().ok()?);
+    let (address, width) = bits_of(parse(address)?);
     let (base, prefix) = network.split_once('/')?;
     let (base, network_width) = bits_of(base.parse().ok()?);
     let prefix: u32 = prefix.parse().ok().filter(|bits| *bits <= network_width)?;
@@ -145,7 +186,7 @@ fn in_cidr(address: &str, network: &str) -> Option<bool> {
 }
 
 fn network_of(address: &str, bits: i64) -> Option<Value> {
-    let (address, width) = bits_of(address.parse().ok()?);
+    let (address, width) = bits_of(parse(address)?);
     let bits = u32::try_from(bits).ok().filter(|bits| *bits <= width)?;
     let base = address & mask(bits);
     let base = match width {
@@ -170,9 +211,7 @@ impl<'a> Url<'a> {
             None => (text, None),
         };
         let (scheme, rest) = match text.split_once(':') {
-            Some((scheme, rest)) if !scheme.is_empty() && !scheme.contains('/') => {
-                (Some(scheme), rest)
-            }
+            Some((scheme, rest)) if is_scheme(scheme) => (Some(scheme), rest),
             _ => (None, text),
         };
         let (authority, path) = match rest.strip_prefix("//") {
@@ -189,6 +228,30 @@ impl<'a> Url<'a> {
 fn url(args: &[Value], part: for<'a> fn(Url<'a>) -> Option<&'a str>) -> Value {
     let [Str(text)] = args else { return Null };
     or_null(part(Url::split(text)).map(Value::str))
+}
+
+/// RFC 3986, 3.1.
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'+' | b'-' | b'.'))
+}
+
+fn port(authority: &str) -> Option<Value> {
+    let (_, port) = authority.rsplit_once(':')?;
+    port.parse::<u16>().ok().map(|port| Int(port.into()))
+}
+
+/// RFC 3986, 2.3: unreserved characters stay.
+fn encoded(text: &str) -> Value {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    bounded(&out)
 }
 
 fn host(authority: &str) -> &str {

@@ -57,6 +57,24 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
             _ => Null,
         },
     ),
+    one(
+        "camel_case",
+        "The text as one word, each further word of it with a capital.",
+        (r#"camel_case("http_status code")"#, r#""httpStatusCode""#),
+        |args| match args {
+            [Str(text)] => bounded(&camel_case(text)),
+            _ => Null,
+        },
+    ),
+    one(
+        "strip_ansi",
+        "The text without the escape sequences that colour terminals.",
+        (r#"strip_ansi(concat(percent_decode("%1B[31m"), "red"))"#, r#""red""#),
+        |args| match args {
+            [Str(text)] => Value::str(&strip_ansi(text)),
+            _ => Null,
+        },
+    ),
     two(
         "trim_prefix",
         &[TEXT, PART],
@@ -114,6 +132,22 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
         |args| texts(args, |text, at| Value::str(text.split_once(at).map_or("", |x| x.1))),
     ),
     two(
+        "before_last",
+        &[TEXT, SEPARATOR],
+        Kind::Text,
+        "The text before the last separator; all of it where there is none.",
+        (r#"before_last("/var/log/a.txt", "/")"#, r#""/var/log""#),
+        |args| texts(args, |text, at| Value::str(text.rsplit_once(at).map_or(text, |x| x.0))),
+    ),
+    two(
+        "after_last",
+        &[TEXT, SEPARATOR],
+        Kind::Text,
+        "The text after the last separator; all of it where there is none.",
+        (r#"after_last("/var/log/a.txt", "/")"#, r#""a.txt""#),
+        |args| texts(args, |text, at| Value::str(text.rsplit_once(at).map_or(text, |x| x.1))),
+    ),
+    two(
         "index_of",
         &[TEXT, PART],
         Kind::Int,
@@ -130,9 +164,14 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
         "split",
         &[TEXT, SEPARATOR],
         Kind::List,
-        "The parts between separators, as a list.",
+        "The parts between separators, as a list; without a separator its characters.",
         (r#"split("a,b,c", ",")"#, r#"["a", "b", "c"]"#),
-        |args| texts(args, |text, at| bounded_list(text.split(at).map(Value::str))),
+        |args| {
+            texts(args, |text, at| match at {
+                "" => bounded_list(text.chars().map(|c| Value::str(c.encode_utf8(&mut [0; 4])))),
+                at => bounded_list(text.split(at).map(Value::str)),
+            })
+        },
     ),
     two(
         "join",
@@ -214,7 +253,7 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
         "first_filled",
         &[TEXT],
         Join,
-        "The first of the texts that is not empty.",
+        "The first of the texts that is neither null nor empty.",
         (r#"first_filled("", "b")"#, r#""b""#),
         Body::Values(|args| {
             let filled = |value: &&Value| matches!(value, Str(text) if !text.is_empty());
@@ -222,7 +261,8 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
         }),
     )
     .variadic()
-    .nullable(),
+    .nullable()
+    .takes_null(),
 ];
 
 fn texts(args: &[Value], f: impl FnOnce(&str, &str) -> Value) -> Value {
@@ -276,5 +316,31 @@ fn snake_case(text: &str) -> String {
         was_small = !c.is_uppercase();
         out.extend(c.to_lowercase());
     }
+    out
+}
+
+/// The words of [`snake_case`], joined without a separator.
+fn camel_case(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for (index, word) in snake_case(text).split('_').enumerate() {
+        let mut chars = word.chars();
+        match chars.next() {
+            Some(first) if index > 0 => out.extend(first.to_uppercase()),
+            first => out.extend(first),
+        }
+        out.push_str(chars.as_str());
+    }
+    out
+}
+
+/// Control sequences (ECMA-48, 5.4): `ESC [`, parameters, and one final byte from `@` to `~`.
+fn strip_ansi(text: &str) -> String {
+    let (mut out, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some((before, after)) = rest.split_once("\u{1b}[") {
+        out.push_str(before);
+        let end = after.find(|c: char| ('@'..='~').contains(&c));
+        rest = end.map_or("", |end| &after[end + 1..]);
+    }
+    out.push_str(rest);
     out
 }

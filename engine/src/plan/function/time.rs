@@ -54,6 +54,12 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
         |a| civil(a, |t| t.minute().into()),
     ),
     part(
+        "second",
+        "The second, 0 to 59.",
+        (r#"second(time("2026-03-01T10:20:30Z"))"#, "30"),
+        |a| civil(a, |t| t.second().into()),
+    ),
+    part(
         "weekday",
         "The day of the week, Monday 1 to Sunday 7.",
         (r#"weekday(time("2026-03-01T10:20:30Z"))"#, "7"),
@@ -139,6 +145,14 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
         "The length of a duration in milliseconds.",
         ("milliseconds(1.5s)", "1500"),
         |args| amount(args, 1e6),
+    ),
+    define(
+        "nanoseconds",
+        &[Param::new("duration", &[Kind::Duration])],
+        Kind::Int,
+        "The length of a duration in nanoseconds.",
+        ("nanoseconds(1.5ms)", "1500000"),
+        |args| if let [Duration(ns)] = args { Int(*ns) } else { Null },
     ),
 ];
 
