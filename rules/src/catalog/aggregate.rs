@@ -229,7 +229,8 @@ const HISTOGRAM_DOC: &str = "Distribution in base-2 exponential buckets, at most
 const PERCENTILE_DOC: &str = "Percentile by nearest rank. Exact for up to 16 values; beyond that \
     the upper end of an hdrhistogram bucket of 2 digits, at most 0.8 % above the value (durations \
     in microseconds; floats: base-2 exponential buckets, within 1.1 % where their range is at most \
-    six decades). 2 bytes a value, up to 60 KB.";
+    six decades; the points of a histogram metric merge their buckets, and the result is exact to \
+    the bucket). 2 bytes a value, up to 60 KB.";
 
 fn percentiles(types: &[Type]) -> Vec<FunctionDef> {
     let x = ParamDef { name: "x".to_owned(), types: types.to_vec(), ..ParamDef::default() };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tailwater_dsl::hir::{
     self, Aggregate, AggregateCall, Declaration, ExprKind, FieldRef, Results,
 };
+use tailwater_dsl::types::Type;
 use tailwater_engine::aggregate::{AccumulatorKind, ExemplarOrder, Finisher};
 use tailwater_engine::limits::{COLLECTED_MAX, LEVELS_MAX, TOP_VALUES_MAX};
 use tailwater_engine::model::{ColumnSpec, Field, RuleId, Signal};
@@ -218,7 +219,7 @@ fn lower_call(
     if call.function == "exemplar" {
         return exemplar(plan, streams, composed, call);
     }
-    let (kind, finisher) = accumulator(call).ok_or_else(|| not_yet(&what, call.range))?;
+    let (mut kind, finisher) = accumulator(call).ok_or_else(|| not_yet(&what, call.range))?;
     let mut condition = match &call.filter {
         Some(filter) => Some(composed.lower(plan, streams, filter)?),
         None => None,
@@ -227,6 +228,9 @@ fn lower_call(
     // `top(k, x)` is the one call whose items are not its first argument.
     let position = usize::from(call.function == "top");
     if let Some(Some(argument)) = call.args.get(position) {
+        if matches!(kind, AccumulatorKind::Sketch { .. }) && may_be_distribution(argument) {
+            kind = AccumulatorKind::Histogram;
+        }
         let value = composed.lower(plan, streams, argument)?;
         if kind == AccumulatorKind::Count {
             let present = Expr::Not(Box::new(Expr::IsNull(Box::new(value))));
@@ -237,6 +241,14 @@ fn lower_call(
     }
     let filter = condition.map(|condition| composed.filter(plan, condition));
     Ok((TableAccumulator { kind, arguments, filter }, finisher))
+}
+
+/// Whether values may be histogram points, which only the exponential histogram takes in: the
+/// `value` of metrics, where nothing says that it is a number.
+fn may_be_distribution(argument: &hir::Expr) -> bool {
+    let is_value =
+        matches!(&argument.kind, ExprKind::Field(FieldRef::Builtin(path)) if path == "value");
+    is_value && matches!(argument.ty, Type::Any | Type::Histogram)
 }
 
 /// The increase of counters, by series where there are any.
