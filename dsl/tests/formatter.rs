@@ -86,3 +86,9 @@ fn texts_that_cannot_be_read_are_not_touched() {
     assert!(format("stream = spans").is_err());
     assert!(format("const a = (1").is_err());
 }
+
+#[test]
+fn on_no_data_stays_together() {
+    let text = "alert A from http\n  when     n > 1\n  on no data resolve\n  severity critical\n";
+    assert_eq!(format(text).unwrap(), text);
+}

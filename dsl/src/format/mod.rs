@@ -178,7 +178,10 @@ fn clause_lines(
             printer.newline(INDENT);
             printer.token(part, 0, INDENT);
             if part.len() > 1 {
-                printer.pad_to(INDENT + width + 1);
+                // `on no data` is one keyword in three words.
+                if !matches!(clause.kind, ClauseKind::NoData(_)) {
+                    printer.pad_to(INDENT + width + 1);
+                }
                 if !printer.out.ends_with(' ') {
                     printer.out.push(' ');
                 }

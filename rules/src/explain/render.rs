@@ -13,7 +13,9 @@ pub fn text(explanation: &Explanation) -> String {
         let by =
             if table.by.is_empty() { "all items together".to_owned() } else { table.by.join(", ") };
         line(&mut out, "by", &by);
-        line(&mut out, "keeps", &table.keeps.join("; "));
+        if !table.keeps.is_empty() {
+            line(&mut out, "keeps", &table.keeps.join("; "));
+        }
         line(&mut out, "lateness", &table.lateness);
         if let Some(dedupe) = &table.dedupe {
             line(&mut out, "dedupe", dedupe);
