@@ -11,10 +11,23 @@ pub const NESTING_MAX: usize = 64;
 /// `if`, `not` and `-` in front of one another, and operators in one expression without brackets;
 /// each is one level of the tree.
 pub const CHAIN_MAX: usize = 256;
+/// Levels of one expression's tree as written: parts in a row, of all the brackets around a place.
+pub const TREE_LEVELS_MAX: usize = 512;
+/// Levels of an expression with its constants and functions written out; bounds the recursion of
+/// every later pass. A constant or a function counts as four.
+pub const EXPRESSION_LEVELS_MAX: usize = 1_000;
 /// Declarations of one file.
 pub const DECLARATIONS_MAX: usize = 10_000;
 /// Nodes of one expression after functions were inlined.
 pub const EXPRESSION_NODES_MAX: usize = 10_000;
+/// Nodes of all expressions of one compilation after functions were inlined.
+pub const PROGRAM_NODES_MAX: usize = 1_000_000;
+/// Columns of one `set`, `by`, `select`, `labels` or `annotations`.
+pub const COLUMNS_MAX: usize = 1_000;
+/// Distinct aggregate calls of one declaration.
+pub const AGGREGATE_CALLS_MAX: usize = 1_000;
+/// Parameters of a function of the rules.
+pub const FUNCTION_PARAMS_MAX: usize = 64;
 /// Functions inlined into functions, levels.
 pub const INLINE_DEPTH_MAX: usize = 32;
 /// Length of a name, bytes.
@@ -25,6 +38,11 @@ pub const REGEX_BYTES_MAX: usize = 4_096;
 pub const REGEX_NESTING_MAX: u32 = 50;
 /// Diagnostics reported by one compilation; the rest is counted in a last one.
 pub const DIAGNOSTICS_MAX: usize = 500;
+/// Diagnostics kept of one compilation before they are sorted; behind an eighth of them no nearest
+/// names are looked for, and further ones are counted only.
+pub const DIAGNOSTICS_KEPT_MAX: usize = 10_000;
+/// Names compared with misspelt ones in one compilation, before no nearest name is looked for.
+pub const COMPARISONS_MAX: usize = 20_000_000;
 /// Clauses set aside in one declaration before its parse is given up.
 pub const RECOVERIES_MAX: usize = 8;
 /// Length of a time span in rules, ns: 100 years.

@@ -81,7 +81,7 @@ impl Checker<'_> {
     }
 
     fn keys(&mut self, keys: &[ast::Binding], parts: &mut Parts, scope: &mut Scope, input: &Shape) {
-        for key in keys {
+        for key in self.bounded(keys) {
             let value = self.whole(&key.value, scope);
             let name = match (&key.name, &key.value.kind) {
                 (Some(name), _) => {
@@ -164,7 +164,7 @@ impl Checker<'_> {
     /// Selected values; each is bound for the ones behind it.
     pub(super) fn items(&mut self, items: &[ast::Binding], scope: &mut Scope) -> Vec<SelectItem> {
         let mut selected = Vec::new();
-        for item in items {
+        for item in self.bounded(items) {
             let value = self.whole(&item.value, scope);
             let Some(name) = item_name(item) else {
                 let message = "a selected value that is no call and no column has a name";

@@ -106,7 +106,14 @@ impl Checker<'_> {
             ast::ExprKind::String(_) => true,
             _ => false,
         };
-        if bare(operands.1) {
+        // `server == kind`: of two bare words the one that names something tells what the other is.
+        let mut names_something = |expr: &ast::Expr| match &expr.kind {
+            ast::ExprKind::Path(path) => self.known(path, expr.range, scope).is_some(),
+            _ => false,
+        };
+        let is_turned = bare(operands.0) && bare(operands.1) && scope.arguments.is_none();
+        let is_turned = is_turned && !names_something(operands.0) && names_something(operands.1);
+        if bare(operands.1) && !is_turned {
             let left = self.expr(operands.0, scope);
             let right = self.beside(&left.ty.clone(), left.range, operands.1, scope);
             return (left, right);

@@ -9,7 +9,7 @@ use crate::catalog::{FunctionClass, FunctionDef, ParamDef, ResultRule};
 use crate::diagnostic::suggest::nearest;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::hir::{AggregateCall, Expr, ExprKind, Literal};
-use crate::limits::{REGEX_BYTES_MAX, REGEX_NESTING_MAX};
+use crate::limits::{AGGREGATE_CALLS_MAX, REGEX_BYTES_MAX, REGEX_NESTING_MAX};
 use crate::text_range::TextRange;
 use crate::types::Type;
 
@@ -62,6 +62,9 @@ impl Checker<'_> {
         let name = call.name.text.as_str();
         let message = format!("there is no function `{name}`");
         let mut diagnostic = Diagnostic::new(codes::UNKNOWN_FUNCTION, call.name.range, message);
+        if self.is_flooded(self.names.len() + self.catalog.functions.len()) {
+            return self.report(diagnostic);
+        }
         let own = self.function_names(scope.module);
         let names = self.catalog.functions.iter().map(|function| function.name.as_str());
         let other = OTHER_NAMES.iter().find(|other| other.0.eq_ignore_ascii_case(name));
@@ -148,6 +151,14 @@ impl Checker<'_> {
             range,
         };
         let known = scope.calls.iter().position(|known| same_call(known, &new));
+        if known.is_none() && scope.calls.len() >= AGGREGATE_CALLS_MAX {
+            let message = format!("more than {AGGREGATE_CALLS_MAX} different aggregate calls");
+            self.report(
+                Diagnostic::new(codes::TOO_LARGE, call.name.range, message)
+                    .help("split the declaration into several"),
+            );
+            return broken(range);
+        }
         let index = known.unwrap_or_else(|| {
             scope.calls.push(new);
             scope.calls.len() - 1

@@ -155,7 +155,7 @@ impl Checker<'_> {
         scope: &mut Scope,
     ) -> Vec<(String, crate::hir::Expr)> {
         let mut texts: Vec<(String, crate::hir::Expr)> = Vec::new();
-        for binding in bindings {
+        for binding in self.bounded(bindings) {
             let value = self.template(&binding.value, scope);
             let Some(name) = &binding.name else {
                 let message = "a text here has a name: `summary: \"…\"`";

@@ -5,7 +5,7 @@ use super::scope::{Scope, attribute, broken, constant};
 use crate::ast::{self, BinaryWord};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::hir::{Expr, ExprKind, Literal, Place, UnaryOp};
-use crate::limits::EXPRESSION_NODES_MAX;
+use crate::limits::{EXPRESSION_LEVELS_MAX, EXPRESSION_NODES_MAX, PROGRAM_NODES_MAX};
 use crate::text_range::TextRange;
 use crate::types::Type;
 
@@ -13,6 +13,18 @@ impl Checker<'_> {
     /// Types an expression.
     pub(super) fn expr(&mut self, expr: &ast::Expr, scope: &mut Scope) -> Expr {
         self.nodes += 1;
+        self.all_nodes += 1;
+        if self.all_nodes > PROGRAM_NODES_MAX {
+            if self.all_nodes == PROGRAM_NODES_MAX + 1 {
+                let message =
+                    format!("the rules have more than {PROGRAM_NODES_MAX} parts of expressions");
+                self.report(
+                    Diagnostic::new(codes::TOO_LARGE, expr.range, message)
+                        .help("functions are counted with their bodies, at each call"),
+                );
+            }
+            return broken(expr.range);
+        }
         if self.nodes > EXPRESSION_NODES_MAX {
             if self.nodes == EXPRESSION_NODES_MAX + 1 {
                 let message = format!("the expression has more than {EXPRESSION_NODES_MAX} parts");
@@ -24,6 +36,29 @@ impl Checker<'_> {
             }
             return broken(expr.range);
         }
+        self.levels += 1;
+        let value = if self.levels > EXPRESSION_LEVELS_MAX {
+            self.too_deep(expr.range)
+        } else {
+            self.node(expr, scope)
+        };
+        self.levels -= 1;
+        value
+    }
+
+    pub(super) fn too_deep(&mut self, range: TextRange) -> Expr {
+        let message = format!(
+            "the expression has more than {EXPRESSION_LEVELS_MAX} levels, its constants and \
+             functions written out"
+        );
+        self.report(
+            Diagnostic::new(codes::NESTING, range, message)
+                .help("let fewer constants and functions use one another"),
+        );
+        broken(range)
+    }
+
+    fn node(&mut self, expr: &ast::Expr, scope: &mut Scope) -> Expr {
         let range = expr.range;
         match &expr.kind {
             ast::ExprKind::Number(number) => match crate::syntax::literal::number(number, range) {

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::scope::{Arguments, Scope, broken};
+use super::value::LEVELS_OF_A_NAME;
 use super::{Checker, FunctionRef};
 use crate::ast;
 use crate::diagnostic::suggest::listed;
@@ -55,7 +56,9 @@ impl Checker<'_> {
         let before = self.diagnostics.len();
         scope.arguments = Some(Rc::clone(&arguments));
         scope.module = found.module;
+        self.levels += LEVELS_OF_A_NAME;
         let value = self.expr(&found.body, scope);
+        self.levels -= LEVELS_OF_A_NAME;
         scope.arguments.clone_from(&arguments.outer);
         scope.module = arguments.module;
         for diagnostic in &mut self.diagnostics[before..] {

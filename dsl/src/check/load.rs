@@ -6,7 +6,7 @@ use super::{Checker, Entity, Given, Item, Module};
 use crate::SourceFile;
 use crate::ast::{self, Declaration, DeclarationKind};
 use crate::diagnostic::{Diagnostic, codes, suggest};
-use crate::limits::{FILES_MAX, IMPORT_DEPTH_MAX, NAME_BYTES_MAX};
+use crate::limits::{FILES_MAX, FUNCTION_PARAMS_MAX, IMPORT_DEPTH_MAX, NAME_BYTES_MAX};
 use crate::syntax::parse_file;
 use crate::text_range::{FileId, TextRange};
 
@@ -33,6 +33,7 @@ impl Checker<'_> {
         self.diagnostics.extend(diagnostics);
         for declaration in file.declarations {
             self.check_name_length(&declaration);
+            self.check_params(&declaration);
             if let DeclarationKind::Import { path, config } = &declaration.kind {
                 self.import(&declaration, path, config, module, stack);
             }
@@ -65,6 +66,18 @@ impl Checker<'_> {
         for word in words.filter(|word| *word != own) {
             let full = self.full(word, module);
             self.mark_used(&full);
+        }
+    }
+
+    fn check_params(&mut self, declaration: &Declaration) {
+        if let DeclarationKind::Fn { params, .. } = &declaration.kind
+            && let Some(surplus) = params.get(FUNCTION_PARAMS_MAX)
+        {
+            let message = format!(
+                "the function has {} parameters, {FUNCTION_PARAMS_MAX} are allowed",
+                params.len()
+            );
+            self.report(Diagnostic::new(codes::TOO_LARGE, surplus.range, message));
         }
     }
 
@@ -102,8 +115,12 @@ impl Checker<'_> {
             );
             return;
         }
-        let text = (self.options.importer)(&target);
-        let Some(text) = text.filter(|_| self.files.len() < FILES_MAX) else {
+        if self.files.len() >= FILES_MAX {
+            let message = format!("there are more than {FILES_MAX} files, imports included");
+            self.report(Diagnostic::new(codes::TOO_LARGE, path.range, message));
+            return;
+        }
+        let Some(text) = (self.options.importer)(&target) else {
             self.unknown_import(&target, path.range);
             return;
         };

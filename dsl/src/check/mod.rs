@@ -30,9 +30,9 @@ use std::rc::Rc;
 
 use crate::ast;
 use crate::catalog::Catalog;
-use crate::diagnostic::{Diagnostic, codes};
+use crate::diagnostic::{Diagnostic, Severity, codes};
 use crate::hir::{Declaration, DeclarationId, Expr, Program};
-use crate::limits::DIAGNOSTICS_MAX;
+use crate::limits::{COLUMNS_MAX, COMPARISONS_MAX, DIAGNOSTICS_KEPT_MAX, DIAGNOSTICS_MAX};
 use crate::text_range::{FileId, TextRange};
 use crate::{Analysis, Options, SourceFile};
 use shape::Shape;
@@ -99,6 +99,16 @@ struct Checker<'a> {
     ids: BTreeMap<String, DeclarationId>,
     /// Nodes of the expression that is being typed.
     nodes: usize,
+    /// Levels of the tree around that node, constants and functions written out.
+    levels: usize,
+    /// Nodes of all expressions typed so far.
+    all_nodes: usize,
+    /// Names that misspelt ones were compared with.
+    comparisons: usize,
+    /// Diagnostics that were not kept.
+    dropped: usize,
+    /// Whether errors were among them.
+    dropped_errors: bool,
     /// Where names of columns and constants were made, by the place of their use.
     origins: BTreeMap<TextRange, TextRange>,
 }
@@ -118,32 +128,46 @@ pub(crate) fn compile(files: &[SourceFile], catalog: &Catalog, options: &Options
         shapes: BTreeMap::new(),
         ids: BTreeMap::new(),
         nodes: 0,
+        levels: 0,
+        all_nodes: 0,
+        comparisons: 0,
+        dropped: 0,
+        dropped_errors: false,
         origins: BTreeMap::new(),
     };
     let program = checker.run();
-    let has_error = checker.diagnostics.iter().any(Diagnostic::is_error);
+    let has_error = checker.dropped_errors || checker.diagnostics.iter().any(Diagnostic::is_error);
     Analysis {
         program: (!has_error).then_some(program),
-        diagnostics: sorted(checker.diagnostics),
+        diagnostics: sorted(checker.diagnostics, checker.dropped, has_error),
         files: checker.files,
     }
 }
 
-/// In the order of the text, each once, errors and lints mixed as they stand.
-fn sorted(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    diagnostics.sort_by(|a, b| {
+/// In the order of the text, each once, errors and lints mixed as they stand; where there are too
+/// many, lints give way to errors.
+fn sorted(mut diagnostics: Vec<Diagnostic>, dropped: usize, has_error: bool) -> Vec<Diagnostic> {
+    let order = |a: &Diagnostic, b: &Diagnostic| {
         let key = |d: &Diagnostic| (d.range(), d.code);
         key(a).cmp(&key(b)).then_with(|| a.message.cmp(&b.message))
-    });
+    };
+    diagnostics.sort_by(order);
     diagnostics
         .dedup_by(|a, b| a.code == b.code && a.range() == b.range() && a.message == b.message);
-    if diagnostics.len() > DIAGNOSTICS_MAX {
-        let more = diagnostics.len() - DIAGNOSTICS_MAX;
-        let range = diagnostics[DIAGNOSTICS_MAX].range();
-        diagnostics.truncate(DIAGNOSTICS_MAX);
-        let message = format!("{more} more problems are not shown");
-        diagnostics.push(Diagnostic::new(codes::TOO_LARGE, range, message));
+    let Some(more) = (diagnostics.len() + dropped).checked_sub(DIAGNOSTICS_MAX + 1) else {
+        return diagnostics;
+    };
+    diagnostics.sort_by_key(|diagnostic| diagnostic.severity);
+    let hides_error = diagnostics.get(DIAGNOSTICS_MAX).is_some_and(Diagnostic::is_error);
+    diagnostics.truncate(DIAGNOSTICS_MAX);
+    diagnostics.sort_by(order);
+    let Some(last) = diagnostics.last() else { return diagnostics };
+    let message = format!("{} more problems are not shown", more + 1);
+    let mut rest = Diagnostic::new(codes::TOO_LARGE, last.range(), message);
+    if !(has_error && hides_error) {
+        rest.severity = Severity::Warning;
     }
+    diagnostics.push(rest);
     diagnostics
 }
 
@@ -192,7 +216,32 @@ impl Checker<'_> {
     }
 
     fn report(&mut self, diagnostic: Diagnostic) {
+        if self.diagnostics.len() >= DIAGNOSTICS_KEPT_MAX {
+            self.dropped += 1;
+            self.dropped_errors |= diagnostic.is_error();
+            return;
+        }
         self.diagnostics.push(diagnostic);
+    }
+
+    /// Whether so much is wrong that nobody will read what else may have been meant, or so many
+    /// names were compared that one more search is not worth its time.
+    fn is_flooded(&mut self, candidates: usize) -> bool {
+        self.comparisons += candidates;
+        self.diagnostics.len() >= DIAGNOSTICS_KEPT_MAX / 8 || self.comparisons > COMPARISONS_MAX
+    }
+
+    /// Columns of a clause up to their limit; surplus ones are reported.
+    fn bounded<'b>(&mut self, bindings: &'b [ast::Binding]) -> &'b [ast::Binding] {
+        if let Some(first) = bindings.get(COLUMNS_MAX) {
+            let message =
+                format!("the clause has {} columns, {COLUMNS_MAX} are allowed", bindings.len());
+            self.report(
+                Diagnostic::new(codes::TOO_LARGE, first.range, message)
+                    .label(format!("column {}", COLUMNS_MAX + 1)),
+            );
+        }
+        &bindings[..bindings.len().min(COLUMNS_MAX)]
     }
 
     fn unescape(&mut self, text: &ast::StringText) -> String {

@@ -112,6 +112,9 @@ impl Checker<'_> {
     pub(super) fn unknown_source(&mut self, name: &ast::Name, module: usize) {
         let message = format!("there is no source `{}`", name.text);
         let mut diagnostic = Diagnostic::new(codes::UNKNOWN_SOURCE, name.range, message);
+        if self.is_flooded(self.names.len()) {
+            return self.report(diagnostic);
+        }
         let known = self.names.get(&self.full(&name.text, module));
         if let Some(Entity::Const(index) | Entity::Param(index) | Entity::Function(index)) = known {
             let tree = &self.items[*index].tree;

@@ -11,6 +11,9 @@ use crate::text_range::TextRange;
 /// An edge: the index of the declaration that is read, and where its name stands.
 type Edge = (usize, TextRange);
 
+/// Rules of a circle that are named one by one.
+const CIRCLE_SHOWN_MAX: usize = 10;
+
 impl Checker<'_> {
     /// Indices of the declarations that make or route items, sources first; otherwise as written.
     /// Those on a circle are left out after it was reported.
@@ -81,27 +84,28 @@ impl Checker<'_> {
     /// Follows edges among what is left until a place comes again; what only reads a circle is
     /// not part of one and is not reported.
     fn circles(&mut self, left: &[usize], edges: &[Vec<Edge>]) {
-        let mut reported = vec![false; self.items.len()];
+        let mut is_left = vec![false; self.items.len()];
+        for &index in left {
+            is_left[index] = true;
+        }
+        // Each place is walked over once.
+        let mut seen = vec![false; self.items.len()];
         for &start in left {
             let mut path: Vec<Edge> = Vec::new();
+            let mut walked = std::collections::BTreeMap::new();
             let mut at = start;
-            let circle = loop {
-                if let Some(from) = path.iter().position(|step| step.0 == at) {
-                    break &path[from..];
-                }
-                let next = edges[at].iter().find(|edge| left.contains(&edge.0));
-                let Some(&(source, range)) = next else { break &[] };
+            while !seen[at] {
+                seen[at] = true;
+                let Some(&(source, range)) = edges[at].iter().find(|edge| is_left[edge.0]) else {
+                    break;
+                };
+                walked.insert(at, path.len());
                 path.push((at, range));
                 at = source;
-            };
-            if circle.is_empty() || circle.iter().any(|step| reported[step.0]) {
-                continue;
             }
-            for step in circle {
-                reported[step.0] = true;
+            if let Some(&from) = walked.get(&at) {
+                self.report_circle(&path[from..]);
             }
-            let circle = circle.to_vec();
-            self.report_circle(&circle);
         }
     }
 
@@ -110,12 +114,16 @@ impl Checker<'_> {
             let tree = Rc::clone(&self.items[index].tree);
             tree.name.as_ref().map_or_else(|| "route".to_owned(), |name| name.text.clone())
         };
-        let names: Vec<String> = circle.iter().map(|step| name(step.0)).collect();
-        let mut shown: Vec<&str> = names.iter().map(String::as_str).collect();
-        shown.push(shown[0]);
-        let message = format!("rules read each other in a circle: {}", shown.join(" ← "));
+        let mut names: Vec<String> = circle.iter().map(|step| name(step.0)).collect();
+        names.push(names[0].clone());
+        let shown: Vec<&str> = names.iter().map(String::as_str).collect();
+        let written = match shown.len() {
+            0..=CIRCLE_SHOWN_MAX => shown.join(" ← "),
+            count => format!("{} ← … ({} in all)", shown[..4].join(" ← "), count - 1),
+        };
+        let message = format!("rules read each other in a circle: {written}");
         let mut diagnostic = Diagnostic::new(codes::CYCLE, circle[0].1, message);
-        for (at, step) in circle.iter().enumerate() {
+        for (at, step) in circle.iter().enumerate().take(CIRCLE_SHOWN_MAX) {
             let source = shown[at + 1];
             let text = format!("`{}` reads `{source}`", shown[at]);
             diagnostic =

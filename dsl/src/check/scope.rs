@@ -129,11 +129,21 @@ impl Checker<'_> {
             );
             return broken(range);
         }
+        let is_attribute =
+            !scope.aggregates && shape.as_ref().is_some_and(|shape| shape.has_attributes);
+        let columns = shape.as_ref().map_or(0, |shape| shape.columns.len()) + scope.bound.len();
+        if self.is_flooded(self.names.len() + columns) {
+            if is_attribute {
+                return attribute(Place::Any, path, range);
+            }
+            let message = format!("nothing is named `{path}` here");
+            self.report(Diagnostic::new(codes::UNKNOWN_NAME, range, message));
+            return broken(range);
+        }
         let candidates = scope.candidates();
         let values = self.value_names(scope.module);
         let names = candidates.iter().map(String::as_str);
         let near = nearest(path, names.chain(values.iter().map(String::as_str)));
-        let is_attribute = !scope.aggregates && shape.is_some_and(|shape| shape.has_attributes);
         if is_attribute && near.is_none_or(|near| !is_slip(path, near)) {
             return attribute(Place::Any, path, range);
         }

@@ -102,7 +102,7 @@ impl Checker<'_> {
 
     fn set(&mut self, bindings: &[ast::Binding], scope: &mut Scope) -> Vec<Binding> {
         let mut set = Vec::new();
-        for binding in bindings {
+        for binding in self.bounded(bindings) {
             let value = self.whole(&binding.value, scope);
             let Some(name) = &binding.name else {
                 let message = "a column of `set` has a name: `route: http.route`";

@@ -9,6 +9,10 @@ use crate::hir::{Expr, ExprKind, Literal, Param};
 use crate::text_range::TextRange;
 use crate::types::Type;
 
+/// Levels that a constant or a function stands for beside those of its value: the calls between
+/// its use and its value.
+pub(super) const LEVELS_OF_A_NAME: usize = 3;
+
 impl Checker<'_> {
     /// The value of a constant or parameter, if the name is one.
     pub(super) fn value(&mut self, path: &str, range: TextRange, module: usize) -> Option<Expr> {
@@ -38,7 +42,9 @@ impl Checker<'_> {
             None => {}
         }
         self.values.insert(full.clone(), None);
+        self.levels += LEVELS_OF_A_NAME;
         let value = self.evaluate(index, &full);
+        self.levels -= LEVELS_OF_A_NAME;
         self.values.insert(full, Some(value.clone()));
         Some(Expr { range, ..value })
     }

@@ -1,11 +1,18 @@
 //! Diagnostics for people, as rustc draws them.
 
-use annotate_snippets::renderer::DecorStyle;
-use annotate_snippets::{AnnotationKind, Group, Level, Patch, Renderer, Snippet};
+use std::ops::Range;
 
-use super::{Diagnostic, Edit, Severity};
+use annotate_snippets::renderer::DecorStyle;
+use annotate_snippets::{
+    Annotation, AnnotationKind, Group, Level, Origin, Patch, Renderer, Snippet,
+};
+
+use super::{Diagnostic, Edit, Label, Severity};
 use crate::SourceFile;
-use crate::text_range::FileId;
+use crate::text_range::{FileId, TextRange, line_column};
+
+/// Lines around the places of one diagnostic that are drawn, bytes: drawing takes time in them.
+const WINDOW_BYTES_MAX: usize = 8 * 1024;
 
 /// All diagnostics as text; with colour where asked for.
 pub fn human(diagnostics: &[Diagnostic], files: &[SourceFile], colour: bool) -> String {
@@ -40,10 +47,11 @@ fn groups<'a>(diagnostic: &'a Diagnostic, files: &'a [SourceFile]) -> Vec<Group<
     };
     let title = level.primary_title(diagnostic.message.as_str()).id(diagnostic.code.as_str());
     let mut group = Group::with_title(title);
-    for file in files {
-        if let Some(snippet) = snippet(diagnostic, file) {
-            group = group.element(snippet);
-        }
+    for piece in pieces(diagnostic, files) {
+        group = match piece.window() {
+            Some(window) => group.element(snippet(&piece, &window)),
+            None => group.element(origin(&piece)),
+        };
     }
     for note in &diagnostic.notes {
         group = group.element(Level::NOTE.message(note.as_str()));
@@ -61,40 +69,111 @@ fn groups<'a>(diagnostic: &'a Diagnostic, files: &'a [SourceFile]) -> Vec<Group<
     groups
 }
 
-fn snippet<'a>(
-    diagnostic: &'a Diagnostic,
+/// Labels that are drawn in one piece of a file; the first of them is the primary one, if it is
+/// there.
+struct Piece<'a> {
     file: &'a SourceFile,
-) -> Option<Snippet<'a, annotate_snippets::Annotation<'a>>> {
-    let labels: Vec<_> =
-        diagnostic.labels.iter().filter(|label| label.range.file == file.id).collect();
-    if labels.is_empty() {
-        return None;
+    labels: Vec<&'a Label>,
+    range: Range<usize>,
+}
+
+/// Whole lines of a file.
+struct Window {
+    range: Range<usize>,
+    /// Number of the first line, from 1.
+    line: usize,
+}
+
+impl Piece<'_> {
+    /// The lines around the labels; `None` where they are too long to be drawn.
+    fn window(&self) -> Option<Window> {
+        window(&self.file.text, &self.range)
     }
-    let mut snippet = Snippet::source(file.text.as_str()).path(file.name.as_str());
+}
+
+fn window(text: &str, range: &Range<usize>) -> Option<Window> {
+    let range = within(text, range.clone());
+    let start = text[..range.start].rfind('\n').map_or(0, |at| at + 1);
+    let end = text[range.end..].find('\n').map_or(text.len(), |at| range.end + at);
+    let (line, _) = line_column(text, start);
+    (end - start <= WINDOW_BYTES_MAX).then_some(Window { range: start..end, line })
+}
+
+/// Labels by file, those that stand far apart in pieces of their own; the primary one's first.
+fn pieces<'a>(diagnostic: &'a Diagnostic, files: &'a [SourceFile]) -> Vec<Piece<'a>> {
+    let mut labels: Vec<&Label> = diagnostic.labels.iter().collect();
+    labels.sort_by_key(|label| !label.primary);
+    let mut pieces: Vec<Piece<'_>> = Vec::new();
     for label in labels {
+        let Some(file) = files.iter().find(|file| file.id == label.range.file) else { continue };
+        let range = label.range.bytes();
+        let near = pieces.iter_mut().find(|piece| {
+            let joined = piece.range.start.min(range.start)..piece.range.end.max(range.end);
+            piece.file.id == file.id && joined.len() <= WINDOW_BYTES_MAX / 2
+        });
+        match near {
+            Some(piece) => {
+                piece.range.start = piece.range.start.min(range.start);
+                piece.range.end = piece.range.end.max(range.end);
+                piece.labels.push(label);
+            }
+            None => pieces.push(Piece { file, labels: vec![label], range }),
+        }
+    }
+    pieces
+}
+
+fn snippet<'a>(piece: &Piece<'a>, window: &Window) -> Snippet<'a, Annotation<'a>> {
+    let text = &piece.file.text[window.range.clone()];
+    let mut snippet = Snippet::source(text).path(piece.file.name.as_str()).line_start(window.line);
+    for label in &piece.labels {
         let kind = if label.primary { AnnotationKind::Primary } else { AnnotationKind::Context };
-        let mut annotation = kind.span(within(&file.text, label.range.bytes()));
+        let mut annotation = kind.span(inside(piece.file, window, label.range));
         if !label.text.is_empty() {
             annotation = annotation.label(label.text.as_str());
         }
         snippet = snippet.annotation(annotation);
     }
-    Some(snippet)
+    snippet
+}
+
+/// A range as one of the window's text.
+fn inside(file: &SourceFile, window: &Window, range: TextRange) -> Range<usize> {
+    let range = within(&file.text, range.bytes());
+    let base = window.range.start;
+    let end = window.range.end - base;
+    range.start.saturating_sub(base).min(end)..range.end.saturating_sub(base).min(end)
+}
+
+/// The place alone, where its line is too long to be drawn.
+fn origin<'a>(piece: &Piece<'a>) -> Origin<'a> {
+    let (line, column) = line_column(&piece.file.text, piece.range.start);
+    Origin::path(piece.file.name.as_str()).line(line).char_column(column)
 }
 
 fn edits<'a>(help: &'a str, edits: &'a [Edit], files: &'a [SourceFile]) -> Option<Group<'a>> {
     let file_id: FileId = edits.first()?.range.file;
     let file = files.iter().find(|file| file.id == file_id)?;
-    let mut snippet = Snippet::source(file.text.as_str()).path(file.name.as_str());
-    for edit in edits.iter().filter(|edit| edit.range.file == file_id) {
-        let range = within(&file.text, edit.range.bytes());
+    let group = Group::with_title(Level::HELP.secondary_title(help));
+    let own = || edits.iter().filter(|edit| edit.range.file == file_id);
+    let start = own().map(|edit| edit.range.bytes().start).min()?;
+    let end = own().map(|edit| edit.range.bytes().end).max()?;
+    let Some(window) = window(&file.text, &(start..end)) else {
+        let (line, column) = line_column(&file.text, start);
+        let origin = Origin::path(file.name.as_str()).line(line).char_column(column);
+        return Some(group.element(origin));
+    };
+    let text = &file.text[window.range.clone()];
+    let mut snippet = Snippet::source(text).path(file.name.as_str()).line_start(window.line);
+    for edit in own() {
+        let range = inside(file, &window, edit.range);
         snippet = snippet.patch(Patch::new(range, edit.replacement.as_str()));
     }
-    Some(Group::with_title(Level::HELP.secondary_title(help)).element(snippet))
+    Some(group.element(snippet))
 }
 
 /// A range cut to the text and to whole characters: drawing must not fail on any range.
-fn within(text: &str, range: std::ops::Range<usize>) -> std::ops::Range<usize> {
+fn within(text: &str, range: Range<usize>) -> Range<usize> {
     let mut start = range.start.min(text.len());
     while !text.is_char_boundary(start) {
         start -= 1;

@@ -1,22 +1,25 @@
 //! The nearest name.
 
+/// Candidates that are looked at for one name: a suggestion is not worth a long search.
+const CANDIDATES_MAX: usize = 4_096;
+
 /// The candidate most like a misspelt name, if any is like enough.
 ///
-/// Transpositions count one (Damerau and Levenshtein); a third of the longer name may differ, at
-/// least one letter, as a longer distance offers names that nobody meant.
+/// Transpositions of neighbours count one (optimal string alignment); a third of the longer name
+/// may differ, at least one letter, as a longer distance offers names that nobody meant.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let length = name.chars().count();
     let folded = name.to_lowercase();
     candidates
         .into_iter()
+        .take(CANDIDATES_MAX)
         .filter(|candidate| *candidate != name)
-        .map(|candidate| {
-            let distance = strsim::damerau_levenshtein(&folded, &candidate.to_lowercase());
-            (distance, candidate)
-        })
-        .filter(|&(distance, candidate)| {
-            let allowed = (length.max(candidate.chars().count()) / 3).max(1);
-            distance <= allowed || is_last_part(&folded, candidate)
+        .filter_map(|candidate| {
+            let other = candidate.to_lowercase();
+            let allowed = (folded.chars().count().max(other.chars().count()) / 3).max(1);
+            match distance(&folded, &other, allowed) {
+                Some(distance) => Some((distance, candidate)),
+                None => is_last_part(&folded, candidate).then_some((usize::MAX, candidate)),
+            }
         })
         .min()
         .map(|(_, candidate)| candidate)
@@ -25,8 +28,30 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 /// Whether a name is so near another that it can only be a slip: a third of its own length, where
 /// other names are possible too.
 pub(crate) fn is_very_near(name: &str, other: &str) -> bool {
-    let distance = strsim::damerau_levenshtein(&name.to_lowercase(), &other.to_lowercase());
-    distance <= (name.chars().count() / 3).max(1) || is_last_part(name, other)
+    let allowed = (name.chars().count() / 3).max(1);
+    distance(&name.to_lowercase(), &other.to_lowercase(), allowed).is_some()
+        || is_last_part(name, other)
+}
+
+/// Edits between two texts, if at most so many. Letters are counted first: far the most pairs
+/// differ in more of them than that.
+fn distance(a: &str, b: &str, allowed: usize) -> Option<usize> {
+    if a.len().abs_diff(b.len()) > 4 * allowed {
+        return None;
+    }
+    let mut letters = [0_i32; 256];
+    for byte in a.bytes() {
+        letters[usize::from(byte)] += 1;
+    }
+    for byte in b.bytes() {
+        letters[usize::from(byte)] -= 1;
+    }
+    // One edit changes at most two counts of a letter, each of at most four bytes.
+    let differing: u32 = letters.iter().map(|count| count.unsigned_abs()).sum();
+    if differing as usize > 8 * allowed || (a.is_ascii() && differing as usize > 2 * allowed) {
+        return None;
+    }
+    Some(strsim::osa_distance(a, b)).filter(|distance| *distance <= allowed)
 }
 
 /// Whether a dotted path ends in the name: `id` for `trace.id` is a likely slip.

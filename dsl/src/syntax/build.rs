@@ -16,12 +16,14 @@ use crate::text_range::{FileId, TextRange};
 pub(super) struct Build {
     pub(super) file: FileId,
     pub(super) base: usize,
+    /// Levels of the tree around the expression that is being built.
+    pub(super) levels: usize,
     pub(super) diagnostics: Vec<Diagnostic>,
 }
 
 impl Build {
     pub(super) fn new(file: FileId, base: usize) -> Self {
-        Self { file, base, diagnostics: Vec::new() }
+        Self { file, base, levels: 0, diagnostics: Vec::new() }
     }
 
     pub(super) fn range(&self, pair: &Pair<'_, Rule>) -> TextRange {

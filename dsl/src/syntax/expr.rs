@@ -12,7 +12,7 @@ use super::build::Build;
 use super::grammar::Rule;
 use crate::ast::{Argument, BinaryWord, Call, Expr, ExprKind, NumberText};
 use crate::diagnostic::{Diagnostic, codes};
-use crate::limits::CHAIN_MAX;
+use crate::limits::{CHAIN_MAX, TREE_LEVELS_MAX};
 use crate::text_range::TextRange;
 
 static PRATT: LazyLock<PrattParser<Rule>> = LazyLock::new(|| {
@@ -58,6 +58,23 @@ impl Build {
             );
             return Some(Expr { range, kind: ExprKind::Broken });
         }
+        let levels = pairs.len();
+        if self.levels + levels > TREE_LEVELS_MAX {
+            let message = format!("the expression has more than {TREE_LEVELS_MAX} levels");
+            self.diagnostics.push(
+                Diagnostic::new(codes::NESTING, range, message)
+                    .note("each part in a row is one, in all the brackets around this")
+                    .help("name parts of the expression with `const` or `fn`"),
+            );
+            return Some(Expr { range, kind: ExprKind::Broken });
+        }
+        self.levels += levels;
+        let tree = self.climb(pairs);
+        self.levels -= levels;
+        tree
+    }
+
+    fn climb(&mut self, pairs: Vec<Pair<'_, Rule>>) -> Step {
         if pairs.len() == 1 {
             let only = pairs.into_iter().next()?;
             return self.primary(only);

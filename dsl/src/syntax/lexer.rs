@@ -58,6 +58,9 @@ const PUNCTUATION: [&str; 24] = [
     "/", "%", ",", ":", ".", "&", "|",
 ];
 
+/// Characters of a text in typographic quotes: its end is looked for no further.
+const TYPOGRAPHIC_MAX: usize = 1_000;
+
 struct Lexer<'a> {
     text: &'a str,
     file: FileId,
@@ -118,8 +121,12 @@ impl<'a> Lexer<'a> {
     /// A text in quotes of a word processor.
     fn typographic(&mut self, first: char) {
         let rest = self.rest();
-        let line = rest.split('\n').next().unwrap_or_default();
-        let end = line.char_indices().skip(1).find(|(_, c)| matches!(c, '”' | '“' | '»' | '"'));
+        let end = rest
+            .char_indices()
+            .skip(1)
+            .take(TYPOGRAPHIC_MAX)
+            .take_while(|(_, character)| *character != '\n')
+            .find(|(_, character)| matches!(character, '”' | '“' | '»' | '"'));
         let Some((at, last)) = end else { return self.bad(first) };
         let length = at + last.len_utf8();
         let inner = &rest[first.len_utf8()..at];
