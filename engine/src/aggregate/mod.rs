@@ -4,6 +4,7 @@
 //! the cut into batches shows in a result. State is columnar: one [`Accumulators`] holds one kind
 //! for many slots. Must not know: tables, slices, operators.
 
+mod buckets;
 mod distinct;
 mod distribution;
 mod exact_sum;

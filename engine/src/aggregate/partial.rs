@@ -77,8 +77,37 @@ pub enum Partial {
 impl Partial {
     /// Adds another part of the same accumulator.
     pub fn merge(&mut self, other: Self) {
+        match self {
+            Self::Count(_)
+            | Self::Sketch(_)
+            | Self::Truth(..)
+            | Self::Histogram(_)
+            | Self::Apdex(_) => self.merge_from(&other),
+            _ => self.take(other),
+        }
+    }
+
+    /// Adds a part that stays where it is: numbers and buckets are added, nothing is copied.
+    pub fn merge_from(&mut self, other: &Self) {
         match (self, other) {
             (Self::Count(mine), Self::Count(theirs)) => *mine += theirs,
+            (Self::Sum(Some(mine)), Self::Sum(Some(theirs))) => mine.merge(theirs),
+            (Self::Sketch(mine), Self::Sketch(theirs)) => mine.merge(theirs),
+            (Self::Truth(yes, all), Self::Truth(more, others)) => {
+                *yes += more;
+                *all += others;
+            }
+            (Self::Histogram(mine), Self::Histogram(theirs)) => mine.merge(theirs),
+            (Self::Apdex(mine), Self::Apdex(theirs)) => {
+                mine.iter_mut().zip(theirs).for_each(|(mine, theirs)| *mine += theirs);
+            }
+            (mine, theirs) => mine.take(theirs.clone()),
+        }
+    }
+
+    /// Adds parts that hold values, which move.
+    fn take(&mut self, other: Self) {
+        match (self, other) {
             (Self::Sum(mine), Self::Sum(theirs)) => match (mine.as_mut(), theirs) {
                 (Some(mine), Some(theirs)) => mine.merge(&theirs),
                 (None, theirs) => *mine = theirs,
@@ -97,39 +126,43 @@ impl Partial {
             (Self::Last(mine), Self::Last(theirs)) => {
                 keep(mine, theirs, |new, old| new.0 > old.0);
             }
-            (Self::Sketch(mine), Self::Sketch(theirs)) => mine.merge(theirs),
-            (Self::Truth(yes, all), Self::Truth(more, others)) => {
-                *yes += more;
-                *all += others;
-            }
-            (Self::Histogram(mine), Self::Histogram(theirs)) => mine.merge(&theirs),
             (Self::Distinct(mine), Self::Distinct(theirs)) => mine.merge(theirs),
             (Self::Top(mine), Self::Top(theirs)) => mine.merge(theirs),
             (Self::Collected(mine), Self::Collected(theirs)) => mine.merge(theirs),
             (Self::Exemplars(mine), Self::Exemplars(theirs)) => mine.merge(theirs),
             (Self::Series(mine), Self::Series(theirs)) => mine.merge(*theirs),
-            (Self::Apdex(mine), Self::Apdex(theirs)) => {
-                mine.iter_mut().zip(theirs).for_each(|(mine, theirs)| *mine += theirs);
-            }
             (mine, theirs) => {
                 debug_assert!(false, "partials of two kinds: {mine:?} and {theirs:?}");
             }
         }
     }
 
-    /// Takes back a part that was merged; `false`, and nothing done, where that is not exact.
+    /// Takes back a part that was merged; `false` where the rest is not known exactly, and what
+    /// is held then has to be merged anew.
     pub fn subtract(&mut self, other: &Self) -> bool {
         match (self, other) {
             (Self::Count(mine), Self::Count(theirs)) if *mine >= *theirs => *mine -= theirs,
-            (Self::Truth(yes, all), Self::Truth(more, others)) if *all >= *others => {
+            (Self::Truth(yes, all), Self::Truth(more, others))
+                if *all >= *others && *yes >= *more =>
+            {
                 *yes -= more;
                 *all -= others;
             }
-            (Self::Apdex(mine), Self::Apdex(theirs)) if mine[2] >= theirs[2] => {
+            (Self::Apdex(mine), Self::Apdex(theirs))
+                if mine.iter().zip(theirs).all(|(mine, theirs)| mine >= theirs) =>
+            {
                 mine.iter_mut().zip(theirs).for_each(|(mine, theirs)| *mine -= theirs);
             }
             (Self::Sum(_), Self::Sum(None)) => {}
             (Self::Sum(Some(mine)), Self::Sum(Some(theirs))) => return mine.subtract(theirs),
+            (Self::Sketch(mine), Self::Sketch(theirs)) => return mine.subtract(theirs),
+            // The best of all is still there unless the part that leaves had it.
+            (Self::Min(mine), Self::Min(theirs)) | (Self::Max(mine), Self::Max(theirs)) => {
+                return theirs.is_none() || mine != theirs;
+            }
+            (Self::First(mine), Self::First(theirs)) | (Self::Last(mine), Self::Last(theirs)) => {
+                return theirs.is_none() || mine != theirs;
+            }
             _ => return false,
         }
         true

@@ -7,6 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::buckets::{Dense, highest_equivalent, index, remove_all, sort};
 use super::distribution::Distribution;
 use crate::model::Value;
 
@@ -82,7 +83,7 @@ enum Stage {
     /// Bucket indices.
     List(Vec<u16>),
     /// Counts by bucket index.
-    Dense(Vec<u64>),
+    Dense(Dense),
 }
 
 /// The distribution of a group's values.
@@ -121,7 +122,7 @@ impl Sketch {
             Stage::List(list) if list.len() < LIST_VALUES_MAX => {
                 list.push(index(number, unit, self.digits));
             }
-            Stage::Dense(counts) => count(counts, index(number, unit, self.digits), 1),
+            Stage::Dense(dense) => dense.add(index(number, unit, self.digits), 1),
             _ => {
                 self.promote();
                 self.add(number, unit);
@@ -166,7 +167,7 @@ impl Sketch {
         let stage = match &self.stage {
             Stage::Exact(values) => values.capacity() * 8,
             Stage::List(list) => list.capacity() * 2,
-            Stage::Dense(counts) => counts.capacity() * 8,
+            Stage::Dense(dense) => dense.counts.capacity() * 8,
         };
         stage + self.floats.as_deref().map_or(0, floats)
     }
@@ -181,51 +182,86 @@ impl Sketch {
                 Stage::List(list)
             }
             Stage::List(list) => {
-                let mut counts = Vec::new();
-                list.iter().for_each(|at| count(&mut counts, *at, 1));
-                Stage::Dense(counts)
+                let mut dense = Dense::default();
+                list.iter().for_each(|at| dense.add(*at, 1));
+                Stage::Dense(dense)
             }
             dense @ Stage::Dense(_) => dense,
         };
     }
 
     /// Adds another sketch of the same precision.
-    pub fn merge(&mut self, other: Self) {
+    pub fn merge(&mut self, other: &Self) {
         self.refused = self.refused.saturating_add(other.refused);
         self.is_mixed |= other.is_mixed;
         if !self.take_unit(other.unit) {
             return;
         }
-        if let Some(theirs) = other.floats {
-            self.floats.get_or_insert_default().merge(&theirs);
+        if let Some(theirs) = &other.floats {
+            self.floats.get_or_insert_default().merge(theirs);
         }
-        let (mine, theirs) = (self.len(), stage_len(&other.stage));
-        let total = mine + theirs;
-        while stage_max(&self.stage).is_some_and(|max| total > max as u64) {
+        let total = self.len() + other.len();
+        while stage_max(&self.stage) < stage_max(&other.stage) || total > stage_max(&self.stage) {
             self.promote();
         }
         let (unit, digits) = (other.unit, self.digits);
-        match (&mut self.stage, other.stage) {
+        match (&mut self.stage, &other.stage) {
             (Stage::Exact(all), Stage::Exact(values)) => all.extend(values),
             (Stage::List(all), Stage::Exact(values)) => {
                 all.extend(values.iter().map(|value| index(*value, unit, digits)));
             }
             (Stage::List(all), Stage::List(list)) => all.extend(list),
-            (Stage::Dense(counts), Stage::Exact(values)) => {
-                values.iter().for_each(|value| count(counts, index(*value, unit, digits), 1));
+            (Stage::Dense(dense), Stage::Exact(values)) => {
+                values.iter().for_each(|value| dense.add(index(*value, unit, digits), 1));
             }
-            (Stage::Dense(counts), Stage::List(list)) => {
-                list.iter().for_each(|at| count(counts, *at, 1));
+            (Stage::Dense(dense), Stage::List(list)) => {
+                list.iter().for_each(|at| dense.add(*at, 1));
             }
-            (Stage::Dense(counts), Stage::Dense(others)) => {
-                for (at, n) in others.iter().enumerate().filter(|(_, n)| **n > 0) {
-                    count(counts, at as u16, *n);
-                }
-            }
-            // The total is above both stages' bounds, so the left side was promoted at least as
-            // far as the right side.
+            (Stage::Dense(dense), Stage::Dense(others)) => dense.merge(others),
             (Stage::Exact(_), _) | (Stage::List(_), Stage::Dense(_)) => {
-                unreachable!("a stage holds at most its bound")
+                unreachable!("the left side was promoted at least as far as the right side")
+            }
+        }
+    }
+
+    /// Takes back a sketch that was merged; `false` where the rest is not known exactly: of few
+    /// values that were many, whose exact values are gone, or of values of several units.
+    pub fn subtract(&mut self, other: &Self) -> bool {
+        if self.is_mixed || other.is_mixed || self.floats.is_some() || other.floats.is_some() {
+            return false;
+        }
+        self.refused = self.refused.saturating_sub(other.refused);
+        if other.len() == 0 {
+            return true;
+        }
+        if self.unit != other.unit || self.unit.is_float() || self.len() < other.len() {
+            return false;
+        }
+        let rest = self.len() - other.len();
+        if rest == 0 {
+            *self = Self { refused: self.refused, ..Self::new(self.digits) };
+            return true;
+        }
+        let (unit, digits) = (self.unit, self.digits);
+        match (&mut self.stage, &other.stage) {
+            (Stage::Exact(all), Stage::Exact(values)) => values.iter().all(|value| {
+                let found = all.iter().position(|known| known == value);
+                found.map(|at| all.swap_remove(at)).is_some()
+            }),
+            (Stage::Exact(_), _) => false,
+            _ if rest <= EXACT_VALUES_MAX as u64 => false,
+            (Stage::List(all), Stage::Exact(values)) => {
+                remove_all(all, values.iter().map(|value| index(*value, unit, digits)).collect())
+            }
+            (Stage::List(all), Stage::List(list)) => remove_all(all, list.clone()),
+            (Stage::List(_), Stage::Dense(_)) => false,
+            (Stage::Dense(all), Stage::Exact(values)) => {
+                values.iter().all(|value| all.remove(index(*value, unit, digits), 1))
+            }
+            (Stage::Dense(all), Stage::List(list)) => list.iter().all(|at| all.remove(*at, 1)),
+            (Stage::Dense(all), Stage::Dense(counts)) => {
+                let mut counts = counts.counts.iter().enumerate();
+                counts.all(|(at, n)| all.remove(at as u16, *n))
             }
         }
     }
@@ -244,7 +280,7 @@ impl Sketch {
     pub fn seal(&mut self) {
         match &mut self.stage {
             Stage::Exact(values) => values.sort_unstable(),
-            Stage::List(list) => list.sort_unstable(),
+            Stage::List(list) => sort(list),
             Stage::Dense(_) => {}
         }
     }
@@ -262,15 +298,7 @@ impl Sketch {
         match &self.stage {
             Stage::Exact(values) => self.unit.whole(values[rank as usize - 1]),
             Stage::List(list) => self.bucket_value(list[rank as usize - 1]),
-            Stage::Dense(counts) => {
-                let mut seen = 0;
-                let reaches = |n: &u64| {
-                    seen += n;
-                    seen >= rank
-                };
-                let at = counts.iter().position(reaches).unwrap_or(0);
-                self.bucket_value(at as u16)
-            }
+            Stage::Dense(dense) => self.bucket_value(dense.at_rank(rank)),
         }
     }
 
@@ -290,8 +318,8 @@ impl Sketch {
             Stage::List(list) => {
                 list.iter().for_each(|at| all.add(highest_equivalent(*at, self.digits) as f64));
             }
-            Stage::Dense(counts) => {
-                for (at, n) in counts.iter().enumerate().filter(|(_, n)| **n > 0) {
+            Stage::Dense(dense) => {
+                for (at, n) in dense.counts.iter().enumerate().filter(|(_, n)| **n > 0) {
                     let value = highest_equivalent(at as u16, self.digits);
                     all.add_times(value as f64, *n);
                 }
@@ -307,52 +335,17 @@ fn stage_len(stage: &Stage) -> u64 {
     match stage {
         Stage::Exact(values) => values.len() as u64,
         Stage::List(list) => list.len() as u64,
-        Stage::Dense(counts) => counts.iter().sum(),
+        Stage::Dense(dense) => dense.total,
     }
 }
 
-fn stage_max(stage: &Stage) -> Option<usize> {
+/// Values up to which a stage is chosen.
+fn stage_max(stage: &Stage) -> u64 {
     match stage {
-        Stage::Exact(_) => Some(EXACT_VALUES_MAX),
-        Stage::List(_) => Some(LIST_VALUES_MAX),
-        Stage::Dense(_) => None,
+        Stage::Exact(_) => EXACT_VALUES_MAX as u64,
+        Stage::List(_) => LIST_VALUES_MAX as u64,
+        Stage::Dense(_) => u64::MAX,
     }
-}
-
-fn count(counts: &mut Vec<u64>, at: u16, n: u64) {
-    let at = usize::from(at);
-    if counts.len() <= at {
-        counts.resize(at + 1, 0);
-    }
-    counts[at] += n;
-}
-
-/// Bits of half a bucket: 2^bits sub-buckets keep the digits asked for.
-fn half_bits(digits: u8) -> u32 {
-    if digits >= 3 { 10 } else { 7 }
-}
-
-/// hdrhistogram's counts index of a value, for a lowest discernible value of 1.
-#[inline]
-fn index(number: i64, unit: NumberUnit, digits: u8) -> u16 {
-    let value = number as u64 / if unit == NumberUnit::Duration { 1_000 } else { 1 };
-    let half = half_bits(digits);
-    let mask = (1u64 << (half + 1)) - 1;
-    let bucket = (value | mask).ilog2() - half;
-    let sub = (value >> bucket) as u32;
-    (((bucket + 1) << half) + sub - (1 << half)) as u16
-}
-
-/// The largest value that falls into a bucket.
-fn highest_equivalent(at: u16, digits: u8) -> i64 {
-    let half = half_bits(digits);
-    let at = u64::from(at);
-    let (bucket, sub) = match at >> half {
-        0 => (0, at),
-        row => (row - 1, (at & ((1 << half) - 1)) + (1 << half)),
-    };
-    let low = sub << bucket;
-    low.saturating_add((1 << bucket) - 1).min(i64::MAX as u64) as i64
 }
 
 #[cfg(test)]
@@ -408,10 +401,38 @@ mod tests {
             cuts.sort_unstable();
             let parts = cuts.windows(2).map(|cut| sketch(&values[cut[0]..cut[1]], 2));
             let mut merged = Sketch::new(2);
-            parts.collect::<Vec<_>>().into_iter().rev().for_each(|part| merged.merge(part));
+            parts.collect::<Vec<_>>().into_iter().rev().for_each(|part| merged.merge(&part));
             whole.seal();
             merged.seal();
             prop_assert_eq!(merged, whole);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_was_merged_is_taken_back_without_a_trace(
+            gone in values(),
+            kept in values(),
+            many in 0..3_000usize,
+        ) {
+            let (gone, kept) = (&gone[..many.min(gone.len())], &kept[..many.min(kept.len())]);
+            let mut rest = sketch(kept, 2);
+            let mut all = rest.clone();
+            all.merge(&sketch(gone, 2));
+            all.seal();
+            if all.subtract(&sketch(gone, 2)) {
+                all.seal();
+                rest.seal();
+                prop_assert_eq!(all.count(), rest.count());
+                for millionths in [0, 10_000, 500_000, 990_000, 1_000_000] {
+                    prop_assert_eq!(all.quantile(millionths), rest.quantile(millionths));
+                }
+            } else {
+                let was_few = gone.len() + kept.len() <= EXACT_VALUES_MAX;
+                prop_assert!(!was_few && kept.len() <= EXACT_VALUES_MAX);
+            }
         }
     }
 

@@ -77,13 +77,14 @@ impl Sum {
         }
     }
 
-    /// Takes back a sum that was merged; `false`, and nothing done, if their units differ, as
-    /// the unit of the rest is then unknown.
+    /// Takes back a sum that was merged; `false`, and nothing done, if the unit of the rest is not
+    /// known: their units differ, or are those of floats, which whole numbers may have joined.
     pub fn subtract(&mut self, other: &Self) -> bool {
         if other.count == 0 {
             return true;
         }
-        if self.unit != other.unit || self.wide.is_some() != other.wide.is_some() {
+        let is_known = self.unit == other.unit && self.unit != NumberUnit::Float;
+        if !is_known || self.wide.is_some() != other.wide.is_some() || self.count < other.count {
             return false;
         }
         self.count -= other.count;

@@ -10,11 +10,13 @@ use super::slice_table::GroupDelta;
 /// A group on every worker: hash of its key, and whether it is `other`.
 pub(crate) type GroupId = (u128, bool);
 
-/// Groups by key, in no order.
+/// Groups by key, in the order in which they came.
 #[derive(Default)]
 pub(crate) struct Groups {
     index: HashTable<u32>,
-    pub(crate) groups: Vec<GroupDelta>,
+    pub(crate) held: Vec<GroupDelta>,
+    /// Places by key; of fewer groups than there are, while some are new.
+    order: Vec<u32>,
 }
 
 impl GroupDelta {
@@ -27,28 +29,85 @@ impl GroupDelta {
 impl Groups {
     /// The group of an identity.
     pub(crate) fn find_mut(&mut self, id: GroupId) -> Option<&mut GroupDelta> {
-        let groups = &self.groups;
-        let found = self.index.find(id.0 as u64, |&at| groups[at as usize].id() == id).copied()?;
-        self.groups.get_mut(found as usize)
+        let at = self.position(id)?;
+        self.held.get_mut(at)
+    }
+
+    /// Where a group is.
+    pub(crate) fn position(&self, (key_hash, is_other): GroupId) -> Option<usize> {
+        let is_it = |&at: &u32| {
+            let known = &self.held[at as usize];
+            known.key_hash == key_hash && known.is_other == is_other
+        };
+        self.index.find(key_hash as u64, is_it).map(|&at| at as usize)
     }
 
     /// Adds what a group accumulated.
     pub(crate) fn merge(&mut self, group: GroupDelta) {
-        let groups = &mut self.groups;
-        let hash = group.key_hash as u64;
-        let found = self.index.find(hash, |&at| {
-            let known = &groups[at as usize];
-            known.key_hash == group.key_hash && known.is_other == group.is_other
-        });
-        if let Some(&at) = found {
-            let known = &mut groups[at as usize];
-            for (mine, theirs) in known.partials.iter_mut().zip(group.partials) {
-                mine.merge(theirs);
-            }
-            return;
+        let Some(at) = self.position(group.id()) else {
+            return self.insert(group);
+        };
+        let known = &mut self.held[at];
+        for (mine, theirs) in known.partials.iter_mut().zip(group.partials) {
+            mine.merge(theirs);
         }
+    }
+
+    /// Adds what a group accumulated, which stays where it is; returns the group's place.
+    pub(crate) fn add(&mut self, group: &GroupDelta) -> usize {
+        let Some(at) = self.position(group.id()) else {
+            self.insert(group.clone());
+            return self.held.len() - 1;
+        };
+        let known = &mut self.held[at];
+        for (mine, theirs) in known.partials.iter_mut().zip(&group.partials) {
+            mine.merge_from(theirs);
+        }
+        at
+    }
+
+    fn insert(&mut self, group: GroupDelta) {
+        let groups = &mut self.held;
+        let hash = group.key_hash as u64;
         groups.push(group);
         let at = (groups.len() - 1) as u32;
         self.index.insert_unique(hash, at, |&at| groups[at as usize].key_hash as u64);
+    }
+
+    /// Lets the groups go for which `is_kept` says so.
+    pub(crate) fn retain(&mut self, is_kept: &[bool]) {
+        let mut kept = is_kept.iter();
+        self.held.retain(|_| *kept.next().unwrap_or(&true));
+        let places: Vec<u32> = is_kept
+            .iter()
+            .scan(0, |next, kept| {
+                let place = *next;
+                *next += u32::from(*kept);
+                Some(place)
+            })
+            .collect();
+        self.order.retain(|at| is_kept[*at as usize]);
+        self.order.iter_mut().for_each(|at| *at = places[*at as usize]);
+        self.index.clear();
+        let groups = &self.held;
+        for (at, group) in groups.iter().enumerate() {
+            let hash = |&at: &u32| groups[at as usize].key_hash as u64;
+            self.index.insert_unique(group.key_hash as u64, at as u32, hash);
+        }
+    }
+
+    /// Goes through the groups in the order in which their rows leave. Rows are sorted with those
+    /// of other workers later: that is a merge of runs then, and keys are compared here once a
+    /// group, not once a row.
+    pub(crate) fn each(&mut self, mut take: impl FnMut(&mut GroupDelta)) {
+        let groups = &mut self.held;
+        if self.order.len() < groups.len() {
+            self.order.extend(self.order.len() as u32..groups.len() as u32);
+            self.order.sort_by(|a, b| {
+                let (a, b) = (&groups[*a as usize], &groups[*b as usize]);
+                a.is_other.cmp(&b.is_other).then_with(|| a.key.cmp(&b.key))
+            });
+        }
+        self.order.iter().for_each(|at| take(&mut groups[*at as usize]));
     }
 }

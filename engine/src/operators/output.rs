@@ -74,10 +74,14 @@ impl Stage for Output {
         if messages.is_empty() {
             return epoch + 1;
         }
-        let (mut rows, mut transitions) = (Vec::new(), Vec::new());
+        let (mut rows, mut transitions): (Vec<Row>, Vec<Transition>) = (Vec::new(), Vec::new());
         let mut snapshot = false;
         for message in messages {
-            rows.extend(message.rows);
+            if rows.is_empty() {
+                rows = message.rows; // of one worker, nothing is moved
+            } else {
+                rows.extend(message.rows);
+            }
             transitions.extend(message.transitions);
             snapshot |= message.snapshot;
             if let Some(ledger) = &message.ledger {

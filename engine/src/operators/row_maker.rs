@@ -22,12 +22,17 @@ pub(crate) struct RowMaker<'a> {
 }
 
 impl RowMaker<'_> {
-    /// The row of a group; `None` where `having` does not hold.
-    pub(crate) fn row(&self, group: &mut GroupDelta, pasts: &mut Pasts) -> Option<Row> {
+    /// The row of a group; `None` where `having` does not hold. `columns` is memory to work in.
+    pub(crate) fn row(
+        &self,
+        group: &mut GroupDelta,
+        pasts: &mut Pasts,
+        columns: &mut Vec<Value>,
+    ) -> Option<Row> {
         let rule = self.rule;
         group.partials.iter_mut().for_each(Partial::seal);
         let keys = rule.key_names.len();
-        let mut columns = Vec::with_capacity(keys + rule.calls.len() + rule.values.len());
+        columns.clear();
         if group.is_other {
             columns.resize(keys, Value::Null);
         } else {
@@ -45,15 +50,18 @@ impl RowMaker<'_> {
             decision_ns: self.decision_ns,
             is_final: self.kind == RowKind::Final,
         };
-        pasts.compute(&computing, group.id(), &mut columns);
+        pasts.compute(&computing, group.id(), columns);
         if let Some(having) = &rule.having
-            && eval_row(having, &columns) != Value::Bool(true)
+            && eval_row(having, columns) != Value::Bool(true)
         {
             return None;
         }
-        columns.truncate(keys + rule.calls.len() + rule.values.len());
-        let values = columns.split_off(keys + rule.calls.len());
-        columns.truncate(keys);
+        let mut columns = columns.drain(..);
+        // Rows may wait by the million: their vectors have no room to spare.
+        let mut key = Vec::with_capacity(keys);
+        key.extend(columns.by_ref().take(keys));
+        let mut values = Vec::with_capacity(rule.values.len());
+        values.extend(columns.skip(rule.calls.len()).take(rule.values.len()));
         Some(Row {
             rule: self.id,
             decision_ns: self.decision_ns,
@@ -61,7 +69,7 @@ impl RowMaker<'_> {
             end_ns: self.end_ns,
             kind: self.kind,
             is_other: group.is_other,
-            key: columns,
+            key,
             values,
         })
     }

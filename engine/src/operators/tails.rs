@@ -34,7 +34,7 @@ impl Tails {
     /// Keeps of a slice that goes what windows after it begin with, and forgets what is older than
     /// a time, nanoseconds.
     pub(crate) fn keep(&mut self, slice: &Groups, since_ns: i64) {
-        for group in &slice.groups {
+        for group in &slice.held {
             let tails = self.groups.entry(group.id()).or_default();
             tails.resize(group.partials.len(), None);
             for (known, partial) in tails.iter_mut().zip(&group.partials) {
@@ -60,7 +60,7 @@ impl Tails {
         before: impl Iterator<Item = &'a Groups>,
         since_ns: i64,
     ) {
-        for group in &mut window.groups {
+        for group in &mut window.held {
             let tails = self.groups.get(&group.id()).into_iter().flatten();
             for (partial, tail) in group.partials.iter_mut().zip(tails) {
                 if let Some(tail) = tail.as_ref().and_then(|tail| tail.tail(since_ns)) {
@@ -68,7 +68,7 @@ impl Tails {
                 }
             }
         }
-        for earlier in before.flat_map(|groups| &groups.groups) {
+        for earlier in before.flat_map(|groups| &groups.held) {
             let Some(group) = window.find_mut(earlier.id()) else { continue };
             for (partial, before) in group.partials.iter_mut().zip(&earlier.partials) {
                 if let Some(tail) = before.tail(since_ns) {

@@ -16,11 +16,13 @@ use super::groups::{GroupId, Groups};
 use super::keyed::{ClosedWindow, Keyed, KeyedState};
 use super::past::{Pasts, PastsState};
 use super::row_maker::RowMaker;
+use super::running::{Running, running_of};
 use super::slice_table::GroupDelta;
 use super::tails::{Tails, TailsState, has_tails};
+use super::window_ends::{closing_kind, ends_over, so_far, watched_end};
 use crate::limits::SERIES_LOOKBACK_NS;
 use crate::model::{Row, RowKind, RuleId};
-use crate::plan::{AggregateRule, Plan, Results, RuleKind, Table, TableWindow};
+use crate::plan::{AggregateRule, Plan, Results, RuleKind, Table, TableWindow, WindowShape};
 
 /// A row said before and not final: (rule, end of the window, group).
 type SaidKey = (RuleId, i64, GroupId);
@@ -29,6 +31,8 @@ type SaidKey = (RuleId, i64, GroupId);
 #[derive(Default)]
 pub(crate) struct Windows {
     slices: BTreeMap<i64, Groups>,
+    /// By shape: windows over several slices, as far as they have come.
+    running: Vec<(WindowShape, Running)>,
     /// Boundaries up to this one have closed.
     closed: i64,
     /// Windows off the grid.
@@ -116,7 +120,7 @@ impl Windows {
         let groups = self
             .slices
             .iter()
-            .flat_map(|(slice, groups)| groups.groups.iter().map(|group| (*slice, group.clone())));
+            .flat_map(|(slice, groups)| groups.held.iter().map(|group| (*slice, group.clone())));
         let said = self.said.iter().map(|(key, row)| (*key, row.clone()));
         WindowsState {
             groups: groups.collect(),
@@ -170,7 +174,14 @@ impl Windows {
             self.amended.entry(delta.slice).or_default().extend(ids);
         }
         let slice = self.slices.entry(delta.slice).or_default();
-        delta.groups.into_iter().for_each(|group| slice.merge(group));
+        for group in delta.groups {
+            if !self.running.is_empty() {
+                let is_new = slice.position(group.id()).is_none();
+                let running = self.running.iter_mut().map(|(_, running)| running);
+                running.for_each(|running| running.amend(delta.slice, &group, is_new));
+            }
+            slice.merge(group);
+        }
     }
 
     /// Closes the windows that end at a boundary, and forgets the slices that none needs any more.
@@ -186,12 +197,7 @@ impl Windows {
         for window in &table.windows {
             self.amend(closing, window, now_ns, out);
             if window.shape.is_end(now_ns, table.offset_ns) {
-                let kind = closing_kind(table, window, now_ns);
-                let rows = self.rows(closing, window, (now_ns, now_ns, now_ns), kind, None);
-                for alert in alerts.iter_mut().filter(|a| a.source() == window.rule) {
-                    alert.window(now_ns, &rows, &mut out.transitions);
-                }
-                self.say(window, now_ns, rows, None, out);
+                self.close_window(closing, window, now_ns, alerts, out);
             }
             if table.amend_ns > 0 {
                 let end_ns = table.slice_start_ns(at.saturating_sub(table.amend_slices()));
@@ -208,6 +214,14 @@ impl Windows {
             }
         }
         self.amended.clear();
+        for (shape, running) in &mut self.running {
+            if shape.is_end(now_ns, table.offset_ns) {
+                // What the next window does not hold leaves while it is still there.
+                let next_ns = now_ns.saturating_add(shape.every_ns());
+                let start_ns = shape.start_ns(next_ns, table.offset_ns);
+                running.leave(&self.slices, table.slice_of(start_ns));
+            }
+        }
         while let Some(first) = self.slices.first_entry() {
             if table.slice_dead_ns(*first.key()) > now_ns {
                 break;
@@ -217,6 +231,29 @@ impl Windows {
                 self.tails.keep(&slice, now_ns.saturating_sub(SERIES_LOOKBACK_NS));
             }
         }
+    }
+
+    fn close_window(
+        &mut self,
+        closing: &Closing<'_>,
+        window: &TableWindow,
+        now_ns: i64,
+        alerts: &mut [Alert],
+        out: &mut Closed,
+    ) {
+        let table = closing.table;
+        let (when, kind) = ((now_ns, now_ns, now_ns), closing_kind(table, window, now_ns));
+        let is_final = table.amend_ns == 0 && window.results == Results::Final;
+        if is_final && alerts.iter().all(|alert| alert.source() != window.rule) {
+            // Nobody asks later: rows are not moved a second time.
+            self.each_row(closing, window, when, kind, None, |_, row| out.rows.push(row));
+            return;
+        }
+        let rows = self.rows(closing, window, when, kind, None);
+        for alert in alerts.iter_mut().filter(|a| a.source() == window.rule) {
+            alert.window(now_ns, &rows, &mut out.transitions);
+        }
+        self.say(window, now_ns, rows, None, out);
     }
 
     /// Says again the rows of closed windows that late items have changed.
@@ -285,48 +322,71 @@ impl Windows {
         }
     }
 
-    /// The rows of one window from its slices: (its end, how far it is seen, when that is
-    /// decided); of some groups where `only` is given.
     fn rows(
+        &mut self,
+        closing: &Closing<'_>,
+        window: &TableWindow,
+        when: (i64, i64, i64),
+        kind: RowKind,
+        only: Option<&BTreeSet<GroupId>>,
+    ) -> Vec<(GroupId, Row)> {
+        let mut rows = Vec::new();
+        self.each_row(closing, window, when, kind, only, |id, row| rows.push((id, row)));
+        rows
+    }
+
+    /// The rows of one window from its slices, by key: (its end, how far it is seen, when that is
+    /// decided); of some groups where `only` is given.
+    fn each_row(
         &mut self,
         closing: &Closing<'_>,
         window: &TableWindow,
         (end_ns, until_ns, decision_ns): (i64, i64, i64),
         kind: RowKind,
         only: Option<&BTreeSet<GroupId>>,
-    ) -> Vec<(GroupId, Row)> {
+        mut out: impl FnMut(GroupId, Row),
+    ) {
         let table = closing.table;
         let start_ns = window.shape.start_ns(end_ns, table.offset_ns);
-        let Some(rule) = closing.rule(window.rule) else { return Vec::new() };
+        let Some(rule) = closing.rule(window.rule) else { return };
         let maker =
             RowMaker { rule, id: window.rule, start_ns, end_ns, until_ns, kind, decision_ns };
         let range =
             table.slice_of(start_ns)..table.slice_of(until_ns).max(table.slice_of(start_ns));
-        let wanted = |group: &GroupDelta| only.is_none_or(|only| only.contains(&group.id()));
-        let is_plain = rule.pasts.is_empty() && !has_tails(table);
-        if is_plain && self.slices.range(range.clone()).nth(1).is_none() {
-            let groups = self.slices.range_mut(range).flat_map(|(_, groups)| &mut groups.groups);
-            let pasts = &mut self.pasts;
-            let row = |group: &mut GroupDelta| maker.row(group, pasts).map(|row| (group.id(), row));
-            return groups.filter(|group| wanted(group)).filter_map(row).collect();
-        }
-        let mut merged = Groups::default();
-        for (_, groups) in self.slices.range(range) {
-            let groups = groups.groups.iter().filter(|group| wanted(group));
-            groups.for_each(|group| merged.merge(group.clone()));
-        }
-        if has_tails(table) {
-            let since_ns = start_ns.saturating_sub(SERIES_LOOKBACK_NS);
-            let before = self.slices.range(..table.slice_of(start_ns)).map(|(_, groups)| groups);
-            self.tails.add_to(&mut merged, before, since_ns);
-        }
-        if !is_plain {
-            // Which pasts are forgotten follows this order.
-            merged.groups.sort_by_key(GroupDelta::id);
-        }
+        let mut columns = Vec::new();
         let pasts = &mut self.pasts;
-        let row = |group: &mut GroupDelta| maker.row(group, pasts).map(|row| (group.id(), row));
-        merged.groups.iter_mut().filter_map(row).collect()
+        let take = |group: &mut GroupDelta| {
+            if only.is_none_or(|only| only.contains(&group.id()))
+                && let Some(row) = maker.row(group, pasts, &mut columns)
+            {
+                out(group.id(), row);
+            }
+        };
+        let has_tails = has_tails(table);
+        let mut slices = self.slices.range_mut(range.clone()).map(|(_, groups)| groups);
+        let (first, second) = (slices.next(), slices.next());
+        if let (Some(single), None, false) = (first, second, has_tails) {
+            single.each(take);
+        } else if only.is_none() && (until_ns, decision_ns) == (end_ns, end_ns) && !has_tails {
+            let running = running_of(&mut self.running, window.shape);
+            running.advance(&self.slices, range);
+            running.groups.each(take);
+        } else {
+            let mut merged = Groups::default();
+            for (_, groups) in self.slices.range(range.clone()) {
+                for group in &groups.held {
+                    if only.is_none_or(|only| only.contains(&group.id())) {
+                        merged.add(group);
+                    }
+                }
+            }
+            if has_tails {
+                let since_ns = start_ns.saturating_sub(SERIES_LOOKBACK_NS);
+                let before = self.slices.range(..range.start).map(|(_, groups)| groups);
+                self.tails.add_to(&mut merged, before, since_ns);
+            }
+            merged.each(take);
+        }
     }
 
     /// Says the rows of a window, in the way that its rule asked for. With `only`, rows of other
@@ -400,14 +460,15 @@ impl Windows {
         for window in &closing.table.windows {
             out.rules[window.rule.0 as usize].merge(&counts);
             let Some(rule) = closing.rule(window.rule) else { continue };
-            let mut rows = Vec::new();
+            let (mut rows, mut columns) = (Vec::new(), Vec::new());
             for ClosedWindow { group, end_ns, decision_ns } in &mut ended {
                 let (start_ns, end_ns, decision_ns) = (group.span_ns.0, *end_ns, *decision_ns);
                 let kind = RowKind::Final;
                 let id = window.rule;
                 let maker =
                     RowMaker { rule, id, start_ns, end_ns, until_ns: end_ns, kind, decision_ns };
-                rows.extend(maker.row(group, &mut self.pasts).map(|row| (group.id(), row)));
+                let row = maker.row(group, &mut self.pasts, &mut columns);
+                rows.extend(row.map(|row| (group.id(), row)));
             }
             if alerts.iter().any(|alert| alert.source() == window.rule) {
                 rows.sort_by(|a, b| a.1.output_cmp(&b.1));
@@ -428,62 +489,6 @@ impl Windows {
     }
 }
 
-/// What the first row at the end of a window is.
-fn closing_kind(table: &Table, window: &TableWindow, end_ns: i64) -> RowKind {
-    if table.amend_ns == 0 {
-        return RowKind::Final;
-    }
-    if window.results == Results::Changes {
-        return RowKind::Revision(0);
-    }
-    let start_ns = window.shape.start_ns(end_ns, table.offset_ns);
-    RowKind::Revision(so_far(window, table, start_ns, end_ns) + 1)
-}
-
 fn withdrawn(row: Row, decision_ns: i64) -> Row {
     Row { kind: RowKind::Retraction, decision_ns, ..row }
-}
-
-/// Ends before `before_ns` of the windows that hold a time.
-fn ends_over(
-    window: &TableWindow,
-    table: &Table,
-    time_ns: i64,
-    before_ns: i64,
-) -> impl Iterator<Item = i64> + use<> {
-    let shape = window.shape;
-    let every_ns = shape.every_ns();
-    let offset_ns = table.offset_ns;
-    let last_ns = shape.last_end_ns(table.slice_start_ns(table.slice_of(time_ns)), offset_ns);
-    let first_ns = ((time_ns - offset_ns).div_euclid(every_ns) + 1) * every_ns + offset_ns;
-    (0..)
-        .map(move |step: i64| first_ns + step * every_ns)
-        .take_while(move |end_ns| *end_ns <= last_ns && *end_ns < before_ns)
-}
-
-/// How many times `results every` has spoken of a window that began at `start_ns`, before a time.
-fn so_far(window: &TableWindow, table: &Table, start_ns: i64, before_ns: i64) -> u32 {
-    let Results::Every(every_ns) = window.results else { return 0 };
-    let steps = |time_ns: i64| (time_ns - table.offset_ns).div_euclid(every_ns);
-    u32::try_from(steps(before_ns - 1) - steps(start_ns)).unwrap_or(u32::MAX)
-}
-
-/// The next boundary at which an alert must hear that its groups have no row. At the end of
-/// the log that is every window that any event could be in: the same on every worker.
-fn watched_end(closing: &Closing<'_>, at: i64, alerts: &[Alert]) -> Option<i64> {
-    let table = closing.table;
-    let is_watched = |rule| alerts.iter().any(|a| a.source() == rule && a.watches());
-    let last_ns = match closing.watermark_ns {
-        i64::MAX => table.slice_closed_ns(table.slice_of(closing.top_ns)),
-        watermark_ns => watermark_ns,
-    };
-    let next_end = |window: &TableWindow| {
-        let every_ns = window.shape.every_ns();
-        let from_ns = table.slice_start_ns(at).saturating_sub(table.offset_ns);
-        let end_ns = from_ns.saturating_add(every_ns - 1).div_euclid(every_ns) * every_ns;
-        end_ns.saturating_add(table.offset_ns)
-    };
-    let ends = table.windows.iter().filter(|window| is_watched(window.rule)).map(next_end);
-    let next = ends.filter(|end_ns| *end_ns <= last_ns).min();
-    next.map(|end_ns| table.slice_of(end_ns))
 }
