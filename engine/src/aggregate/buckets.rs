@@ -14,8 +14,8 @@ pub(super) struct Dense {
     pub(super) total: u64,
 }
 
-/// Counts that are added up at once on the way to a rank: a block's sum is vector arithmetic.
-const RANK_BLOCK: usize = 64;
+/// Counts or indices that are looked at together: what is done with a block is vector arithmetic.
+const BLOCK: usize = 64;
 
 impl Dense {
     #[inline]
@@ -51,7 +51,7 @@ impl Dense {
     /// The bucket of the value at a rank, counted from 1.
     pub(super) fn at_rank(&self, rank: u64) -> u16 {
         let mut seen = 0;
-        for (block, counts) in self.counts.chunks(RANK_BLOCK).enumerate() {
+        for (block, counts) in self.counts.chunks(BLOCK).enumerate() {
             let sum: u64 = counts.iter().sum();
             if seen + sum >= rank {
                 let reaches = |n: &u64| {
@@ -59,7 +59,7 @@ impl Dense {
                     seen >= rank
                 };
                 let at = counts.iter().position(reaches).unwrap_or(0);
-                return (block * RANK_BLOCK + at) as u16;
+                return (block * BLOCK + at) as u16;
             }
             seen += sum;
         }
@@ -67,9 +67,19 @@ impl Dense {
     }
 }
 
+/// How much of a list is sorted, from its beginning; block by block, which is vector arithmetic.
+fn sorted_len(list: &[u16]) -> usize {
+    let mut at = 0;
+    while list.len() - at > BLOCK && list[at..=at + BLOCK].is_sorted() {
+        at += BLOCK;
+    }
+    let rest = list[at..].windows(2).position(|pair| pair[0] > pair[1]);
+    rest.map_or(list.len(), |rest| at + rest + 1)
+}
+
 /// Sorts a list whose beginning is sorted already: what was added is sorted and merged in.
 pub(super) fn sort(list: &mut [u16]) {
-    let sorted = list.windows(2).position(|pair| pair[0] > pair[1]).map_or(list.len(), |at| at + 1);
+    let sorted = sorted_len(list);
     if sorted < list.len() / 2 {
         list.sort_unstable();
         return;

@@ -17,6 +17,9 @@ pub const EXACT_VALUES_MAX: usize = 16;
 /// Values up to which a group is held as a list of bucket indices.
 pub const LIST_VALUES_MAX: usize = 1_024;
 
+/// Values that a list has room for at first: 48 bytes. Twice the exact values were 64.
+const LIST_FIRST_VALUES: usize = 24;
+
 /// The unit of numbers that are accumulated together.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
@@ -82,8 +85,8 @@ enum Stage {
     Exact(Vec<i64>),
     /// Bucket indices.
     List(Vec<u16>),
-    /// Counts by bucket index.
-    Dense(Dense),
+    /// Counts by bucket index; boxed, as the many groups that are lists should not pay for it.
+    Dense(Box<Dense>),
 }
 
 /// The distribution of a group's values.
@@ -167,7 +170,7 @@ impl Sketch {
         let stage = match &self.stage {
             Stage::Exact(values) => values.capacity() * 8,
             Stage::List(list) => list.capacity() * 2,
-            Stage::Dense(dense) => dense.counts.capacity() * 8,
+            Stage::Dense(dense) => size_of::<Dense>() + dense.counts.capacity() * 8,
         };
         stage + self.floats.as_deref().map_or(0, floats)
     }
@@ -177,12 +180,12 @@ impl Sketch {
         let (unit, digits) = (self.unit, self.digits);
         self.stage = match std::mem::replace(&mut self.stage, Stage::List(Vec::new())) {
             Stage::Exact(values) => {
-                let mut list = Vec::with_capacity(values.len() * 2);
+                let mut list = Vec::with_capacity(LIST_FIRST_VALUES);
                 list.extend(values.iter().map(|value| index(*value, unit, digits)));
                 Stage::List(list)
             }
             Stage::List(list) => {
-                let mut dense = Dense::default();
+                let mut dense = Box::<Dense>::default();
                 list.iter().for_each(|at| dense.add(*at, 1));
                 Stage::Dense(dense)
             }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::slice_table::GroupDelta;
+use super::groups::GroupDelta;
 use crate::limits::SHARDS;
 use crate::model::{Ledger, Row};
 

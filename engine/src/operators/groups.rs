@@ -5,7 +5,23 @@
 
 use hashbrown::HashTable;
 
-use super::slice_table::GroupDelta;
+use crate::aggregate::Partial;
+use crate::model::Value;
+
+/// A group that leaves the worker: its key and what it accumulated since it last left.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+pub(crate) struct GroupDelta {
+    /// xxh3 of the canonical key bytes; 0 for `other`.
+    pub(crate) key_hash: u128,
+    /// The key values; empty for `other`.
+    pub(crate) key: Vec<Value>,
+    /// Whether this is the group of the keys beyond the limit.
+    pub(crate) is_other: bool,
+    /// Tables off the grid: times of the first and the last event.
+    pub(crate) span_ns: (i64, i64),
+    /// One partial an accumulator.
+    pub(crate) partials: Vec<Partial>,
+}
 
 /// A group on every worker: hash of its key, and whether it is `other`.
 pub(crate) type GroupId = (u128, bool);

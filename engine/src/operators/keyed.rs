@@ -13,7 +13,7 @@ use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
 
 use super::applied::{KeyedEvent, RuleCounts};
-use super::slice_table::GroupDelta;
+use super::groups::GroupDelta;
 use crate::plan::WindowShape;
 
 /// A window that closed.

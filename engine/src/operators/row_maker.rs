@@ -2,8 +2,8 @@
 //!
 //! Knows the plan's rules; must not know when windows close.
 
+use super::groups::GroupDelta;
 use super::past::{Computing, Pasts};
-use super::slice_table::GroupDelta;
 use crate::aggregate::Partial;
 use crate::model::{Row, RowKind, RuleId, Value};
 use crate::plan::AggregateRule;

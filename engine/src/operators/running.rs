@@ -8,8 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use super::groups::Groups;
-use super::slice_table::GroupDelta;
+use super::groups::{GroupDelta, Groups};
 use crate::aggregate::Partial;
 use crate::plan::WindowShape;
 
@@ -129,4 +128,81 @@ fn merged<'a>(mut parts: impl Iterator<Item = &'a Partial>) -> Option<Partial> {
         merged.merge_from(part);
     }
     Some(merged)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::aggregate::{Finisher, NumberUnit, OrderKey, Sketch};
+    use crate::model::Value;
+
+    /// Count, distribution, minimum and first value of a group's events in a slice.
+    fn group(key: u8, time_ns: i64, values: &[i64]) -> GroupDelta {
+        let mut sketch = Sketch::new(2);
+        values.iter().for_each(|value| sketch.add(*value, NumberUnit::Int));
+        let at = |row: usize| OrderKey { time_ns, source: 0, frame_seq: 0, row: row as u32 };
+        let mut partials = vec![
+            Partial::Count(0),
+            Partial::Sketch(sketch),
+            Partial::Min(None),
+            Partial::First(None),
+        ];
+        for (row, value) in values.iter().enumerate() {
+            let value = Value::Int(*value);
+            partials[0].merge(Partial::Count(1));
+            partials[2].merge(Partial::Min(Some((value.clone(), at(row)))));
+            partials[3].merge(Partial::First(Some((at(row), value))));
+        }
+        let (key_hash, key) = (u128::from(key), vec![Value::Int(key.into())]);
+        GroupDelta { key_hash, key, is_other: false, span_ns: (0, 0), partials }
+    }
+
+    fn results(groups: &mut Groups) -> Vec<(Vec<Value>, Vec<Value>)> {
+        let finishers =
+            [Finisher::Count, Finisher::Quantile(500_000), Finisher::Value, Finisher::Value];
+        let mut all = Vec::new();
+        groups.each(|group| {
+            group.partials.iter_mut().for_each(Partial::seal);
+            let results = group.partials.iter().zip(&finishers);
+            all.push((group.key.clone(), results.map(|(part, by)| part.finish(by, 1)).collect()));
+        });
+        all
+    }
+
+    proptest! {
+        #[test]
+        fn a_running_window_is_the_merge_of_its_slices(
+            events in vec(vec((0..4u8, vec(0..1_000_000i64, 1..30)), 0..4), 1..30),
+            size in 1..12i64,
+            every in 1..5i64,
+            late in (0..4u8, vec(0..1_000_000i64, 1..30)),
+        ) {
+            let mut slices: BTreeMap<i64, Groups> = BTreeMap::new();
+            for (slice, groups) in events.iter().enumerate() {
+                for (key, values) in groups {
+                    let slice = slice as i64;
+                    slices.entry(slice).or_default().merge(group(*key, 2 * slice, values));
+                }
+            }
+            let mut running = Running::default();
+            for end in (0..events.len() as i64 + size).step_by(every as usize) {
+                let mut expected = Groups::default();
+                running.advance(&slices, end - size..end);
+                if let Some(last) = slices.get_mut(&(end - 1)) {
+                    let late = group(late.0, 2 * end - 1, &late.1);
+                    running.amend(end - 1, &late, last.position(late.id()).is_none());
+                    last.merge(late);
+                }
+                for (_, groups) in slices.range(end - size..end) {
+                    groups.held.iter().for_each(|group| _ = expected.add(group));
+                }
+                prop_assert_eq!(results(&mut running.groups), results(&mut expected));
+                running.leave(&slices, end + every - size);
+                slices = slices.split_off(&(end + every - size));
+            }
+        }
+    }
 }

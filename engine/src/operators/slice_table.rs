@@ -14,6 +14,7 @@ use std::hash::BuildHasher;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::group_key::{HeapKeys, KeyKind, cell_words, key_hash};
+use super::groups::GroupDelta;
 use crate::aggregate::{Accumulators, Partial};
 use crate::model::{Batch, Column, Symbol, Symbols, Value};
 use crate::plan::Table;
@@ -32,8 +33,9 @@ struct Slice {
     other: Option<u32>,
 }
 
-/// What is known of a slot.
+/// What is known of a slot; packed, as a million of them are held.
 #[derive(Debug, Clone, Copy)]
+#[repr(C, packed(8))]
 struct SlotInfo {
     slice: i64,
     hash: u64,
@@ -44,19 +46,10 @@ struct SlotInfo {
     is_rejected: bool,
 }
 
-/// A group that leaves the worker: its key and what it accumulated since it last left.
-#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
-pub(crate) struct GroupDelta {
-    /// xxh3 of the canonical key bytes; 0 for `other`.
-    pub(crate) key_hash: u128,
-    /// The key values; empty for `other`.
-    pub(crate) key: Vec<Value>,
-    /// Whether this is the group of the keys beyond the limit.
-    pub(crate) is_other: bool,
-    /// Tables off the grid: times of the first and the last event.
-    pub(crate) span_ns: (i64, i64),
-    /// One partial an accumulator.
-    pub(crate) partials: Vec<Partial>,
+impl SlotInfo {
+    fn new(slice: i64, hash: u64) -> Self {
+        Self { slice, hash, key_hash: 0, is_dirty: false, is_rejected: false }
+    }
 }
 
 /// A slot made while an epoch was prepared.
@@ -224,7 +217,7 @@ impl SliceTable {
         if let Some(&slot) = found {
             return (slot, false);
         }
-        let info = SlotInfo { slice, hash, key_hash: 0, is_dirty: false, is_rejected: false };
+        let info = SlotInfo::new(slice, hash);
         let slot = match self.free.pop() {
             Some(slot) => {
                 let at = slot as usize * arity;
@@ -281,7 +274,7 @@ impl SliceTable {
         if let Some(slot) = open.other {
             return slot;
         }
-        let info = SlotInfo { slice, hash: 0, key_hash: 0, is_dirty: false, is_rejected: false };
+        let info = SlotInfo::new(slice, 0);
         let slot = self.free.pop().unwrap_or_else(|| {
             self.words.extend(std::iter::repeat_n(0, self.arity));
             self.info.push(info);
@@ -403,8 +396,7 @@ impl SliceTable {
 
     /// A slot outside every slice, for events that leave one by one.
     pub(crate) fn single_slot(&mut self) -> u32 {
-        let info =
-            SlotInfo { slice: i64::MAX, hash: 0, key_hash: 0, is_dirty: false, is_rejected: false };
+        let info = SlotInfo::new(i64::MAX, 0);
         if let Some(slot) = self.free.pop() {
             self.info[slot as usize] = info;
             return slot;
