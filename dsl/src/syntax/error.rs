@@ -225,31 +225,7 @@ fn keywords(error: &Error<Rule>) -> Vec<&'static str> {
     for rule in positives(error) {
         let clauses = matches!(rule, Rule::clause | Rule::EOI);
         if clauses {
-            words.extend([
-                "from",
-                "where",
-                "set",
-                "at",
-                "dedupe",
-                "lateness",
-                "late",
-                "by",
-                "over",
-                "select",
-                "having",
-                "limit",
-                "results",
-                "to",
-                "join",
-                "top",
-                "when",
-                "until",
-                "for",
-                "hold",
-                "severity",
-                "labels",
-                "annotations",
-            ]);
+            words.extend(clause_words());
         }
         let name = format!("{rule:?}");
         let word = name.strip_prefix("kw_").or(name.strip_suffix("_clause"));
@@ -261,31 +237,11 @@ fn keywords(error: &Error<Rule>) -> Vec<&'static str> {
     words
 }
 
+/// Words that open a clause, without those that open one only together with others.
+fn clause_words() -> impl Iterator<Item = &'static str> {
+    CLAUSES.into_iter().filter(|word| !["on", "with"].contains(word))
+}
+
 fn clause_word(word: &str) -> Option<&'static str> {
-    const WORDS: [&str; 23] = [
-        "from",
-        "where",
-        "set",
-        "at",
-        "dedupe",
-        "lateness",
-        "late",
-        "by",
-        "over",
-        "select",
-        "having",
-        "limit",
-        "results",
-        "to",
-        "join",
-        "top",
-        "when",
-        "until",
-        "for",
-        "hold",
-        "severity",
-        "labels",
-        "annotations",
-    ];
-    WORDS.into_iter().find(|known| *known == word)
+    clause_words().find(|known| *known == word)
 }

@@ -44,6 +44,25 @@ impl Batch {
         }
     }
 
+    /// A value as a cell here: text goes into the symbols, what fits no cell onto the heap.
+    pub fn cell(&mut self, value: Value) -> Cell {
+        match value {
+            Value::Null => Cell::Null,
+            Value::Bool(v) => Cell::Bool(v),
+            Value::Int(v) => Cell::Int(v),
+            Value::Float(v) => Cell::Float(v),
+            Value::Str(v) => Cell::Str(self.symbols.borrow_mut().intern(&v)),
+            Value::Duration(v) => Cell::Duration(v),
+            Value::Time(v) => Cell::Time(v),
+            Value::Size(v) => Cell::Size(v),
+            Value::Ratio(v) => Cell::Ratio(v),
+            other => {
+                self.heap.push(other);
+                Cell::Heap((self.heap.len() - 1) as u32)
+            }
+        }
+    }
+
     /// The value at one row of a column, owned. Unset times and all-zero ids are null.
     pub fn value_at(&self, column: &Column, row: usize) -> Value {
         match column {

@@ -234,16 +234,7 @@ impl Decode {
         facts: &mut EpochFacts,
     ) -> PreparedBatch {
         let plan = &self.plan.signals[signal as usize];
-        for expr in &plan.computed {
-            let column = self.evaluator.eval(expr, &mut batch);
-            batch.columns.push(column);
-        }
-        let mut filters = Vec::with_capacity(plan.filters.len());
-        for filter in &plan.filters {
-            let mut selection = (0..batch.rows as u32).collect();
-            self.evaluator.filter(filter, &batch, &mut selection);
-            filters.push(selection);
-        }
+        let filters = self.evaluator.derive(&plan.computed, &plan.filters, &mut batch);
         self.candidates(signal, &batch, &filters, &mut facts.candidates);
         let mut tables = Vec::new();
         for (index, table) in self.plan.tables.iter().enumerate() {

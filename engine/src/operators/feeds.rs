@@ -128,9 +128,7 @@ impl Feeds {
         }
         let mut feeds = Self { owners, sides, held: Held::new(), peers };
         for change in restored {
-            let side = feeds.sides[change.row.rule.0 as usize]
-                .iter()
-                .find(|side| (side.reader, side.is_right) == (change.reader, change.is_right));
+            let side = feeds.side(&change.row, (change.reader, change.is_right));
             if let Some(leaves_ns) = side.map(|side| leaves_ns(side, &change.row)) {
                 feeds.hold(leaves_ns, &change);
             }
@@ -138,15 +136,19 @@ impl Feeds {
         feeds
     }
 
+    /// The side of a reader's relation that a row is on.
+    fn side(&self, row: &Row, of: (RuleId, bool)) -> Option<&Side> {
+        let sides = &self.sides[row.rule.0 as usize];
+        sides.iter().find(|side| (side.reader, side.is_right) == of)
+    }
+
     /// What it holds, as the changes that would fill relations again.
     pub(crate) fn state(&self) -> FeedsState {
         let mut state = Vec::new();
         for ((_, reader, is_right), rows) in &self.held {
             for row in rows.values().flatten() {
-                let at = self.sides[row.rule.0 as usize]
-                    .iter()
-                    .find(|side| (side.reader, side.is_right) == (*reader, *is_right))
-                    .map_or(Vec::new(), |side| join_key(side, row));
+                let side = self.side(row, (*reader, *is_right));
+                let at = side.map_or(Vec::new(), |side| join_key(side, row));
                 let (reader, is_right, row) = (*reader, *is_right, row.clone());
                 state.push(RowChange { reader, is_right, at, row, epoch: 0, diff: 1 });
             }
@@ -190,9 +192,7 @@ impl Feeds {
             let rows = self.held.remove(&key).unwrap_or_default();
             let (_, reader, is_right) = key;
             for row in rows.into_values().flatten() {
-                let side = self.sides[row.rule.0 as usize]
-                    .iter()
-                    .find(|side| (side.reader, side.is_right) == (reader, is_right));
+                let side = self.side(&row, (reader, is_right));
                 let at = side.map_or(Vec::new(), |side| join_key(side, &row));
                 changes.push(RowChange { reader, is_right, at, row, epoch, diff: -1 });
             }

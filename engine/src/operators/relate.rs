@@ -47,6 +47,8 @@ pub(crate) struct Relate {
     alerts: Vec<Alert>,
     feeds: Feeds,
     pasts: Pasts,
+    /// By rule: whether a rule above this level reads its rows here.
+    read_above: Vec<bool>,
     /// After the epoch before.
     times: Times,
     worker: usize,
@@ -105,6 +107,7 @@ impl Relate {
             alerts,
             feeds: Feeds::new(plan, peers, feeds),
             pasts: Pasts::restore(pasts),
+            read_above: read_above(plan, level, (worker, peers)),
             times,
             worker,
             peers,
@@ -174,16 +177,17 @@ impl Relate {
         }
         self.snapshots.write(epoch, StageName::Relate(self.level), &state);
     }
+}
 
-    /// Whether a rule above this level reads a row on this worker.
-    fn is_read_above(&self, row: &Row) -> bool {
-        self.plan.rules.iter().enumerate().any(|(index, rule)| {
-            let id = RuleId(index as u32);
-            rule.place.level > self.level
-                && rule.inputs().contains(&row.rule)
-                && owner_of_rule(&self.plan, id, self.peers) == self.worker
-        })
+/// By rule: whether a rule above a level reads its rows on a worker.
+fn read_above(plan: &Plan, level: u32, (worker, peers): (usize, usize)) -> Vec<bool> {
+    let mut read = vec![false; plan.rules.len()];
+    for (index, rule) in plan.rules.iter().enumerate() {
+        if rule.place.level > level && owner_of_rule(plan, RuleId(index as u32), peers) == worker {
+            rule.inputs().into_iter().for_each(|input| read[input.0 as usize] = true);
+        }
     }
+    read
 }
 
 /// The highest time of any item under a rule.
@@ -339,7 +343,7 @@ impl Stage for Relate {
         let passed_ns = |rule| rule_watermark_ns(&plan, rule, before);
         let mut sent = self.feeds.distribute(epoch, &own.rows, passed_ns);
         if !is_last {
-            let above = fed.into_iter().filter(|row| self.is_read_above(row));
+            let above = fed.into_iter().filter(|row| self.read_above[row.rule.0 as usize]);
             sent.fed[self.worker].extend(above);
         }
         closed.take(own);

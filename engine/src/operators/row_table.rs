@@ -17,7 +17,7 @@ use super::groups::GroupDelta;
 use super::key_limit::KeyLimit;
 use super::slice_table::SliceTable;
 use super::windows::{Closing, Windows, WindowsState};
-use crate::model::{Batch, Cell, Column, Interner, Row, Signal, SourceId, Symbols, Value};
+use crate::model::{Batch, Cell, Column, Interner, Row, Signal, SourceId, Symbols};
 use crate::plan::eval::Evaluator;
 use crate::plan::{Plan, RowInput, Table};
 
@@ -175,39 +175,11 @@ impl RowTableWindows {
         for row in rows {
             let mut values = row.columns().into_iter();
             for column in &mut columns {
-                column.push(cell(values.next().unwrap_or(Value::Null), &mut batch));
+                column.push(batch.cell(values.next().unwrap_or_default()));
             }
         }
         batch.columns = columns.into_iter().map(Column::Cells).collect();
-        for expr in &input.computed {
-            let column = self.evaluator.eval(expr, &mut batch);
-            batch.columns.push(column);
-        }
-        let mut filters = Vec::with_capacity(input.filters.len());
-        for filter in &input.filters {
-            let mut selection = (0..batch.rows as u32).collect();
-            self.evaluator.filter(filter, &batch, &mut selection);
-            filters.push(selection);
-        }
+        let filters = self.evaluator.derive(&input.computed, &input.filters, &mut batch);
         PreparedBatch { batch, filters, tables: Vec::new() }
-    }
-}
-
-/// A value as a cell of a batch.
-fn cell(value: Value, batch: &mut Batch) -> Cell {
-    match value {
-        Value::Null => Cell::Null,
-        Value::Bool(v) => Cell::Bool(v),
-        Value::Int(v) => Cell::Int(v),
-        Value::Float(v) => Cell::Float(v),
-        Value::Str(v) => Cell::Str(batch.symbols.borrow_mut().intern(&v)),
-        Value::Duration(v) => Cell::Duration(v),
-        Value::Time(v) => Cell::Time(v),
-        Value::Size(v) => Cell::Size(v),
-        Value::Ratio(v) => Cell::Ratio(v),
-        other => {
-            batch.heap.push(other);
-            Cell::Heap((batch.heap.len() - 1) as u32)
-        }
     }
 }

@@ -243,6 +243,18 @@ fn lower_call(
     Ok((TableAccumulator { kind, arguments, filter }, finisher))
 }
 
+/// The filter of `… where …` behind a call.
+fn own_filter(
+    plan: &mut Plan,
+    streams: &Streams<'_>,
+    composed: &Composed,
+    call: &AggregateCall,
+) -> Result<Option<u32>, Vec<NotYet>> {
+    let Some(filter) = &call.filter else { return Ok(None) };
+    let condition = composed.lower(plan, streams, filter)?;
+    Ok(Some(composed.filter(plan, condition)))
+}
+
 /// Whether values may be histogram points, which only the exponential histogram takes in: the
 /// `value` of metrics, where nothing says that it is a number.
 fn may_be_distribution(argument: &hir::Expr) -> bool {
@@ -268,13 +280,7 @@ fn counters(
             }
         }
     }
-    let filter = match &call.filter {
-        Some(filter) => {
-            let condition = composed.lower(plan, streams, filter)?;
-            Some(composed.filter(plan, condition))
-        }
-        None => None,
-    };
+    let filter = own_filter(plan, streams, composed, call)?;
     let per_second = call.function == "rate";
     let finisher = if per_second { Finisher::IncreaseRate } else { Finisher::Increase };
     Ok((TableAccumulator { kind: AccumulatorKind::Series, arguments, filter }, finisher))
@@ -310,13 +316,7 @@ fn exemplar(
         }
         None => trace,
     };
-    let filter = match &call.filter {
-        Some(filter) => {
-            let condition = composed.lower(plan, streams, filter)?;
-            Some(composed.filter(plan, condition))
-        }
-        None => None,
-    };
+    let filter = own_filter(plan, streams, composed, call)?;
     let (kind, arguments) = (AccumulatorKind::Exemplar { order }, vec![value, trace, span]);
     Ok((TableAccumulator { kind, arguments, filter }, Finisher::List))
 }

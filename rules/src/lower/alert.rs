@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tailwater_dsl::hir::{Alert, Declaration, ExprKind, FieldRef, NoData, Place, SourceRef};
+use tailwater_dsl::hir::{Alert, Declaration, ExprKind, FieldRef, NoData, Place};
 use tailwater_dsl::text_range::TextRange;
 use tailwater_dsl::types::Type;
 use tailwater_engine::aggregate::{AccumulatorKind, Finisher};
@@ -27,11 +27,7 @@ pub(super) fn lower(
     declaration: &Declaration,
     alert: &Alert,
 ) -> Result<(), Vec<NotYet>> {
-    let source = match &alert.input {
-        SourceRef::Declaration(id) => streams.rules.get(id).copied(),
-        SourceRef::Catalog(_) | SourceRef::Late(_) => None,
-    };
-    match source {
+    match streams.rule(&alert.input) {
         Some(source) => over_rows(plan, source, declaration, alert),
         None => over_items(plan, streams, declaration, alert),
     }

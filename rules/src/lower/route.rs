@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tailwater_dsl::hir::{Declaration, DeclarationKind, Route, SourceRef};
+use tailwater_dsl::hir::{Declaration, DeclarationKind, Route};
 use tailwater_engine::plan::{Plan, Route as PlanRoute};
 
 use super::NotYet;
@@ -18,7 +18,7 @@ pub(super) fn lower(
 ) -> Result<(), Vec<NotYet>> {
     // What it reads is composed on a copy: where nothing is sent, nothing need be decoded.
     let mut scratch = plan.clone();
-    match rule_of(streams, &route.input) {
+    match streams.rule(&route.input) {
         Some(rule) => {
             if let Some(filter) = &route.filter {
                 lower_expr(filter, &mut Columns { rule: &scratch.rules[rule.0 as usize] })?;
@@ -33,13 +33,6 @@ pub(super) fn lower(
     }
     note(plan, &declaration.name, &route.to);
     Ok(())
-}
-
-fn rule_of(streams: &Streams<'_>, source: &SourceRef) -> Option<tailwater_engine::model::RuleId> {
-    match source {
-        SourceRef::Declaration(id) => streams.rules.get(id).copied(),
-        SourceRef::Catalog(_) | SourceRef::Late(_) => None,
-    }
 }
 
 /// Notes the sinks of a rule.

@@ -291,6 +291,14 @@ impl<'a> Streams<'a> {
         Ok(())
     }
 
+    /// The rule whose rows a source gives, where it gives rows.
+    pub(super) fn rule(&self, source: &SourceRef) -> Option<RuleId> {
+        match source {
+            SourceRef::Declaration(id) => self.rules.get(id).copied(),
+            SourceRef::Catalog(_) | SourceRef::Late(_) => None,
+        }
+    }
+
     /// The stream whose late items a rule takes.
     fn late_of(&self, rule: RuleId) -> Option<&Composed> {
         self.late.values().find(|(known, _)| *known == rule).map(|(_, stream)| stream)

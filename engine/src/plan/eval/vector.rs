@@ -23,7 +23,7 @@ impl Evaluator {
     pub fn eval(&mut self, expr: &Expr, batch: &mut Batch) -> Column {
         match expr {
             Expr::Const(value) => {
-                let cell = to_cell(value.clone(), batch);
+                let cell = batch.cell(value.clone());
                 Column::Cells(vec![cell; batch.rows])
             }
             Expr::Column(at) if (*at as usize) < batch.columns.len() => {
@@ -35,6 +35,26 @@ impl Evaluator {
                 None => by_row(expr, batch),
             }),
         }
+    }
+
+    /// Appends the computed columns to a batch; the rows where each filter is true.
+    pub fn derive(
+        &mut self,
+        computed: &[Expr],
+        filters: &[Expr],
+        batch: &mut Batch,
+    ) -> Vec<Vec<u32>> {
+        for expr in computed {
+            let column = self.eval(expr, batch);
+            batch.columns.push(column);
+        }
+        let mut selections = Vec::with_capacity(filters.len());
+        for filter in filters {
+            let mut selection = (0..batch.rows as u32).collect();
+            self.filter(filter, batch, &mut selection);
+            selections.push(selection);
+        }
+        selections
     }
 
     /// Keeps the rows where an expression is true; unknown is not. Row indices stay ascending.
@@ -178,7 +198,7 @@ impl Evaluator {
                 };
                 let mut compute = || {
                     let value = value_at(expr, batch, row);
-                    to_cell(value, batch)
+                    batch.cell(value)
                 };
                 match symbol {
                     Some(symbol) => memo::result(&mut results, symbol, compute),
@@ -204,7 +224,10 @@ impl Evaluator {
             .map(|row| match Batch::cell_at(&first, row) {
                 Some(Cell::Null) | None => match Batch::cell_at(&second, row) {
                     Some(cell) => cell,
-                    None => to_cell(batch.value_at(&second, row), batch),
+                    None => {
+                        let value = batch.value_at(&second, row);
+                        batch.cell(value)
+                    }
                 },
                 Some(cell) => cell,
             })
@@ -232,27 +255,9 @@ fn by_row(expr: &Expr, batch: &mut Batch) -> Vec<Cell> {
     (0..batch.rows)
         .map(|row| {
             let value = value_at(expr, batch, row);
-            to_cell(value, batch)
+            batch.cell(value)
         })
         .collect()
-}
-
-fn to_cell(value: Value, batch: &mut Batch) -> Cell {
-    match value {
-        Value::Null => Cell::Null,
-        Value::Bool(v) => Cell::Bool(v),
-        Value::Int(v) => Cell::Int(v),
-        Value::Float(v) => Cell::Float(v),
-        Value::Str(v) => Cell::Str(batch.symbols.borrow_mut().intern(&v)),
-        Value::Duration(v) => Cell::Duration(v),
-        Value::Time(v) => Cell::Time(v),
-        Value::Size(v) => Cell::Size(v),
-        Value::Ratio(v) => Cell::Ratio(v),
-        other => {
-            batch.heap.push(other);
-            Cell::Heap((batch.heap.len() - 1) as u32)
-        }
-    }
 }
 
 fn value_at(expr: &Expr, batch: &Batch, row: usize) -> Value {

@@ -9,24 +9,12 @@ use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
 
-use super::ResultKind::Fixed;
-use super::{Body, FunctionDef, Kind, Param, bounded};
+use super::{FunctionDef, Kind, Param, bounded, define_fixed as define};
 use crate::limits::FUNCTION_TEXT_BYTES_MAX;
 use crate::model::Value::{self, Bytes, Int, Null, Str};
 
 const DATA: Param = Param::new("data", &[Kind::Text, Kind::Bytes]);
 const TEXT: Param = Param::new("text", &[Kind::Text]);
-
-const fn define(
-    name: &'static str,
-    params: &'static [Param],
-    result: Kind,
-    doc: &'static str,
-    example: (&'static str, &'static str),
-    body: fn(&[Value]) -> Value,
-) -> FunctionDef {
-    FunctionDef::new(name, params, Fixed(result), doc, example, Body::Values(body))
-}
 
 pub(super) static FUNCTIONS: &[FunctionDef] = &[
     define(

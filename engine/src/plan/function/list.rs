@@ -1,23 +1,12 @@
 //! Functions over lists. Places count from 0, and from the end where negative.
 
 use super::ResultKind::{ElementOf, Fixed, SameAs};
-use super::{Body, FunctionDef, Kind, Param, bounded_list};
+use super::{FunctionDef, Kind, Param, bounded_list, define};
 use crate::model::Value::{self, Bool, Int, List, Null, Str};
 
 const LIST: Param = Param::new("list", &[Kind::List]);
 const VALUE: Param = Param::new("value", &[Kind::Any]);
 const PLACE: Param = Param::new("place", &[Kind::Int]);
-
-const fn define(
-    name: &'static str,
-    params: &'static [Param],
-    result: super::ResultKind,
-    doc: &'static str,
-    example: (&'static str, &'static str),
-    body: fn(&[Value]) -> Value,
-) -> FunctionDef {
-    FunctionDef::new(name, params, result, doc, example, Body::Values(body))
-}
 
 pub(super) static FUNCTIONS: &[FunctionDef] = &[
     define(

@@ -3,24 +3,13 @@
 use std::sync::Arc;
 
 use super::ResultKind::{ElementOf, Fixed};
-use super::{Body, FunctionDef, Kind, Param, bounded, bounded_list, bounded_map, or_null};
+use super::{FunctionDef, Kind, Param, bounded, bounded_list, bounded_map, define, or_null};
 use crate::limits::VALUE_DEPTH_MAX;
 use crate::model::Value::{self, Bool, Float, Int, Map, Null, Str};
 
 const MAP: Param = Param::new("map", &[Kind::Map]);
 const KEY: Param = Param::new("key", &[Kind::Text]);
 const TEXT: Param = Param::new("text", &[Kind::Text]);
-
-const fn define(
-    name: &'static str,
-    params: &'static [Param],
-    result: super::ResultKind,
-    doc: &'static str,
-    example: (&'static str, &'static str),
-    body: fn(&[Value]) -> Value,
-) -> FunctionDef {
-    FunctionDef::new(name, params, result, doc, example, Body::Values(body))
-}
 
 pub(super) static FUNCTIONS: &[FunctionDef] = &[
     define(

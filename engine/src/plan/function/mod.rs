@@ -179,6 +179,30 @@ impl FunctionDef {
     }
 }
 
+/// A function of its arguments' values.
+const fn define(
+    name: &'static str,
+    params: &'static [Param],
+    result: ResultKind,
+    doc: &'static str,
+    example: (&'static str, &'static str),
+    body: fn(&[Value]) -> Value,
+) -> FunctionDef {
+    FunctionDef::new(name, params, result, doc, example, Body::Values(body))
+}
+
+/// A function of its arguments' values whose result is always of one kind.
+const fn define_fixed(
+    name: &'static str,
+    params: &'static [Param],
+    result: Kind,
+    doc: &'static str,
+    example: (&'static str, &'static str),
+    body: fn(&[Value]) -> Value,
+) -> FunctionDef {
+    define(name, params, ResultKind::Fixed(result), doc, example, body)
+}
+
 /// Functions of one kind, for the reference page.
 #[derive(Debug)]
 pub struct Family {

@@ -4,23 +4,11 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-use super::ResultKind::Fixed;
-use super::{Body, FunctionDef, Kind, Param, bounded, or_null};
+use super::{FunctionDef, Kind, Param, bounded, define_fixed as define, or_null};
 use crate::model::Value::{self, Duration, Float, Int, Null, Str, Time};
 
 const TIME: Param = Param::new("time", &[Kind::Time]);
 const FORMAT: Param = Param::new("format", &[Kind::Text]);
-
-const fn define(
-    name: &'static str,
-    params: &'static [Param],
-    result: Kind,
-    doc: &'static str,
-    example: (&'static str, &'static str),
-    body: fn(&[Value]) -> Value,
-) -> FunctionDef {
-    FunctionDef::new(name, params, Fixed(result), doc, example, Body::Values(body))
-}
 
 const fn part(
     name: &'static str,
