@@ -74,8 +74,8 @@ impl CloseState {
         let is_mine = |key_hash: u128| owner_of(key_hash, peers) == worker;
         let windows = self.windows.iter();
         let alerts = self.alerts.iter().filter(|(_, (key_hash, _), _)| is_mine(*key_hash));
-        let feeds = self.feeds.iter();
-        let feeds = feeds.filter(|change| is_mine(super::group_key::key_hash(&change.row.key)));
+        // With the group that made the row: a later revision of it must find it there.
+        let feeds = self.feeds.iter().filter(|change| is_mine(group_hash(&change.row)));
         Self {
             windows: windows.map(|(hash, state)| (*hash, state.part(is_mine))).collect(),
             alerts: alerts.cloned().collect(),
@@ -89,6 +89,11 @@ impl CloseState {
         self.alerts.extend(other.alerts);
         self.feeds.extend(other.feeds);
     }
+}
+
+/// What decides where the group of a row lives; that of the groups beyond a limit is 0.
+fn group_hash(row: &Row) -> u128 {
+    if row.is_other { 0 } else { super::group_key::key_hash(&row.key) }
 }
 
 /// Up to when a rule's rows are there.

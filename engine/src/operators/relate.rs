@@ -76,9 +76,8 @@ impl Relate {
             states.extend(state.tables);
             instances.extend(state.alerts);
             pasts.extend(state.pasts.into_iter().filter(|((rule, _), _)| is_mine(*rule)));
-            // Whoever holds a row may let it go: by key, as evenly as may be.
-            let is_held = |row: &Row| key_hash(&row.key) as usize % peers == worker;
-            feeds.extend(state.feeds.into_iter().filter(|change| is_held(&change.row)));
+            // With the rule that made the row: a later revision of it must find it here.
+            feeds.extend(state.feeds.into_iter().filter(|change| is_mine(change.row.rule)));
         }
         let mut tables = Vec::new();
         for (index, row_table) in plan.row_tables.iter().enumerate() {
