@@ -66,6 +66,10 @@ pub const AHEAD_ROWS: usize = 100;
 /// Log frames after which a jump in a file's time is decided with the rows seen by then.
 pub const AHEAD_FRAMES: usize = 100;
 
+/// Senders (`src`) of the line protocol that are remembered for each source. With more at once the
+/// source does not retire with the last goodbye; it goes idle as others do.
+pub const SENDERS_MAX: usize = 10_000;
+
 /// Payload bytes after which a jump in a file's time is decided with the rows seen by then.
 pub const AHEAD_WAIT_BYTES: u64 = 16 * 1024 * 1024;
 

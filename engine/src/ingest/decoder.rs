@@ -26,8 +26,17 @@ pub struct DecodeReport {
     pub ledger: Ledger,
     /// (source name, time in nanoseconds) of the line protocol's heartbeats, in log order.
     pub heartbeats: Vec<(Arc<str>, i64)>,
-    /// Source names of the line protocol's goodbyes, in log order.
-    pub goodbyes: Vec<Arc<str>>,
+    /// The line protocol's senders in log order, each run of lines from one as one entry.
+    pub senders: Vec<SenderSeen>,
+}
+
+/// A sender (`src`) of the line protocol, and whether its last line said goodbye.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SenderSeen {
+    /// xxh3 of its name: equal on every worker.
+    pub hash: u64,
+    /// Whether it retires.
+    pub leaves: bool,
 }
 
 /// Decodes frames on one worker. The caller owns the symbol table and may replace it between
@@ -164,7 +173,7 @@ impl Decoder {
             reason: Arc::from(damage.reason.text()),
         }));
         report.heartbeats.extend(tally.heartbeats);
-        report.goodbyes.extend(tally.goodbyes);
+        report.senders.extend(tally.senders);
     }
 
     fn emit(&mut self, frame_seq: u64, frame: &DataFrame, symbols: &Symbols, out: &mut Vec<Batch>) {

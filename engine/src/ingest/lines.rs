@@ -9,7 +9,10 @@
 
 use std::sync::Arc;
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::damage::{Damage, Reason};
+use super::decoder::SenderSeen;
 use super::flat::{FlatSource, Row, by_common_names, next_line, object};
 use super::hex;
 use super::json::{Json, Text};
@@ -111,11 +114,12 @@ fn message(
         b"span" => &[Signal::Spans],
         b"heartbeat" => &[Signal::Heartbeats],
         b"goodbye" => {
-            w.tally.goodbyes.push(Arc::from(&*source));
+            seen(&source, true, w);
             return Ok(());
         }
         _ => return Err(no_type),
     };
+    seen(&source, false, w);
     let symbol = w.intern(source.as_bytes(), at)?;
     if signals == [Signal::Heartbeats] {
         w.tally.heartbeats.push((Arc::from(&*source), time_ns));
@@ -131,6 +135,14 @@ fn message(
         }
     }
     Ok(())
+}
+
+/// Notes a sender, unless it sent the line before, too.
+fn seen(source: &str, leaves: bool, w: &mut Writer<'_>) {
+    let sender = SenderSeen { hash: xxh3_64(source.as_bytes()), leaves };
+    if w.tally.senders.last() != Some(&sender) {
+        w.tally.senders.push(sender);
+    }
 }
 
 fn item(

@@ -23,4 +23,4 @@ mod table;
 mod writer;
 mod zipkin;
 
-pub use decoder::{DecodeReport, Decoder};
+pub use decoder::{DecodeReport, Decoder, SenderSeen};

@@ -8,6 +8,7 @@ use crate::limits::{FRAME_ITEMS_MAX, SET_ASIDE_KEPT_MAX};
 use crate::model::{Cell, Field, Interner, Signal, Symbol, Value};
 
 use super::damage::{Damage, Reason};
+use super::decoder::SenderSeen;
 use super::item::Item;
 use super::json::Text;
 use super::layout::Level;
@@ -26,8 +27,8 @@ pub(super) struct Tally {
     pub(super) set_aside: Vec<Damage>,
     /// (source name, time in ns) of the line protocol's heartbeats.
     pub(super) heartbeats: Vec<(Arc<str>, i64)>,
-    /// Source names of the line protocol's goodbyes.
-    pub(super) goodbyes: Vec<Arc<str>>,
+    /// The line protocol's senders, each run of lines from one as one entry.
+    pub(super) senders: Vec<SenderSeen>,
 }
 
 /// A point to return to when what was written since has to be read again.

@@ -56,12 +56,12 @@ impl Clock {
     /// Follows one frame.
     pub(crate) fn step(&mut self, step: &ClockStep, timelines: &[Timeline]) {
         match step {
-            ClockStep::Data { source, highs } => {
+            ClockStep::Data { source, highs, ends } => {
                 for &(column, high_ns) in highs {
                     let slot = slot(&mut self.highs[column as usize], *source, UNSEEN);
                     *slot = (*slot).max(high_ns);
                 }
-                *slot(&mut self.ended, *source, false) = false;
+                *slot(&mut self.ended, *source, false) = *ends;
             }
             ClockStep::Tick(tick_ns) => self.tick_ns = self.tick_ns.max(*tick_ns),
             ClockStep::SourceEnd(source) => *slot(&mut self.ended, *source, false) = true,
@@ -134,7 +134,7 @@ mod tests {
     }
 
     fn data(source: u32, high_s: i64) -> ClockStep {
-        ClockStep::Data { source: SourceId(source), highs: vec![(0, high_s * SECOND)] }
+        ClockStep::Data { source: SourceId(source), highs: vec![(0, high_s * SECOND)], ends: false }
     }
 
     fn watermark_after(steps: &[ClockStep]) -> i64 {

@@ -164,11 +164,12 @@ impl Decode {
         let bound_ns = frame.arrival_ns.map_or(i64::MAX, |at| at.saturating_add(AHEAD_MAX_NS));
         let heartbeats = report.heartbeats.iter().map(|(_, time_ns)| *time_ns);
         let heartbeat_ns = heartbeats.filter(|time_ns| (1..=bound_ns).contains(time_ns)).max();
+        let senders = report.senders.iter().map(|sender| (sender.hash, sender.leaves)).collect();
         facts.ledger.merge(&report.ledger);
         facts.frames.push(FrameFacts {
             seq,
             bytes: frame.payload.len() as u64,
-            event: FrameEvent::Data { source: frame.source, profiles, heartbeat_ns },
+            event: FrameEvent::Data { source: frame.source, profiles, heartbeat_ns, senders },
         });
         epoch.frames.insert(seq, prepared);
     }

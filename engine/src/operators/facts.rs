@@ -1,5 +1,6 @@
 //! What workers tell the sequencer about an epoch, and what it tells them back.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -40,6 +41,9 @@ pub(crate) enum FrameEvent {
         source: SourceId,
         profiles: Vec<(u32, TimeProfile)>,
         heartbeat_ns: Option<i64>,
+        /// The line protocol's senders in the frame, and whether the last line of each said
+        /// goodbye.
+        senders: BTreeMap<u64, bool>,
     },
     Tick(i64),
     SourceEnd(SourceId),
@@ -137,10 +141,12 @@ pub(crate) struct FrameDecision {
 /// How a frame moves time.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum ClockStep {
-    /// (time column, highest accepted time) of a source's frame.
+    /// (time column, highest accepted time) of a source's frame, and whether the last of the
+    /// source's senders said goodbye in it.
     Data {
         source: SourceId,
         highs: Vec<(u32, i64)>,
+        ends: bool,
     },
     Tick(i64),
     SourceEnd(SourceId),

@@ -26,6 +26,7 @@ pub(crate) mod relate;
 pub(crate) mod row_maker;
 pub(crate) mod row_table;
 mod running;
+mod senders;
 pub(crate) mod sequence;
 pub(crate) mod slice_table;
 pub(crate) mod snapshot;

@@ -16,6 +16,7 @@ use super::facts::{
     SharedDecisions, TimeProfile,
 };
 use super::key_limit::KeyLimit;
+use super::senders::LiveSenders;
 use super::snapshot::{Snapshots, StageName};
 use super::stream::{EpochNumber, Outbox, Stage};
 use crate::limits::{AHEAD_FRAMES, AHEAD_MAX_NS, AHEAD_ROWS, AHEAD_WAIT_BYTES, TIME_MAX_NS};
@@ -28,6 +29,7 @@ pub(crate) struct SequenceState {
     pub(crate) clock: Clock,
     limits: Vec<KeyLimit>,
     remembered: Vec<Remembered>,
+    senders: LiveSenders,
 }
 
 /// An epoch whose facts are complete and whose decisions are not.
@@ -61,6 +63,7 @@ impl Sequence {
             clock: Clock::new(&plan.timelines),
             limits: vec![KeyLimit::default(); plan.tables.len()],
             remembered: vec![Remembered::default(); plan.dedupes.len()],
+            senders: LiveSenders::default(),
         });
         Self {
             plan: Arc::clone(plan),
@@ -132,6 +135,9 @@ impl Sequence {
                     return;
                 };
                 self.count_ahead(&decision, &mut first.decisions.ledger);
+                if let FrameEvent::Data { source, senders, .. } = &frame.event {
+                    self.state.senders.follow(*source, senders);
+                }
                 self.state.clock.step(&decision.step, &self.plan.timelines);
                 first.decisions.frames.push(decision);
             }
@@ -171,9 +177,9 @@ impl Sequence {
         frame: &FrameFacts,
         rest: &VecDeque<FrameFacts>,
     ) -> Option<FrameDecision> {
-        let (source, profiles, heartbeat_ns) = match &frame.event {
-            FrameEvent::Data { source, profiles, heartbeat_ns } => {
-                (*source, profiles, *heartbeat_ns)
+        let (source, profiles, heartbeat_ns, senders) = match &frame.event {
+            FrameEvent::Data { source, profiles, heartbeat_ns, senders } => {
+                (*source, profiles, *heartbeat_ns, senders)
             }
             FrameEvent::Tick(tick_ns) => return Some(plain(frame.seq, ClockStep::Tick(*tick_ns))),
             FrameEvent::SourceEnd(id) => return Some(plain(frame.seq, ClockStep::SourceEnd(*id))),
@@ -198,7 +204,8 @@ impl Sequence {
         if let Some(heartbeat_ns) = heartbeat_ns {
             self.heartbeat(source, heartbeat_ns, &mut highs);
         }
-        Some(FrameDecision { seq: frame.seq, step: ClockStep::Data { source, highs }, ahead })
+        let ends = self.state.senders.is_last_goodbye(source, senders);
+        Some(FrameDecision { seq: frame.seq, step: ClockStep::Data { source, highs, ends }, ahead })
     }
 
     /// A heartbeat says that its source has come that far, in every time column. In a plain file,

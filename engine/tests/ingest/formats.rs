@@ -191,7 +191,8 @@ fn the_line_protocol() {
     assert_eq!(cell(Signal::Spans, "parent.id"), id(1));
     assert_eq!(cell(Signal::Heartbeats, "source"), Value::str("c"));
     assert_eq!(decoded.report.heartbeats, [(Arc::from("c"), 6_000_000_000)]);
-    assert_eq!(decoded.report.goodbyes, [Arc::from("c")]);
+    let leaves: Vec<bool> = decoded.report.senders.iter().map(|sender| sender.leaves).collect();
+    assert_eq!(leaves, [false, false, false, true], "a, b, c, and c again, which leaves");
 }
 
 #[test]

@@ -76,7 +76,7 @@ fn a_goodbye_stays_behind_what_it_follows() {
     let text = line(5, "event") + &line(2, "event") + &line(6, "goodbye") + &line(1, "heartbeat");
     let (decoded, _) = read(&[("a", text.as_bytes())], &by_time());
     assert_eq!(decoded.received(Signal::Events), 2);
-    assert_eq!(decoded.report.goodbyes.len(), 1);
+    assert_eq!(decoded.report.senders.iter().filter(|sender| sender.leaves).count(), 1);
     assert_eq!(decoded.report.heartbeats.len(), 1);
 }
 

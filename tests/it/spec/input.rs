@@ -32,8 +32,8 @@ fn records(line: &str) -> Result<Vec<Record>, String> {
         return Ok(Vec::new());
     }
     if line.starts_with('{') {
-        let text = times(line)?;
-        return Ok(vec![Record::Line { source: "a".to_owned(), text }]);
+        let (source, unit_ns) = if is_protocol(line) { (LINES, 1_000_000) } else { ("a", 1) };
+        return Ok(vec![Record::Line { source: source.to_owned(), text: times(line, unit_ns)? }]);
     }
     let mut words = split(line)?.into_iter();
     let mut word = |what: &str| words.next().ok_or(format!("expected {what}"));
@@ -101,13 +101,21 @@ fn duration(text: &str) -> Result<i64, String> {
     if text.is_empty() { Err(wrong()) } else { Ok((sign * total).round() as i64) }
 }
 
-/// Replaces `$5s` by that time in nanoseconds.
-fn times(line: &str) -> Result<String, String> {
+/// The source of lines of the line protocol.
+const LINES: &str = "lines";
+
+/// Whether a line is one of the line protocol, not an OTLP/JSON request.
+pub(super) fn is_protocol(line: &str) -> bool {
+    line.starts_with("{\"v\":")
+}
+
+/// Replaces `$5s` by that time, in nanoseconds or the unit given.
+fn times(line: &str, unit_ns: i64) -> Result<String, String> {
     let mut parts = line.split('$');
     let mut out = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let end = part.find(|c: char| !c.is_ascii_alphanumeric() && c != '.').unwrap_or(part.len());
-        out.push_str(&(BASE_NS + duration(&part[..end])?).to_string());
+        out.push_str(&((BASE_NS + duration(&part[..end])?) / unit_ns).to_string());
         out.push_str(&part[end..]);
     }
     Ok(out)

@@ -15,7 +15,7 @@ use tailwater_engine::model::{
 use tailwater_engine::plan::{Plan, RuleKind};
 use tailwater_engine::runtime::{Engine, EpochCut, EpochOutput, Snapshot};
 
-use super::input::{BASE_NS, Record};
+use super::input::{BASE_NS, Record, is_protocol};
 
 /// How the work is cut.
 #[derive(Debug, Clone, Copy)]
@@ -102,7 +102,7 @@ fn flush(frames: &mut Vec<FrameBody>, text: &mut String, source: SourceId, line:
         // As if live: without arrivals a jump in time is decided by the rows after it, which would
         // hold back a snapshot until they are there.
         arrival_ns: Some(i64::MAX / 2),
-        format: PayloadFormat::OtlpJson,
+        format: if is_protocol(text) { PayloadFormat::Lines } else { PayloadFormat::OtlpJson },
         compression: Compression::None,
         payload: std::mem::take(text).into_bytes().into(),
         place: *line,
