@@ -48,6 +48,21 @@ pub struct SourceDef {
     pub time: String,
     /// Whether `at start` may be asked for.
     pub has_start: bool,
+    /// A field whose values may be totals already, so that adding them up counts twice.
+    pub totals: Option<TotalsDef>,
+}
+
+/// A field whose values may be totals since some start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TotalsDef {
+    /// Its path.
+    pub field: String,
+    /// Aggregate functions that add up.
+    pub functions: Vec<String>,
+    /// (field, member): where one of these holds, values are no totals.
+    pub unless: Vec<(String, String)>,
+    /// What to write in place of the sum.
+    pub instead: String,
 }
 
 impl SourceDef {

@@ -1,7 +1,7 @@
 //! A catalogue like the host's: all sources, the aggregate functions, some scalar ones.
 
 use tailwater_dsl::catalog::{
-    Catalog, FieldDef, FunctionClass, FunctionDef, ParamDef, ResultRule, SourceDef,
+    Catalog, FieldDef, FunctionClass, FunctionDef, ParamDef, ResultRule, SourceDef, TotalsDef,
 };
 use tailwater_dsl::types::Type;
 
@@ -27,6 +27,12 @@ fn source(name: &str, fields: Vec<FieldDef>) -> SourceDef {
         has_attributes: !matches!(name, "progress" | "resources" | "heartbeats"),
         time: "its time".to_owned(),
         has_start: name == "spans",
+        totals: (name == "metrics").then(|| TotalsDef {
+            field: "value".to_owned(),
+            functions: vec!["sum".to_owned()],
+            unless: vec![("temporality".to_owned(), "delta".to_owned())],
+            instead: "increase(value)".to_owned(),
+        }),
     }
 }
 
@@ -61,6 +67,7 @@ fn sources() -> Vec<SourceDef> {
     let metrics = vec![
         field("name", Type::String),
         field("unit", Type::String),
+        field("temporality", enumeration(&["unspecified", "delta", "cumulative"])),
         field("monotonic", Type::Bool),
         field("value", Type::Any),
     ];

@@ -364,6 +364,18 @@ fn declarations_stand_in_any_order() {
 }
 
 #[test]
+fn declarations_may_share_a_line() {
+    let text = "stream s = spans lateness 1s aggregate a from s over tumbling(1m) \
+                select { n: count() } rows r = a top 5 by n alert w from a when n > 5 \
+                on no data keep";
+    let analysis = analyse(text);
+    let program = analysis.program.as_ref().unwrap_or_else(|| panic!("{}", report(&analysis)));
+    assert!(["s", "a", "r", "w"].iter().all(|name| program.by_name(name).is_some()));
+    // A keyword where a name is meant stays one.
+    aggregate("aggregate a from spans by route, table over tumbling(1m) select { n: count() }");
+}
+
+#[test]
 fn functions_are_written_out_with_the_callers_names() {
     let text = "fn is_5xx(code) = code >= 500\nfn share(x) = x / count()\n\
                 stream s = spans where is_5xx(http.status) lateness 10s\n\

@@ -65,6 +65,7 @@ impl Checker<'_> {
             }
         }
         self.lint_samples(site, &scope.calls, parts.having.is_some());
+        self.lint_totals(&scope.calls, parts.filter.as_ref(), &input);
         let columns = std::mem::take(&mut parts.columns);
         let shape = Rc::new(Shape::rows(&site.name, SourceRef::Declaration(site.id), columns));
         self.shapes.insert(site.name.clone(), shape.partial(site.tree.is_partial));

@@ -4,6 +4,7 @@ use super::expr::constant_of;
 use super::shape::Shape;
 use super::{Checker, Entity, Site};
 use crate::ast::{BinaryWord, Clause, DeclarationKind};
+use crate::catalog::TotalsDef;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::hir::{AggregateCall, BinaryOp, Expr, ExprKind, FieldRef, Literal, Stream};
 use crate::text_range::TextRange;
@@ -54,6 +55,37 @@ impl Checker<'_> {
                 .help("let only groups with enough items through")
                 .guess(end, "\n  having count() >= 20"),
         );
+    }
+
+    /// A sum over values each of which may be a total since some start already.
+    pub(super) fn lint_totals(
+        &mut self,
+        calls: &[AggregateCall],
+        filter: Option<&Expr>,
+        input: &Shape,
+    ) {
+        let Some(totals) = input.totals.clone() else { return };
+        if rules_out(filter, &totals) {
+            return;
+        }
+        let field = FieldRef::Builtin(totals.field.clone());
+        for call in calls {
+            let adds = totals.functions.contains(&call.function);
+            let of_field = call.args.iter().flatten().find(|arg| reads(arg, &field));
+            let Some(arg) = of_field.filter(|_| adds && !rules_out(call.filter.as_ref(), &totals))
+            else {
+                continue;
+            };
+            let unless =
+                totals.unless.iter().map(|(path, member)| format!("`where {path} == {member}`"));
+            let unless = unless.collect::<Vec<_>>().join(" or ");
+            let message = format!("`{}` may hold totals, which do not add up", totals.field);
+            self.report(
+                Diagnostic::new(codes::TOTALS, arg.range, message)
+                    .note("a cumulative point repeats all that came before it")
+                    .help(format!("take `{}`, or say {unless}", totals.instead)),
+            );
+        }
     }
 
     pub(super) fn lint_key(&mut self, key: &Expr, input: &Shape) {
@@ -188,6 +220,37 @@ impl Checker<'_> {
                     .help("remove it, or read it in another rule"),
             );
         }
+    }
+}
+
+/// Whether a filter lets only items through whose values are no totals.
+pub(super) fn rules_out(filter: Option<&Expr>, totals: &TotalsDef) -> bool {
+    filter.is_some_and(|filter| match &filter.kind {
+        ExprKind::Binary(BinaryOp::And, left, right) => {
+            rules_out(Some(left), totals) || rules_out(Some(right), totals)
+        }
+        ExprKind::Binary(BinaryOp::Or, left, right) => {
+            rules_out(Some(left), totals) && rules_out(Some(right), totals)
+        }
+        _ => match bound(filter) {
+            Some((FieldRef::Builtin(path), Literal::Enum(member), BinaryOp::Equal)) => {
+                totals.unless.iter().any(|(of, value)| of == path && value == member)
+            }
+            _ => false,
+        },
+    })
+}
+
+/// Whether a value is made of a field, by arithmetic or a choice.
+fn reads(expr: &Expr, field: &FieldRef) -> bool {
+    match &expr.kind {
+        ExprKind::Field(of) => of == field,
+        ExprKind::Binary(_, left, right) => reads(left, field) || reads(right, field),
+        ExprKind::Function { args, .. } => args.iter().flatten().any(|arg| reads(arg, field)),
+        ExprKind::Coalesce(items) => items.iter().any(|item| reads(item, field)),
+        ExprKind::Unary(_, of) => reads(of, field),
+        ExprKind::If(_, yes, no) => reads(yes, field) || reads(no, field),
+        _ => false,
     }
 }
 

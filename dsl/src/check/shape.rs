@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::catalog::SourceDef;
+use crate::catalog::{SourceDef, TotalsDef};
 use crate::hir::{FieldRef, SourceRef};
 use crate::text_range::TextRange;
 use crate::types::Type;
@@ -31,6 +31,8 @@ pub(super) struct Shape {
     pub(super) columns: Vec<ShapeColumn>,
     pub(super) has_attributes: bool,
     pub(super) has_start: bool,
+    /// The field that may hold totals, unless a filter upstream rules that out.
+    pub(super) totals: Option<Rc<TotalsDef>>,
     /// Whether lateness is stated here or upstream.
     pub(super) has_lateness: bool,
     /// Whether nothing is known, because the declaration could not be read.
@@ -56,6 +58,7 @@ impl Shape {
             columns: columns.collect(),
             has_attributes: source.has_attributes,
             has_start: source.has_start,
+            totals: source.totals.clone().map(Rc::new),
             has_lateness: false,
             is_broken: false,
         }
@@ -70,6 +73,7 @@ impl Shape {
             columns: Vec::new(),
             has_attributes: true,
             has_start: true,
+            totals: None,
             has_lateness: true,
             is_broken: true,
         }
@@ -84,6 +88,7 @@ impl Shape {
             columns,
             has_attributes: false,
             has_start: false,
+            totals: None,
             has_lateness: true,
             is_broken: false,
         };

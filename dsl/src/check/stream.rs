@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::lint::rules_out;
 use super::scope::Scope;
 use super::shape::made;
 use super::{Checker, Site};
@@ -49,6 +50,7 @@ impl Checker<'_> {
         shape.name.clone_from(&site.name);
         shape.source = SourceRef::Declaration(site.id);
         shape.has_lateness |= stream.lateness_ns.is_some();
+        shape.totals = shape.totals.filter(|totals| !rules_out(stream.filter.as_ref(), totals));
         for column in scope.bound {
             shape.columns.retain(|known| known.name != column.name);
             let name = column.name.clone();

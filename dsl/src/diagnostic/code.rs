@@ -91,6 +91,7 @@ registry! {
     NO_DATA_UNSTATED "W4004" "alert without a policy for missing data";
     ALWAYS "W4005" "condition that never changes";
     UNUSED "W4006" "declaration that nothing reads";
+    TOTALS "W4007" "sum of values that may be totals";
 }
 
 /// Every code, in order.

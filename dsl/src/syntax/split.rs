@@ -58,11 +58,12 @@ pub(crate) fn split(text: &str, tokens: &[Token]) -> Vec<Piece> {
                 let column = column_blank(text, tokens, index);
                 let outside = if balanced { depth == 0 } else { depth == 0 || column == Some(0) };
                 let word = token.text(text);
+                let before = previous.map(|at| &tokens[at]);
                 let opens = outside
-                    && column.is_some()
+                    && (column.is_some() || follows(text, before, &tokens[index..]))
                     && (KEYWORDS.contains(&word)
                         || (column == Some(0) && is_slip(text, &tokens[index..])))
-                    && !continues(text, previous.map(|at| &tokens[at]))
+                    && !continues(text, before)
                     && is_headed(text, &tokens[index..]);
                 if opens {
                     starts.push((previous.map_or(0, |at| at + 1), index));
@@ -140,6 +141,16 @@ fn continues(text: &str, previous: Option<&Token>) -> bool {
         }
         _ => false,
     })
+}
+
+/// Whether a declaration begins in the middle of a line: behind a bracket or a number, where no
+/// clause goes on with a plain name, or because `NAME from` or `NAME =` follows the keyword.
+fn follows(text: &str, before: Option<&Token>, tokens: &[Token]) -> bool {
+    let is_behind = |token: &Token| matches!(token.kind, TokenKind::Close | TokenKind::Number);
+    let mut rest = tokens.iter().skip(1).filter(|token| !token.is_comment());
+    let is_named = rest.next().is_some_and(|name| name.kind == TokenKind::Word);
+    let is_headed = is_named && rest.next().is_some_and(|t| matches!(t.text(text), "from" | "="));
+    before.is_some_and(|token| is_behind(token) || (token.kind == TokenKind::Word && is_headed))
 }
 
 /// Whether a word in the first column is a misspelt keyword in front of a name: it must not

@@ -6,7 +6,7 @@ mod past;
 use std::sync::Arc;
 
 use tailwater_dsl::catalog::{
-    Catalog, FieldDef, FunctionClass, FunctionDef, ParamDef, ResultRule, SourceDef,
+    Catalog, FieldDef, FunctionClass, FunctionDef, ParamDef, ResultRule, SourceDef, TotalsDef,
 };
 use tailwater_dsl::types::Type;
 use tailwater_engine::model::{Field, FieldKind, Signal};
@@ -45,6 +45,18 @@ fn source(signal: Signal) -> SourceDef {
         has_attributes: true,
         time: time.to_owned(),
         has_start,
+        totals: (signal == Signal::Metrics).then(metric_totals),
+    }
+}
+
+/// A data point's value is a total since its start, unless the point says otherwise.
+fn metric_totals() -> TotalsDef {
+    let owned = |(path, member): (&str, &str)| (path.to_owned(), member.to_owned());
+    TotalsDef {
+        field: "value".to_owned(),
+        functions: vec!["sum".to_owned()],
+        unless: [("temporality", "delta"), ("type", "gauge")].map(owned).to_vec(),
+        instead: "increase(value)".to_owned(),
     }
 }
 
