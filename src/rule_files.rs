@@ -3,7 +3,8 @@
 //! Files are read in the order given, folders sorted by path, so that diagnostics and rule order
 //! are the same everywhere.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -15,10 +16,11 @@ use tailwater_dsl::diagnostic::{Diagnostic, explain, human, summary};
 use tailwater_dsl::hir::Program;
 use tailwater_dsl::text_range::FileId;
 use tailwater_dsl::{Options, SourceFile};
+use tailwater_engine::journal::{Opening, RuleText};
 use tailwater_engine::plan::Plan;
 use tailwater_rules::{PACK_PREFIX, PACKS, pack};
 
-use crate::args::General;
+use crate::args::{General, RuleInputs};
 use crate::exit::Usage;
 use crate::near_path::cannot_read;
 use crate::terminal::tell;
@@ -46,6 +48,8 @@ pub(crate) struct RuleFile {
 pub(crate) struct Compiled {
     /// The files, imports included, by which diagnostics are drawn.
     pub(crate) files: Vec<SourceFile>,
+    /// What they import, by the name that they import it by.
+    pub(crate) imports: Vec<RuleText>,
     /// Everything there is to say about them.
     pub(crate) diagnostics: Vec<Diagnostic>,
     /// The typed rules, if nothing is wrong.
@@ -96,6 +100,13 @@ pub(crate) fn read_to_run(paths: &[PathBuf]) -> anyhow::Result<Vec<RuleFile>> {
             file.name = format!("import of {}", pack.name);
         }
     }
+    Ok(files)
+}
+
+/// Reads the rules that a command is told to run.
+pub(crate) fn read_all(rules: &RuleInputs) -> anyhow::Result<Vec<RuleFile>> {
+    let mut files = read_to_run(&rules.rules)?;
+    files.extend(expressions(&rules.expressions));
     Ok(files)
 }
 
@@ -199,10 +210,42 @@ pub(crate) fn compile(files: &[RuleFile], params: Vec<(String, String)>) -> Comp
         .map(|file| file.path.as_deref().and_then(Path::parent))
         .map(|folder| folder.unwrap_or_else(|| Path::new("")))
         .collect();
-    let importer = |target: &str| import(target, &folders);
+    compile_importing(&sources, params, &|target| import(target, &folders))
+}
+
+/// Compiles the rules that a log was written under, imports and parameters as they were then,
+/// unless parameters are given anew.
+pub(crate) fn compile_recorded(opening: &Opening, given: Vec<(String, String)>) -> Compiled {
+    let source = |(index, rule): (usize, &RuleText)| SourceFile {
+        id: FileId(index as u32),
+        name: rule.name.clone(),
+        text: rule.text.clone(),
+    };
+    let sources: Vec<SourceFile> = opening.rules.iter().enumerate().map(source).collect();
+    let mut params = opening.params.clone();
+    params.retain(|(name, _)| given.iter().all(|(new, _)| new != name));
+    params.extend(given);
+    let import = |target: &str| {
+        let found = opening.imports.iter().find(|import| import.name == target);
+        found.map(|import| import.text.clone())
+    };
+    compile_importing(&sources, params, &import)
+}
+
+fn compile_importing(
+    sources: &[SourceFile],
+    params: Vec<(String, String)>,
+    import: &dyn Fn(&str) -> Option<String>,
+) -> Compiled {
+    let imports = RefCell::new(BTreeMap::new());
+    let importer = |target: &str| {
+        let text = import(target)?;
+        imports.borrow_mut().insert(target.to_owned(), text.clone());
+        Some(text)
+    };
     let packs = PACKS.map(|pack| pack.name);
     let options = Options { params, importer: &importer, packs: &packs };
-    let analysis = tailwater_dsl::compile(&sources, &tailwater_rules::catalog(), &options);
+    let analysis = tailwater_dsl::compile(sources, &tailwater_rules::catalog(), &options);
     let mut diagnostics = analysis.diagnostics;
     diagnostics.retain(|one| one.is_error() || !is_of_pack(one, &analysis.files));
     let mut program = analysis.program;
@@ -215,7 +258,9 @@ pub(crate) fn compile(files: &[RuleFile], params: Vec<(String, String)>) -> Comp
         }
         None => {}
     }
-    Compiled { files: analysis.files, diagnostics, program, plan }
+    let imports = imports.into_inner().into_iter();
+    let imports = imports.map(|(name, text)| RuleText { name, text }).collect();
+    Compiled { files: analysis.files, imports, diagnostics, program, plan }
 }
 
 /// Packs are not linted: what they leave open, such as lateness, is for their users to say.

@@ -5,7 +5,7 @@
 //! workers, thread timing, hash seeds or the wall clock.
 //!
 //! Modules are ranked and import downwards only:
-//! 0 [`model`], [`limits`], [`error`] · 1 [`ingest`], [`plan`], [`aggregate`] · 2 `operators` ·
+//! 0 [`model`], [`limits`], [`error`] · 1 [`ingest`], [`journal`], [`plan`], [`aggregate`] · 2 `operators` ·
 //! 3 `dataflow` · 4 [`runtime`].
 
 #![forbid(unsafe_code)]
@@ -14,6 +14,7 @@ pub mod aggregate;
 mod dataflow;
 pub mod error;
 pub mod ingest;
+pub mod journal;
 pub mod limits;
 pub mod model;
 mod operators;

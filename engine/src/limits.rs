@@ -11,6 +11,9 @@ pub const FRAME_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of one request, line or message after decompression, as OTLP 1.11 recommends.
 pub const MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// Bytes of one record of the input log: a message and what is said about it, or all rules.
+pub const LOG_RECORD_BYTES_MAX: usize = MESSAGE_BYTES_MAX + 1024 * 1024;
+
 /// Bytes of one line of the line protocol.
 pub const LINE_BYTES_MAX: usize = 64 * 1024;
 

@@ -14,7 +14,7 @@ use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use crate::terminal::{ColorChoice, Colors};
 
 pub(crate) use r#gen::{Gen, GenFormat};
-pub(crate) use replay::{Format, InputFormat, Inputs, Order, Replay, SignalName};
+pub(crate) use replay::{Format, InputFormat, Inputs, Order, Replay, RuleInputs, SignalName};
 
 const EXIT_CODES: &str = "\
 Exit codes:

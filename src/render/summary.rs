@@ -4,9 +4,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tailwater_engine::ingest::reader::FileReader;
 use tailwater_engine::model::render::duration;
-use tailwater_engine::model::{AlertState, DropReason, Ledger, RuleId, Signal};
+use tailwater_engine::model::{AlertState, DropReason, Ledger, RuleId, Signal, SourceSpec};
 use tailwater_engine::plan::{Plan, RuleKind};
 use tailwater_engine::runtime::{EpochOutput, RuleCounts};
 
@@ -66,9 +65,9 @@ impl Summary {
     }
 
     /// Ends the account with what the reader itself could not use.
-    pub(crate) fn close(&mut self, reader: &FileReader) {
-        self.ledger.merge(reader.ledger());
-        self.sources = reader.sources().iter().map(|source| Arc::clone(&source.name)).collect();
+    pub(crate) fn close(&mut self, unread: &Ledger, sources: &[SourceSpec]) {
+        self.ledger.merge(unread);
+        self.sources = sources.iter().map(|source| Arc::clone(&source.name)).collect();
         self.seconds = self.started.elapsed().as_secs_f64();
     }
 
@@ -212,7 +211,7 @@ impl Summary {
         let shown = if general.is_verbose { usize::MAX } else { PLACES_SHOWN_MAX };
         for aside in ledger.set_aside.iter().take(shown) {
             let name = self.sources.get(aside.source.0 as usize);
-            let name = name.map_or("?", |name| name);
+            let name = name.map_or("the log", |name| name);
             let _ = writeln!(text, "  {name}:{}: {}", aside.place, aside.reason);
         }
         if ledger.set_aside.len() > shown {

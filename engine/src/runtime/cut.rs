@@ -14,6 +14,11 @@ pub struct EpochCut {
     pub bytes_max: usize,
 }
 
+impl EpochCut {
+    /// Never by itself: whoever pushes says where an epoch ends, as a log does when it is replayed.
+    pub const AS_TOLD: Self = Self { frames_max: usize::MAX, bytes_max: usize::MAX };
+}
+
 impl Default for EpochCut {
     fn default() -> Self {
         Self { frames_max: 64, bytes_max: EPOCH_BYTES_MAX }
@@ -42,6 +47,11 @@ impl EpochBuilder {
     pub(super) fn new(cut: EpochCut, next_frame: u64) -> Self {
         // Epoch 0 is what a snapshot restores.
         Self { cut, next_frame, next_epoch: 1, frames: Vec::new(), bytes: 0 }
+    }
+
+    /// The epoch that is being gathered.
+    pub(super) fn current(&self) -> u64 {
+        self.next_epoch
     }
 
     pub(super) fn add(&mut self, body: FrameBody) -> Option<Epoch> {

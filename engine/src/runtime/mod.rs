@@ -171,6 +171,12 @@ impl Engine {
         Ok(())
     }
 
+    /// The number of the epoch that is being gathered. It grows when a push or a flush has ended
+    /// one: there a log notes a cut.
+    pub fn current_epoch(&self) -> u64 {
+        self.epochs.current()
+    }
+
     /// Ends the current epoch, so that what was pushed so far is worked on now.
     ///
     /// # Errors

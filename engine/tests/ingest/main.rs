@@ -10,6 +10,7 @@ mod damage;
 mod flat;
 mod formats;
 mod generate;
+mod log;
 mod oracle;
 mod order;
 mod otlp;

@@ -1,5 +1,6 @@
 //! `tailwater replay`: rules over recorded telemetry.
 
+mod feed;
 mod run;
 mod settings;
 
@@ -7,7 +8,7 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::args::{General, Replay};
+use crate::args::{General, Replay, RuleInputs};
 use crate::exit::{Exit, Usage};
 use crate::output::{Output, WriteFailed};
 use crate::plot::Plot;
@@ -21,11 +22,21 @@ use settings::Settings;
 
 /// Replays.
 pub(crate) fn run(args: &Replay, general: General) -> anyhow::Result<Exit> {
-    check_paths(args)?;
-    let settings = Settings::resolve(args, general)?;
-    let mut files = rule_files::read_to_run(&args.rules.rules)?;
-    files.extend(rule_files::expressions(&args.rules.expressions));
-    let compiled = compile(&files, rule_files::params(&args.rules.params)?);
+    let opening = feed::log_opening(&args.inputs.files)?;
+    check_paths(args, opening.is_some())?;
+    let mut settings = Settings::resolve(args, general)?;
+    settings.read.is_log = opening.is_some();
+    let compiled = match &opening {
+        Some(opening) if !has_rules(&args.rules) => {
+            // As the run left them: windows that were open when it was stopped gave no rows.
+            settings.read.stays_open = true;
+            rule_files::compile_recorded(opening, rule_files::params(&args.rules.params)?)
+        }
+        _ => {
+            let files = rule_files::read_all(&args.rules)?;
+            compile(&files, rule_files::params(&args.rules.params)?)
+        }
+    };
     compiled.tell(general);
     let Some(plan) = compiled.plan else { return Ok(Exit::Rules) };
     let writer = match &args.why {
@@ -57,15 +68,20 @@ pub(crate) fn run(args: &Replay, general: General) -> anyhow::Result<Exit> {
     ended.exit()
 }
 
+/// Whether rules are named.
+fn has_rules(rules: &RuleInputs) -> bool {
+    !rules.rules.is_empty() || !rules.expressions.is_empty()
+}
+
 /// Paths that are surely not meant: no rules, rules as telemetry, results over what is read.
-fn check_paths(args: &Replay) -> Result<(), Usage> {
+fn check_paths(args: &Replay, is_log: bool) -> Result<(), Usage> {
     let files = &args.inputs.files;
     let is_rules = |path: &&PathBuf| path.extension().is_some_and(|end| end == "tw");
     if let Some(path) = files.iter().find(is_rules) {
         let path = path.display();
         return Err(Usage(format!("`{path}` holds rules: give it as `--rules {path}`")));
     }
-    if args.rules.rules.is_empty() && args.rules.expressions.is_empty() {
+    if !is_log && !has_rules(&args.rules) {
         let text = "no rules are given: name a file or folder by `--rules PATH`, a pack by \
                     `--rules std/red`, or write them in place by `-e 'aggregate …'`";
         return Err(Usage(text.to_owned()));

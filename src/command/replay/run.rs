@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, IsTerminal};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,14 +10,13 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use signal_hook::consts::SIGINT;
 use tailwater_engine::Error;
-use tailwater_engine::ingest::reader::{FileReader, Input};
 use tailwater_engine::model::FrameBody;
 use tailwater_engine::plan::Plan;
 use tailwater_engine::runtime::{Engine, EpochOutput};
 
+use super::feed::{Feed, Step};
 use super::settings::ReadSettings;
 use crate::exit::Exit;
-use crate::near_path::cannot_read;
 use crate::output::WriteFailed;
 use crate::render::rows::Said;
 use crate::render::summary::Summary;
@@ -79,14 +78,11 @@ pub(crate) fn run_through(
     interrupt: &Interrupt,
     take: &mut dyn FnMut(Said<'_>) -> Result<(), WriteFailed>,
 ) -> anyhow::Result<Recording> {
-    for path in settings.files.iter().filter(|path| *path != Path::new("-")) {
-        fs::metadata(path).map_err(|cause| cannot_read(path, &cause))?;
-    }
-    let inputs: Result<Vec<Input>, _> = settings.files.iter().map(|file| input(file)).collect();
-    let mut reader = FileReader::open(inputs?, &settings.options)?;
+    let mut feed = Feed::open(settings)?;
     let mut engine = Engine::builder(Arc::clone(plan))
-        .sources(reader.sources())
+        .sources(feed.sources())
         .workers(settings.workers)
+        .cut(feed.cut())
         .build()?;
     let mut summary = Summary::new(Arc::clone(plan));
     let progress = progress(settings);
@@ -94,7 +90,7 @@ pub(crate) fn run_through(
         summary.take(output);
         in_order(output, take)
     };
-    let fed = feed(&mut reader, &mut engine, interrupt, &progress, &mut sink);
+    let fed = push_all(&mut feed, &mut engine, interrupt, &progress, &mut sink);
     let why = match fed {
         Ok(why) => why,
         Err(Stop::Write(error)) => {
@@ -112,13 +108,13 @@ pub(crate) fn run_through(
         sink(&output)?;
     }
     progress.finish_and_clear();
-    summary.close(&reader);
+    summary.close(feed.ledger(), &feed.sources());
     Ok(Recording { why, summary })
 }
 
 /// Says rows and transitions in order of their decision times; of one time rows come first, as
 /// they are what alerts act on.
-fn in_order(
+pub(crate) fn in_order(
     output: &EpochOutput,
     take: &mut dyn FnMut(Said<'_>) -> Result<(), WriteFailed>,
 ) -> Result<(), WriteFailed> {
@@ -137,33 +133,27 @@ enum Stop {
     Engine(Error),
 }
 
-fn feed(
-    reader: &mut FileReader,
+fn push_all(
+    feed: &mut Feed,
     engine: &mut Engine,
     interrupt: &Interrupt,
     progress: &ProgressBar,
     sink: &mut impl FnMut(&EpochOutput) -> Result<(), WriteFailed>,
 ) -> Result<Ended, Stop> {
     while !interrupt.is_set() {
-        let frame = match reader.next_frame() {
-            Ok(frame) => frame,
+        let pushed = match feed.next() {
+            Ok(Step::Frame(body)) => engine.push_body(body),
+            Ok(Step::Cut) => engine.flush(),
+            Ok(Step::Done) => return Ok(Ended::Complete),
             Err(error) => return Ok(Ended::Failed(error)),
         };
-        for source in reader.take_ended() {
-            engine.push_body(FrameBody::SourceEnd(source)).map_err(Stop::Engine)?;
-        }
-        let Some(frame) = frame else { return Ok(Ended::Complete) };
-        engine.push(frame).map_err(Stop::Engine)?;
-        progress.set_position(reader.bytes_read());
+        pushed.map_err(Stop::Engine)?;
+        progress.set_position(feed.bytes_read());
         while let Some(output) = engine.poll() {
             sink(&output).map_err(Stop::Write)?;
         }
     }
     Ok(Ended::Interrupted)
-}
-
-fn input(path: &Path) -> Result<Input, Error> {
-    if path == Path::new("-") { Ok(Input::stdin()) } else { Input::file(path) }
 }
 
 /// A bar of bytes read, on a terminal only; of standard input the end is not known.

@@ -17,6 +17,8 @@ use crate::terminal;
 pub(crate) struct ReadSettings {
     /// The files; `-` is standard input.
     pub(crate) files: Vec<PathBuf>,
+    /// Whether they are one input log of a live run.
+    pub(crate) is_log: bool,
     /// How they are read.
     pub(crate) options: ReaderOptions,
     /// Worker threads.
@@ -41,6 +43,7 @@ impl ReadSettings {
         };
         Ok(Self {
             files: inputs.files.clone(),
+            is_log: false,
             options,
             workers: inputs.workers,
             stays_open: inputs.open,
