@@ -136,6 +136,9 @@ impl Summary {
                 };
                 continue;
             }
+            if rule.place.is_hidden && matches!(rule.kind, RuleKind::Rows(_)) {
+                continue; // another view of rows that are counted above
+            }
             let _ = write!(text, "{}: {} items taken", rule.name, grouped(counts.taken));
             if counts.duplicates > 0 {
                 let _ = write!(text, ", {} duplicates left out", grouped(counts.duplicates));

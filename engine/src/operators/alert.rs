@@ -35,6 +35,26 @@ enum Seen<'a> {
     Nothing,
 }
 
+/// What the rows of one window say about a group: the condition holds if it does for any of them,
+/// and the group may resolve if each lets it. The row is the first for which the condition holds,
+/// else the first.
+#[derive(Clone, Copy)]
+struct Found<'a> {
+    row: &'a Row,
+    holds: bool,
+    may_resolve: bool,
+}
+
+impl<'a> Found<'a> {
+    fn join(&mut self, other: Found<'a>) {
+        if other.holds && !self.holds {
+            self.row = other.row;
+        }
+        self.holds |= other.holds;
+        self.may_resolve &= other.may_resolve;
+    }
+}
+
 /// The instances of one alert on one worker.
 pub(crate) struct Alert {
     id: RuleId,
@@ -78,23 +98,38 @@ impl Alert {
         rows: &[(GroupId, Row)],
         out: &mut Vec<Transition>,
     ) -> BTreeSet<GroupId> {
-        let mut seen = BTreeSet::new();
         self.expire(at_ns, out);
+        let mut found: Vec<(GroupId, Found<'_>)> = Vec::new();
+        let mut places: BTreeMap<GroupId, usize> = BTreeMap::new();
         for (group, row) in rows {
-            if row.is_other && !self.rule.with_other {
-                continue;
+            let Some(new) = self.judge(row) else { continue };
+            match places.get(group) {
+                Some(&at) if !self.rule.is_per_item => found[at].1.join(new),
+                _ => {
+                    places.insert(*group, found.len());
+                    found.push((*group, new));
+                }
             }
-            let columns = row.columns();
-            if self.rule.filter.as_ref().is_some_and(|filter| !is_true(filter, &columns)) {
-                continue;
-            }
-            let group = *group;
-            seen.insert(group);
-            let holds = is_true(&self.rule.when, &columns);
-            let may_resolve = self.rule.until.as_ref().is_none_or(|until| is_true(until, &columns));
-            self.step(group, &row.key, at_ns, (holds, may_resolve), &Seen::Row(row), out);
         }
-        seen
+        for (group, found) in found {
+            let said = (found.holds, found.may_resolve);
+            self.step(group, &found.row.key, at_ns, said, &Seen::Row(found.row), out);
+        }
+        places.into_keys().collect()
+    }
+
+    /// What a row says, if the alert takes it.
+    fn judge<'a>(&self, row: &'a Row) -> Option<Found<'a>> {
+        if row.is_other && !self.rule.with_other {
+            return None;
+        }
+        let columns = row.columns();
+        if self.rule.filter.as_ref().is_some_and(|filter| !is_true(filter, &columns)) {
+            return None;
+        }
+        let holds = is_true(&self.rule.when, &columns);
+        let may_resolve = self.rule.until.as_ref().is_none_or(|until| is_true(until, &columns));
+        Some(Found { row, holds, may_resolve })
     }
 
     /// Where items fire one by one: resolves what has been held long enough.

@@ -46,6 +46,11 @@ impl Closed {
         Self { rules: vec![RuleCounts::default(); plan.rules.len()], ..Self::default() }
     }
 
+    /// Drops the rows that only rules read.
+    pub(crate) fn leave_hidden_out(&mut self, plan: &Plan) {
+        self.rows.retain(|row| !plan.rules[row.rule.0 as usize].place.is_hidden);
+    }
+
     /// Adds what another worker or stage says to worker 0.
     pub(crate) fn take(&mut self, other: Self) {
         self.rows.extend(other.rows);
@@ -171,7 +176,7 @@ impl Close {
         out: &mut Outbox<Closed>,
     ) {
         if self.plan.levels() == 0 {
-            closed.rows.retain(|row| !self.plan.rules[row.rule.0 as usize].place.is_hidden);
+            closed.leave_hidden_out(&self.plan);
             out.send(epoch, 0, closed);
             return;
         }
@@ -179,9 +184,8 @@ impl Close {
         let passed_ns = |rule| rule_watermark_ns(plan, rule, times);
         let rows = [late, std::mem::take(&mut closed.rows)].concat();
         let mut sent = self.feeds.distribute(epoch, &rows, passed_ns);
-        let is_said =
-            |row: &Row| !matches!(plan.rules[row.rule.0 as usize].kind, RuleKind::Late(_));
-        closed.rows = rows.into_iter().filter(is_said).collect();
+        closed.rows = rows;
+        closed.leave_hidden_out(plan);
         let snapshot = closed.snapshot;
         for worker in 1..self.peers {
             let fed = std::mem::take(&mut sent.fed[worker]);

@@ -345,6 +345,7 @@ impl Stage for Relate {
             let above = fed.into_iter().filter(|row| self.read_above[row.rule.0 as usize]);
             sent.fed[self.worker].extend(above);
         }
+        own.leave_hidden_out(&plan);
         closed.take(own);
         for worker in 0..self.peers {
             let fed = std::mem::take(&mut sent.fed[worker]);

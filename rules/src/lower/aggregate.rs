@@ -125,7 +125,7 @@ pub(super) fn rule_place(plan: &mut Plan, composed: &Composed, results: PlanResu
         Origin::Rows(input) => {
             let source = plan.row_inputs[input as usize].rule;
             let source = &plan.rules[source.0 as usize].place;
-            RulePlace { level: source.level + 1, is_revised, ..source.clone() }
+            RulePlace { level: source.level + 1, is_revised, is_hidden: false, ..source.clone() }
         }
     }
 }

@@ -52,10 +52,13 @@ fn over_rows(
         return Err(not_yet("`on no data` over session or count windows", range));
     }
     let keys = rule.key_names().iter().map(|key| &**key);
-    if !alert.by.is_empty() && !alert.by.iter().map(String::as_str).eq(keys) {
-        return Err(not_yet("an alert `by` other columns than its rule's", range));
-    }
-    let place = rule.place.clone();
+    let source = if alert.by.iter().map(String::as_str).eq(keys) {
+        source
+    } else {
+        super::rows::regrouped(plan, source, &alert.by, range)?
+    };
+    let rule = &plan.rules[source.0 as usize];
+    let place = RulePlace { is_hidden: false, ..rule.place.clone() };
     let mut names = Columns { rule };
     let mut expr = |e: &tailwater_dsl::hir::Expr| lower_expr(e, &mut names);
     let lowered = AlertRule {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tailwater_dsl::hir::{Declaration, DeclarationId, FieldRef, Rows, SourceRef};
+use tailwater_dsl::text_range::TextRange;
 use tailwater_engine::limits::LEVELS_MAX;
 use tailwater_engine::model::RuleId;
 use tailwater_engine::plan::expr::Expr;
@@ -31,10 +32,7 @@ pub(super) fn lower(
         None => None,
     };
     let place = rule_place(plan, input, joined);
-    if place.level > LEVELS_MAX {
-        let what = format!("more than {LEVELS_MAX} rules that read one another");
-        return Err(not_yet(&what, range));
-    }
+    check_level(&place, range)?;
     let left = &plan.rules[input.0 as usize];
     let right = joined.map(|joined| &plan.rules[joined.0 as usize]);
     let columns = |rule: &Rule| ROW_KEY_FROM + rule.column_names().len() as u32;
@@ -98,7 +96,53 @@ pub(super) fn lower(
     Ok(id)
 }
 
-fn unread(range: tailwater_dsl::text_range::TextRange) -> Vec<NotYet> {
+/// A rule that only an alert reads: the rows of another rule, told apart by other columns. The
+/// other columns are its values.
+pub(super) fn regrouped(
+    plan: &mut Plan,
+    input: RuleId,
+    by: &[String],
+    range: TextRange,
+) -> Result<RuleId, Vec<NotYet>> {
+    let place = RulePlace { is_hidden: true, ..rule_place(plan, input, None) };
+    check_level(&place, range)?;
+    let source = &plan.rules[input.0 as usize];
+    let column = |name: &str| {
+        let window = ["window.start", "window.end"].contains(&name);
+        let name = name.to_owned();
+        let field = if window { FieldRef::Builtin(name) } else { FieldRef::Column(name) };
+        row_column(source, &field).ok_or_else(|| not_yet("an alert `by` this column", range))
+    };
+    let key: Result<Vec<Expr>, _> = by.iter().map(|name| column(name)).collect();
+    let others = source.column_names().into_iter().filter(|name| !by.contains(&name.to_string()));
+    let values: Result<Vec<_>, Vec<NotYet>> =
+        others.map(|name| Ok((Arc::clone(name), column(name)?))).collect();
+    let mut rule = RowsRule {
+        input,
+        filter: None,
+        join: None,
+        top: None,
+        key_names: by.iter().map(|name| Arc::from(name.as_str())).collect(),
+        key: key?,
+        values: values?,
+        pasts: Vec::new(),
+        hash: 0,
+    };
+    rule.hash = xxh3_64(format!("{}\n{rule:?}", rule_identity(plan, input)).as_bytes());
+    let name = Arc::from(format!("{} by {}", source.name, by.join(", ")));
+    let id = RuleId(plan.rules.len() as u32);
+    plan.rules.push(Rule { name, kind: RuleKind::Rows(rule), place });
+    Ok(id)
+}
+
+fn check_level(place: &RulePlace, range: TextRange) -> Result<(), Vec<NotYet>> {
+    if place.level <= LEVELS_MAX {
+        return Ok(());
+    }
+    Err(not_yet(&format!("more than {LEVELS_MAX} rules that read one another"), range))
+}
+
+fn unread(range: TextRange) -> Vec<NotYet> {
     not_yet("`rows` that read the transitions of an alert", range)
 }
 
@@ -113,7 +157,8 @@ fn source(
 }
 
 fn rule_place(plan: &Plan, input: RuleId, joined: Option<RuleId>) -> RulePlace {
-    let mut place = plan.rules[input.0 as usize].place.clone();
+    let place = plan.rules[input.0 as usize].place.clone();
+    let mut place = RulePlace { is_hidden: false, ..place };
     if let Some(joined) = joined {
         let other = &plan.rules[joined.0 as usize].place;
         place.level = place.level.max(other.level);
