@@ -4,7 +4,7 @@
 //! beside them is the first of them. A million groups get 20 values each in one window, p99; the
 //! resident memory is read before, when all values are in, and at its peak.
 //!
-//! `cargo bench -p tailwater-engine --bench scale [-- aggregates SPANS | groups GROUPS]`
+//! `cargo bench -p tailwater-engine --bench scale [-- aggregates SPANS | all SPANS | groups GROUPS]`
 
 #![allow(
     clippy::disallowed_methods,
@@ -113,10 +113,14 @@ fn main() {
     let mut args = std::env::args().skip(1).filter(|arg| arg != "--bench");
     let what = args.next();
     let size: Option<usize> = args.next().and_then(|n| n.parse().ok());
-    if what.as_deref() != Some("aggregates") {
+    if what.as_deref().is_none_or(|what| what == "groups") {
         groups(size.unwrap_or(1_000_000) as u64, 1);
     }
-    if what.as_deref() != Some("groups") {
+    if what.as_deref() == Some("all") {
+        let requests = requests(size.unwrap_or(2_000_000));
+        let spans = requests.len() * workload::SPANS;
+        measure("100 aggregates", spans, || in_memory(&many(10, 10), &requests, 1));
+    } else if what.as_deref() != Some("groups") {
         aggregates(size.unwrap_or(2_000_000));
     }
 }

@@ -33,12 +33,12 @@ struct Slice {
     other: Option<u32>,
 }
 
-/// What is known of a slot; packed, as a million of them are held.
+/// What is known of a slot; packed, as a million of them are held. Its hash in the index is made
+/// from its words where the index grows: held, it was 8 bytes a slot.
 #[derive(Debug, Clone, Copy)]
-#[repr(C, packed(8))]
+#[repr(C, packed(2))]
 struct SlotInfo {
     slice: i64,
-    hash: u64,
     /// The identity of its key on every worker.
     key_hash: u128,
     is_dirty: bool,
@@ -47,8 +47,8 @@ struct SlotInfo {
 }
 
 impl SlotInfo {
-    fn new(slice: i64, hash: u64) -> Self {
-        Self { slice, hash, key_hash: 0, is_dirty: false, is_rejected: false }
+    fn new(slice: i64) -> Self {
+        Self { slice, key_hash: 0, is_dirty: false, is_rejected: false }
     }
 }
 
@@ -217,7 +217,7 @@ impl SliceTable {
         if let Some(&slot) = found {
             return (slot, false);
         }
-        let info = SlotInfo::new(slice, hash);
+        let info = SlotInfo::new(slice);
         let slot = match self.free.pop() {
             Some(slot) => {
                 let at = slot as usize * arity;
@@ -231,8 +231,12 @@ impl SliceTable {
                 (self.info.len() - 1) as u32
             }
         };
-        let info = &self.info;
-        open.index.insert_unique(hash, slot, |&slot| info[slot as usize].hash);
+        let (hasher, words) = (&self.hasher, &self.words);
+        let hash_of = |&slot: &u32| {
+            let at = slot as usize * arity;
+            Self::hash_words(hasher, &words[at..at + arity])
+        };
+        open.index.insert_unique(hash, slot, hash_of);
         open.slots.push(slot);
         for accumulator in &mut self.accumulators {
             accumulator.ensure_slots(self.info.len());
@@ -274,7 +278,7 @@ impl SliceTable {
         if let Some(slot) = open.other {
             return slot;
         }
-        let info = SlotInfo::new(slice, 0);
+        let info = SlotInfo::new(slice);
         let slot = self.free.pop().unwrap_or_else(|| {
             self.words.extend(std::iter::repeat_n(0, self.arity));
             self.info.push(info);
@@ -294,7 +298,9 @@ impl SliceTable {
         self.has_rejected |= !slots.is_empty();
         let mut slices = BTreeSet::new();
         for &slot in slots {
-            let SlotInfo { slice, hash, .. } = self.info[slot as usize];
+            let slice = self.info[slot as usize].slice;
+            let at = slot as usize * self.arity;
+            let hash = Self::hash_words(&self.hasher, &self.words[at..at + self.arity]);
             self.info[slot as usize].is_rejected = true;
             if let Some(open) = self.slices.get_mut(&slice) {
                 if let Ok(entry) = open.index.find_entry(hash, |&known| known == slot) {
@@ -396,7 +402,7 @@ impl SliceTable {
 
     /// A slot outside every slice, for events that leave one by one.
     pub(crate) fn single_slot(&mut self) -> u32 {
-        let info = SlotInfo::new(i64::MAX, 0);
+        let info = SlotInfo::new(i64::MAX);
         if let Some(slot) = self.free.pop() {
             self.info[slot as usize] = info;
             return slot;
@@ -478,14 +484,15 @@ impl SliceTable {
     }
 
     fn rehash(&mut self) {
+        let (hasher, words, arity) = (&self.hasher, &self.words, self.arity);
+        let hash_of = |&slot: &u32| {
+            let at = slot as usize * arity;
+            Self::hash_words(hasher, &words[at..at + arity])
+        };
         for open in self.slices.values_mut() {
             open.index.clear();
             for &slot in &open.slots {
-                let at = slot as usize * self.arity;
-                let hash = Self::hash_words(&self.hasher, &self.words[at..at + self.arity]);
-                self.info[slot as usize].hash = hash;
-                let info = &self.info;
-                open.index.insert_unique(hash, slot, |&slot| info[slot as usize].hash);
+                open.index.insert_unique(hash_of(&slot), slot, hash_of);
             }
         }
     }
