@@ -212,10 +212,10 @@ fn duplicates_count_once() {
 #[test]
 fn what_does_not_run_yet_is_said() {
     let text = plan(
-        "stream a = spans lateness 10s late amend within 1m
-                     aggregate b from a over session(gap: 1m) select { n: count() }",
+        "aggregate b from spans where name in [service.name] over tumbling(1m)
+           select { n: count() }",
     );
-    assert!(text.unwrap_err().contains("`late amend` for session or count windows"));
+    assert!(text.unwrap_err().contains("`in` with values that vary"));
 }
 
 #[test]

@@ -64,6 +64,8 @@ pub(crate) struct KeyedEvent {
     /// The watermark as of the row before.
     pub(crate) watermark_ns: i64,
     pub(crate) group: GroupDelta,
+    /// The event as a late item, where a rule takes these and it may be one.
+    pub(crate) late: Option<Box<Row>>,
 }
 
 /// What one worker tells another at the end of an epoch.
@@ -71,7 +73,7 @@ pub(crate) struct KeyedEvent {
 pub(crate) struct Applied {
     pub(crate) deltas: Vec<SliceDelta>,
     pub(crate) events: Vec<KeyedEvent>,
-    /// Late items, for the rules that read them; they stay on their worker.
+    /// Late items, for the rules that read them.
     pub(crate) late: Vec<Row>,
     /// To worker 0 only: what was counted in this epoch.
     pub(crate) ledger: Option<Ledger>,

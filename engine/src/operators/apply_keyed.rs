@@ -92,6 +92,9 @@ impl Apply {
         accumulate(table, batch, walk.times, frame.seq, state, &mut buffers);
         self.buffers = buffers;
         let group = state.take_single(single, (&batch.batch, row), is_other, time_ns);
+        let is_behind = time_ns <= walk.watermark_ns;
+        let late =
+            is_behind.then(|| self.late_item(table, batch, (row, time_ns), walk.watermark_ns));
         let worker = owner(&group, self.outgoing.len());
         self.outgoing[worker].events.push(KeyedEvent {
             table: rows.table,
@@ -101,6 +104,7 @@ impl Apply {
             row,
             watermark_ns: walk.watermark_ns,
             group,
+            late: late.flatten().map(|(_, row)| Box::new(row)),
         });
     }
 }

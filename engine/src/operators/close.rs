@@ -252,7 +252,8 @@ impl Stage for Close {
             let closing = Closing { plan: &plan, table, watermark_ns, top_ns };
             let windows = &mut self.tables[index];
             if table.keyed_shape().is_some() {
-                windows.close_keyed(&closing, deltas, events, &mut self.alerts, &mut closed);
+                let (arriving, alerts) = ((deltas, events), &mut self.alerts);
+                windows.close_keyed(&closing, arriving, alerts, &mut late, &mut closed);
             } else {
                 windows.close(&closing, deltas, &mut self.alerts, &mut closed);
             }

@@ -204,7 +204,9 @@ impl Feeds {
         let leaves_ns = leaves_ns(side, row);
         if side.is_revised {
             let held = self.held.entry((leaves_ns, reader, is_right)).or_default();
-            for row in held.remove(&identity(row)).into_iter().flatten() {
+            let held = held.entry(identity(row)).or_default();
+            // Nothing follows a final row: count windows of equal times are several.
+            for row in held.extract_if(.., |row| row.kind != RowKind::Final) {
                 let at = join_key(side, &row);
                 changes.push(RowChange { reader, is_right, at, row, epoch, diff: -1 });
             }

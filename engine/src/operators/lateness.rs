@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::apply::Apply;
 use super::clock::UNSEEN;
 use super::decode::PreparedBatch;
-use crate::model::{Row, RowKind};
+use crate::model::{Row, RowKind, RuleId, Value};
 use crate::plan::{RuleKind, Table};
 
 /// The first slice that is not dead at a watermark.
@@ -75,7 +75,7 @@ impl Apply {
         is_late
     }
 
-    /// Makes a late item a row for the rules that read a stream's late side.
+    /// Sends a late item to the rules that read a stream's late side.
     pub(super) fn late_row(
         &mut self,
         table: &Table,
@@ -83,20 +83,30 @@ impl Apply {
         (row, time_ns): (u32, i64),
         watermark_ns: i64,
     ) {
-        let Some(id) = table.late else { return };
-        let plan = Arc::clone(&self.plan);
-        let RuleKind::Late(rule) = &plan.rules[id.0 as usize].kind else { return };
-        let batch = &batch.batch;
-        if !self.late_rows.insert((id, row)) {
-            return; // late for another window, too
+        if let Some((id, late)) = self.late_item(table, batch, (row, time_ns), watermark_ns)
+            && self.late_rows.insert((id, row))
+        {
+            self.outgoing[self.worker].late.push(late);
         }
+    }
+
+    /// A late item as a row. Behind what is read of it stands its place in the log: an item may be
+    /// late for several tables, which are closed on several workers, and is one item all the same.
+    pub(super) fn late_item(
+        &self,
+        table: &Table,
+        batch: &PreparedBatch,
+        (row, time_ns): (u32, i64),
+        watermark_ns: i64,
+    ) -> Option<(RuleId, Row)> {
+        let id = table.late?;
+        let RuleKind::Late(rule) = &self.plan.rules[id.0 as usize].kind else { return None };
+        let batch = &batch.batch;
         let value = |(_, column): &(Arc<str>, u32)| {
             batch.value_at(&batch.columns[*column as usize], row as usize)
         };
-        let counts = &mut self.rules[id.0 as usize];
-        counts.taken += 1;
-        counts.used += 1;
-        self.outgoing[self.worker].late.push(Row {
+        let place = [Value::Int(batch.frame_seq.cast_signed()), Value::Int(row.into())];
+        let row = Row {
             rule: id,
             decision_ns: watermark_ns,
             start_ns: time_ns,
@@ -104,7 +114,8 @@ impl Apply {
             kind: RowKind::Final,
             is_other: false,
             key: Vec::new(),
-            values: rule.values.iter().map(value).collect(),
-        });
+            values: rule.values.iter().map(value).chain(place).collect(),
+        };
+        Some((id, row))
     }
 }

@@ -19,6 +19,8 @@ pub(crate) mod group_key;
 pub(crate) mod groups;
 pub(crate) mod key_limit;
 pub(crate) mod keyed;
+mod keyed_rows;
+mod keyed_window;
 mod lateness;
 pub(crate) mod output;
 pub(crate) mod past;

@@ -49,6 +49,8 @@ pub(crate) struct Relate {
     pasts: Pasts,
     /// By rule: whether a rule above this level reads its rows here.
     read_above: Vec<bool>,
+    /// By rule: whether it takes late items, which are counted by the first rule that reads them.
+    counts_late: Vec<bool>,
     /// After the epoch before.
     times: Times,
     worker: usize,
@@ -107,6 +109,7 @@ impl Relate {
             feeds: Feeds::new(plan, peers, feeds),
             pasts: Pasts::restore(pasts),
             read_above: read_above(plan, level, (worker, peers)),
+            counts_late: counts_late(plan, is_mine),
             times,
             worker,
             peers,
@@ -187,6 +190,19 @@ fn read_above(plan: &Plan, level: u32, (worker, peers): (usize, usize)) -> Vec<b
         }
     }
     read
+}
+
+/// By rule: whether it takes late items and its first reader fulfils a condition.
+fn counts_late(plan: &Plan, is_mine: impl Fn(RuleId) -> bool) -> Vec<bool> {
+    let reader = |late: RuleId| {
+        let mut readers = (0..plan.rules.len() as u32).map(RuleId);
+        readers.find(|id| plan.rules[id.0 as usize].inputs().contains(&late))
+    };
+    let counts = |(index, rule): (usize, &crate::plan::Rule)| {
+        let is_late = matches!(rule.kind, RuleKind::Late(_));
+        is_late && reader(RuleId(index as u32)).is_some_and(&is_mine)
+    };
+    plan.rules.iter().enumerate().map(counts).collect()
 }
 
 /// The highest time of any item under a rule.
@@ -334,7 +350,14 @@ impl Stage for Relate {
             closed.take(message);
         }
         fed.sort_by(|a: &Row, b: &Row| a.output_cmp(b).then_with(|| a.values.cmp(&b.values)));
+        let is_late = |row: &Row| matches!(plan.rules[row.rule.0 as usize].kind, RuleKind::Late(_));
+        // Late for several tables, an item has come several times.
+        fed.dedup_by(|a, b| a == b && is_late(a));
         let mut own = Closed::new(&plan);
+        for row in fed.iter().filter(|row| self.counts_late[row.rule.0 as usize]) {
+            own.rules[row.rule.0 as usize].taken += 1;
+            own.rules[row.rule.0 as usize].used += 1;
+        }
         self.aggregate(&fed, &times, &mut own);
         self.rows(&fed, pairs, &times, &mut own);
         own.rows.sort_by(Row::output_cmp);

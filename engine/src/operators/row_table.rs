@@ -104,7 +104,8 @@ impl RowTableWindows {
             }
         }
         if table.keyed_shape().is_some() {
-            self.windows.close_keyed(&closing, deltas, events, alerts, out);
+            let arriving = (deltas, events);
+            self.windows.close_keyed(&closing, arriving, alerts, &mut Vec::new(), out);
         } else {
             self.windows.close(&closing, deltas, alerts, out);
         }
@@ -124,6 +125,7 @@ impl RowTableWindows {
             row: 0,
             watermark_ns: i64::MIN,
             group,
+            late: None,
         }
     }
 

@@ -9,11 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::alert::Alert;
-use super::applied::{KeyedEvent, RuleCounts, SliceDelta};
+use super::applied::SliceDelta;
 use super::apply::boundary;
 use super::close::Closed;
 use super::groups::{GroupDelta, GroupId, Groups};
-use super::keyed::{ClosedWindow, Keyed, KeyedState};
+use super::keyed::{Keyed, KeyedState};
+use super::keyed_window::Terms;
 use super::past::{Pasts, PastsState};
 use super::row_maker::RowMaker;
 use super::running::{Running, running_of};
@@ -35,12 +36,14 @@ pub(crate) struct Windows {
     /// Boundaries up to this one have closed.
     closed: i64,
     /// Windows off the grid.
-    keyed: Keyed,
+    pub(super) keyed: Keyed,
+    /// The watermark up to which these have been decided.
+    pub(super) keyed_ns: i64,
     /// Groups that late items changed since the last boundary, by slice.
     amended: BTreeMap<i64, BTreeSet<GroupId>>,
     /// Rows that a later one may replace, with their revision.
     said: BTreeMap<SaidKey, (u32, Row)>,
-    pasts: Pasts,
+    pub(super) pasts: Pasts,
     /// What windows begin with.
     tails: Tails,
 }
@@ -89,7 +92,7 @@ pub(crate) struct Closing<'a> {
 }
 
 impl Closing<'_> {
-    fn rule(&self, id: RuleId) -> Option<&AggregateRule> {
+    pub(super) fn rule(&self, id: RuleId) -> Option<&AggregateRule> {
         match &self.plan.rules[id.0 as usize].kind {
             RuleKind::Aggregate(rule) => Some(rule),
             _ => None,
@@ -101,12 +104,12 @@ impl Windows {
     /// Windows closed up to a watermark.
     pub(crate) fn new(table: &Table, watermark_ns: i64, restored: WindowsState) -> Self {
         let closed = boundary(table, watermark_ns);
-        let mut windows = Self { closed, ..Self::default() };
+        let mut windows = Self { closed, keyed_ns: watermark_ns, ..Self::default() };
         for (slice, group) in restored.groups {
             windows.slices.entry(slice).or_default().merge(group);
         }
-        if let Some(shape) = table.keyed_shape() {
-            windows.keyed = Keyed::restore(restored.keyed, shape);
+        if let Some(terms) = Terms::of(table) {
+            windows.keyed = Keyed::restore(restored.keyed, terms);
         }
         windows.said = restored.said.into_iter().collect();
         windows.pasts = Pasts::restore(restored.pasts);
@@ -438,56 +441,9 @@ impl Windows {
             out.rows.push(withdrawn(old, decision_ns));
         }
     }
-
-    /// Takes what has come for windows off the grid, and closes what the watermark has passed.
-    pub(crate) fn close_keyed(
-        &mut self,
-        closing: &Closing<'_>,
-        deltas: Vec<SliceDelta>,
-        events: Vec<KeyedEvent>,
-        alerts: &mut [Alert],
-        out: &mut Closed,
-    ) {
-        let Some(first) = closing.table.windows.first() else { return };
-        for group in deltas.into_iter().flat_map(|delta| delta.groups) {
-            self.keyed.merge(group, first.shape);
-        }
-        let counts: RuleCounts = self.keyed.take(events, first.shape);
-        let mut ended = Vec::new();
-        self.keyed.close(closing.watermark_ns, first.shape, &mut ended);
-        ended.sort_by_key(|window| (window.decision_ns, window.end_ns, window.group.id()));
-        for window in &closing.table.windows {
-            out.rules[window.rule.0 as usize].merge(&counts);
-            let Some(rule) = closing.rule(window.rule) else { continue };
-            let (mut rows, mut columns) = (Vec::new(), Vec::new());
-            for ClosedWindow { group, end_ns, decision_ns } in &mut ended {
-                let (start_ns, end_ns, decision_ns) = (group.span_ns.0, *end_ns, *decision_ns);
-                let kind = RowKind::Final;
-                let id = window.rule;
-                let maker =
-                    RowMaker { rule, id, start_ns, end_ns, until_ns: end_ns, kind, decision_ns };
-                let row = maker.row(group, &mut self.pasts, &mut columns);
-                rows.extend(row.map(|row| (group.id(), row)));
-            }
-            if alerts.iter().any(|alert| alert.source() == window.rule) {
-                rows.sort_by(|a, b| a.1.output_cmp(&b.1));
-                for alert in alerts.iter_mut().filter(|a| a.source() == window.rule) {
-                    for row in &rows {
-                        let row = std::slice::from_ref(row);
-                        alert.follow(row[0].1.decision_ns, row, &mut out.transitions);
-                    }
-                }
-            }
-            // The end of the log ends no hold: event time goes as far as there are items.
-            let now_ns = closing.watermark_ns.min(closing.top_ns);
-            for alert in alerts.iter_mut().filter(|a| a.source() == window.rule) {
-                alert.expire(now_ns, &mut out.transitions);
-            }
-            out.rows.extend(rows.into_iter().map(|(_, row)| row));
-        }
-    }
 }
 
-fn withdrawn(row: Row, decision_ns: i64) -> Row {
+/// The withdrawal of a row.
+pub(super) fn withdrawn(row: Row, decision_ns: i64) -> Row {
     Row { kind: RowKind::Retraction, decision_ns, ..row }
 }

@@ -36,7 +36,10 @@ pub(super) fn lower(
     let mut composed = streams.compose(plan, &aggregate.input, range)?;
     let shape = shape(aggregate.window);
     let results = results(aggregate.results);
-    refuse(&composed, shape, results).map_err(|what| not_yet(what, range))?;
+    if composed.amend_ns > 0 && shape.needs_order() {
+        let what = "`late amend` of `count(n)` windows or sessions with `max`";
+        return Err(not_yet(what, range));
+    }
     if let Some(filter) = &aggregate.filter {
         let condition = composed.lower(plan, streams, filter)?;
         composed.condition = both(composed.condition.take(), Some(condition));
@@ -93,23 +96,6 @@ pub(super) fn lower(
     let name = Arc::from(declaration.name.as_str());
     plan.rules.push(Rule { name, kind, place: place_of_rule });
     Ok(rule)
-}
-
-/// What windows off the grid cannot do.
-fn refuse(
-    composed: &Composed,
-    shape: WindowShape,
-    results: PlanResults,
-) -> Result<(), &'static str> {
-    if shape.is_grid() {
-        return Ok(());
-    }
-    match (composed.amend_ns > 0, composed.late.is_some(), results) {
-        (true, _, _) => Err("`late amend` for session or count windows"),
-        (_, true, _) => Err("`late side` for session or count windows"),
-        (_, _, PlanResults::Final) => Ok(()),
-        _ => Err("`results` other than `final` of session or count windows"),
-    }
 }
 
 pub(super) fn rule_place(plan: &mut Plan, composed: &Composed, results: PlanResults) -> RulePlace {

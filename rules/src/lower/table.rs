@@ -4,7 +4,7 @@ use tailwater_engine::model::RuleId;
 use tailwater_engine::plan::expr::Expr;
 use tailwater_engine::plan::{
     Plan, ROW_KEY_FROM, Results, RowTable, RuleKind, SignalPlan, Table, TableAccumulator,
-    TableWindow,
+    TableWindow, WindowShape,
 };
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -104,7 +104,10 @@ fn is_alike(table: &Table, wanted: &Wanted) -> bool {
 fn fits(table: &Table, window: &TableWindow, offset_ns: i64) -> bool {
     let shape = window.shape;
     if !shape.is_grid() || table.keyed_shape().is_some() {
-        return table.windows.iter().all(|window| window.shape == shape);
+        // Off the grid one table says the same of its windows, at the same times.
+        let is_same =
+            |known: &TableWindow| (known.shape, known.results) == (window.shape, window.results);
+        return table.windows.iter().all(is_same);
     }
     let common_ns = gcd(table.width_ns, width(window));
     let steps = table.windows.iter().map(|window| window.shape.every_ns());
@@ -116,6 +119,8 @@ fn fits(table: &Table, window: &TableWindow, offset_ns: i64) -> bool {
 fn width(window: &TableWindow) -> i64 {
     let width_ns = gcd(window.shape.size_ns(), window.shape.every_ns());
     match window.results {
+        // Keys of count windows are admitted for good, whatever is said of them.
+        _ if matches!(window.shape, WindowShape::Count { .. }) => width_ns,
         Results::Every(every_ns) => gcd(width_ns, every_ns),
         Results::Final | Results::Changes => width_ns,
     }
@@ -201,6 +206,8 @@ fn identity(plan: &Plan, table: &Table) -> u64 {
         let filter = dedupe.filter.map(|at| expr_text(&column, &signal.filters[at as usize]));
         parts.push(format!("{key:?} {filter:?} {} {}", dedupe.within_ns, dedupe.keys_max));
     }
+    let late = table.late.map(|late| &*plan.rules[late.0 as usize].name);
+    parts.push(format!("{late:?}"));
     shared_identity(table, &signal.filters, &column, &mut parts);
     xxh3_64(parts.join("\n").as_bytes())
 }
@@ -241,6 +248,10 @@ fn shared_identity(
     let filter = |at: Option<u32>| at.map(|at| expr_text(column, &filters[at as usize]));
     parts.push(format!("{:?} {} {}", filter(table.filter), table.width_ns, table.offset_ns));
     parts.push(format!("{:?} {} {}", table.keyed_shape(), table.groups_max, table.amend_ns));
+    // What keeps tables apart that are equal otherwise: each has a state of its own.
+    let results = table.windows.first().map(|window| window.results);
+    let keyed_results = results.filter(|_| table.keyed_shape().is_some());
+    parts.push(format!("{} {keyed_results:?}", table.says_changes()));
     parts.extend(table.key.iter().map(|at| column(*at)));
     for accumulator in &table.accumulators {
         let arguments: Vec<String> = accumulator.arguments.iter().map(|at| column(*at)).collect();

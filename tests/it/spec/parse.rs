@@ -1,5 +1,30 @@
 //! The format of a spec file: blocks under a heading, indented by four spaces.
 
+/// Which rows a spec compares.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// `expect`: all, in their order.
+    #[default]
+    All,
+    /// `expect final`: those that are final, by rule: what a cut of the log leaves alone.
+    Final,
+    /// `expect standing`: what is left of all once rows are withdrawn and replaced, by rule.
+    Standing,
+}
+
+impl Shown {
+    const ALL: [(&str, Self); 3] =
+        [("expect", Self::All), ("expect final", Self::Final), ("expect standing", Self::Standing)];
+
+    fn of(heading: &str) -> Option<Self> {
+        Self::ALL.iter().find(|known| known.0 == heading).map(|known| known.1)
+    }
+
+    fn heading(self) -> &'static str {
+        Self::ALL.iter().find(|known| known.1 == self).map_or("expect", |known| known.0)
+    }
+}
+
 /// A spec file.
 #[derive(Debug, Default)]
 pub(super) struct Spec {
@@ -9,8 +34,7 @@ pub(super) struct Spec {
     pub(super) input: Vec<String>,
     /// `input open`: the end of the log closes nothing.
     pub(super) is_open: bool,
-    /// `expect final`: only rows that are final, by rule: what a cut of the log leaves alone.
-    pub(super) is_final: bool,
+    pub(super) shown: Shown,
     pub(super) expect: Vec<String>,
     pub(super) counts: Vec<String>,
 }
@@ -33,9 +57,9 @@ impl Spec {
             } else {
                 block = line;
                 spec.is_open |= line == "input open";
-                spec.is_final |= line == "expect final";
-                let headings = ["rules", "input", "input open", "expect", "expect final", "counts"];
-                if !headings.contains(&line) {
+                spec.shown = Shown::of(line).unwrap_or(spec.shown);
+                let headings = ["rules", "input", "input open", "counts"];
+                if !headings.contains(&line) && Shown::of(line).is_none() {
                     return Err(format!("line {number}: expected a heading, found `{line}`"));
                 }
             }
@@ -56,8 +80,8 @@ impl Spec {
                 return Ok(());
             }
             "input" | "input open" => &mut self.input,
-            "expect" | "expect final" => &mut self.expect,
             "counts" => &mut self.counts,
+            _ if Shown::of(block).is_some() => &mut self.expect,
             _ => return Err(format!("expected a heading before `{content}`")),
         };
         lines.push(content.to_owned());
@@ -74,7 +98,7 @@ impl Spec {
     pub(super) fn render(&self, rows: &[String], counts: &[String]) -> String {
         let rules: Vec<String> = self.rules.trim_end().lines().map(str::to_owned).collect();
         let input = if self.is_open { "input open" } else { "input" };
-        let expect = if self.is_final { "expect final" } else { "expect" };
+        let expect = self.shown.heading();
         let mut out = self.head.join("\n") + "\n";
         for (heading, lines) in
             [("rules", &rules[..]), (input, &self.input), (expect, rows), ("counts", counts)]

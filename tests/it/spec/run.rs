@@ -16,6 +16,7 @@ use tailwater_engine::plan::{Plan, RuleKind};
 use tailwater_engine::runtime::{Engine, EpochCut, EpochOutput, Snapshot};
 
 use super::input::{BASE_NS, Record, is_protocol};
+use super::parse::Shown;
 
 /// How the work is cut.
 #[derive(Debug, Clone, Copy)]
@@ -114,7 +115,7 @@ fn flush(frames: &mut Vec<FrameBody>, text: &mut String, source: SourceId, line:
 pub(super) fn answer(
     plan: &Arc<Plan>,
     log: &[Record],
-    (is_open, is_final): (bool, bool),
+    (is_open, shown): (bool, Shown),
     way: Way,
 ) -> Result<Answer, String> {
     let (sources, mut bodies) = frames(log, way.lines);
@@ -133,14 +134,19 @@ pub(super) fn answer(
             .map_err(|error| error.to_string())
     }?;
     let mut rows: Vec<&Row> = outputs.iter().flat_map(|output| &output.rows).collect();
-    if is_final {
-        rows.retain(|row| row.kind == RowKind::Final);
+    match shown {
+        Shown::All => {}
+        Shown::Final => rows.retain(|row| row.kind == RowKind::Final),
+        Shown::Standing => rows = standing(rows)?,
+    }
+    if shown != Shown::All {
         rows.sort_by_key(|row| row.rule);
     }
     let mut alerts: Vec<&Transition> =
         outputs.iter().flat_map(|output| &output.transitions).collect();
-    let mut lines: Vec<String> = rows.into_iter().map(|row| line(plan, row)).collect();
-    if is_final {
+    let is_marked = shown != Shown::Standing;
+    let mut lines: Vec<String> = rows.into_iter().map(|row| line(plan, row, is_marked)).collect();
+    if shown != Shown::All {
         alerts.sort_by_key(|transition| transition.rule);
     }
     lines.extend(alerts.into_iter().map(|transition| alert(plan, transition)));
@@ -185,10 +191,35 @@ fn restored(
     Ok(outputs)
 }
 
-/// A row as specs write it.
-fn line(plan: &Plan, row: &Row) -> String {
+/// What stands once rows have been withdrawn and replaced, by window. What is withdrawn must have
+/// been said, and nothing follows a final row.
+fn standing(said: Vec<&Row>) -> Result<Vec<&Row>, String> {
+    let mut standing: Vec<&Row> = Vec::new();
+    let same = |a: &Row, b: &Row| {
+        (a.rule, a.start_ns, a.end_ns, a.is_other) == (b.rule, b.start_ns, b.end_ns, b.is_other)
+            && a.key == b.key
+    };
+    for row in said {
+        let known = standing.iter().position(|old| old.kind != RowKind::Final && same(old, row));
+        let old = known.map(|at| standing.remove(at));
+        if row.kind != RowKind::Retraction {
+            standing.push(row);
+        } else if old.is_none_or(|old| old.values != row.values) {
+            return Err(format!("{row:?} was withdrawn, {old:?} stood"));
+        }
+    }
+    standing.sort_by(|a, b| {
+        let place = |row: &Row| (row.start_ns, row.end_ns, row.is_other);
+        place(a).cmp(&place(b)).then_with(|| a.key.cmp(&b.key))
+    });
+    Ok(standing)
+}
+
+/// A row as specs write it; `is_marked` if it says what it is to the rows before it.
+fn line(plan: &Plan, row: &Row, is_marked: bool) -> String {
     let rule = &plan.rules[row.rule.0 as usize];
     let kind = match row.kind {
+        _ if !is_marked => String::new(),
         RowKind::Final => String::new(),
         RowKind::Revision(number) => format!(" revision {number}"),
         RowKind::Retraction => " retraction".to_owned(),

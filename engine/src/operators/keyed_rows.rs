@@ -1,0 +1,239 @@
+//! The rows of windows off the grid: made when there is something to say of a window.
+//!
+//! A window is told apart by its start and end. A row that a later one replaces is withdrawn if
+//! its window is no more: because the session has grown, or was joined to another.
+
+use super::alert::Alert;
+use super::applied::{KeyedEvent, RuleCounts, SliceDelta};
+use super::clock::UNSEEN;
+use super::close::Closed;
+use super::groups::GroupId;
+use super::keyed::Keyed;
+use super::keyed_window::{Occasion, OpenWindow, Say, Terms, Word};
+use super::past::Pasts;
+use super::row_maker::RowMaker;
+use super::windows::{Closing, Windows, withdrawn};
+use crate::model::{Row, RowKind, RuleId, Value};
+use crate::plan::{AggregateRule, Results};
+
+/// Makes rows of windows.
+struct Speaker<'a, 'b> {
+    closing: &'a Closing<'b>,
+    pasts: &'a mut Pasts,
+    /// Memory to work in.
+    columns: Vec<Value>,
+    rows: Vec<Row>,
+    /// By rule that an alert reads: the rows at the ends of windows.
+    ended: Vec<(RuleId, Vec<(GroupId, Row)>)>,
+}
+
+impl Speaker<'_, '_> {
+    fn say(&mut self, word: Word, window: &mut OpenWindow) {
+        for index in 0..self.closing.table.windows.len() {
+            let spec = &self.closing.table.windows[index];
+            let Some(rule) = self.closing.rule(spec.rule) else { continue };
+            let row = self.row(word, (spec.rule, rule), window);
+            let ends = match word.occasion {
+                Occasion::Ended => true,
+                Occasion::Decided => self.closing.table.amend_ns == 0,
+                Occasion::SoFar | Occasion::Amended | Occasion::Reopened => false,
+            };
+            let read = self.ended.iter_mut().find(|(rule, _)| ends && *rule == spec.rule);
+            if let (Some((_, rows)), Some(row)) = (read, &row) {
+                rows.push((window.group.id(), row.clone()));
+            }
+            self.replace(word, (spec.rule, spec.results), row, window);
+        }
+    }
+
+    fn row(
+        &mut self,
+        word: Word,
+        (id, rule): (RuleId, &AggregateRule),
+        window: &mut OpenWindow,
+    ) -> Option<Row> {
+        if word.occasion == Occasion::Reopened {
+            return None; // there is nothing to say of it before it ends again
+        }
+        let is_final = word.occasion == Occasion::Decided;
+        let maker = RowMaker {
+            rule,
+            id,
+            start_ns: window.group.span_ns.0,
+            end_ns: word.end_ns,
+            until_ns: word.until_ns,
+            kind: if is_final { RowKind::Final } else { RowKind::Revision(0) },
+            decision_ns: word.decision_ns,
+        };
+        maker.row(&mut window.group, self.pasts, &mut self.columns)
+    }
+
+    /// Says a row in the place of what was said of its window, or of those that it was made of.
+    fn replace(
+        &mut self,
+        word: Word,
+        (id, results): (RuleId, Results),
+        row: Option<Row>,
+        window: &mut OpenWindow,
+    ) {
+        let mut before = window.take_said(id);
+        let revision = before.iter().map(|row| revision(row.kind)).max().unwrap_or(0) + 1;
+        let span_ns = (window.group.span_ns.0, word.end_ns);
+        let is_kept = word.occasion == Occasion::Reopened;
+        let same = before
+            .iter()
+            .position(|old| (row.is_some() || is_kept) && (old.start_ns, old.end_ns) == span_ns);
+        let same = same.map(|at| before.remove(at));
+        self.rows.extend(before.into_iter().map(|old| withdrawn(old, word.decision_ns)));
+        let Some(mut row) = row else {
+            same.into_iter().for_each(|old| window.note_said(old));
+            return;
+        };
+        let is_same = same.as_ref().is_some_and(|old| old.values == row.values);
+        let is_final = row.kind == RowKind::Final;
+        let says_changes = results == Results::Changes;
+        match same {
+            // With changes even the last word: what was said stands.
+            Some(old) if is_same && (!is_final || says_changes) => {
+                if !is_final {
+                    window.note_said(old);
+                }
+                return;
+            }
+            Some(old) if says_changes => self.rows.push(withdrawn(old, word.decision_ns)),
+            _ => {}
+        }
+        if !is_final {
+            row.kind = RowKind::Revision(revision);
+            window.note_said(row.clone());
+        }
+        self.rows.push(row);
+    }
+}
+
+fn revision(kind: RowKind) -> u32 {
+    if let RowKind::Revision(revision) = kind { revision } else { 0 }
+}
+
+impl Windows {
+    /// Takes what has come for windows off the grid, and decides what the watermark has passed.
+    /// Late items go to `late`.
+    pub(crate) fn close_keyed(
+        &mut self,
+        closing: &Closing<'_>,
+        (deltas, events): (Vec<SliceDelta>, Vec<KeyedEvent>),
+        alerts: &mut [Alert],
+        late: &mut Vec<Row>,
+        out: &mut Closed,
+    ) {
+        let Some(terms) = Terms::of(closing.table) else { return };
+        let read = |id: RuleId| alerts.iter().any(|alert| alert.source() == id);
+        let rules = closing.table.windows.iter().map(|window| window.rule);
+        let ended = rules.filter(|id| read(*id)).map(|id| (id, Vec::new())).collect();
+        let (pasts, columns) = (&mut self.pasts, Vec::new());
+        let mut speaker = Speaker { closing, pasts, columns, rows: Vec::new(), ended };
+        let mut arriving = Arriving::new(closing, deltas, events);
+        let mut counts = RuleCounts::default();
+        let keyed = &mut self.keyed;
+        let mut say = |word: Word, window: &mut OpenWindow| speaker.say(word, window);
+        if let Results::Every(every_ns) = terms.results {
+            let mut from_ns = self.keyed_ns;
+            while let Some(boundary_ns) = arriving.next_boundary(keyed, from_ns, every_ns) {
+                if boundary_ns > closing.watermark_ns {
+                    break;
+                }
+                arriving.take(keyed, boundary_ns, terms, (&mut counts, late), &mut say);
+                keyed.close(boundary_ns.saturating_sub(1), terms, &mut say);
+                keyed.say_so_far(boundary_ns, terms, &mut say);
+                from_ns = boundary_ns;
+            }
+        }
+        arriving.take(keyed, i64::MAX, terms, (&mut counts, late), &mut say);
+        if closing.watermark_ns != UNSEEN {
+            keyed.close(closing.watermark_ns, terms, &mut say);
+            if terms.results == Results::Changes {
+                keyed.say_changes(closing.watermark_ns, terms, &mut say);
+            }
+        }
+        self.keyed_ns = closing.watermark_ns;
+        let Speaker { rows, ended, .. } = speaker;
+        for window in &closing.table.windows {
+            out.rules[window.rule.0 as usize].merge(&counts);
+        }
+        out.rows.extend(rows);
+        tell_alerts(closing, ended, alerts, out);
+    }
+}
+
+/// Lets alerts follow the rows at the ends of windows, in their order.
+fn tell_alerts(
+    closing: &Closing<'_>,
+    ended: Vec<(RuleId, Vec<(GroupId, Row)>)>,
+    alerts: &mut [Alert],
+    out: &mut Closed,
+) {
+    // The end of the log ends no hold: event time goes as far as there are items.
+    let now_ns = closing.watermark_ns.min(closing.top_ns);
+    for (rule, mut rows) in ended {
+        rows.sort_by(|a, b| a.1.output_cmp(&b.1));
+        for alert in alerts.iter_mut().filter(|alert| alert.source() == rule) {
+            for row in &rows {
+                let row = std::slice::from_ref(row);
+                alert.follow(row[0].1.decision_ns, row, &mut out.transitions);
+            }
+            alert.expire(now_ns, &mut out.transitions);
+        }
+    }
+}
+
+/// What an epoch brings for a table, in the order in which boundaries of event time cut it.
+struct Arriving {
+    deltas: std::iter::Peekable<std::vec::IntoIter<(i64, SliceDelta)>>,
+    events: std::iter::Peekable<std::vec::IntoIter<KeyedEvent>>,
+}
+
+/// When an event came, as event time went: rows of rules have no watermark before them, and come
+/// in their order.
+fn arrived_ns(event: &KeyedEvent) -> i64 {
+    event.watermark_ns.max(event.time_ns)
+}
+
+impl Arriving {
+    fn new(closing: &Closing<'_>, deltas: Vec<SliceDelta>, mut events: Vec<KeyedEvent>) -> Self {
+        let start = |delta: SliceDelta| (closing.table.slice_start_ns(delta.slice), delta);
+        let mut deltas: Vec<(i64, SliceDelta)> = deltas.into_iter().map(start).collect();
+        deltas.sort_by_key(|(start_ns, _)| *start_ns);
+        events.sort_by_key(|event| (arrived_ns(event), event.seq, event.row));
+        Self { deltas: deltas.into_iter().peekable(), events: events.into_iter().peekable() }
+    }
+
+    /// The next boundary at which there may be something to say.
+    fn next_boundary(&mut self, keyed: &Keyed, from_ns: i64, every_ns: i64) -> Option<i64> {
+        let mut from_ns = from_ns;
+        if !keyed.has_changed() {
+            let delta_ns = self.deltas.peek().map(|(start_ns, _)| *start_ns);
+            let event_ns = self.events.peek().map(arrived_ns);
+            let pending = delta_ns.into_iter().chain(event_ns).chain(keyed.first_waiting_ns());
+            from_ns = from_ns.max(pending.min()?);
+        }
+        Some((from_ns.div_euclid(every_ns) + 1).saturating_mul(every_ns))
+    }
+
+    /// Hands over what belongs before a boundary.
+    fn take(
+        &mut self,
+        keyed: &mut Keyed,
+        before_ns: i64,
+        terms: Terms,
+        (counts, late): (&mut RuleCounts, &mut Vec<Row>),
+        say: &mut Say<'_>,
+    ) {
+        while let Some((_, delta)) = self.deltas.next_if(|(start_ns, _)| *start_ns < before_ns) {
+            delta.groups.into_iter().for_each(|group| keyed.merge(group, terms));
+        }
+        let is_before = |event: &KeyedEvent| before_ns == i64::MAX || arrived_ns(event) < before_ns;
+        while let Some(event) = self.events.next_if(is_before) {
+            keyed.take(event, terms, (counts, late), say);
+        }
+    }
+}
