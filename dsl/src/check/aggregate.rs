@@ -67,7 +67,9 @@ impl Checker<'_> {
         self.lint_samples(site, &scope.calls, parts.having.is_some());
         self.lint_totals(&scope.calls, parts.filter.as_ref(), &input);
         let columns = std::mem::take(&mut parts.columns);
-        let shape = Rc::new(Shape::rows(&site.name, SourceRef::Declaration(site.id), columns));
+        let mut shape = Shape::rows(&site.name, SourceRef::Declaration(site.id), columns);
+        shape.rows_of = self.windows_of(parts.window, clauses, &input);
+        let shape = Rc::new(shape);
         self.shapes.insert(site.name.clone(), shape.partial(site.tree.is_partial));
         parts.finish(scope)
     }

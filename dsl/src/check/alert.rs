@@ -57,6 +57,9 @@ impl Checker<'_> {
             self.alert_clause(clause, &mut alert, &mut scope, site);
         }
         self.alert_missing(site, &alert, &input, clauses);
+        if let Some(clause) = clauses.iter().find(|c| matches!(c.kind, ClauseKind::NoData(_))) {
+            self.no_data_of(&alert, &input, clause.range);
+        }
         self.shapes.insert(site.name.clone(), Rc::new(alert_shape(site, &alert, &input)));
         Some(DeclarationKind::Alert(alert))
     }

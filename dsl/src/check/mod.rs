@@ -23,6 +23,7 @@ mod shape;
 mod stream;
 mod template;
 mod test;
+mod unfit;
 mod value;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -105,6 +105,8 @@ impl Checker<'_> {
         let mut shape = (*self.shape_of(index)).clone();
         if let crate::hir::SourceRef::Declaration(id) = shape.source {
             shape.source = crate::hir::SourceRef::Late(id);
+            shape.is_late = true;
+            shape.amends = None;
         }
         Rc::new(shape)
     }

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::scope::Scope;
-use super::shape::{Shape, ShapeColumn};
+use super::shape::{RowsOf, Shape, ShapeColumn};
 use super::{Checker, Site};
 use crate::ast::{self, Clause, ClauseKind};
 use crate::diagnostic::suggest::{listed, nearest};
@@ -59,7 +59,12 @@ impl Checker<'_> {
             self.missing(site, "select", "say which columns of both sides the rows hold");
         }
         let columns = output(&input, &scope, &rows);
-        let shape = Rc::new(Shape::rows(&site.name, SourceRef::Declaration(site.id), columns));
+        let mut shape = Shape::rows(&site.name, SourceRef::Declaration(site.id), columns);
+        shape.rows_of = match input.rows_of {
+            RowsOf::Sessions => RowsOf::SessionRows,
+            other => other,
+        };
+        let shape = Rc::new(shape);
         self.shapes.insert(site.name.clone(), shape.partial(site.tree.is_partial));
         Some(DeclarationKind::Rows(rows))
     }

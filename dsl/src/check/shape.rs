@@ -20,6 +20,20 @@ pub(super) struct ShapeColumn {
     pub(super) range: Option<TextRange>,
 }
 
+/// What windows rows are of, as far as their readers must know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum RowsOf {
+    /// Windows that end at the same times for all groups; or items.
+    #[default]
+    Grid,
+    /// Sessions of the rule's own groups.
+    Sessions,
+    /// Other rows, which are of sessions.
+    SessionRows,
+    /// So many items of a group.
+    Counts,
+}
+
 /// The shape of a source's items or rows.
 #[allow(clippy::struct_excessive_bools, reason = "independent facts, set by name")]
 #[derive(Debug, Clone)]
@@ -35,6 +49,12 @@ pub(super) struct Shape {
     pub(super) totals: Option<Rc<TotalsDef>>,
     /// Whether lateness is stated here or upstream.
     pub(super) has_lateness: bool,
+    /// Where it is said that late items amend windows.
+    pub(super) amends: Option<TextRange>,
+    /// Whether these are the late items of a stream.
+    pub(super) is_late: bool,
+    /// What windows rows are of.
+    pub(super) rows_of: RowsOf,
     /// Whether nothing is known, because the declaration could not be read.
     pub(super) is_broken: bool,
 }
@@ -60,6 +80,9 @@ impl Shape {
             has_start: source.has_start,
             totals: source.totals.clone().map(Rc::new),
             has_lateness: false,
+            amends: None,
+            is_late: false,
+            rows_of: RowsOf::Grid,
             is_broken: false,
         }
     }
@@ -75,6 +98,9 @@ impl Shape {
             has_start: true,
             totals: None,
             has_lateness: true,
+            amends: None,
+            is_late: false,
+            rows_of: RowsOf::Grid,
             is_broken: true,
         }
     }
@@ -90,6 +116,9 @@ impl Shape {
             has_start: false,
             totals: None,
             has_lateness: true,
+            amends: None,
+            is_late: false,
+            rows_of: RowsOf::Grid,
             is_broken: false,
         };
         for (path, ty) in [("window.start", Type::Time), ("window.end", Type::Time)] {

@@ -43,12 +43,17 @@ impl Checker<'_> {
         };
         let mut scope = Scope::new(site.module, Some(Rc::clone(&input)));
         for clause in clauses {
+            self.late_again(clause, &input);
             self.stream_clause(clause, &mut stream, &mut scope, site);
         }
         self.lint_lateness(site, &stream, &input, clauses);
         let mut shape = (*input).clone();
         shape.name.clone_from(&site.name);
         shape.source = SourceRef::Declaration(site.id);
+        if let Late::Amend(_) = stream.late {
+            let is_late = |clause: &&Clause| matches!(clause.kind, ClauseKind::Late { .. });
+            shape.amends = clauses.iter().find(is_late).map(|clause| clause.range);
+        }
         shape.has_lateness |= stream.lateness_ns.is_some();
         shape.totals = shape.totals.filter(|totals| !rules_out(stream.filter.as_ref(), totals));
         for column in scope.bound {

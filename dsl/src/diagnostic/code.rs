@@ -85,6 +85,7 @@ registry! {
     SHAPE "E3005" "rows where items are wanted, or items where rows are";
     WORD "E3006" "unknown word in a clause";
     TEST_ITEM "E3007" "test line that does not make sense";
+    UNFIT_CLAUSE "E3008" "clause that makes no sense for these windows or items";
     LATENESS_UNSTATED "W4001" "lateness not stated";
     FEW_SAMPLES "W4002" "percentile over few samples";
     ID_KEY "W4003" "group key that hardly repeats";

@@ -105,11 +105,16 @@ impl Sequence {
             let watermark_ns = self.state.clock.watermark(dedupe.timeline as usize);
             remembered.forget_before(dedupe, watermark_ns);
         }
-        let mut found = Vec::new();
+        let mut found: Vec<(u32, u64, u32)> = Vec::new();
         for item in &candidates {
             let index = item.dedupe as usize;
             let dedupe = &self.plan.dedupes[index];
-            if self.state.remembered[index].is_duplicate(dedupe, item) {
+            // What is gone already is remembered by none of those after it.
+            let is_gone = dedupe.after.is_some_and(|after| {
+                let same = found.iter().rev().take_while(|f| (f.1, f.2) == (item.seq, item.row));
+                same.into_iter().any(|gone| gone.0 == after)
+            });
+            if is_gone || self.state.remembered[index].is_duplicate(dedupe, item) {
                 found.push((item.dedupe, item.seq, item.row));
             }
         }

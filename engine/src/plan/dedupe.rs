@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 pub struct Dedupe {
     /// Index of the signal's plan.
     pub signal: u32,
+    /// Another removal of duplicates that items pass before, earlier in the plan, if any.
+    pub after: Option<u32>,
     /// Index of the timeline: event time of the items, and when keys are forgotten.
     pub timeline: u32,
     /// Index of the signal's filter that items pass before, if any.

@@ -80,6 +80,7 @@ pub fn count_once(shape: WindowShape, width_ns: i64) -> Arc<Plan> {
     let mut plan = (*count_by_name(shape, width_ns, 10_000)).clone();
     plan.dedupes.push(Dedupe {
         signal: 0,
+        after: None,
         timeline: 0,
         filter: None,
         key: vec![0],

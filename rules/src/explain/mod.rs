@@ -93,12 +93,17 @@ fn shared(plan: &Plan, table: &Table) -> SharedTable {
     let time = plan.time_columns[line.time_column as usize].column;
     let named = |at: u32| column(signal, at);
     let name = signal.signal.name();
-    let dedupe = table.dedupe.map(|index| {
-        let dedupe = &plan.dedupes[index as usize];
-        let keys: Vec<String> = dedupe.key.iter().map(|c| column(signal, *c)).collect();
-        let within = duration(dedupe.within_ns);
-        format!("{} within {within}, at most {} keys", keys.join(", "), dedupe.keys_max)
-    });
+    let dedupes = std::iter::successors(table.dedupe, |at| plan.dedupes[*at as usize].after);
+    let mut dedupes: Vec<String> = dedupes
+        .map(|index| {
+            let dedupe = &plan.dedupes[index as usize];
+            let keys: Vec<String> = dedupe.key.iter().map(|c| column(signal, *c)).collect();
+            let within = duration(dedupe.within_ns);
+            format!("{} within {within}, at most {} keys", keys.join(", "), dedupe.keys_max)
+        })
+        .collect();
+    dedupes.reverse();
+    let dedupe = (!dedupes.is_empty()).then(|| dedupes.join("; then "));
     let late = match (table.late, table.amend_ns) {
         (Some(rule), _) => format!("; later items go to `{}`", plan.rules[rule.0 as usize].name),
         (None, 0) => String::new(),

@@ -36,10 +36,6 @@ pub(super) fn lower(
     let mut composed = streams.compose(plan, &aggregate.input, range)?;
     let shape = shape(aggregate.window);
     let results = results(aggregate.results);
-    if composed.amend_ns > 0 && shape.needs_order() {
-        let what = "`late amend` of `count(n)` windows or sessions with `max`";
-        return Err(not_yet(what, range));
-    }
     if let Some(filter) = &aggregate.filter {
         let condition = composed.lower(plan, streams, filter)?;
         composed.condition = both(composed.condition.take(), Some(condition));

@@ -342,13 +342,6 @@ impl<'a> Streams<'a> {
         range: TextRange,
     ) -> Result<Composed, Vec<NotYet>> {
         let mut composed = self.compose(plan, &stream.input, range)?;
-        let is_rows = composed.signal().is_none();
-        if stream.dedupe.is_some() && composed.dedupe.is_some() {
-            return Err(not_yet("`dedupe` of a stream that is deduped already", range));
-        }
-        if is_rows && (stream.dedupe.is_some() || stream.lateness_ns.is_some()) {
-            return Err(not_yet("`dedupe` or `lateness` of late items", range));
-        }
         match &stream.late {
             Late::Drop => {}
             Late::Side(_) => composed.late = self.late.get(&id).map(|(rule, _)| *rule),
@@ -400,6 +393,7 @@ fn remove_duplicates(
     }
     let wanted = PlanDedupe {
         signal: signal_index,
+        after: composed.dedupe,
         timeline,
         filter: composed
             .condition

@@ -200,11 +200,12 @@ fn identity(plan: &Plan, table: &Table) -> u64 {
         column(time),
         format!("{} {}", line.lateness_ns, line.idle_ns),
     ];
-    if let Some(dedupe) = table.dedupe {
-        let dedupe = &plan.dedupes[dedupe as usize];
+    let mut at = table.dedupe;
+    while let Some(dedupe) = at.map(|at| &plan.dedupes[at as usize]) {
         let key: Vec<String> = dedupe.key.iter().map(|at| column(*at)).collect();
         let filter = dedupe.filter.map(|at| expr_text(&column, &signal.filters[at as usize]));
         parts.push(format!("{key:?} {filter:?} {} {}", dedupe.within_ns, dedupe.keys_max));
+        at = dedupe.after;
     }
     let late = table.late.map(|late| &*plan.rules[late.0 as usize].name);
     parts.push(format!("{late:?}"));
