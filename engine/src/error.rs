@@ -19,6 +19,8 @@ pub enum ErrorKind {
     Snapshot,
     /// The plan cannot run: it exceeds a limit or refers to what does not exist.
     Plan,
+    /// A listener cannot be started.
+    Listen,
     /// A worker stopped before its work was done.
     Worker,
 }

@@ -154,3 +154,64 @@ pub const SERIES_POINTS_MAX: usize = 100_000;
 
 /// How far before a window the point before it is looked for, nanoseconds: 10 min.
 pub const SERIES_LOOKBACK_NS: i64 = 600_000_000_000;
+
+/// Items that wait between the listeners and the input log.
+pub const INTAKE_ITEMS_MAX: u64 = 100_000;
+
+/// Payload bytes that wait between the listeners and the input log.
+pub const INTAKE_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// Bytes of request bodies that are being received, decompressed and checked, of all listeners.
+pub const INTAKE_READING_BYTES_MAX: u64 = 128 * 1024 * 1024;
+
+/// Requests that wait for room, for each of the two budgets; one more is refused at once.
+pub const INTAKE_WAITING_MAX: usize = 1_024;
+
+/// Bytes of a body that are reserved before its first byte; more is reserved as bytes arrive,
+/// doubling, so that a claimed length alone takes no memory.
+pub const BODY_STEP_BYTES: usize = 64 * 1024;
+
+/// How many times its size a compressed body may grow to, above [`RATIO_FREE_BYTES`].
+pub const RATIO_MAX: usize = 200;
+
+/// Bytes that a compressed body may grow to whatever its ratio.
+pub const RATIO_FREE_BYTES: usize = 1024 * 1024;
+
+/// Members of one gzip body.
+pub const GZIP_MEMBERS_MAX: usize = 16 * 1024;
+
+/// Window of a zstd body, as a power of two: 8 MiB, what the format asks every decoder to have.
+pub const ZSTD_WINDOW_LOG_MAX: u32 = 23;
+
+/// Bytes of all header names and values of one request.
+pub const HEADER_BYTES_MAX: usize = 16 * 1024;
+
+/// Header fields of one request.
+pub const HEADER_FIELDS_MAX: usize = 100;
+
+/// Bytes of a connection's read buffer.
+pub const CONNECTION_BUFFER_BYTES: usize = 64 * 1024;
+
+/// Requests under way on one HTTP/2 connection.
+pub const STREAMS_MAX: u32 = 128;
+
+/// HTTP/2 streams that were opened and reset before they were accepted; more end the connection.
+pub const STREAM_RESETS_MAX: usize = 20;
+
+/// HTTP/2 streams that were reset for a sender's errors; more end the connection.
+pub const STREAM_ERRORS_MAX: usize = 64;
+
+/// Bytes that a sender may send ahead on one HTTP/2 stream, and twice that on a connection.
+pub const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+
+/// Connections of one listener; the one idle for longest makes room for a new one.
+pub const CONNECTIONS_MAX: usize = 1_024;
+
+/// Connections of one peer address to one listener.
+pub const CONNECTIONS_PER_PEER_MAX: usize = 512;
+
+/// Connections of one listener of the line protocol.
+pub const LINE_CONNECTIONS_MAX: usize = 100;
+
+/// Bytes of lines that one connection gathers into a frame.
+pub const LINE_FRAME_BYTES: usize = 256 * 1024;

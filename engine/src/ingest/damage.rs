@@ -44,6 +44,7 @@ pub(super) enum Reason {
     TooManyValues,
     BadCompression,
     NoRequest,
+    OtherSignal,
     NoReference,
     UnknownSource,
 }
@@ -89,6 +90,7 @@ impl Reason {
             Self::NoRequest => {
                 "expected `resourceSpans`, `resourceLogs` or `resourceMetrics`, found none"
             }
+            Self::OtherSignal => "expected items of the path's signal, found another signal's",
             Self::UnknownSource => "expected a frame of a known source, found another",
             Self::NoReference => "expected a process of the same trace, found none by that id",
         }

@@ -16,10 +16,12 @@ mod jaeger;
 mod json;
 mod layout;
 mod lines;
+pub mod listen;
 mod otlp_json;
 mod protobuf;
 pub mod reader;
 mod table;
+mod verify;
 mod writer;
 mod zipkin;
 

@@ -33,7 +33,9 @@ const CRATES: [(&str, &[&str]); 3] = [
 ];
 
 /// (library, folders that may name it).
-const LIBRARIES: [(&str, &[&str]); 4] = [
+const LIBRARIES: [(&str, &[&str]); 6] = [
+    ("tokio", &["engine/src/ingest/listen/", "engine/src/sink/", "src/"]),
+    ("hyper", &["engine/src/ingest/listen/", "engine/src/sink/"]),
     ("timely", &["engine/src/operators/", "engine/src/dataflow/", "engine/src/runtime/"]),
     ("differential_dataflow", &["engine/src/operators/", "engine/src/dataflow/"]),
     ("pest", &["dsl/src/syntax/"]),

@@ -9,8 +9,13 @@ use crate::ingest::layout::Level;
 use crate::ingest::writer::Writer;
 use crate::model::{Field, Signal};
 
-pub(super) const SHAPE: Shape =
-    Shape { signals: &[Signal::Logs], scopes: b"scopeLogs", items: b"logRecords", item: record };
+pub(super) const SHAPE: Shape = Shape {
+    resources: b"resourceLogs",
+    signals: &[Signal::Logs],
+    scopes: b"scopeLogs",
+    items: b"logRecords",
+    item: record,
+};
 
 /// Names of the severity numbers 0 to 24.
 const SEVERITY_NAMES: &[&str] = &[

@@ -10,8 +10,13 @@ use crate::ingest::protobuf::{Metric, NO_RECORDED_VALUE, distribution, empty_sum
 use crate::ingest::writer::Writer;
 use crate::model::{Cell, ExponentialBuckets, Field, HistogramPoint, Signal};
 
-pub(super) const SHAPE: Shape =
-    Shape { signals: &[Signal::Metrics], scopes: b"scopeMetrics", items: b"metrics", item: metric };
+pub(super) const SHAPE: Shape = Shape {
+    resources: b"resourceMetrics",
+    signals: &[Signal::Metrics],
+    scopes: b"scopeMetrics",
+    items: b"metrics",
+    item: metric,
+};
 
 const TEMPORALITY_NAMES: &[&str] = &[
     "AGGREGATION_TEMPORALITY_UNSPECIFIED",

@@ -20,6 +20,8 @@ pub(super) use value::base64;
 
 /// What differs between the three kinds of request.
 struct Shape {
+    /// The member that holds the resources.
+    resources: &'static [u8],
     /// The signals that a request of this shape fills.
     signals: &'static [Signal],
     /// The member that holds the scopes.
@@ -45,24 +47,59 @@ pub(super) fn decode(payload: &[u8], w: &mut Writer<'_>) {
     }
 }
 
+/// Decodes one request of a known signal whose damaged items are set aside. No member at all is
+/// an empty request.
+///
+/// # Errors
+/// Damage that ends the request, text after it, or items of another signal.
+pub(super) fn decode_whole(
+    payload: &[u8],
+    signal: Signal,
+    w: &mut Writer<'_>,
+) -> Result<(), Damage> {
+    let shape = match signal {
+        Signal::Logs => &logs::SHAPE,
+        Signal::Metrics => &metrics::SHAPE,
+        _ => &traces::SHAPE,
+    };
+    let mut json = Json::at(payload, 0);
+    let mut members = json.object()?;
+    while let Some(key) = json.key(&mut members)? {
+        let at = json.pos();
+        let name = &*key.bytes()?;
+        if name == shape.resources {
+            resource_groups(&mut json, w, shape)?;
+        } else if SHAPES.iter().any(|other| name == other.resources) && json.length()? > 0 {
+            return Err(Damage::new(at, Reason::OtherSignal));
+        } else {
+            json.skip()?;
+        }
+    }
+    if json.is_at_end() { Ok(()) } else { Err(json.damage(Reason::TrailingData)) }
+}
+
+const SHAPES: [&Shape; 3] = [&traces::SHAPE, &logs::SHAPE, &metrics::SHAPE];
+
+fn resource_groups(json: &mut Json<'_>, w: &mut Writer<'_>, shape: &Shape) -> Result<(), Damage> {
+    let mut groups = json.array()?;
+    while json.element(&mut groups)? {
+        contained(json, w, |json, w| resource_group(json, w, shape))?;
+    }
+    Ok(())
+}
+
 fn document(json: &mut Json<'_>, w: &mut Writer<'_>) -> Result<(), Damage> {
     let start = json.pos();
     let mut is_request = false;
     let mut members = json.object()?;
     while let Some(key) = json.key(&mut members)? {
-        let shape = match &*key.bytes()? {
-            b"resourceSpans" => &traces::SHAPE,
-            b"resourceLogs" => &logs::SHAPE,
-            b"resourceMetrics" => &metrics::SHAPE,
-            _ => {
-                json.skip()?;
-                continue;
+        let name = &*key.bytes()?;
+        match SHAPES.iter().find(|shape| name == shape.resources) {
+            Some(shape) => {
+                is_request = true;
+                resource_groups(json, w, shape)?;
             }
-        };
-        is_request = true;
-        let mut groups = json.array()?;
-        while json.element(&mut groups)? {
-            contained(json, w, |json, w| resource_group(json, w, shape))?;
+            None => json.skip()?,
         }
     }
     if !is_request {

@@ -10,6 +10,7 @@ use crate::ingest::writer::Writer;
 use crate::model::{Field, Signal};
 
 pub(super) const SHAPE: Shape = Shape {
+    resources: b"resourceSpans",
     signals: &[Signal::Spans, Signal::SpanEvents],
     scopes: b"scopeSpans",
     items: b"spans",

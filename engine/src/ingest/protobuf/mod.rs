@@ -23,9 +23,21 @@ use wire::Wire;
 
 /// Decodes one request; what is damaged is set aside.
 pub(super) fn decode(payload: &[u8], format: PayloadFormat, w: &mut Writer<'_>) {
-    if let Err(damage) = decode_request(Wire::new(payload), format, w) {
+    if let Err(damage) = decode_whole(payload, format, w) {
         w.set_aside(damage);
     }
+}
+
+/// Decodes one request whose damaged items are set aside.
+///
+/// # Errors
+/// Damage that ends the request.
+pub(super) fn decode_whole(
+    payload: &[u8],
+    format: PayloadFormat,
+    w: &mut Writer<'_>,
+) -> Result<(), Damage> {
+    decode_request(Wire::new(payload), format, w)
 }
 
 fn decode_request(wire: Wire<'_>, format: PayloadFormat, w: &mut Writer<'_>) -> Result<(), Damage> {

@@ -1,0 +1,138 @@
+//! One OTLP export request from its head to the queue, the same for HTTP and gRPC.
+//!
+//! Room is taken, the body read, decompressed and checked, and the payload put into the queue;
+//! only then is its sender told that it was taken.
+
+use std::borrow::Cow;
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+use hyper::body::{Body, Incoming};
+
+use crate::ingest::verify::{Undecodable, Verdict, Verifier};
+use crate::limits::{BODY_STEP_BYTES, MESSAGE_BYTES_MAX};
+use crate::model::{Compression, PayloadFormat, Signal};
+
+use super::body::{self, BodyPace, Room};
+use super::counts::RefuseReason;
+use super::intake::{Outcome, Reception};
+use super::respond::{Refusal, Success};
+
+/// What the head of a request says of its body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Export {
+    pub(super) signal: Signal,
+    pub(super) format: PayloadFormat,
+    pub(super) compression: Compression,
+}
+
+/// What all requests of a listener share.
+pub(super) struct Exporting {
+    pub(super) pace: BodyPace,
+    /// Verifiers that are not in use, at most [`VERIFIERS_KEPT_MAX`].
+    verifiers: Mutex<Vec<Verifier>>,
+}
+
+/// Verifiers kept for further requests.
+const VERIFIERS_KEPT_MAX: usize = 16;
+
+/// How a message stands in a body.
+pub(super) struct Framing {
+    /// Bytes before the message.
+    pub(super) prefix: usize,
+    /// Checks what there is of the body.
+    pub(super) look: fn(&[u8]) -> Result<(), Refusal>,
+    /// Checks the whole body and says whether its message is compressed.
+    pub(super) finish: fn(&[u8], Compression) -> Result<Compression, Refusal>,
+}
+
+impl Exporting {
+    pub(super) fn new(pace: BodyPace) -> Self {
+        Self { pace, verifiers: Mutex::default() }
+    }
+
+    /// Takes a request, and counts what became of it.
+    pub(super) async fn take(
+        &self,
+        mut reception: Reception,
+        export: Export,
+        framing: &Framing,
+        body: &mut Incoming,
+    ) -> Result<Success, Refusal> {
+        let deadline = reception.intake().deadline();
+        let message = self.message(&mut reception, export, framing, body, deadline).await;
+        let (payload, verdict, room) = match message {
+            Ok(message) => message,
+            Err(refusal) => {
+                reception.refuse(refusal.reason);
+                return Err(refusal);
+            }
+        };
+        if verdict.rejected > 0 {
+            reception.refuse_items(RefuseReason::DamagedItem, verdict.rejected, 0);
+        }
+        let success = partial(&verdict);
+        if verdict.items == 0 {
+            reception.accept_empty();
+            return Ok(success);
+        }
+        let outcome = reception.put(payload, export.format, verdict.items, deadline).await;
+        drop(room); // held until the queue's own room is taken
+        match outcome {
+            Outcome::Taken => Ok(success),
+            Outcome::Discarded => Ok(Success {
+                rejected: verdict.rejected + verdict.items,
+                message: "the queue is full and discards what is newest".into(),
+            }),
+            Outcome::Busy => Err(Refusal::busy()),
+            Outcome::Stopping => Err(Refusal::stopping()),
+        }
+    }
+
+    async fn message(
+        &self,
+        reception: &mut Reception,
+        export: Export,
+        framing: &Framing,
+        body: &mut Incoming,
+        deadline: tokio::time::Instant,
+    ) -> Result<(Bytes, Verdict, Room), Refusal> {
+        let max = MESSAGE_BYTES_MAX + framing.prefix;
+        let length = body.size_hint().lower();
+        if length > max as u64 {
+            return Err(Refusal::too_large());
+        }
+        let step = BODY_STEP_BYTES as u64;
+        let first = body.size_hint().exact().map_or(step, |length| length.min(step));
+        let permit = reception.intake().reading(reception.sender, first, deadline).await;
+        let mut room = Room { permit: permit.ok_or_else(Refusal::busy)?, deadline };
+        let whole =
+            body::read(body, max, self.pace, &mut room, &mut reception.bytes, framing.look).await?;
+        let compression = (framing.finish)(&whole, export.compression)?;
+        let payload = body::inflate(whole, framing.prefix, compression, &mut room).await?;
+        reception.bytes = payload.len() as u64;
+        let verdict = self.verify(&payload, export).map_err(Refusal::undecodable)?;
+        Ok((payload, verdict, room))
+    }
+
+    fn verify(&self, payload: &[u8], export: Export) -> Result<Verdict, Undecodable> {
+        let kept = || self.verifiers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut verifier = kept().pop().unwrap_or_else(Verifier::new);
+        let verdict = verifier.request(payload, export.signal, export.format);
+        let mut kept = kept();
+        if kept.len() < VERIFIERS_KEPT_MAX {
+            kept.push(verifier);
+        }
+        verdict
+    }
+}
+
+fn partial(verdict: &Verdict) -> Success {
+    let message = match verdict.reason {
+        Some(reason) if verdict.rejected > 0 => {
+            Cow::from(format!("{} damaged items; the first: {reason}", verdict.rejected))
+        }
+        _ => Cow::default(),
+    };
+    Success { rejected: verdict.rejected, message }
+}

@@ -1,0 +1,449 @@
+//! The bounded queue between the listeners and the one thread that writes the input log.
+//!
+//! Invariant: what becomes of a request is counted before anything of it is discarded; a frame's
+//! room is given back only when its owner drops the [`Accepted`]. Senders take turns; the frames
+//! of one sender keep their order.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use crate::error::{Error, ErrorKind};
+use crate::limits::{
+    INTAKE_BYTES_MAX, INTAKE_ITEMS_MAX, INTAKE_READING_BYTES_MAX, MESSAGE_BYTES_MAX,
+};
+use crate::model::{Compression, DataFrame, PayloadFormat, SourceId};
+
+use super::budget::{Amount, Budget, Permit, Sender};
+use super::clock::{Clock, monotonic, system_clock};
+use super::counts::{Count, DiscardReason, IntakeCounts, RefuseReason, SourceCounts};
+
+/// What happens to a frame that finds the queue full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WhenFull {
+    /// Its sender waits, for [`IntakeConfig::wait`] at most, and is then told to try again later.
+    #[default]
+    Block,
+    /// It is discarded; its sender is told that its items were rejected.
+    DropNewest,
+    /// The oldest frame of the sender that holds the most is discarded to make room.
+    DropOldest,
+}
+
+/// How much may wait, and what happens beyond that.
+#[derive(Clone)]
+pub struct IntakeConfig {
+    /// Items that may wait or be in the hands of the log's writer.
+    pub items: u64,
+    /// Payload bytes that may wait or be in the hands of the log's writer.
+    pub bytes: u64,
+    /// Bytes of bodies that may be under way: received, decompressed, checked.
+    pub reading_bytes: u64,
+    /// What happens to a frame that finds no room.
+    pub when_full: WhenFull,
+    /// How long a sender waits for room.
+    pub wait: Duration,
+    /// When a sender that found no room is told to come back, in whole seconds.
+    pub retry_after: Duration,
+    /// Tells the arrival time of frames.
+    pub clock: Clock,
+}
+
+impl Default for IntakeConfig {
+    fn default() -> Self {
+        Self {
+            items: INTAKE_ITEMS_MAX,
+            bytes: INTAKE_BYTES_MAX,
+            reading_bytes: INTAKE_READING_BYTES_MAX,
+            when_full: WhenFull::Block,
+            wait: Duration::from_secs(5),
+            retry_after: Duration::from_secs(1),
+            clock: system_clock(),
+        }
+    }
+}
+
+/// A frame for the input log. Dropping it makes room for further ones: keep it until the frame is
+/// written or lost for good.
+pub struct Accepted {
+    /// The frame, decompressed, with its arrival time.
+    pub frame: DataFrame,
+    /// Spans, log records, metric points or lines in it.
+    pub items: u64,
+    room: Permit,
+}
+
+/// Why no frame came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoFrame {
+    /// None came in time.
+    Timeout,
+    /// The intake was closed and everything in it was handed out.
+    Closed,
+}
+
+/// What the listeners put frames into. Clones share one queue.
+#[derive(Clone)]
+pub struct Intake {
+    shared: Arc<Shared>,
+}
+
+/// The end that the writer of the input log takes frames from.
+pub struct IntakeReceiver {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    config: IntakeConfig,
+    room: Arc<Budget>,
+    reading: Arc<Budget>,
+    queue: Mutex<Queue>,
+    arrived: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    /// Senders with frames, in the order of their turns.
+    turns: VecDeque<Sender>,
+    frames: BTreeMap<Sender, VecDeque<Accepted>>,
+    sources: BTreeMap<SourceId, SourceCounts>,
+    is_closed: bool,
+}
+
+/// What became of a checked payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It will be handed to the log.
+    Taken,
+    /// It was discarded: the queue is full.
+    Discarded,
+    /// There was no room in time.
+    Busy,
+    /// Nobody takes frames any more.
+    Stopping,
+}
+
+impl Intake {
+    /// A queue: the end for listeners, and the end for the writer of the log.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Format`] if a budget is smaller than one message may be.
+    pub fn new(config: IntakeConfig) -> Result<(Self, IntakeReceiver), Error> {
+        let message = MESSAGE_BYTES_MAX as u64;
+        if config.items == 0 || config.bytes < message || config.reading_bytes < 2 * message {
+            let text = format!(
+                "expected room for 1 item, {message} bytes of frames and {} bytes of bodies, found \
+                 `{}`, `{}` and `{}`",
+                2 * message,
+                config.items,
+                config.bytes,
+                config.reading_bytes
+            );
+            return Err(Error::new(ErrorKind::Format, text));
+        }
+        let shared = Arc::new(Shared {
+            room: Budget::new(Amount { items: config.items, bytes: config.bytes }),
+            reading: Budget::new(Amount { items: u64::MAX, bytes: config.reading_bytes }),
+            config,
+            queue: Mutex::default(),
+            arrived: Condvar::new(),
+        });
+        Ok((Self { shared: Arc::clone(&shared) }, IntakeReceiver { shared }))
+    }
+
+    /// Takes no further frames; what waits can still be received. Senders are told to try again.
+    pub fn close(&self) {
+        self.shared.close();
+    }
+
+    /// What became of all that arrived.
+    pub fn counts(&self) -> IntakeCounts {
+        self.shared.counts()
+    }
+
+    /// When a sender that found no room shall come back.
+    pub(super) fn retry_after(&self) -> Duration {
+        self.shared.config.retry_after
+    }
+
+    /// Until when a request that starts now waits for room.
+    pub(super) fn deadline(&self) -> Instant {
+        monotonic() + self.shared.config.wait
+    }
+
+    /// Notes a request of a source; whatever becomes of it is told to the reception.
+    pub(super) fn begin(&self, source: SourceId, sender: Sender) -> Reception {
+        let mut queue = self.shared.lock();
+        let counts = queue.sources.entry(source).or_default();
+        counts.received.requests += 1;
+        counts.under_way += 1;
+        Reception { intake: self.clone(), source, sender, bytes: 0, is_open: true }
+    }
+
+    /// Room for a body that is about to be read.
+    pub(super) async fn reading(
+        &self,
+        sender: Sender,
+        bytes: u64,
+        deadline: Instant,
+    ) -> Option<Permit> {
+        self.shared.reading.acquire(sender, Amount::bytes(bytes), deadline).await
+    }
+}
+
+/// A request under way. Dropping it counts the request as one whose sender went away.
+pub(super) struct Reception {
+    intake: Intake,
+    source: SourceId,
+    pub(super) sender: Sender,
+    /// Bytes of it that were read.
+    pub(super) bytes: u64,
+    is_open: bool,
+}
+
+impl Reception {
+    /// The queue it belongs to.
+    pub(super) fn intake(&self) -> &Intake {
+        &self.intake
+    }
+
+    /// Counts the request as refused.
+    pub(super) fn refuse(mut self, reason: RefuseReason) {
+        self.settle_refused(reason, 0);
+    }
+
+    /// Counts items of this request that are refused while the others are not.
+    pub(super) fn refuse_items(&self, reason: RefuseReason, items: u64, bytes: u64) {
+        let count = Count { requests: 0, items, bytes };
+        let mut queue = self.intake.shared.lock();
+        let counts = queue.sources.entry(self.source).or_default();
+        counts.received.add(count);
+        counts.refused.entry(reason).or_default().add(count);
+    }
+
+    /// Counts a request without any item: there is nothing to put into the log.
+    pub(super) fn accept_empty(mut self) {
+        let count = Count { requests: 1, items: 0, bytes: self.bytes };
+        self.settle(count, |counts| counts.accepted.add(count));
+    }
+
+    fn settle_refused(&mut self, reason: RefuseReason, items: u64) {
+        let count = Count { requests: 1, items, bytes: self.bytes };
+        self.settle(count, |counts| counts.refused.entry(reason).or_default().add(count));
+    }
+
+    fn settle(&mut self, count: Count, decide: impl FnOnce(&mut SourceCounts)) {
+        if std::mem::take(&mut self.is_open) {
+            let mut queue = self.intake.shared.lock();
+            settle_in(&mut queue, self.source, count, decide);
+        }
+    }
+
+    /// Puts a payload into the queue, or does with it what the policy says. It counts with these
+    /// items and all its bytes.
+    pub(super) async fn put(
+        mut self,
+        payload: Bytes,
+        format: PayloadFormat,
+        items: u64,
+        deadline: Instant,
+    ) -> Outcome {
+        self.bytes = payload.len() as u64;
+        let shared = Arc::clone(&self.intake.shared);
+        let need = Amount { items: items.max(1), bytes: self.bytes };
+        let room = match shared.config.when_full {
+            WhenFull::Block => shared.room.acquire(self.sender, need, deadline).await,
+            WhenFull::DropNewest => {
+                let room = shared.room.try_acquire(self.sender, need);
+                if room.is_none() {
+                    let count = Count { requests: 1, items, bytes: self.bytes };
+                    self.settle(count, |counts| {
+                        counts.discarded.entry(DiscardReason::Newest).or_default().add(count);
+                    });
+                    return Outcome::Discarded;
+                }
+                room
+            }
+            WhenFull::DropOldest => match shared.make_room(self.sender, need) {
+                Some(room) => Some(room),
+                None => shared.room.acquire(self.sender, need, deadline).await,
+            },
+        };
+        let Some(room) = room else {
+            self.settle_refused(RefuseReason::Busy, items);
+            return Outcome::Busy;
+        };
+        self.push(payload, format, items, room)
+    }
+
+    fn push(&mut self, payload: Bytes, format: PayloadFormat, items: u64, room: Permit) -> Outcome {
+        let shared = Arc::clone(&self.intake.shared);
+        let count = Count { requests: 1, items, bytes: payload.len() as u64 };
+        let mut queue = shared.lock();
+        self.is_open = false;
+        if queue.is_closed {
+            settle_in(&mut queue, self.source, count, |counts| {
+                counts.refused.entry(RefuseReason::Stopping).or_default().add(count);
+            });
+            drop(queue); // the permit goes after the lock
+            return Outcome::Stopping;
+        }
+        settle_in(&mut queue, self.source, count, |counts| counts.queued.add(count));
+        let frame = DataFrame {
+            source: self.source,
+            arrival_ns: Some((shared.config.clock)()),
+            format,
+            compression: Compression::None,
+            payload,
+            place: u64::from(!is_binary(format)),
+        };
+        let waiting = queue.frames.entry(self.sender).or_default();
+        waiting.push_back(Accepted { frame, items, room });
+        if waiting.len() == 1 {
+            queue.turns.push_back(self.sender);
+        }
+        drop(queue);
+        shared.arrived.notify_one();
+        Outcome::Taken
+    }
+}
+
+impl Drop for Reception {
+    fn drop(&mut self) {
+        self.settle_refused(RefuseReason::Disconnected, 0);
+    }
+}
+
+/// Places in binary payloads are byte offsets from 0, in text they are lines from 1.
+fn is_binary(format: PayloadFormat) -> bool {
+    !matches!(format, PayloadFormat::OtlpJson | PayloadFormat::Lines)
+}
+
+fn settle_in(
+    queue: &mut Queue,
+    source: SourceId,
+    count: Count,
+    decide: impl FnOnce(&mut SourceCounts),
+) {
+    let counts = queue.sources.entry(source).or_default();
+    counts.under_way -= 1;
+    counts.received.add(Count { requests: 0, ..count });
+    decide(counts);
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn close(&self) {
+        self.lock().is_closed = true;
+        self.arrived.notify_all();
+    }
+
+    fn counts(&self) -> IntakeCounts {
+        let held = self.room.used();
+        IntakeCounts {
+            sources: self.lock().sources.clone(),
+            held_items: held.items,
+            held_bytes: held.bytes,
+            reading_bytes: self.reading.used().bytes,
+            waiting: (self.room.waiting() + self.reading.waiting()) as u64,
+        }
+    }
+
+    /// Discards waiting frames until there is room; none if what is held waits no longer.
+    fn make_room(&self, sender: Sender, need: Amount) -> Option<Permit> {
+        loop {
+            if let Some(room) = self.room.try_acquire(sender, need) {
+                return Some(room);
+            }
+            let mut queue = self.lock();
+            let oldest = queue.discard_oldest()?;
+            drop(queue);
+            drop(oldest); // gives its room back, outside the lock
+        }
+    }
+}
+
+impl Queue {
+    fn pop(&mut self) -> Option<Accepted> {
+        let sender = self.turns.pop_front()?;
+        let waiting = self.frames.get_mut(&sender)?;
+        let frame = waiting.pop_front()?;
+        if waiting.is_empty() {
+            self.frames.remove(&sender);
+        } else {
+            self.turns.push_back(sender);
+        }
+        let counts = self.sources.entry(frame.frame.source).or_default();
+        counts.queued.subtract(frame.count());
+        counts.accepted.add(frame.count());
+        Some(frame)
+    }
+
+    /// The oldest frame of the sender with the most bytes waiting, counted as discarded.
+    fn discard_oldest(&mut self) -> Option<Accepted> {
+        let weight = |frames: &VecDeque<Accepted>| -> u64 {
+            frames.iter().map(|frame| frame.count().bytes).sum()
+        };
+        let largest = self.frames.iter().max_by_key(|(_, frames)| weight(frames));
+        let sender = *largest?.0;
+        let waiting = self.frames.get_mut(&sender)?;
+        let oldest = waiting.pop_front()?;
+        if waiting.is_empty() {
+            self.frames.remove(&sender);
+            self.turns.retain(|turn| *turn != sender);
+        }
+        let counts = self.sources.entry(oldest.frame.source).or_default();
+        counts.queued.subtract(oldest.count());
+        counts.discarded.entry(DiscardReason::Oldest).or_default().add(oldest.count());
+        Some(oldest)
+    }
+}
+
+impl Accepted {
+    fn count(&self) -> Count {
+        Count { requests: 1, items: self.items, bytes: self.frame.payload.len() as u64 }
+    }
+
+    /// Bytes of the queue's budget that it holds.
+    pub fn held_bytes(&self) -> u64 {
+        self.room.bytes()
+    }
+}
+
+impl IntakeReceiver {
+    /// The next frame, waiting for it at most so long. Blocks the calling thread.
+    ///
+    /// # Errors
+    /// [`NoFrame`] if none came in time, or none will.
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<Accepted, NoFrame> {
+        let queue = self.shared.lock();
+        let is_empty = |queue: &mut Queue| queue.turns.is_empty() && !queue.is_closed;
+        let (mut queue, _) = self
+            .shared
+            .arrived
+            .wait_timeout_while(queue, timeout, is_empty)
+            .unwrap_or_else(PoisonError::into_inner);
+        match queue.pop() {
+            Some(frame) => Ok(frame),
+            None if queue.is_closed => Err(NoFrame::Closed),
+            None => Err(NoFrame::Timeout),
+        }
+    }
+
+    /// What became of all that arrived.
+    pub fn counts(&self) -> IntakeCounts {
+        self.shared.counts()
+    }
+}
+
+impl Drop for IntakeReceiver {
+    fn drop(&mut self) {
+        self.shared.close();
+    }
+}

@@ -1,0 +1,240 @@
+//! The line protocol over TCP and Unix sockets: one JSON object a line.
+//!
+//! Lines of one connection are gathered into frames, by size or a few milliseconds. While there is
+//! no room the connection is not read, so that its sender waits; after the stated time it ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::limits::{LINE_BYTES_MAX, LINE_CONNECTIONS_MAX, LINE_FRAME_BYTES};
+use crate::model::{PayloadFormat, SourceId};
+
+use super::auth::Tokens;
+use super::budget::Sender;
+use super::clock::monotonic;
+use super::connection::{Connection, ConnectionPace, Stream};
+use super::counts::RefuseReason;
+use super::intake::{Intake, Outcome};
+use super::line_batch::{LineBatch, Ready};
+use super::listener::{Address, ConnectionLimits};
+
+/// A listener of the line protocol.
+#[derive(Debug, Clone)]
+pub struct LinesConfig {
+    /// Where it listens.
+    pub address: Address,
+    /// The source that its frames belong to.
+    pub source: SourceId,
+    /// The tokens of which a connection must show one: its first line is `Bearer TOKEN`. None:
+    /// every connection is taken.
+    pub tokens: Option<Tokens>,
+    /// Whether each frame of lines is answered with a line: an object whose `lines`, `taken` and
+    /// `refused` count since the connection began.
+    pub acks: bool,
+    /// Bounds on connections; an idle one ends after its `pace.idle`.
+    pub connections: ConnectionLimits,
+    /// How long lines are gathered after the first of a frame.
+    pub gather: Duration,
+}
+
+impl LinesConfig {
+    /// A listener with the usual limits, open to all, without acks.
+    pub fn new(address: Address, source: SourceId) -> Self {
+        let idle = Duration::from_secs(30);
+        Self {
+            address,
+            source,
+            tokens: None,
+            acks: false,
+            connections: ConnectionLimits {
+                connections: LINE_CONNECTIONS_MAX,
+                per_peer: LINE_CONNECTIONS_MAX,
+                pace: ConnectionPace { idle, ..ConnectionPace::default() },
+            },
+            gather: Duration::from_millis(5),
+        }
+    }
+}
+
+/// What all connections of a listener share.
+pub(super) struct Lines {
+    pub(super) intake: Intake,
+    pub(super) config: LinesConfig,
+}
+
+/// Bytes of one read.
+const READ_BYTES: usize = 16 * 1024;
+
+/// How a step of a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// There is more to come.
+    Open,
+    /// Its sender is done.
+    Ended,
+    /// It broke, was silent for too long, or is not wanted any more.
+    Broken,
+}
+
+/// Serves one connection until it ends.
+pub(super) async fn serve(lines: Arc<Lines>, mut connection: Connection) {
+    let Some(stream) = connection.take_stream() else { return };
+    let activity = Arc::clone(connection.activity());
+    let mut talk = Talk {
+        lines: &lines,
+        stream,
+        sender: connection.sender(),
+        batch: LineBatch::new(),
+        buffer: vec![0; READ_BYTES],
+        counted: Counted::default(),
+    };
+    if !talk.is_admitted().await {
+        return;
+    }
+    loop {
+        let step = tokio::select! {
+            step = talk.gather() => step,
+            _ = connection.ended() => Step::Broken,
+        };
+        match step {
+            Step::Open => {}
+            Step::Ended => talk.batch.end(),
+            Step::Broken => talk.batch.broken(),
+        }
+        let under_way = activity.begin();
+        let goes_on = talk.hand_over().await;
+        drop(under_way);
+        if step != Step::Open || !goes_on {
+            drop(talk.stream.shutdown().await);
+            return;
+        }
+    }
+}
+
+/// Lines since the connection began.
+#[derive(Debug, Clone, Copy, Default)]
+struct Counted {
+    taken: u64,
+    refused: u64,
+}
+
+struct Talk<'a> {
+    lines: &'a Lines,
+    stream: Box<dyn Stream>,
+    sender: Sender,
+    batch: LineBatch,
+    buffer: Vec<u8>,
+    counted: Counted,
+}
+
+impl Talk<'_> {
+    /// Reads the first line where it has to be a token.
+    async fn is_admitted(&mut self) -> bool {
+        let Some(tokens) = self.lines.config.tokens.clone() else { return true };
+        let mut line = Vec::new();
+        let within = self.lines.config.connections.pace.header;
+        let first = timeout(within, async {
+            while line.len() < LINE_BYTES_MAX {
+                match self.stream.read_u8().await {
+                    Ok(b'\n') => return true,
+                    Ok(byte) => line.push(byte),
+                    Err(_) => return false,
+                }
+            }
+            false
+        });
+        let is_whole = first.await.unwrap_or(false);
+        let token = line.trim_ascii_end().strip_prefix(b"Bearer ");
+        if is_whole && token.is_some_and(|token| tokens.admit(token)) {
+            return true;
+        }
+        let reception = self.lines.intake.begin(self.lines.config.source, self.sender);
+        reception.refuse(RefuseReason::Unauthenticated);
+        if self.lines.config.acks {
+            self.say("{\"v\":1,\"type\":\"refused\",\"reason\":\"unauthenticated\"}\n").await;
+        }
+        false
+    }
+
+    /// Reads until a frame is full, time is up, or the connection ends.
+    async fn gather(&mut self) -> Step {
+        let mut deadline: Option<Instant> = None;
+        while self.batch.bytes() < LINE_FRAME_BYTES {
+            let read = self.stream.read(&mut self.buffer);
+            let read = match deadline {
+                Some(deadline) => match timeout_at(deadline, read).await {
+                    Ok(read) => read,
+                    Err(_) => return Step::Open,
+                },
+                None => read.await, // the connection's idle timer watches
+            };
+            match read {
+                Ok(0) => return Step::Ended,
+                Ok(bytes) => self.batch.take(&self.buffer[..bytes]),
+                Err(_) => return Step::Broken,
+            }
+            if !self.batch.is_empty() {
+                deadline.get_or_insert_with(|| monotonic() + self.lines.config.gather);
+            }
+        }
+        Step::Open
+    }
+
+    /// Puts what was gathered into the queue; `false` if there was no room in time.
+    async fn hand_over(&mut self) -> bool {
+        let ready = self.batch.ready();
+        if ready.is_empty() {
+            return true;
+        }
+        let (outcome, lines, refused) = self.put(ready).await;
+        let is_taken = outcome == Outcome::Taken;
+        self.counted.taken += if is_taken { lines } else { 0 };
+        self.counted.refused += if is_taken { refused } else { refused + lines };
+        if self.lines.config.acks {
+            self.acknowledge(outcome).await;
+        }
+        matches!(outcome, Outcome::Taken | Outcome::Discarded)
+    }
+
+    async fn put(&mut self, ready: Ready) -> (Outcome, u64, u64) {
+        let (lines, refused) = (ready.lines, ready.refused_lines());
+        let reception = self.lines.intake.begin(self.lines.config.source, self.sender);
+        for (reason, (lines, bytes)) in &ready.refused {
+            reception.refuse_items(*reason, *lines, *bytes);
+        }
+        if lines == 0 {
+            reception.accept_empty();
+            return (Outcome::Taken, lines, refused);
+        }
+        let deadline = self.lines.intake.deadline();
+        let payload = Bytes::from(ready.payload.into_boxed_slice());
+        (reception.put(payload, PayloadFormat::Lines, lines, deadline).await, lines, refused)
+    }
+
+    async fn acknowledge(&mut self, outcome: Outcome) {
+        let Counted { taken, refused } = self.counted;
+        let reason = match outcome {
+            Outcome::Taken => String::new(),
+            Outcome::Discarded => ",\"reason\":\"discarded\"".to_owned(),
+            Outcome::Busy | Outcome::Stopping => {
+                let reason = if outcome == Outcome::Busy { "busy" } else { "stopping" };
+                let after = self.lines.intake.retry_after().as_millis();
+                format!(",\"reason\":\"{reason}\",\"retry_after_ms\":{after}")
+            }
+        };
+        let lines = taken + refused;
+        let counts = format!("\"lines\":{lines},\"taken\":{taken},\"refused\":{refused}");
+        self.say(&format!("{{\"v\":1,\"type\":\"ack\",{counts}{reason}}}\n")).await;
+    }
+
+    /// Writes a line. One that its sender does not read in time is not waited for: the next read
+    /// shows whether the connection still lives.
+    async fn say(&mut self, line: &str) {
+        let within = self.lines.config.connections.pace.write;
+        drop(timeout(within, self.stream.write_all(line.as_bytes())).await);
+    }
+}

@@ -1,0 +1,132 @@
+//! Receivers: OTLP over HTTP and gRPC, and the line protocol, into one bounded queue.
+//!
+//! ```text
+//! sockets ──► listeners ──► Intake ══queue══► IntakeReceiver ──► whoever writes the input log
+//! ```
+//!
+//! A listener takes room, reads a request's body, decompresses it, walks its structure and puts
+//! the payload into the [`Intake`]; only then does it tell the sender that it was taken. What
+//! becomes of every request is counted ([`IntakeCounts`]).
+//!
+//! Invariant: memory is bounded whatever senders do, room is taken before bytes are read, and
+//! waits end. tokio lives here; what is behind the [`IntakeReceiver`] is blocking code.
+//!
+//! Must not know: rules, the engine, what the log is written to.
+
+mod auth;
+mod body;
+mod budget;
+mod clock;
+mod connection;
+mod counts;
+mod export;
+mod grpc;
+mod http;
+mod intake;
+mod line_batch;
+mod lines;
+mod listener;
+mod respond;
+mod service;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::error::Error;
+use crate::limits::{CONNECTIONS_MAX, CONNECTIONS_PER_PEER_MAX};
+use crate::model::SourceId;
+
+pub use auth::Tokens;
+pub use body::BodyPace;
+pub use clock::{Clock, system_clock};
+pub use connection::ConnectionPace;
+pub use counts::{Count, DiscardReason, IntakeCounts, RefuseReason, SourceCounts};
+pub use intake::{Accepted, Intake, IntakeConfig, IntakeReceiver, NoFrame, WhenFull};
+pub use lines::LinesConfig;
+pub use listener::{Address, ConnectionCounts, ConnectionLimits, Listener};
+
+use auth::Access;
+use export::Exporting;
+use lines::Lines;
+use listener::{Plain, Socket};
+use service::{Service, Speaks};
+
+/// An OTLP listener.
+#[derive(Debug, Clone)]
+pub struct OtlpConfig {
+    /// Where it listens; port 0 is any free one.
+    pub address: SocketAddr,
+    /// The source that its frames belong to.
+    pub source: SourceId,
+    /// The bearer tokens of which a request must show one; none: every request is taken.
+    pub tokens: Option<Tokens>,
+    /// Bounds on connections.
+    pub connections: ConnectionLimits,
+    /// How fast bodies must come.
+    pub body: BodyPace,
+}
+
+impl OtlpConfig {
+    /// A listener with the usual limits, open to all.
+    pub fn new(address: SocketAddr, source: SourceId) -> Self {
+        Self {
+            address,
+            source,
+            tokens: None,
+            connections: ConnectionLimits {
+                connections: CONNECTIONS_MAX,
+                per_peer: CONNECTIONS_PER_PEER_MAX,
+                pace: ConnectionPace::default(),
+            },
+            body: BodyPace::default(),
+        }
+    }
+}
+
+/// Listens for OTLP over HTTP/1.1 and HTTP/2. It is bound when this returns; call it within a
+/// tokio runtime.
+///
+/// # Errors
+/// [`crate::ErrorKind::Listen`] if the address cannot be bound.
+pub async fn listen_http(config: OtlpConfig, intake: &Intake) -> Result<Listener, Error> {
+    listen(config, intake, Speaks::Http).await
+}
+
+/// Listens for OTLP over gRPC, as [`listen_http`].
+///
+/// # Errors
+/// [`crate::ErrorKind::Listen`] if the address cannot be bound.
+pub async fn listen_grpc(config: OtlpConfig, intake: &Intake) -> Result<Listener, Error> {
+    listen(config, intake, Speaks::Grpc).await
+}
+
+async fn listen(config: OtlpConfig, intake: &Intake, speaks: Speaks) -> Result<Listener, Error> {
+    let socket = Socket::tcp(config.address).await?;
+    let service = Arc::new(Service {
+        speaks,
+        intake: intake.clone(),
+        source: config.source,
+        access: Access { tokens: config.tokens },
+        exporting: Exporting::new(config.body),
+    });
+    let serve = move |connection| service::serve(Arc::clone(&service), connection);
+    Ok(Listener::start(socket, config.connections, Plain, serve))
+}
+
+/// Listens for the line protocol over TCP or on a Unix socket, as [`listen_http`].
+///
+/// A Unix socket's file is made anew; one that nobody listens on any more is replaced. It is for
+/// its owner and group (mode 0660).
+///
+/// # Errors
+/// [`crate::ErrorKind::Listen`] if the address cannot be bound, or the socket's file is in use.
+pub async fn listen_lines(config: LinesConfig, intake: &Intake) -> Result<Listener, Error> {
+    let socket = match &config.address {
+        Address::Tcp(address) => Socket::tcp(*address).await?,
+        Address::Unix(path) => Socket::unix(path).await?,
+    };
+    let limits = config.connections;
+    let lines = Arc::new(Lines { intake: intake.clone(), config });
+    let serve = move |connection| lines::serve(Arc::clone(&lines), connection);
+    Ok(Listener::start(socket, limits, Plain, serve))
+}

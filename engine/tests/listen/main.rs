@@ -1,0 +1,14 @@
+//! Tests of receivers: real sockets, in one process.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test fails by a panic, and measures how long senders are kept waiting"
+)]
+
+mod grpc;
+mod hostile;
+mod http;
+mod lines;
+mod policies;
+mod support;

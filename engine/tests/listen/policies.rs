@@ -1,0 +1,94 @@
+//! A full queue: shares, policies, and a ledger that always balances.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
+use prost::Message;
+use tailwater_engine::ingest::listen::{DiscardReason, Intake, IntakeConfig, WhenFull};
+
+use crate::support::{PROTOBUF, SOURCE, Server, config, otlp, post, traces};
+
+#[test]
+fn a_queue_smaller_than_a_message_is_refused() {
+    let error = Intake::new(IntakeConfig { bytes: 1 << 20, ..config() }).err().unwrap();
+    assert!(error.to_string().contains("`1048576`"), "{error}");
+}
+
+#[tokio::test]
+async fn the_newest_is_discarded_counted_and_told() {
+    let intake = IntakeConfig { items: 4, when_full: WhenFull::DropNewest, ..config() };
+    let server = Server::http_with(intake, otlp()).await;
+    for _ in 0..3 {
+        let answer = post(server.address(), "/v1/traces", PROTOBUF, &[], &traces(4)).await;
+        assert_eq!(answer.status, 200);
+        let response = ExportTraceServiceResponse::decode(&*answer.body).unwrap();
+        assert!(response.partial_success.is_none_or(|partial| partial.rejected_spans == 4));
+    }
+    let counts = server.counts();
+    let source = &counts.sources[&SOURCE];
+    let discarded = source.discarded[&DiscardReason::Newest];
+    assert_eq!((discarded.requests, discarded.items), (2, 8));
+    assert_eq!(discarded.bytes, 2 * traces(4).len() as u64);
+    assert_eq!((source.received.items, source.queued.items), (12, 4));
+}
+
+#[tokio::test]
+async fn the_oldest_makes_room() {
+    let intake = IntakeConfig { items: 4, when_full: WhenFull::DropOldest, ..config() };
+    let server = Server::http_with(intake, otlp()).await;
+    for spans in [1, 2, 4, 3] {
+        let answer = post(server.address(), "/v1/traces", PROTOBUF, &[], &traces(spans)).await;
+        assert_eq!((answer.status, &answer.body[..]), (200, &b""[..]));
+    }
+    assert_eq!(server.frame().items, 3);
+    assert!(server.is_empty());
+    let discarded = server.counts().sources[&SOURCE].discarded[&DiscardReason::Oldest];
+    assert_eq!((discarded.requests, discarded.items), (3, 7));
+}
+
+/// Nine senders with a request now and then beside one that sends without pause: each of the
+/// nine is served every time, within the time that a sender waits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_noisy_sender_starves_nobody() {
+    let intake = IntakeConfig { items: 1_000, wait: Duration::from_secs(5), ..config() };
+    let server = Arc::new(Server::http_with(intake, otlp()).await);
+    let address = server.address();
+    let (stop, stopped) = crossbeam_channel::bounded::<()>(0);
+    let slow_log = {
+        let server = Arc::clone(&server);
+        std::thread::spawn(move || {
+            let mut taken = 0;
+            while stopped.try_recv() != Err(crossbeam_channel::TryRecvError::Disconnected) {
+                if let Ok(frame) = server.receiver.recv_timeout(Duration::from_millis(5)) {
+                    taken += frame.items;
+                    std::thread::sleep(Duration::from_millis(2)); // slower than the noisy one
+                }
+            }
+            taken
+        })
+    };
+    // The noisy sender: many requests under way at once on one HTTP/2 connection.
+    let noisy = tokio::spawn(crate::hostile::flood(address, traces(100)));
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let quiet = (0..9).map(|_| {
+        tokio::spawn(async move {
+            for _ in 0..10 {
+                let start = Instant::now();
+                let answer = post(address, "/v1/traces", PROTOBUF, &[], &traces(5)).await;
+                assert_eq!(answer.status, 200);
+                assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+    });
+    for sender in quiet.collect::<Vec<_>>() {
+        sender.await.unwrap();
+    }
+    let counts = server.counts();
+    assert!(counts.held_items <= 1_000, "{counts:?}");
+    assert!(counts.waiting > 0, "the noisy one waits: {counts:?}");
+    noisy.abort();
+    drop(stop);
+    assert!(slow_log.join().unwrap() >= 450);
+}
