@@ -4,7 +4,8 @@
 //! beside them is the first of them. A million groups get 20 values each in one window, p99; the
 //! resident memory is read before, when all values are in, and at its peak.
 //!
-//! `cargo bench -p tailwater-engine --bench scale [-- aggregates SPANS | all SPANS | groups GROUPS]`
+//! `cargo bench -p tailwater-engine --bench scale -- [aggregates SPANS | all SPANS | groups N]`
+//! (`all` is the 100 aggregates alone, for profiles)
 
 #![allow(
     clippy::disallowed_methods,

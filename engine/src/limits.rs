@@ -102,6 +102,10 @@ pub const JOBS_QUEUED_MAX: usize = 2;
 /// The latest event time, nanoseconds since the Unix epoch (2116-02-20); later ones count as it.
 pub const TIME_MAX_NS: i64 = 1 << 62;
 
+/// Slices up to which a window is read where they lie, for each slice that it moves by; longer
+/// windows are held merged.
+pub const SLICES_READ_IN_PARTS_MAX: i64 = 10;
+
 /// Buckets of each sign in a base-2 exponential histogram: six decades are held to 1.1 %.
 pub const DISTRIBUTION_BUCKETS_MAX: usize = 640;
 

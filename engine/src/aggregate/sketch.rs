@@ -80,7 +80,7 @@ impl NumberUnit {
 
 /// How values are held.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-enum Stage {
+pub(super) enum Stage {
     /// Values as they came.
     Exact(Vec<i64>),
     /// Bucket indices.
@@ -92,13 +92,13 @@ enum Stage {
 /// The distribution of a group's values.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sketch {
-    stage: Stage,
-    unit: NumberUnit,
-    digits: u8,
+    pub(super) stage: Stage,
+    pub(super) unit: NumberUnit,
+    pub(super) digits: u8,
     /// Floats, in exponential buckets.
-    floats: Option<Box<Distribution>>,
+    pub(super) floats: Option<Box<Distribution>>,
     /// Durations met numbers of other units: there is no common bucket, and no quantile.
-    is_mixed: bool,
+    pub(super) is_mixed: bool,
     /// Negative values and NaNs: not taken.
     refused: u32,
 }
@@ -270,7 +270,7 @@ impl Sketch {
     }
 
     /// Number of whole values.
-    fn len(&self) -> u64 {
+    pub(super) fn len(&self) -> u64 {
         stage_len(&self.stage)
     }
 
@@ -306,8 +306,13 @@ impl Sketch {
     }
 
     fn bucket_value(&self, at: u16) -> Value {
+        self.bucket_value_in(at, self.unit)
+    }
+
+    /// The value that stands for a bucket, in a unit.
+    pub(super) fn bucket_value_in(&self, at: u16, unit: NumberUnit) -> Value {
         let value = highest_equivalent(at, self.digits);
-        match self.unit {
+        match unit {
             NumberUnit::Duration => Value::Duration(value.saturating_mul(1_000)),
             unit => unit.whole(value),
         }

@@ -30,6 +30,7 @@ pub(crate) mod row_table;
 mod running;
 mod senders;
 pub(crate) mod sequence;
+mod slice_index;
 pub(crate) mod slice_table;
 pub(crate) mod snapshot;
 pub(crate) mod stream;

@@ -4,10 +4,10 @@
 
 use super::groups::GroupDelta;
 use super::past::{Computing, Pasts};
-use crate::aggregate::Partial;
+use crate::aggregate::{Partial, PartsScratch, finish_parts};
 use crate::model::{Row, RowKind, RuleId, Value};
-use crate::plan::AggregateRule;
 use crate::plan::eval::eval_row;
+use crate::plan::{AggregateCall, AggregateRule};
 
 /// Turns a group's partials into a row of a rule.
 pub(crate) struct RowMaker<'a> {
@@ -21,6 +21,13 @@ pub(crate) struct RowMaker<'a> {
     pub(crate) decision_ns: i64,
 }
 
+/// Memory to make rows of parts in.
+#[derive(Default)]
+pub(crate) struct PartsWork {
+    columns: Vec<Value>,
+    scratch: PartsScratch,
+}
+
 impl RowMaker<'_> {
     /// The row of a group; `None` where `having` does not hold. `columns` is memory to work in.
     pub(crate) fn row(
@@ -29,8 +36,37 @@ impl RowMaker<'_> {
         pasts: &mut Pasts,
         columns: &mut Vec<Value>,
     ) -> Option<Row> {
-        let rule = self.rule;
         group.partials.iter_mut().for_each(Partial::seal);
+        let finish = |call: &AggregateCall, length_ns| {
+            group.partials[call.accumulator as usize].finish(&call.finisher, length_ns)
+        };
+        self.finished(group, finish, pasts, columns)
+    }
+
+    /// The row of a group from its sealed parts, which stay as they are.
+    pub(crate) fn row_of_parts(
+        &self,
+        parts: &[&GroupDelta],
+        pasts: &mut Pasts,
+        work: &mut PartsWork,
+    ) -> Option<Row> {
+        let group = parts.first()?;
+        let PartsWork { columns, scratch } = work;
+        let finish = |call: &AggregateCall, length_ns| {
+            let parts = parts.iter().map(|part| &part.partials[call.accumulator as usize]);
+            finish_parts(parts, &call.finisher, length_ns, scratch)
+        };
+        self.finished(group, finish, pasts, columns)
+    }
+
+    fn finished(
+        &self,
+        group: &GroupDelta,
+        mut finish: impl FnMut(&AggregateCall, i64) -> Value,
+        pasts: &mut Pasts,
+        columns: &mut Vec<Value>,
+    ) -> Option<Row> {
+        let rule = self.rule;
         let keys = rule.key_names.len();
         columns.clear();
         if group.is_other {
@@ -39,10 +75,7 @@ impl RowMaker<'_> {
             columns.extend(group.key.iter().cloned());
         }
         let length_ns = self.until_ns - self.start_ns;
-        for call in &rule.calls {
-            let partial: &Partial = &group.partials[call.accumulator as usize];
-            columns.push(partial.finish(&call.finisher, length_ns));
-        }
+        columns.extend(rule.calls.iter().map(|call| finish(call, length_ns)));
         let computing = Computing {
             rule: self.id,
             values: &rule.values,

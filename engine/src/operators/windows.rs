@@ -16,8 +16,9 @@ use super::groups::{GroupDelta, GroupId, Groups};
 use super::keyed::{Keyed, KeyedState};
 use super::keyed_window::Terms;
 use super::past::{Pasts, PastsState};
-use super::row_maker::RowMaker;
+use super::row_maker::{PartsWork, RowMaker};
 use super::running::{Running, running_of};
+use super::slice_index::{SliceIndex, is_indexed};
 use super::tails::{Tails, TailsState, has_tails};
 use super::window_ends::{closing_kind, ends_over, so_far, watched_end};
 use crate::limits::SERIES_LOOKBACK_NS;
@@ -33,6 +34,8 @@ pub(crate) struct Windows {
     slices: BTreeMap<i64, Groups>,
     /// By shape: windows over several slices, as far as they have come.
     running: Vec<(WindowShape, Running)>,
+    /// Windows over a few slices are read through it.
+    index: SliceIndex,
     /// Boundaries up to this one have closed.
     closed: i64,
     /// Windows off the grid.
@@ -184,6 +187,7 @@ impl Windows {
             }
             slice.merge(group);
         }
+        self.index.forget(delta.slice);
     }
 
     /// Closes the windows that end at a boundary, and forgets the slices that none needs any more.
@@ -355,8 +359,18 @@ impl Windows {
             RowMaker { rule, id: window.rule, start_ns, end_ns, until_ns, kind, decision_ns };
         let range =
             table.slice_of(start_ns)..table.slice_of(until_ns).max(table.slice_of(start_ns));
+        let has_tails = has_tails(table);
+        let is_whole = only.is_none() && (until_ns, decision_ns) == (end_ns, end_ns) && !has_tails;
+        let (pasts, mut work) = (&mut self.pasts, PartsWork::default());
+        if is_whole && is_indexed(table, window.shape) {
+            self.index.prepare(&mut self.slices, range.clone());
+            self.index.each(&self.slices, range, |parts| {
+                let row = maker.row_of_parts(parts, pasts, &mut work);
+                row.into_iter().for_each(|row| out(parts[0].id(), row));
+            });
+            return;
+        }
         let mut columns = Vec::new();
-        let pasts = &mut self.pasts;
         let take = |group: &mut GroupDelta| {
             if only.is_none_or(|only| only.contains(&group.id()))
                 && let Some(row) = maker.row(group, pasts, &mut columns)
@@ -364,12 +378,11 @@ impl Windows {
                 out(group.id(), row);
             }
         };
-        let has_tails = has_tails(table);
         let mut slices = self.slices.range_mut(range.clone()).map(|(_, groups)| groups);
         let (first, second) = (slices.next(), slices.next());
         if let (Some(single), None, false) = (first, second, has_tails) {
             single.each(take);
-        } else if only.is_none() && (until_ns, decision_ns) == (end_ns, end_ns) && !has_tails {
+        } else if is_whole {
             let running = running_of(&mut self.running, window.shape);
             running.advance(&self.slices, range);
             running.groups.each(take);
