@@ -219,3 +219,9 @@ pub const LINE_CONNECTIONS_MAX: usize = 100;
 
 /// Bytes of lines that one connection gathers into a frame.
 pub const LINE_FRAME_BYTES: usize = 256 * 1024;
+
+/// Bytes of a file with certificates or a key.
+pub const TLS_FILE_BYTES_MAX: usize = 1024 * 1024;
+
+/// TLS sessions of one listener that a client may resume.
+pub const TLS_SESSIONS_MAX: usize = 1_024;

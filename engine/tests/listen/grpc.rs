@@ -11,7 +11,7 @@ use opentelemetry_proto::tonic::collector::logs::v1::logs_service_client::LogsSe
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_client::MetricsServiceClient;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
 use prost::Message;
-use tailwater_engine::ingest::listen::{IntakeConfig, OtlpConfig, RefuseReason, Tokens};
+use tailwater_engine::ingest::listen::{IntakeConfig, OtlpConfig, RefuseReason, Security, Tokens};
 use tailwater_engine::model::PayloadFormat;
 use tokio::net::TcpStream;
 use tonic::Code;
@@ -189,7 +189,10 @@ async fn a_full_queue_is_unavailable_with_a_delay() {
 
 #[tokio::test]
 async fn calls_need_a_token_where_one_is_asked_for() {
-    let otlp = OtlpConfig { tokens: Some(Tokens::new(["right"])), ..otlp() };
+    let otlp = OtlpConfig {
+        security: Security { tokens: Some(Tokens::new(["right"])), ..Security::default() },
+        ..otlp()
+    };
     let server = Server::grpc_with(config(), otlp).await;
     assert_eq!(status_of(&server, &[], framed(0, &traces(1))).await, "16");
     let headers = [("authorization", "Bearer right")];

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message;
-use tailwater_engine::ingest::listen::{IntakeConfig, RefuseReason, Tokens};
+use tailwater_engine::ingest::listen::{IntakeConfig, RefuseReason, Security, Tokens};
 use tailwater_engine::model::{Compression, PayloadFormat};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -247,7 +247,10 @@ async fn a_sender_that_waits_is_served_as_soon_as_there_is_room() {
 #[tokio::test]
 async fn requests_need_a_token_where_one_is_asked_for() {
     let tokens = Tokens::new(["right"]);
-    let otlp = tailwater_engine::ingest::listen::OtlpConfig { tokens: Some(tokens), ..otlp() };
+    let otlp = tailwater_engine::ingest::listen::OtlpConfig {
+        security: Security { tokens: Some(tokens), ..Security::default() },
+        ..otlp()
+    };
     let server = Server::http_with(config(), otlp).await;
     let body = traces(1);
     for shown in ["Bearer wrong", "Basic right", "right", "Bearer ", ""] {

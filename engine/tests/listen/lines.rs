@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use tailwater_engine::ingest::listen::{
-    Address, Intake, IntakeConfig, LinesConfig, RefuseReason, Tokens, listen_lines,
+    Address, Intake, IntakeConfig, LinesConfig, RefuseReason, Security, Tokens, listen_lines,
 };
 use tailwater_engine::model::{Compression, PayloadFormat};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -127,7 +127,11 @@ async fn a_unix_socket_speaks_the_same() {
 
 #[tokio::test]
 async fn a_connection_needs_a_token_where_one_is_asked_for() {
-    let config_of = LinesConfig { tokens: Some(Tokens::new(["right"])), acks: true, ..lines() };
+    let config_of = LinesConfig {
+        security: Security { tokens: Some(Tokens::new(["right"])), ..Security::default() },
+        acks: true,
+        ..lines()
+    };
     let server = server(config(), config_of).await;
     let mut wrong = TcpStream::connect(server.address()).await.unwrap();
     wrong.write_all(format!("{LINE}\n{LINE}\n").as_bytes()).await.unwrap();

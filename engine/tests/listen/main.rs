@@ -12,3 +12,4 @@ mod http;
 mod lines;
 mod policies;
 mod support;
+mod tls;

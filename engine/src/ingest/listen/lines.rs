@@ -13,7 +13,6 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::limits::{LINE_BYTES_MAX, LINE_CONNECTIONS_MAX, LINE_FRAME_BYTES};
 use crate::model::{PayloadFormat, SourceId};
 
-use super::auth::Tokens;
 use super::budget::Sender;
 use super::clock::monotonic;
 use super::connection::{Connection, ConnectionPace, Stream};
@@ -21,6 +20,7 @@ use super::counts::RefuseReason;
 use super::intake::{Intake, Outcome};
 use super::line_batch::{LineBatch, Ready};
 use super::listener::{Address, ConnectionLimits};
+use super::security::Security;
 
 /// A listener of the line protocol.
 #[derive(Debug, Clone)]
@@ -29,9 +29,9 @@ pub struct LinesConfig {
     pub address: Address,
     /// The source that its frames belong to.
     pub source: SourceId,
-    /// The tokens of which a connection must show one: its first line is `Bearer TOKEN`. None:
-    /// every connection is taken.
-    pub tokens: Option<Tokens>,
+    /// TLS and credentials. Where tokens are asked for, a connection's first line is
+    /// `Bearer TOKEN`.
+    pub security: Security,
     /// Whether each frame of lines is answered with a line: an object whose `lines`, `taken` and
     /// `refused` count since the connection began.
     pub acks: bool,
@@ -48,7 +48,7 @@ impl LinesConfig {
         Self {
             address,
             source,
-            tokens: None,
+            security: Security::default(),
             acks: false,
             connections: ConnectionLimits {
                 connections: LINE_CONNECTIONS_MAX,
@@ -134,7 +134,7 @@ struct Talk<'a> {
 impl Talk<'_> {
     /// Reads the first line where it has to be a token.
     async fn is_admitted(&mut self) -> bool {
-        let Some(tokens) = self.lines.config.tokens.clone() else { return true };
+        let Some(tokens) = self.lines.config.security.tokens.clone() else { return true };
         let mut line = Vec::new();
         let within = self.lines.config.connections.pace.header;
         let first = timeout(within, async {

@@ -15,12 +15,14 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::watch;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 
 use crate::error::{Error, ErrorKind};
 
 use super::budget::Sender;
 use super::connection::{Activity, Connection, ConnectionPace, Stream};
+use super::security::Handshake;
+use super::tls::Tls;
 
 /// Where a listener listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +59,8 @@ pub struct ConnectionCounts {
     pub failed: u64,
     /// TLS handshakes that failed or took too long.
     pub handshakes_failed: u64,
+    /// Looks at changed files of TLS that could not be taken.
+    pub reloads_failed: u64,
 }
 
 #[derive(Default)]
@@ -74,6 +78,8 @@ pub struct Listener {
     stop: watch::Sender<bool>,
     accepting: Option<JoinHandle<JoinSet<()>>>,
     shared: Arc<Shared>,
+    tls: Option<Arc<Tls>>,
+    following: Option<AbortHandle>,
 }
 
 struct Shared {
@@ -91,15 +97,6 @@ struct Open {
 pub(super) enum Socket {
     Tcp(TcpListener),
     Unix(UnixListener),
-}
-
-/// Turns a fresh stream into one that is served: plain or after a TLS handshake.
-pub(super) trait Secure: Clone + Send + Sync + 'static {
-    fn secure(
-        &self,
-        stream: Box<dyn Stream>,
-        within: Duration,
-    ) -> impl Future<Output = io::Result<Box<dyn Stream>>> + Send;
 }
 
 impl Socket {
@@ -154,7 +151,7 @@ impl Listener {
     pub(super) fn start<F>(
         (socket, address): (Socket, Address),
         limits: ConnectionLimits,
-        secure: impl Secure,
+        handshake: Handshake,
         serve: impl Fn(Connection) -> F + Clone + Send + 'static,
     ) -> Self
     where
@@ -163,8 +160,11 @@ impl Listener {
         let (stop, stopped) = watch::channel(false);
         let shared =
             Arc::new(Shared { limits, counters: Counters::default(), open: Mutex::default() });
-        let accepting = accept(socket, Arc::clone(&shared), stopped, secure, serve);
-        Self { address, stop, accepting: Some(tokio::spawn(accepting)), shared }
+        let tls = handshake.tls.clone();
+        let follow = |tls: &Arc<Tls>| tokio::spawn(Arc::clone(tls).follow()).abort_handle();
+        let following = tls.as_ref().map(follow);
+        let accepting = accept(socket, Arc::clone(&shared), stopped, handshake, serve);
+        Self { address, stop, accepting: Some(tokio::spawn(accepting)), shared, tls, following }
     }
 
     /// Where it listens: with the port that was chosen.
@@ -183,6 +183,7 @@ impl Listener {
             turned_away: load(&counters.turned_away),
             failed: load(&counters.failed),
             handshakes_failed: load(&counters.handshakes_failed),
+            reloads_failed: self.tls.as_ref().map_or(0, |tls| tls.reloads_failed()),
         }
     }
 
@@ -208,6 +209,9 @@ impl Drop for Listener {
         if let Some(accepting) = self.accepting.take() {
             accepting.abort();
         }
+        if let Some(following) = self.following.take() {
+            following.abort();
+        }
     }
 }
 
@@ -215,7 +219,7 @@ async fn accept<F>(
     socket: Socket,
     shared: Arc<Shared>,
     mut stopped: watch::Receiver<bool>,
-    secure: impl Secure,
+    handshake: Handshake,
     serve: impl Fn(Connection) -> F + Clone + Send + 'static,
 ) -> JoinSet<()>
 where
@@ -236,12 +240,12 @@ where
         };
         id += 1;
         let Some(place) = Shared::enter(&shared, id, peer) else { continue };
-        let (secure, serve) = (secure.clone(), serve.clone());
+        let (handshake, serve) = (handshake.clone(), serve.clone());
         let stop = stopped.clone();
         connections.spawn(async move {
             let pace = place.shared.limits.pace;
             let activity = Arc::clone(&place.activity);
-            match secure.secure(stream, pace.header).await {
+            match handshake.accept(stream, pace.header).await {
                 Ok(stream) => {
                     let sender = sender(peer, place.id);
                     serve(Connection::new(stream, activity, sender, pace, stop)).await;
@@ -315,15 +319,5 @@ impl Shared {
         longest.activity.end();
         self.counters.made_room.fetch_add(1, Ordering::Relaxed);
         true
-    }
-}
-
-/// No security: the stream as it is.
-#[derive(Clone)]
-pub(super) struct Plain;
-
-impl Secure for Plain {
-    async fn secure(&self, stream: Box<dyn Stream>, _: Duration) -> io::Result<Box<dyn Stream>> {
-        Ok(stream)
     }
 }

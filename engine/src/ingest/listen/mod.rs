@@ -27,7 +27,9 @@ mod line_batch;
 mod lines;
 mod listener;
 mod respond;
+mod security;
 mod service;
+mod tls;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -44,11 +46,13 @@ pub use counts::{Count, DiscardReason, IntakeCounts, RefuseReason, SourceCounts}
 pub use intake::{Accepted, Intake, IntakeConfig, IntakeReceiver, NoFrame, WhenFull};
 pub use lines::LinesConfig;
 pub use listener::{Address, ConnectionCounts, ConnectionLimits, Listener};
+pub use security::Security;
+pub use tls::TlsFiles;
 
 use auth::Access;
 use export::Exporting;
 use lines::Lines;
-use listener::{Plain, Socket};
+use listener::Socket;
 use service::{Service, Speaks};
 
 /// An OTLP listener.
@@ -58,8 +62,8 @@ pub struct OtlpConfig {
     pub address: SocketAddr,
     /// The source that its frames belong to.
     pub source: SourceId,
-    /// The bearer tokens of which a request must show one; none: every request is taken.
-    pub tokens: Option<Tokens>,
+    /// TLS and credentials.
+    pub security: Security,
     /// Bounds on connections.
     pub connections: ConnectionLimits,
     /// How fast bodies must come.
@@ -72,7 +76,7 @@ impl OtlpConfig {
         Self {
             address,
             source,
-            tokens: None,
+            security: Security::default(),
             connections: ConnectionLimits {
                 connections: CONNECTIONS_MAX,
                 per_peer: CONNECTIONS_PER_PEER_MAX,
@@ -87,7 +91,8 @@ impl OtlpConfig {
 /// tokio runtime.
 ///
 /// # Errors
-/// [`crate::ErrorKind::Listen`] if the address cannot be bound.
+/// [`crate::ErrorKind::Listen`] if the address cannot be bound, if others can reach it and
+/// [`Security`] is missing, or if certificates cannot be used.
 pub async fn listen_http(config: OtlpConfig, intake: &Intake) -> Result<Listener, Error> {
     listen(config, intake, Speaks::Http).await
 }
@@ -95,22 +100,28 @@ pub async fn listen_http(config: OtlpConfig, intake: &Intake) -> Result<Listener
 /// Listens for OTLP over gRPC, as [`listen_http`].
 ///
 /// # Errors
-/// [`crate::ErrorKind::Listen`] if the address cannot be bound.
+/// [`crate::ErrorKind::Listen`] if the address cannot be bound, if others can reach it and
+/// [`Security`] is missing, or if certificates cannot be used.
 pub async fn listen_grpc(config: OtlpConfig, intake: &Intake) -> Result<Listener, Error> {
     listen(config, intake, Speaks::Grpc).await
 }
 
 async fn listen(config: OtlpConfig, intake: &Intake, speaks: Speaks) -> Result<Listener, Error> {
+    config.security.suits(&Address::Tcp(config.address))?;
+    let handshake = config.security.load(match speaks {
+        Speaks::Http => &["h2", "http/1.1"],
+        Speaks::Grpc => &["h2"],
+    })?;
     let socket = Socket::tcp(config.address).await?;
     let service = Arc::new(Service {
         speaks,
         intake: intake.clone(),
         source: config.source,
-        access: Access { tokens: config.tokens },
+        access: Access { tokens: config.security.tokens },
         exporting: Exporting::new(config.body),
     });
     let serve = move |connection| service::serve(Arc::clone(&service), connection);
-    Ok(Listener::start(socket, config.connections, Plain, serve))
+    Ok(Listener::start(socket, config.connections, handshake, serve))
 }
 
 /// Listens for the line protocol over TCP or on a Unix socket, as [`listen_http`].
@@ -121,6 +132,8 @@ async fn listen(config: OtlpConfig, intake: &Intake, speaks: Speaks) -> Result<L
 /// # Errors
 /// [`crate::ErrorKind::Listen`] if the address cannot be bound, or the socket's file is in use.
 pub async fn listen_lines(config: LinesConfig, intake: &Intake) -> Result<Listener, Error> {
+    config.security.suits(&config.address)?;
+    let handshake = config.security.load(&[])?;
     let socket = match &config.address {
         Address::Tcp(address) => Socket::tcp(*address).await?,
         Address::Unix(path) => Socket::unix(path).await?,
@@ -128,5 +141,5 @@ pub async fn listen_lines(config: LinesConfig, intake: &Intake) -> Result<Listen
     let limits = config.connections;
     let lines = Arc::new(Lines { intake: intake.clone(), config });
     let serve = move |connection| lines::serve(Arc::clone(&lines), connection);
-    Ok(Listener::start(socket, limits, Plain, serve))
+    Ok(Listener::start(socket, limits, handshake, serve))
 }

@@ -1,0 +1,197 @@
+//! TLS of listeners: certificates, clients' certificates, exchange of both while running.
+//!
+//! Invariant: files are looked at again and again; a pair that does not fit is never taken, and
+//! connections under way keep what they began with. TLS 1.2 at least.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::server::{ServerSessionMemoryCache, WebPkiClientVerifier};
+use tokio_rustls::rustls::{RootCertStore, ServerConfig};
+
+use crate::error::{Error, ErrorKind};
+use crate::limits::{TLS_FILE_BYTES_MAX, TLS_SESSIONS_MAX};
+
+use super::connection::Stream;
+
+/// Where a listener's certificate and key are, in PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate chain, the listener's own first.
+    pub certificate: PathBuf,
+    /// The private key. Others than its owner and group must not be able to read it.
+    pub key: PathBuf,
+    /// The authorities of clients' certificates. With them a client must show one (mTLS).
+    pub client_authorities: Option<PathBuf>,
+    /// How often the files are looked at for changes.
+    pub check_every: Duration,
+}
+
+impl TlsFiles {
+    /// A certificate and its key, looked at every 10 s; clients show none.
+    pub fn new(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        Self {
+            certificate: certificate.into(),
+            key: key.into(),
+            client_authorities: None,
+            check_every: Duration::from_secs(10),
+        }
+    }
+
+    fn read(&self) -> Result<Contents, Error> {
+        if is_open_to_others(&self.key) {
+            let key = self.key.display();
+            let text = format!("expected a key that others cannot read, found `{key}`: `chmod o=`");
+            return Err(Error::new(ErrorKind::Listen, text));
+        }
+        Ok(Contents {
+            certificate: read(&self.certificate)?,
+            key: read(&self.key)?,
+            client_authorities: self.client_authorities.as_deref().map(read).transpose()?,
+        })
+    }
+}
+
+#[derive(PartialEq, Eq)]
+struct Contents {
+    certificate: Vec<u8>,
+    key: Vec<u8>,
+    client_authorities: Option<Vec<u8>>,
+}
+
+fn is_open_to_others(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o007 != 0)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    use io::Read;
+    let mut contents = Vec::new();
+    let file = std::fs::File::open(path);
+    file.and_then(|file| file.take(TLS_FILE_BYTES_MAX as u64).read_to_end(&mut contents))
+        .map_err(|error| unusable(path, "a file that can be read", error))?;
+    Ok(contents)
+}
+
+fn unusable(
+    path: &Path,
+    expected: &str,
+    error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> Error {
+    let text = format!("expected {expected} in `{}`", path.display());
+    Error::new(ErrorKind::Listen, text).caused_by(error)
+}
+
+/// What handshakes use now.
+pub(super) struct Tls {
+    files: TlsFiles,
+    protocols: &'static [&'static str],
+    contents: RwLock<Contents>,
+    config: RwLock<Arc<ServerConfig>>,
+    reloads_failed: AtomicU64,
+}
+
+impl Tls {
+    /// Reads the files; connections may speak these protocols (ALPN).
+    pub(super) fn load(
+        files: TlsFiles,
+        protocols: &'static [&'static str],
+    ) -> Result<Arc<Self>, Error> {
+        let contents = files.read()?;
+        let config = config(&files, &contents, protocols)?;
+        Ok(Arc::new(Self {
+            files,
+            protocols,
+            contents: RwLock::new(contents),
+            config: RwLock::new(config),
+            reloads_failed: AtomicU64::new(0),
+        }))
+    }
+
+    /// Looks at the files from time to time, without end.
+    pub(super) async fn follow(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(self.files.check_every).await;
+            if self.reload().is_err() {
+                self.reloads_failed.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Looks at files that changed and could not be taken: how often.
+    pub(super) fn reloads_failed(&self) -> u64 {
+        self.reloads_failed.load(Ordering::Relaxed)
+    }
+
+    fn reload(&self) -> Result<(), Error> {
+        let contents = self.files.read()?;
+        if *self.contents.read().unwrap_or_else(PoisonError::into_inner) == contents {
+            return Ok(());
+        }
+        let config = config(&self.files, &contents, self.protocols)?;
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
+        *self.contents.write().unwrap_or_else(PoisonError::into_inner) = contents;
+        Ok(())
+    }
+
+    /// The handshake, within a time.
+    pub(super) async fn accept(
+        &self,
+        stream: Box<dyn Stream>,
+        within: Duration,
+    ) -> io::Result<Box<dyn Stream>> {
+        let config = Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner));
+        let handshake = TlsAcceptor::from(config).accept(stream);
+        let stream = tokio::time::timeout(within, handshake).await??;
+        Ok(Box::new(stream))
+    }
+}
+
+fn config(
+    files: &TlsFiles,
+    contents: &Contents,
+    protocols: &[&str],
+) -> Result<Arc<ServerConfig>, Error> {
+    let provider = Arc::new(default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| unusable(&files.certificate, "a provider of TLS 1.2 and 1.3", error))?;
+    let builder = match (&files.client_authorities, &contents.client_authorities) {
+        (Some(path), Some(pem)) => {
+            let mut roots = RootCertStore::empty();
+            for authority in certificates(path, pem)? {
+                roots.add(authority).map_err(|error| unusable(path, "an authority", error))?;
+            }
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider);
+            let verifier =
+                verifier.build().map_err(|error| unusable(path, "authorities", error))?;
+            builder.with_client_cert_verifier(verifier)
+        }
+        _ => builder.with_no_client_auth(),
+    };
+    let key = PrivateKeyDer::from_pem_slice(&contents.key)
+        .map_err(|error| unusable(&files.key, "a private key in PEM", error))?;
+    let chain = certificates(&files.certificate, &contents.certificate)?;
+    let mut config = builder
+        .with_single_cert(chain, key)
+        .map_err(|error| unusable(&files.key, "the certificate's private key", error))?;
+    config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+    config.session_storage = ServerSessionMemoryCache::new(TLS_SESSIONS_MAX);
+    Ok(Arc::new(config))
+}
+
+fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    let found = found.map_err(|error| unusable(path, "certificates in PEM", error))?;
+    if found.is_empty() {
+        return Err(unusable(path, "certificates in PEM", "there is none"));
+    }
+    Ok(found)
+}
