@@ -183,3 +183,117 @@ proptest! {
         prop_assert_eq!(folded(&said[0]), expected(&items, amend_s));
     }
 }
+
+const GAP_S: i64 = 4;
+const COUNT: usize = 3;
+
+/// (start, end) in milliseconds, service, number.
+type Standing = Vec<(i64, i64, String, i64)>;
+
+/// What stands of rows that came, were replaced and withdrawn.
+fn standing(rows: &[Row]) -> Standing {
+    let mut standing: Vec<&Row> = Vec::new();
+    let same = |a: &Row, b: &Row| (a.start_ns, a.end_ns, &a.key) == (b.start_ns, b.end_ns, &b.key);
+    for row in rows {
+        let known = standing.iter().position(|old| old.kind != RowKind::Final && same(old, row));
+        let old = known.map(|at| standing.remove(at));
+        if row.kind == RowKind::Retraction {
+            let old = old.map(|old| &old.values);
+            assert_eq!(old, Some(&row.values), "what is withdrawn was said");
+        } else {
+            standing.push(row);
+        }
+    }
+    let ms = |time_ns: i64| time_ns.div_euclid(1_000_000) - BASE_S * 1_000;
+    let placed = standing
+        .into_iter()
+        .map(|row| (ms(row.start_ns), ms(row.end_ns), place(row).1, number(&row.values[0])));
+    let mut placed: Standing = placed.collect();
+    placed.sort();
+    placed
+}
+
+/// First and last second, service, number of items, and whether it is decided for good.
+type Session = (i64, i64, usize, i64, bool);
+
+/// Sessions of a service: an item is late iff one that it touches was decided for good at the
+/// watermark as of the item before it, or would be itself.
+fn sessions(items: &[Item], amend_s: i64) -> Standing {
+    let (mut all, mut high_s): (Vec<Session>, _) = (Vec::new(), None);
+    for &(time_s, service) in items {
+        let is_decided = |last_s: i64| {
+            high_s.is_some_and(|high: i64| last_s + GAP_S + amend_s <= high - LATENESS_S)
+        };
+        all.iter_mut().for_each(|session| session.4 |= is_decided(session.1));
+        let touches =
+            |s: &Session| s.2 == service && s.0 - GAP_S <= time_s && time_s <= s.1 + GAP_S;
+        let touched: Vec<_> = all.iter().filter(|s| touches(s)).copied().collect();
+        let is_late = touched.iter().any(|s| s.4) || (touched.is_empty() && is_decided(time_s));
+        if !is_late {
+            all.retain(|session| !touches(session));
+            let first_s = touched.iter().map(|s| s.0).chain([time_s]).min().unwrap();
+            let last_s = touched.iter().map(|s| s.1).chain([time_s]).max().unwrap();
+            let n = touched.iter().map(|s| s.3).sum::<i64>() + 1;
+            all.push((first_s, last_s, service, n, false));
+        }
+        high_s = high_s.max(Some(time_s));
+    }
+    let row = |(first_s, last_s, service, n, _): Session| {
+        (first_s * 1_000, (last_s + GAP_S) * 1_000, SERVICES[service].to_owned(), n)
+    };
+    let mut rows: Standing = all.into_iter().map(row).collect();
+    rows.sort();
+    rows
+}
+
+/// Count windows of a service over the items that were not behind the watermark.
+fn counts(items: &[Item]) -> Standing {
+    let (mut taken, mut high_s) = (vec![Vec::new(); SERVICES.len()], None);
+    for (at, &(time_s, service)) in items.iter().enumerate() {
+        if high_s.is_none_or(|high: i64| time_s > high - LATENESS_S) {
+            taken[service].push((time_s, at));
+        }
+        high_s = high_s.max(Some(time_s));
+    }
+    let mut rows = Standing::new();
+    for (service, mut times) in taken.into_iter().enumerate() {
+        times.sort_unstable();
+        for window in times.chunks(COUNT) {
+            let (first_s, last_s) = (window[0].0, window[window.len() - 1].0);
+            let service = SERVICES[service].to_owned();
+            rows.push((first_s * 1_000, last_s * 1_000, service, window.len() as i64));
+        }
+    }
+    rows.sort();
+    rows
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_said_of_sessions_and_count_windows_adds_up(
+        items in items(),
+        (late, amend_s) in prop_oneof![Just(("", 0)), Just(("late amend within 20s", AMEND_S))],
+        results in prop_oneof![Just(""), Just("results every 5s"), Just("results changes")],
+        (workers, frames_max) in prop_oneof![Just((1, 64)), Just((2, 1)), Just((4, 3))],
+    ) {
+        let rules = format!(
+            "stream s = spans lateness {LATENESS_S}s {late}
+             stream t = spans lateness {LATENESS_S}s late side tardy
+             aggregate c from s by service.name over session(gap: {GAP_S}s)
+               select {{ n: count() }} {results}
+             aggregate k from t by service.name over count({COUNT}) select {{ n: count() }} {results}
+             aggregate l from tardy over tumbling(1d) select {{ n: count() }}"
+        );
+        let plan = plan(&rules).unwrap_or_else(|text| panic!("{text}"));
+        let rule = |name: &str| plan.rules.iter().position(|rule| &*rule.name == name).unwrap();
+        let said = said(&rules, &items, workers, frames_max);
+        prop_assert_eq!(standing(&said[rule("c")]), sessions(&items, amend_s));
+        let windows = counts(&items);
+        let used: i64 = windows.iter().map(|window| window.3).sum();
+        prop_assert_eq!(standing(&said[rule("k")]), windows);
+        let late: i64 = said[rule("l")].iter().map(|row| number(&row.values[0])).sum();
+        prop_assert_eq!(late, items.len() as i64 - used);
+    }
+}

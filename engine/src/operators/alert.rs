@@ -22,6 +22,16 @@ pub(crate) struct Instance {
     phase: Phase,
 }
 
+impl Instance {
+    /// The end of the window of its last row.
+    fn end_ns(&self) -> Option<i64> {
+        match self.columns.get(1) {
+            Some(Value::Time(end_ns)) => Some(*end_ns),
+            _ => None,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Phase {
     Inactive,
@@ -75,6 +85,11 @@ impl Alert {
     /// The identity of its state.
     pub(crate) fn hash(&self) -> u64 {
         self.rule.hash
+    }
+
+    /// Whether it is moved by groups that have no row.
+    pub(crate) fn has_no_data(&self) -> bool {
+        self.rule.no_data != NoData::Keep
     }
 
     /// Whether a window without any row could move it.
@@ -176,6 +191,41 @@ impl Alert {
         let holds = self.rule.no_data == NoData::Fire;
         for (group, key) in missing {
             self.step(group, &key, end_ns, (holds, true), &Seen::Nothing, out);
+        }
+    }
+
+    /// Where windows have no common end: the first time after another at which some group may have
+    /// none, whole steps after the end of its last row's window.
+    pub(crate) fn next_look_ns(&self, after_ns: i64, step_ns: i64) -> Option<i64> {
+        if !self.watches() {
+            return None;
+        }
+        let next = |instance: &Instance| {
+            let end_ns = instance.end_ns()?;
+            let steps = after_ns.max(end_ns).saturating_sub(end_ns).div_euclid(step_ns) + 1;
+            Some(end_ns.saturating_add(steps.saturating_mul(step_ns)))
+        };
+        self.instances.values().filter_map(next).min()
+    }
+
+    /// Says of the groups whose time it is that they have none, unless a window of them is open.
+    pub(crate) fn look(
+        &mut self,
+        (at_ns, step_ns): (i64, i64),
+        is_open: impl Fn(GroupId) -> bool,
+        out: &mut Vec<Transition>,
+    ) {
+        if !self.watches() {
+            return;
+        }
+        let is_due = |instance: &Instance| {
+            instance.end_ns().is_some_and(|end| at_ns > end && (at_ns - end) % step_ns == 0)
+        };
+        let due = self.instances.iter().filter(|(group, known)| is_due(known) && !is_open(**group));
+        let missing: Vec<_> = due.map(|(group, known)| (*group, known.key.clone())).collect();
+        let holds = self.rule.no_data == NoData::Fire;
+        for (group, key) in missing {
+            self.step(group, &key, at_ns, (holds, true), &Seen::Nothing, out);
         }
     }
 

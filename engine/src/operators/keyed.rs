@@ -14,7 +14,7 @@ use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
 
 use super::applied::{KeyedEvent, RuleCounts};
-use super::groups::GroupDelta;
+use super::groups::{GroupDelta, GroupId};
 use super::keyed_window::{
     KeyWindows, Occasion, OpenWindow, Say, Terms, Word, decided, end_sessions, join,
 };
@@ -103,6 +103,22 @@ impl Keyed {
     /// The time of the first event that waits.
     pub(crate) fn first_waiting_ns(&self) -> Option<i64> {
         self.waiting.first_key_value().map(|(place, _)| place.0)
+    }
+
+    /// The first time at which a session may end.
+    pub(crate) fn first_deadline_ns(&self) -> Option<i64> {
+        self.deadlines.first_key_value().map(|(at_ns, _)| *at_ns)
+    }
+
+    /// Whether a group has a session that began by a time and has not ended.
+    pub(crate) fn is_open(&self, (key_hash, is_other): GroupId, at_ns: i64) -> bool {
+        let known = |id: u32| self.keys[id as usize].as_ref();
+        let is_it = |id: &u32| {
+            known(*id).is_some_and(|key| (key.key_hash, key.is_other) == (key_hash, is_other))
+        };
+        let key = self.index.find(key_hash as u64, is_it).and_then(|id| known(*id));
+        let is_open = |w: &OpenWindow| !w.has_ended() && w.group.span_ns.0 <= at_ns;
+        key.is_some_and(|key| key.open.iter().any(is_open))
     }
 
     fn key(&mut self, key_hash: u128, is_other: bool) -> u32 {

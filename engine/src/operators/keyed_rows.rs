@@ -111,6 +111,28 @@ impl Speaker<'_, '_> {
     }
 }
 
+impl Speaker<'_, '_> {
+    /// Whether an alert reads the rows.
+    fn is_read_by(&self, alert: &Alert) -> bool {
+        self.ended.iter().any(|(rule, _)| *rule == alert.source())
+    }
+
+    /// Lets alerts follow the rows at the ends of windows, in their order, up to a time.
+    fn tell(&mut self, now_ns: i64, alerts: &mut [Alert], out: &mut Closed) {
+        for (rule, rows) in &mut self.ended {
+            let mut rows = std::mem::take(rows);
+            rows.sort_by(|a, b| a.1.output_cmp(&b.1));
+            for alert in alerts.iter_mut().filter(|alert| alert.source() == *rule) {
+                for row in &rows {
+                    let row = std::slice::from_ref(row);
+                    alert.follow(row[0].1.decision_ns, row, &mut out.transitions);
+                }
+                alert.expire(now_ns, &mut out.transitions);
+            }
+        }
+    }
+}
+
 fn revision(kind: RowKind) -> u32 {
     if let RowKind::Revision(revision) = kind { revision } else { 0 }
 }
@@ -135,53 +157,63 @@ impl Windows {
         let mut arriving = Arriving::new(closing, deltas, events);
         let mut counts = RuleCounts::default();
         let keyed = &mut self.keyed;
-        let mut say = |word: Word, window: &mut OpenWindow| speaker.say(word, window);
-        if let Results::Every(every_ns) = terms.results {
-            let mut from_ns = self.keyed_ns;
-            while let Some(boundary_ns) = arriving.next_boundary(keyed, from_ns, every_ns) {
-                if boundary_ns > closing.watermark_ns {
-                    break;
-                }
-                arriving.take(keyed, boundary_ns, terms, (&mut counts, late), &mut say);
-                keyed.close(boundary_ns.saturating_sub(1), terms, &mut say);
-                keyed.say_so_far(boundary_ns, terms, &mut say);
-                from_ns = boundary_ns;
+        let mut from_ns = self.keyed_ns;
+        while let Some(stop) = arriving.next_stop(keyed, from_ns, terms, &speaker, alerts) {
+            if stop.at_ns() > closing.watermark_ns {
+                break;
             }
+            let say = &mut |word: Word, window: &mut OpenWindow| speaker.say(word, window);
+            arriving.take(keyed, stop, terms, (&mut counts, late), say);
+            match stop {
+                Stop::Boundary(at_ns) => {
+                    keyed.close(at_ns.saturating_sub(1), terms, say);
+                    keyed.say_so_far(at_ns, terms, say);
+                }
+                Stop::Look(at_ns) => {
+                    keyed.close(at_ns, terms, say);
+                    speaker.tell(at_ns, alerts, out);
+                    let (look, is_open) = ((at_ns, terms.gap_ns()), |id| keyed.is_open(id, at_ns));
+                    for alert in alerts.iter_mut().filter(|alert| speaker.is_read_by(alert)) {
+                        alert.look(look, is_open, &mut out.transitions);
+                    }
+                }
+                Stop::Whole => {}
+            }
+            from_ns = stop.at_ns();
         }
-        arriving.take(keyed, i64::MAX, terms, (&mut counts, late), &mut say);
+        let say = &mut |word: Word, window: &mut OpenWindow| speaker.say(word, window);
+        arriving.take(keyed, Stop::Whole, terms, (&mut counts, late), say);
         if closing.watermark_ns != UNSEEN {
-            keyed.close(closing.watermark_ns, terms, &mut say);
+            keyed.close(closing.watermark_ns, terms, say);
             if terms.results == Results::Changes {
-                keyed.say_changes(closing.watermark_ns, terms, &mut say);
+                keyed.say_changes(closing.watermark_ns, terms, say);
             }
         }
         self.keyed_ns = closing.watermark_ns;
-        let Speaker { rows, ended, .. } = speaker;
+        speaker.tell(closing.watermark_ns.min(closing.top_ns), alerts, out);
+        out.rows.extend(speaker.rows);
         for window in &closing.table.windows {
             out.rules[window.rule.0 as usize].merge(&counts);
         }
-        out.rows.extend(rows);
-        tell_alerts(closing, ended, alerts, out);
     }
 }
 
-/// Lets alerts follow the rows at the ends of windows, in their order.
-fn tell_alerts(
-    closing: &Closing<'_>,
-    ended: Vec<(RuleId, Vec<(GroupId, Row)>)>,
-    alerts: &mut [Alert],
-    out: &mut Closed,
-) {
-    // The end of the log ends no hold: event time goes as far as there are items.
-    let now_ns = closing.watermark_ns.min(closing.top_ns);
-    for (rule, mut rows) in ended {
-        rows.sort_by(|a, b| a.1.output_cmp(&b.1));
-        for alert in alerts.iter_mut().filter(|alert| alert.source() == rule) {
-            for row in &rows {
-                let row = std::slice::from_ref(row);
-                alert.follow(row[0].1.decision_ns, row, &mut out.transitions);
-            }
-            alert.expire(now_ns, &mut out.transitions);
+/// A place in event time at which there is something to do before going on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stop {
+    /// `results every` speaks of what is before it.
+    Boundary(i64),
+    /// Alerts hear of what has ended by then, and that groups have none.
+    Look(i64),
+    /// There is none: all of the epoch.
+    Whole,
+}
+
+impl Stop {
+    fn at_ns(self) -> i64 {
+        match self {
+            Self::Boundary(at_ns) | Self::Look(at_ns) => at_ns,
+            Self::Whole => i64::MAX,
         }
     }
 }
@@ -207,31 +239,71 @@ impl Arriving {
         Self { deltas: deltas.into_iter().peekable(), events: events.into_iter().peekable() }
     }
 
+    /// The first time of what is still to come.
+    fn pending_ns(&mut self, keyed: &Keyed) -> Option<i64> {
+        let delta_ns = self.deltas.peek().map(|(start_ns, _)| *start_ns);
+        let event_ns = self.events.peek().map(arrived_ns);
+        delta_ns.into_iter().chain(event_ns).chain(keyed.first_waiting_ns()).min()
+    }
+
+    /// The next place to stop at, if any.
+    fn next_stop(
+        &mut self,
+        keyed: &Keyed,
+        from_ns: i64,
+        terms: Terms,
+        speaker: &Speaker<'_, '_>,
+        alerts: &[Alert],
+    ) -> Option<Stop> {
+        let boundary = match terms.results {
+            Results::Every(every_ns) => self.next_boundary(keyed, from_ns, every_ns),
+            Results::Final | Results::Changes => None,
+        };
+        let gap_ns = terms.gap_ns();
+        let mut watching = alerts.iter().filter(|a| a.has_no_data() && speaker.is_read_by(a));
+        let look = if gap_ns > 0 && watching.clone().next().is_some() {
+            // A row looks ahead by a gap: in steps of one, no look is passed unseen.
+            let pending = self.pending_ns(keyed).into_iter().chain(keyed.first_deadline_ns()).min();
+            let step = pending.map(|at_ns| at_ns.max(from_ns).saturating_add(gap_ns));
+            let looks = watching.by_ref().filter_map(|a| a.next_look_ns(from_ns, gap_ns));
+            // The end of the log ends no hold: event time goes as far as there are items.
+            let now_ns = speaker.closing.watermark_ns.min(speaker.closing.top_ns);
+            looks.chain(step).min().filter(|at_ns| *at_ns <= now_ns)
+        } else {
+            None
+        };
+        boundary
+            .map(Stop::Boundary)
+            .into_iter()
+            .chain(look.map(Stop::Look))
+            .min_by_key(|stop| (stop.at_ns(), *stop))
+    }
+
     /// The next boundary at which there may be something to say.
     fn next_boundary(&mut self, keyed: &Keyed, from_ns: i64, every_ns: i64) -> Option<i64> {
         let mut from_ns = from_ns;
         if !keyed.has_changed() {
-            let delta_ns = self.deltas.peek().map(|(start_ns, _)| *start_ns);
-            let event_ns = self.events.peek().map(arrived_ns);
-            let pending = delta_ns.into_iter().chain(event_ns).chain(keyed.first_waiting_ns());
-            from_ns = from_ns.max(pending.min()?);
+            from_ns = from_ns.max(self.pending_ns(keyed)?);
         }
         Some((from_ns.div_euclid(every_ns) + 1).saturating_mul(every_ns))
     }
 
-    /// Hands over what belongs before a boundary.
+    /// Hands over what belongs before a stop.
     fn take(
         &mut self,
         keyed: &mut Keyed,
-        before_ns: i64,
+        stop: Stop,
         terms: Terms,
         (counts, late): (&mut RuleCounts, &mut Vec<Row>),
         say: &mut Say<'_>,
     ) {
+        let at_ns = stop.at_ns();
+        // What ends at a look may go on with an event at that very time.
+        let before_ns = if let Stop::Look(_) = stop { at_ns.saturating_add(1) } else { at_ns };
         while let Some((_, delta)) = self.deltas.next_if(|(start_ns, _)| *start_ns < before_ns) {
             delta.groups.into_iter().for_each(|group| keyed.merge(group, terms));
         }
-        let is_before = |event: &KeyedEvent| before_ns == i64::MAX || arrived_ns(event) < before_ns;
+        let is_before = |event: &KeyedEvent| stop == Stop::Whole || arrived_ns(event) < at_ns;
         while let Some(event) = self.events.next_if(is_before) {
             keyed.take(event, terms, (counts, late), say);
         }

@@ -46,11 +46,6 @@ fn over_rows(
     if matches!(rule.kind, RuleKind::Alert(_) | RuleKind::Late(_)) {
         return Err(not_yet("an alert on an alert", range));
     }
-    if alert.no_data.is_some_and(|no_data| no_data != NoData::Keep)
-        && plan.grid_of(source).is_none()
-    {
-        return Err(not_yet("`on no data` over session or count windows", range));
-    }
     let keys = rule.key_names().iter().map(|key| &**key);
     let source = if alert.by.iter().map(String::as_str).eq(keys) {
         source
