@@ -283,7 +283,8 @@ proptest! {
              stream t = spans lateness {LATENESS_S}s late side tardy
              aggregate c from s by service.name over session(gap: {GAP_S}s)
                select {{ n: count() }} {results}
-             aggregate k from t by service.name over count({COUNT}) select {{ n: count() }} {results}
+             aggregate k from t by service.name over count({COUNT})
+               select {{ n: count() }} {results}
              aggregate l from tardy over tumbling(1d) select {{ n: count() }}"
         );
         let plan = plan(&rules).unwrap_or_else(|text| panic!("{text}"));
