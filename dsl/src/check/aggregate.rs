@@ -35,10 +35,6 @@ impl Checker<'_> {
             return None;
         };
         let input = self.source(from, site.module).partial(site.tree.is_partial);
-        if input.is_alert {
-            let message = "an `aggregate` reads items or rows, not alerts";
-            self.wrong_shape(from.range, message, "aggregate what the alert reads");
-        }
         let mut parts = Parts::new(input.source.clone());
         let mut scope = Scope::new(site.module, Some(Rc::clone(&input)));
         // Clauses may stand in any order; names of keys come before those of items.

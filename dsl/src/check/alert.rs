@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::scope::Scope;
-use super::shape::{Shape, ShapeColumn, made};
+use super::shape::{RowsOf, Shape, ShapeColumn, made};
 use super::{Checker, Site};
 use crate::ast::{self, Clause, ClauseKind};
 use crate::diagnostic::{Diagnostic, codes};
@@ -53,14 +53,21 @@ impl Checker<'_> {
             to: Vec::new(),
         };
         let mut scope = Scope::new(site.module, Some(Rc::clone(&input)));
+        let mut keys: Vec<ShapeColumn> =
+            input.columns.iter().filter(|column| column.is_key).cloned().collect();
         for clause in clauses {
+            if let ClauseKind::By(by) = &clause.kind {
+                keys = self.alert_keys(by, &mut scope);
+                alert.by = keys.iter().map(|key| key.name.clone()).collect();
+            }
             self.alert_clause(clause, &mut alert, &mut scope, site);
         }
         self.alert_missing(site, &alert, &input, clauses);
         if let Some(clause) = clauses.iter().find(|c| matches!(c.kind, ClauseKind::NoData(_))) {
             self.no_data_of(&alert, &input, clause.range);
         }
-        self.shapes.insert(site.name.clone(), Rc::new(alert_shape(site, &alert, &input)));
+        let shape = alert_shape(site, keys, &input);
+        self.shapes.insert(site.name.clone(), Rc::new(shape).partial(site.tree.is_partial));
         Some(DeclarationKind::Alert(alert))
     }
 
@@ -76,7 +83,6 @@ impl Checker<'_> {
             ClauseKind::Where(condition) => alert.filter = Some(self.condition(condition, scope)),
             ClauseKind::When(condition) => alert.when = Some(self.condition(condition, scope)),
             ClauseKind::Until(condition) => alert.until = Some(self.condition(condition, scope)),
-            ClauseKind::By(keys) => alert.by = self.alert_keys(keys, scope),
             ClauseKind::For(time) => {
                 alert.for_ns = self.duration(time, module, "`for`", 0).unwrap_or(0);
             }
@@ -97,12 +103,15 @@ impl Checker<'_> {
         }
     }
 
-    fn alert_keys(&mut self, keys: &[ast::Binding], scope: &mut Scope) -> Vec<String> {
+    /// The columns that tell instances apart.
+    fn alert_keys(&mut self, keys: &[ast::Binding], scope: &mut Scope) -> Vec<ShapeColumn> {
         let mut names = Vec::new();
         for key in keys {
             let value = self.whole(&key.value, scope);
             match &key.value.kind {
-                ast::ExprKind::Path(path) if key.name.is_none() => names.push(path.clone()),
+                ast::ExprKind::Path(path) if key.name.is_none() => {
+                    names.push(made(path, &value.ty, value.optional, true, value.range));
+                }
                 _ => {
                     let message = "instances of an alert are told apart by columns";
                     self.report(
@@ -139,6 +148,15 @@ impl Checker<'_> {
             let message = "`for` waits for rows that go on; items fire one by one";
             self.wrong_shape(range, message, "aggregate the items first");
         }
+        let until = clauses.iter().find(|clause| matches!(clause.kind, ClauseKind::Until(_)));
+        if let Some(until) = until.filter(|_| !input.is_rows) {
+            let message = "`until` judges the rows of a group; an item fires once and is held";
+            self.report(
+                Diagnostic::new(codes::UNTIL_ITEMS, until.range, message)
+                    .help("leave it out: `hold` alone says when the alert resolves")
+                    .note("to resolve on a condition, aggregate the items and watch the rows"),
+            );
+        }
     }
 
     pub(super) fn route(&mut self, site: &Site<'_>, clauses: &[Clause]) -> Option<DeclarationKind> {
@@ -163,22 +181,27 @@ impl Checker<'_> {
     }
 }
 
-/// Transitions of an alert, as rules read them.
-fn alert_shape(site: &Site<'_>, alert: &Alert, input: &Shape) -> Shape {
-    let keys = input.columns.iter().filter(|column| alert.by.contains(&column.name));
-    let mut columns: Vec<ShapeColumn> = keys
-        .map(|column| ShapeColumn {
-            is_key: true,
-            field: FieldRef::Column(column.name.clone()),
-            ..column.clone()
-        })
-        .collect();
+/// Transitions of an alert, as rules read them: its key, what it says, and of the row that caused
+/// it what is not yet there.
+fn alert_shape(site: &Site<'_>, keys: Vec<ShapeColumn>, input: &Shape) -> Shape {
+    let own = |column: ShapeColumn| ShapeColumn {
+        field: FieldRef::Column(column.name.clone()),
+        ..column
+    };
+    let mut columns: Vec<ShapeColumn> = keys.into_iter().map(own).collect();
     let states = ["inactive", "pending", "firing", "resolved"];
     let states: Arc<[String]> = states.iter().map(|state| (*state).to_owned()).collect();
     let range = site.tree.keyword.range;
     columns.push(made("state", &Type::Enum(states), false, false, range));
     columns.push(made("severity", &Type::String, true, false, range));
+    for column in input.columns.iter().filter(|_| input.is_rows) {
+        let is_known = columns.iter().any(|known| known.name == column.name);
+        if !is_known && !column.name.starts_with("window.") {
+            columns.push(own(ShapeColumn { optional: true, is_key: false, ..column.clone() }));
+        }
+    }
     let mut shape = Shape::rows(&site.name, SourceRef::Declaration(site.id), columns);
     shape.is_alert = true;
+    shape.rows_of = RowsOf::Transitions;
     shape
 }

@@ -32,6 +32,8 @@ pub(super) enum RowsOf {
     SessionRows,
     /// So many items of a group.
     Counts,
+    /// Transitions of an alert.
+    Transitions,
 }
 
 /// The shape of a source's items or rows.

@@ -78,6 +78,10 @@ impl Checker<'_> {
                  group has none",
                 "write `on no data keep`, or count in windows of time",
             ),
+            RowsOf::Transitions => (
+                "a transition comes when something changes: none is missing in between",
+                "write `on no data keep` or leave it out; it stands where the rows come from",
+            ),
             RowsOf::SessionRows => (
                 "only a group of sessions itself can say that it has none: it is silent, not in \
                  the middle of a session",

@@ -86,6 +86,7 @@ registry! {
     WORD "E3006" "unknown word in a clause";
     TEST_ITEM "E3007" "test line that does not make sense";
     UNFIT_CLAUSE "E3008" "clause that makes no sense for these windows or items";
+    UNTIL_ITEMS "E3009" "`until` of an alert on items";
     LATENESS_UNSTATED "W4001" "lateness not stated";
     FEW_SAMPLES "W4002" "percentile over few samples";
     ID_KEY "W4003" "group key that hardly repeats";

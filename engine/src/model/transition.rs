@@ -56,11 +56,11 @@ pub struct Transition {
 }
 
 impl Transition {
-    /// The order in which transitions leave: decision time, alert, key.
+    /// The order in which transitions leave: decision time, alert, key. Those of one instance at
+    /// one time are equal: they come in their order.
     pub fn output_cmp(&self, other: &Self) -> Ordering {
         (self.decision_ns, self.rule, self.is_other)
             .cmp(&(other.decision_ns, other.rule, other.is_other))
             .then_with(|| self.key.cmp(&other.key))
-            .then_with(|| self.state.cmp(&other.state))
     }
 }

@@ -20,6 +20,20 @@ pub(crate) struct Instance {
     /// Columns of the last row, for the texts of a transition without one.
     columns: Vec<Value>,
     phase: Phase,
+    /// Over an alert: its instances whose newest transition makes the condition hold, by key.
+    holding: Vec<(Upstream, Row)>,
+    /// Over an alert: whether the newest transition lets it resolve.
+    may_resolve: bool,
+}
+
+/// An instance of the alert that an alert reads: whether it is `other`, its key.
+type Upstream = (bool, Vec<Value>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum Phase {
+    Inactive,
+    Pending { since_ns: i64 },
+    Firing { since_ns: i64, held_ns: i64 },
 }
 
 impl Instance {
@@ -30,13 +44,17 @@ impl Instance {
             _ => None,
         }
     }
-}
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-enum Phase {
-    Inactive,
-    Pending { since_ns: i64 },
-    Firing { since_ns: i64, held_ns: i64 },
+    /// Where nothing was said before.
+    fn of(row: &Row) -> Self {
+        Self {
+            key: row.key.clone(),
+            columns: row.columns(),
+            phase: Phase::Inactive,
+            holding: Vec::new(),
+            may_resolve: true,
+        }
+    }
 }
 
 /// What a window says about a group.
@@ -113,11 +131,22 @@ impl Alert {
         rows: &[(GroupId, Row)],
         out: &mut Vec<Transition>,
     ) -> BTreeSet<GroupId> {
+        if self.rule.follows.is_some() {
+            self.pass(at_ns.saturating_sub(1), out);
+        }
         self.expire(at_ns, out);
         let mut found: Vec<(GroupId, Found<'_>)> = Vec::new();
         let mut places: BTreeMap<GroupId, usize> = BTreeMap::new();
         for (group, row) in rows {
-            let Some(new) = self.judge(row) else { continue };
+            let new = if let Some(follows) = &self.rule.follows {
+                let columns = row.columns();
+                let value = |at: &u32| columns.get(*at as usize).cloned().unwrap_or_default();
+                let upstream = (row.is_other, follows.iter().map(value).collect());
+                self.state(*group, upstream, row, at_ns)
+            } else {
+                self.judge(row)
+            };
+            let Some(new) = new else { continue };
             match places.get(group) {
                 Some(&at) if !self.rule.is_per_item => found[at].1.join(new),
                 _ => {
@@ -127,7 +156,11 @@ impl Alert {
             }
         }
         for (group, found) in found {
-            let said = (found.holds, found.may_resolve);
+            let holds = match self.rule.follows {
+                None => found.holds,
+                Some(_) => self.instances.get(&group).is_some_and(|one| !one.holding.is_empty()),
+            };
+            let said = (holds, found.may_resolve);
             self.step(group, &found.row.key, at_ns, said, &Seen::Row(found.row), out);
         }
         places.into_keys().collect()
@@ -145,6 +178,74 @@ impl Alert {
         let holds = is_true(&self.rule.when, &columns);
         let may_resolve = self.rule.until.as_ref().is_none_or(|until| is_true(until, &columns));
         Some(Found { row, holds, may_resolve })
+    }
+
+    /// What a transition of the alert that it reads says of an instance: each instance of that one
+    /// counts with its newest transition. One that is not taken no longer holds.
+    fn state<'a>(
+        &mut self,
+        group: GroupId,
+        upstream: Upstream,
+        row: &'a Row,
+        at_ns: i64,
+    ) -> Option<Found<'a>> {
+        let judged = self.judge(row);
+        let known = self.instances.get(&group);
+        let place = |one: &Instance| one.holding.binary_search_by(|(key, _)| key.cmp(&upstream));
+        let held = known.map(place);
+        let found = match judged {
+            Some(found) => found,
+            // A filter such as `state == firing` must not hide that it fires no more.
+            None if matches!(held, Some(Ok(_))) => Found { row, holds: false, may_resolve: true },
+            None => return None,
+        };
+        if known.is_none() && !found.holds {
+            return Some(found);
+        }
+        let instance = self.instances.entry(group).or_insert_with(|| Instance::of(row));
+        instance.may_resolve = found.may_resolve;
+        match (held.unwrap_or(Err(0)), found.holds) {
+            (Ok(at), true) => instance.holding[at].1 = row.clone(),
+            (Err(at), true) => instance.holding.insert(at, (upstream, row.clone())),
+            (Ok(at), false) => {
+                instance.holding.remove(at);
+                if let Phase::Firing { held_ns, .. } = &mut instance.phase {
+                    *held_ns = at_ns; // it held until now
+                }
+            }
+            (Err(_), false) => {}
+        }
+        Some(found)
+    }
+
+    /// Where transitions of another alert are read: time alone moves what has waited for long
+    /// enough, for `for` or for `hold`.
+    pub(crate) fn pass(&mut self, now_ns: i64, out: &mut Vec<Transition>) {
+        if self.rule.follows.is_none() {
+            return;
+        }
+        let (for_ns, hold_ns) = (self.rule.for_ns, self.rule.hold_ns);
+        let due = |(group, instance): (&GroupId, &Instance)| {
+            let due_ns = match instance.phase {
+                Phase::Pending { since_ns } => since_ns.saturating_add(for_ns),
+                Phase::Firing { held_ns, .. }
+                    if instance.holding.is_empty() && instance.may_resolve =>
+                {
+                    held_ns.saturating_add(hold_ns)
+                }
+                _ => return None,
+            };
+            (due_ns <= now_ns).then(|| (due_ns, instance.key.clone(), *group))
+        };
+        let mut due: Vec<(i64, Vec<Value>, GroupId)> =
+            self.instances.iter().filter_map(due).collect();
+        due.sort();
+        for (due_ns, key, group) in due {
+            let first = self.instances.get(&group).and_then(|one| one.holding.first());
+            let row = first.map(|(_, row)| row.clone());
+            let seen = row.as_ref().map_or(Seen::Nothing, Seen::Row);
+            self.step(group, &key, due_ns, (row.is_some(), true), &seen, out);
+        }
     }
 
     /// Where items fire one by one: resolves what has been held long enough.
@@ -275,7 +376,12 @@ impl Alert {
         if next == Phase::Inactive && self.rule.no_data != NoData::Fire {
             self.instances.remove(&group);
         } else {
-            self.instances.insert(group, Instance { key: key.to_vec(), columns, phase: next });
+            let before = self.instances.remove(&group);
+            let (holding, may_resolve) =
+                before.map_or((Vec::new(), true), |one| (one.holding, one.may_resolve));
+            let key = key.to_vec();
+            let instance = Instance { key, columns, phase: next, holding, may_resolve };
+            self.instances.insert(group, instance);
         }
     }
 

@@ -183,7 +183,7 @@ impl Close {
         let (plan, times) = (&self.plan, &self.times);
         let passed_ns = |rule| rule_watermark_ns(plan, rule, times);
         let rows = [late, std::mem::take(&mut closed.rows)].concat();
-        let mut sent = self.feeds.distribute(epoch, &rows, passed_ns);
+        let mut sent = self.feeds.distribute(epoch, &rows, &closed.transitions, passed_ns);
         closed.rows = rows;
         closed.leave_hidden_out(plan);
         let snapshot = closed.snapshot;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::SHARDS;
-use crate::model::{Row, RowKind, RuleId, Value};
+use crate::model::{Row, RowKind, RuleId, Transition, Value};
 use crate::plan::eval::eval_row;
 use crate::plan::expr::Expr;
 use crate::plan::{Plan, RuleKind};
@@ -71,6 +71,7 @@ pub(crate) struct Feeds {
     /// By rule: relations that its rows enter.
     sides: Vec<Vec<Side>>,
     held: Held,
+    plan: Arc<Plan>,
     peers: usize,
 }
 
@@ -126,7 +127,8 @@ impl Feeds {
                 });
             }
         }
-        let mut feeds = Self { owners, sides, held: Held::new(), peers };
+        let plan = Arc::clone(plan);
+        let mut feeds = Self { owners, sides, held: Held::new(), plan, peers };
         for change in restored {
             let side = feeds.side(&change.row, (change.reader, change.is_right));
             if let Some(leaves_ns) = side.map(|side| leaves_ns(side, &change.row)) {
@@ -162,11 +164,15 @@ impl Feeds {
         &mut self,
         epoch: u64,
         rows: &[Row],
+        transitions: &[Transition],
         passed_ns: impl Fn(RuleId) -> i64,
     ) -> Distributed {
         let mut out = Distributed { fed: vec![Vec::new(); self.peers], changes: Vec::new() };
         self.release(epoch, passed_ns, &mut out.changes);
-        for row in rows {
+        let read = transitions.iter().filter(|transition| self.reads(transition.rule));
+        let transitions: Vec<Row> =
+            read.map(|transition| transition_row(&self.plan, transition)).collect();
+        for row in rows.iter().chain(&transitions) {
             let source = row.rule.0 as usize;
             for &owner in &self.owners[source] {
                 out.fed[owner].push(row.clone());
@@ -177,6 +183,12 @@ impl Feeds {
             }
         }
         out
+    }
+
+    /// Whether any rule reads what a rule says.
+    fn reads(&self, rule: RuleId) -> bool {
+        let at = rule.0 as usize;
+        !self.owners[at].is_empty() || !self.sides[at].is_empty()
     }
 
     /// Takes the rows out of relations that no later row can meet.
@@ -225,6 +237,28 @@ impl Feeds {
     fn hold(&mut self, leaves_ns: i64, change: &RowChange) {
         let held = self.held.entry((leaves_ns, change.reader, change.is_right)).or_default();
         held.entry(identity(&change.row)).or_default().push(change.row.clone());
+    }
+}
+
+/// A transition as the rules that read it see it: from when its condition began to hold, to its
+/// decision.
+fn transition_row(plan: &Plan, transition: &Transition) -> Row {
+    let mut values = vec![Value::str(transition.state.word()), Value::Null];
+    if let RuleKind::Alert(alert) = &plan.rules[transition.rule.0 as usize].kind {
+        values[1] = alert.severity.as_deref().map_or(Value::Null, Value::str);
+        let columns = transition.evidence.as_ref().map(Row::columns).unwrap_or_default();
+        let shown = alert.evidence.iter().map(|(_, at)| columns.get(*at as usize).cloned());
+        values.extend(shown.map(Option::unwrap_or_default));
+    }
+    Row {
+        rule: transition.rule,
+        decision_ns: transition.decision_ns,
+        start_ns: transition.since_ns,
+        end_ns: transition.decision_ns,
+        kind: RowKind::Final,
+        is_other: transition.is_other,
+        key: transition.key.clone(),
+        values,
     }
 }
 

@@ -5,6 +5,7 @@
 //! watermark has passed is decided. Must not know how relations are kept.
 
 use std::cell::RefCell;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -324,6 +325,7 @@ fn watch(
         }
         after_ns = at_ns;
     }
+    alert.pass(watermark_ns.min(top_ns), out);
 }
 
 impl Stage for Relate {
@@ -349,7 +351,12 @@ impl Stage for Relate {
             pairs.append(&mut message.pairs);
             closed.take(message);
         }
-        fed.sort_by(|a: &Row, b: &Row| a.output_cmp(b).then_with(|| a.values.cmp(&b.values)));
+        fed.sort_by(|a: &Row, b: &Row| {
+            // Transitions of one instance come from one worker, in their order.
+            let is_alert = matches!(plan.rules[a.rule.0 as usize].kind, RuleKind::Alert(_));
+            let by_values = || if is_alert { Ordering::Equal } else { a.values.cmp(&b.values) };
+            a.output_cmp(b).then_with(by_values)
+        });
         let is_late = |row: &Row| matches!(plan.rules[row.rule.0 as usize].kind, RuleKind::Late(_));
         // Late for several tables, an item has come several times.
         fed.dedup_by(|a, b| a == b && is_late(a));
@@ -363,7 +370,7 @@ impl Stage for Relate {
         own.rows.sort_by(Row::output_cmp);
         let (before, snapshot) = (&self.times, closed.snapshot);
         let passed_ns = |rule| rule_watermark_ns(&plan, rule, before);
-        let mut sent = self.feeds.distribute(epoch, &own.rows, passed_ns);
+        let mut sent = self.feeds.distribute(epoch, &own.rows, &own.transitions, passed_ns);
         if !is_last {
             let above = fed.into_iter().filter(|row| self.read_above[row.rule.0 as usize]);
             sent.fed[self.worker].extend(above);

@@ -22,8 +22,16 @@ pub enum NoData {
 /// its selected values.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct AlertRule {
-    /// The aggregate whose rows it reads; its windows lie on a grid.
+    /// The rule whose rows it reads.
     pub source: RuleId,
+    /// Names of the key values of its instances.
+    pub key_names: Vec<Arc<str>>,
+    /// (name, column of the source's rows) of what its transitions, read as rows, show of their
+    /// evidence; these follow the key, `state` and `severity`.
+    pub evidence: Vec<(Arc<str>, u32)>,
+    /// Over the transitions of another alert: the columns that tell that one's instances apart.
+    /// Each of them counts with its newest transition until the next.
+    pub follows: Option<Vec<u32>>,
     /// Which rows it takes.
     pub filter: Option<Expr>,
     /// The condition.

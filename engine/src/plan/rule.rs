@@ -1,6 +1,6 @@
 //! Rules as the plan holds them: how rows are made and what they look like.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Serialize};
 
@@ -44,14 +44,18 @@ pub enum RuleKind {
 }
 
 impl Rule {
-    /// Names of the columns of its rows: key values, then selected values. Of an alert there are
-    /// none here: its transitions have the key of the rows that it reads.
+    /// Names of the columns of its rows: key values, then selected values. An alert's rows are its
+    /// transitions.
     pub fn column_names(&self) -> Vec<&Arc<str>> {
         match &self.kind {
             RuleKind::Aggregate(rule) => names(&rule.key_names, &rule.values),
             RuleKind::Rows(rule) => names(&rule.key_names, &rule.values),
             RuleKind::Late(rule) => rule.values.iter().map(|(name, _)| name).collect(),
-            RuleKind::Alert(_) => Vec::new(),
+            RuleKind::Alert(rule) => {
+                let said = TRANSITION_COLUMNS.iter();
+                let evidence = rule.evidence.iter().map(|(name, _)| name);
+                rule.key_names.iter().chain(said).chain(evidence).collect()
+            }
         }
     }
 
@@ -78,7 +82,8 @@ impl Rule {
         match &self.kind {
             RuleKind::Aggregate(rule) => &rule.key_names,
             RuleKind::Rows(rule) => &rule.key_names,
-            RuleKind::Late(_) | RuleKind::Alert(_) => &[],
+            RuleKind::Alert(rule) => &rule.key_names,
+            RuleKind::Late(_) => &[],
         }
     }
 
@@ -94,6 +99,10 @@ impl Rule {
         }
     }
 }
+
+/// What transitions say of themselves where rules read them.
+static TRANSITION_COLUMNS: LazyLock<[Arc<str>; 2]> =
+    LazyLock::new(|| [Arc::from("state"), Arc::from("severity")]);
 
 fn names<'a>(keys: &'a [Arc<str>], values: &'a [(Arc<str>, Expr)]) -> Vec<&'a Arc<str>> {
     keys.iter().chain(values.iter().map(|(name, _)| name)).collect()

@@ -96,6 +96,9 @@ fn alert(name: &str, no_data: NoData, for_ns: i64, hold_ns: i64) -> Rule {
     let two = Expr::Const(Value::Int(2));
     let kind = RuleKind::Alert(AlertRule {
         source: RuleId(0),
+        key_names: Vec::new(),
+        evidence: Vec::new(),
+        follows: None,
         filter: None,
         when: Expr::binary(BinaryOp::Ge, Expr::Column(3), two),
         until: None,

@@ -6,8 +6,8 @@ use tailwater_dsl::hir::{Alert, Declaration, ExprKind, FieldRef, NoData, Place};
 use tailwater_dsl::text_range::TextRange;
 use tailwater_dsl::types::Type;
 use tailwater_engine::aggregate::{AccumulatorKind, Finisher};
-use tailwater_engine::model::{Field, RuleId};
-use tailwater_engine::plan::expr::Expr;
+use tailwater_engine::model::{Field, RuleId, Value};
+use tailwater_engine::plan::expr::{BinaryOp, Expr};
 use tailwater_engine::plan::{
     AggregateCall, AggregateRule, AlertRule, NoData as PlanNoData, Plan, ROW_KEY_FROM, Results,
     Rule, RuleKind, RulePlace, TableAccumulator, TableWindow, WindowShape,
@@ -16,7 +16,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::aggregate::{GROUPS_DEFAULT, rule_place};
 use super::expr::{Names, lower as lower_expr};
-use super::stream::{Columns, Composed, Origin, Streams, both};
+use super::stream::{Columns, Composed, Origin, Streams, both, row_column};
 use super::table::{Wanted, place, rule_identity};
 use super::{NotYet, not_yet};
 
@@ -26,7 +26,7 @@ pub(super) fn lower(
     streams: &Streams<'_>,
     declaration: &Declaration,
     alert: &Alert,
-) -> Result<(), Vec<NotYet>> {
+) -> Result<RuleId, Vec<NotYet>> {
     match streams.rule(&alert.input) {
         Some(source) => over_rows(plan, source, declaration, alert),
         None => over_items(plan, streams, declaration, alert),
@@ -39,15 +39,16 @@ fn over_rows(
     source: RuleId,
     declaration: &Declaration,
     alert: &Alert,
-) -> Result<(), Vec<NotYet>> {
+) -> Result<RuleId, Vec<NotYet>> {
     let range = declaration.name_range;
-    let when = alert.when.as_ref().ok_or_else(|| not_yet("an alert without `when`", range))?;
     let rule = &plan.rules[source.0 as usize];
-    if matches!(rule.kind, RuleKind::Alert(_) | RuleKind::Late(_)) {
-        return Err(not_yet("an alert on an alert", range));
-    }
+    let upstream = match &rule.kind {
+        RuleKind::Alert(upstream) => Some(upstream.key_names.clone()),
+        _ => None,
+    };
     let keys = rule.key_names().iter().map(|key| &**key);
-    let source = if alert.by.iter().map(String::as_str).eq(keys) {
+    // Transitions travel as rows: an alert never lives with the alert that it reads.
+    let source = if upstream.is_none() && alert.by.iter().map(String::as_str).eq(keys) {
         source
     } else {
         super::rows::regrouped(plan, source, &alert.by, range)?
@@ -55,16 +56,44 @@ fn over_rows(
     let rule = &plan.rules[source.0 as usize];
     let place = RulePlace { is_hidden: false, ..rule.place.clone() };
     let mut names = Columns { rule };
+    let column = |name: &Arc<str>| row_column(rule, &FieldRef::Column(name.to_string()));
+    let follows = upstream.map(|keys| columns_of(keys.iter().filter_map(column)));
     let mut expr = |e: &tailwater_dsl::hir::Expr| lower_expr(e, &mut names);
+    let when = match (&alert.when, &follows) {
+        (Some(when), _) => expr(when)?,
+        (None, Some(_)) => fires(rule).ok_or_else(|| not_yet("this alert on an alert", range))?,
+        (None, None) => return Err(not_yet("an alert without `when`", range)),
+    };
     let lowered = AlertRule {
         filter: alert.filter.as_ref().map(&mut expr).transpose()?,
         until: alert.until.as_ref().map(&mut expr).transpose()?,
         labels: texts(&alert.labels, &mut expr)?,
         annotations: texts(&alert.annotations, &mut expr)?,
-        ..plain(source, alert, expr(when)?)
+        key_names: rule.key_names().to_vec(),
+        evidence: evidence(rule),
+        follows,
+        ..plain(source, alert, when)
     };
-    push(plan, declaration, lowered, place);
-    Ok(())
+    Ok(push(plan, declaration, lowered, place))
+}
+
+/// The condition of an alert on an alert that states none: that one fires.
+fn fires(rule: &Rule) -> Option<Expr> {
+    let state = row_column(rule, &FieldRef::Column("state".to_owned()))?;
+    Some(Expr::binary(BinaryOp::Eq, state, Expr::Const(Value::str("firing"))))
+}
+
+/// What transitions show of their evidence, as far as they do not say it themselves.
+fn evidence(rule: &Rule) -> Vec<(Arc<str>, u32)> {
+    let from = ROW_KEY_FROM + rule.key_names().len() as u32;
+    let named = rule.value_names().into_iter().zip(from..);
+    let named = named.filter(|(name, _)| !["state", "severity"].contains(&&***name));
+    named.map(|(name, at)| (Arc::clone(name), at)).collect()
+}
+
+fn columns_of(exprs: impl Iterator<Item = Expr>) -> Vec<u32> {
+    let column = |expr| if let Expr::Column(at) = expr { Some(at) } else { None };
+    exprs.filter_map(column).collect()
 }
 
 /// An alert over items: each fires for itself and holds. They come as rows of one item each, in
@@ -74,15 +103,12 @@ fn over_items(
     streams: &Streams<'_>,
     declaration: &Declaration,
     alert: &Alert,
-) -> Result<(), Vec<NotYet>> {
+) -> Result<RuleId, Vec<NotYet>> {
     let range = declaration.name_range;
     let mut composed = streams.compose(plan, &alert.input, range)?;
     for condition in alert.filter.iter().chain(&alert.when) {
         let condition = composed.lower(plan, streams, condition)?;
         composed.condition = both(composed.condition.take(), Some(condition));
-    }
-    if alert.until.is_some() {
-        return Err(not_yet("`until` of an alert on items", range));
     }
     let mut items = Items { plan, streams, composed, fields: Vec::new(), keys: 0, range };
     for name in &alert.by {
@@ -96,23 +122,26 @@ fn over_items(
     let Items { composed, fields, keys, .. } = items;
     let name = format!("{}'s items", declaration.name);
     let source = item_rows(plan, &composed, &name, (fields, keys));
-    let always = Expr::Const(tailwater_engine::model::Value::Bool(true));
+    let always = Expr::Const(Value::Bool(true));
     let lowered = AlertRule {
         is_per_item: true,
         no_data: PlanNoData::Keep,
         labels,
         annotations,
+        key_names: plan.rules[source.0 as usize].key_names().to_vec(),
         ..plain(source, alert, always)
     };
     let place = RulePlace { is_hidden: false, ..plan.rules[source.0 as usize].place.clone() };
-    push(plan, declaration, lowered, place);
-    Ok(())
+    Ok(push(plan, declaration, lowered, place))
 }
 
 /// What alerts over rows and over items have in common.
 fn plain(source: RuleId, alert: &Alert, when: Expr) -> AlertRule {
     AlertRule {
         source,
+        key_names: Vec::new(),
+        evidence: Vec::new(),
+        follows: None,
         filter: None,
         when,
         until: None,
@@ -132,11 +161,19 @@ fn plain(source: RuleId, alert: &Alert, when: Expr) -> AlertRule {
     }
 }
 
-fn push(plan: &mut Plan, declaration: &Declaration, mut lowered: AlertRule, place: RulePlace) {
+fn push(
+    plan: &mut Plan,
+    declaration: &Declaration,
+    mut lowered: AlertRule,
+    place: RulePlace,
+) -> RuleId {
     let source = rule_identity(plan, lowered.source);
     lowered.hash = xxh3_64(format!("{source}\n{lowered:?}").as_bytes());
     let name = Arc::from(declaration.name.as_str());
+    // No transition is ever replaced.
+    let place = RulePlace { is_revised: false, ..place };
     plan.rules.push(Rule { name, kind: RuleKind::Alert(lowered), place });
+    RuleId(plan.rules.len() as u32 - 1)
 }
 
 /// A rule that only an alert reads: windows of one item each, with the fields that it asks for.

@@ -56,7 +56,10 @@ pub fn lower(program: &Program) -> Result<Plan, Vec<NotYet>> {
                     streams.rules.insert(id, rule);
                 })
             }
-            DeclarationKind::Alert(alert) => alert::lower(&mut plan, &streams, declaration, alert),
+            DeclarationKind::Alert(alert) => alert::lower(&mut plan, &streams, declaration, alert)
+                .map(|rule| {
+                    streams.rules.insert(id, rule);
+                }),
             DeclarationKind::Route(route) => route::lower(&mut plan, &streams, declaration, route),
         };
         route::of_rule(&mut plan, declaration);

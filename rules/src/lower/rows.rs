@@ -26,9 +26,10 @@ pub(super) fn lower(
     rows: &Rows,
 ) -> Result<RuleId, Vec<NotYet>> {
     let range = declaration.name_range;
-    let input = source(plan, rules, &rows.input).ok_or_else(|| unread(range))?;
+    // What could not be lowered is reported where it stands.
+    let input = source(rules, &rows.input).ok_or_else(Vec::new)?;
     let joined = match &rows.join {
-        Some(join) => Some(source(plan, rules, &join.with).ok_or_else(|| unread(range))?),
+        Some(join) => Some(source(rules, &join.with).ok_or_else(Vec::new)?),
         None => None,
     };
     let place = rule_place(plan, input, joined);
@@ -142,18 +143,9 @@ fn check_level(place: &RulePlace, range: TextRange) -> Result<(), Vec<NotYet>> {
     Err(not_yet(&format!("more than {LEVELS_MAX} rules that read one another"), range))
 }
 
-fn unread(range: TextRange) -> Vec<NotYet> {
-    not_yet("`rows` that read the transitions of an alert", range)
-}
-
-fn source(
-    plan: &Plan,
-    rules: &BTreeMap<DeclarationId, RuleId>,
-    source: &SourceRef,
-) -> Option<RuleId> {
+fn source(rules: &BTreeMap<DeclarationId, RuleId>, source: &SourceRef) -> Option<RuleId> {
     let SourceRef::Declaration(id) = source else { return None };
-    let rule = *rules.get(id)?;
-    (!matches!(plan.rules[rule.0 as usize].kind, RuleKind::Alert(_))).then_some(rule)
+    rules.get(id).copied()
 }
 
 fn rule_place(plan: &Plan, input: RuleId, joined: Option<RuleId>) -> RulePlace {
