@@ -225,3 +225,8 @@ pub const TLS_FILE_BYTES_MAX: usize = 1024 * 1024;
 
 /// TLS sessions of one listener that a client may resume.
 pub const TLS_SESSIONS_MAX: usize = 1_024;
+/// Series on the page for Prometheus; further ones are left out and counted.
+pub const PROMETHEUS_SERIES_MAX: usize = 100_000;
+
+/// How long a series stays on the page for Prometheus without being renewed, nanoseconds: 5 min.
+pub const PROMETHEUS_EXPIRY_NS: i64 = 300_000_000_000;

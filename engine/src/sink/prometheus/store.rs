@@ -1,0 +1,224 @@
+//! The series of the page: renewed by rows and transitions, expired by the clock.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::name::{label, label_text, labels, metric, sample};
+use crate::limits::{PROMETHEUS_EXPIRY_NS, PROMETHEUS_SERIES_MAX};
+use crate::model::{AlertState, Row, RowKind, Transition, Value};
+use crate::sink::{AlertShape, RuleShape, Shape};
+
+/// How much is held, and how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PrometheusConfig {
+    /// Series on the page; further ones are left out and counted.
+    pub series: usize,
+    /// How long a series stays that is not renewed, nanoseconds; at least twice the distance of its
+    /// rule's windows.
+    pub expiry_ns: i64,
+}
+
+impl Default for PrometheusConfig {
+    fn default() -> Self {
+        Self { series: PROMETHEUS_SERIES_MAX, expiry_ns: PROMETHEUS_EXPIRY_NS }
+    }
+}
+
+/// What became of what the store was given.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PrometheusCounts {
+    /// Samples that found no place among the series.
+    pub overflowed: u64,
+    /// Series that were not renewed in time.
+    pub expired: u64,
+    /// Values that are no numbers, and have no place on such a page.
+    pub not_numbers: u64,
+}
+
+/// Kinds of metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    Gauge,
+    Counter,
+}
+
+/// A metric: what `# TYPE` and `# HELP` say.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Family {
+    pub(super) kind: Kind,
+    pub(super) unit: &'static str,
+    pub(super) help: String,
+    pub(super) series: BTreeMap<Labels, Series>,
+}
+
+/// Sorted label pairs.
+pub(super) type Labels = Vec<(String, String)>;
+
+/// One series.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Series {
+    pub(super) value: f64,
+    /// When it was made, nanoseconds since the Unix epoch: a counter counts since then.
+    pub(super) created_ns: i64,
+    expires_ns: i64,
+}
+
+/// The page's contents.
+pub struct PrometheusStore {
+    config: PrometheusConfig,
+    shapes: Arc<[Shape]>,
+    pub(super) families: BTreeMap<String, Family>,
+    series: usize,
+    counts: PrometheusCounts,
+}
+
+impl PrometheusStore {
+    /// An empty page; shapes are by rule id.
+    pub fn new(config: PrometheusConfig, shapes: Arc<[Shape]>) -> Self {
+        let counts = PrometheusCounts::default();
+        Self { config, shapes, families: BTreeMap::new(), series: 0, counts }
+    }
+
+    /// What became of what it was given.
+    pub fn counts(&self) -> PrometheusCounts {
+        self.counts
+    }
+
+    /// Series on the page.
+    pub fn len(&self) -> usize {
+        self.series
+    }
+
+    /// Whether there is no series.
+    pub fn is_empty(&self) -> bool {
+        self.series == 0
+    }
+
+    /// Takes a row: revisions are not final and show nothing.
+    pub fn row(&mut self, row: &Row, now_ns: i64) {
+        let shapes = Arc::clone(&self.shapes);
+        let Some(Shape::Rule(shape)) = shapes.get(row.rule.0 as usize) else { return };
+        if row.kind != RowKind::Final {
+            return;
+        }
+        let labels = row_labels(shape, row);
+        let lasts_ns = self.config.expiry_ns.max(shape.every_ns.saturating_mul(2));
+        let expires_ns = now_ns.saturating_add(lasts_ns);
+        for (index, (name, value)) in shape.values.iter().zip(&row.values).enumerate() {
+            if value.is_null() {
+                continue;
+            }
+            let Some((number, unit)) = sample(value) else {
+                self.counts.not_numbers += 1;
+                continue;
+            };
+            let full = metric(&shape.name, name, unit);
+            let help = || format!("`{name}` of the newest window of `{}`", shape.name);
+            let place = (full.as_str(), Kind::Gauge, unit);
+            self.put(place, help, &labels, (now_ns, expires_ns), |_| number);
+            if shape.counts.get(index) == Some(&true) && number >= 0.0 {
+                let full = format!("{full}_seen");
+                let help = || format!("`{name}` of all windows of `{}` so far", shape.name);
+                let place = (full.as_str(), Kind::Counter, unit);
+                self.put(place, help, &labels, (now_ns, expires_ns), |so_far| so_far + number);
+            }
+        }
+    }
+
+    /// Takes a transition. A firing alert stays on the page until it resolves.
+    pub fn transition(&mut self, transition: &Transition, now_ns: i64) {
+        let shapes = Arc::clone(&self.shapes);
+        let Some(Shape::Alert(shape)) = shapes.get(transition.rule.0 as usize) else { return };
+        for state in [AlertState::Pending, AlertState::Firing] {
+            let labels = alert_labels(shape, transition, state);
+            if transition.state == state {
+                let help = || "Alerts that are pending or firing".to_owned();
+                let place = ("ALERTS", Kind::Gauge, "");
+                self.put(place, help, &labels, (now_ns, i64::MAX), |_| 1.0);
+            } else {
+                self.remove("ALERTS", &labels);
+            }
+        }
+    }
+
+    fn put(
+        &mut self,
+        (name, kind, unit): (&str, Kind, &'static str),
+        help: impl FnOnce() -> String,
+        labels: &Labels,
+        (now_ns, expires_ns): (i64, i64),
+        value: impl FnOnce(f64) -> f64,
+    ) {
+        let known = self.families.get_mut(name);
+        // Two columns whose names fall together keep the kind of the first.
+        if known.as_ref().is_some_and(|family| family.kind != kind) {
+            self.counts.overflowed += 1;
+            return;
+        }
+        if let Some(series) = known.and_then(|family| family.series.get_mut(labels)) {
+            *series = Series { value: value(series.value), expires_ns, ..*series };
+            return;
+        }
+        if self.series >= self.config.series {
+            self.counts.overflowed += 1;
+            return;
+        }
+        self.series += 1;
+        let family = self.families.entry(name.to_owned()).or_insert_with(|| Family {
+            kind,
+            unit,
+            help: help(),
+            series: BTreeMap::new(),
+        });
+        let series = Series { value: value(0.0), created_ns: now_ns, expires_ns };
+        family.series.insert(labels.clone(), series);
+    }
+
+    fn remove(&mut self, name: &str, labels: &Labels) {
+        if let Some(family) = self.families.get_mut(name)
+            && family.series.remove(labels).is_some()
+        {
+            self.series -= 1;
+        }
+    }
+
+    /// Drops what has not been renewed.
+    pub fn expire(&mut self, now_ns: i64) {
+        for family in self.families.values_mut() {
+            let before = family.series.len();
+            family.series.retain(|_, series| series.expires_ns > now_ns);
+            let gone = before - family.series.len();
+            self.series -= gone;
+            self.counts.expired += gone as u64;
+        }
+        self.families.retain(|_, family| !family.series.is_empty());
+    }
+}
+
+fn row_labels(shape: &RuleShape, row: &Row) -> Labels {
+    if row.is_other {
+        return vec![("otel_metric_overflow".to_owned(), "true".to_owned())];
+    }
+    labels(pairs(&shape.keys, &row.key))
+}
+
+fn alert_labels(shape: &AlertShape, transition: &Transition, state: AlertState) -> Labels {
+    let mut all = Vec::new();
+    if transition.is_other {
+        all.push(("otel_metric_overflow".to_owned(), "true".to_owned()));
+    } else {
+        all.extend(pairs(&shape.keys, &transition.key));
+    }
+    // Labels may hold values of the moment, which would make a new series of each transition: keys
+    // and severity alone tell instances apart, as the alert itself does.
+    if let Some(severity) = &shape.severity {
+        all.push(("severity".to_owned(), severity.to_string()));
+    }
+    all.push(("alertname".to_owned(), shape.name.to_string()));
+    all.push(("alertstate".to_owned(), state.word().to_owned()));
+    labels(all)
+}
+
+fn pairs(names: &[Arc<str>], values: &[Value]) -> Vec<(String, String)> {
+    names.iter().zip(values).map(|(name, value)| (label(name), label_text(value))).collect()
+}
