@@ -230,3 +230,9 @@ pub const PROMETHEUS_SERIES_MAX: usize = 100_000;
 
 /// How long a series stays on the page for Prometheus without being renewed, nanoseconds: 5 min.
 pub const PROMETHEUS_EXPIRY_NS: i64 = 300_000_000_000;
+
+/// Connections of one page server; further ones are closed at once.
+pub const PAGE_CONNECTIONS_MAX: usize = 64;
+
+/// Bytes of the head of a request for a page.
+pub const PAGE_HEAD_BYTES_MAX: usize = 16 * 1024;

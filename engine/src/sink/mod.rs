@@ -4,6 +4,7 @@
 //! ruled by the wall clock and decides nothing. Names and shapes of rules come as plain
 //! [`RuleShape`]s. Must not know: the dataflow, listeners, rule syntax.
 
+pub mod pages;
 pub mod prometheus;
 
 use std::sync::Arc;

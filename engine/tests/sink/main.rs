@@ -1,0 +1,5 @@
+//! Tests of sinks, with real sockets.
+
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+mod pages;
