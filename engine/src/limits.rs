@@ -236,3 +236,15 @@ pub const PAGE_CONNECTIONS_MAX: usize = 64;
 
 /// Bytes of the head of a request for a page.
 pub const PAGE_HEAD_BYTES_MAX: usize = 16 * 1024;
+
+/// Rows and transitions that wait for one sink; further ones are dropped and counted.
+pub const SINK_QUEUE_MAX: usize = 10_000;
+
+/// Items of one batch of a sink.
+pub const SINK_BATCH_MAX: usize = 500;
+
+/// Bytes of a receiver's answer that a sink reads.
+pub const SINK_ANSWER_BYTES_MAX: usize = 64 * 1024;
+
+/// Instances of alerts that a sink follows at once, firing or resolved and not yet delivered.
+pub const SINK_ALERTS_MAX: usize = 10_000;

@@ -4,10 +4,22 @@
 //! ruled by the wall clock and decides nothing. Names and shapes of rules come as plain
 //! [`RuleShape`]s. Must not know: the dataflow, listeners, rule syntax.
 
+pub mod alertmanager;
+mod breaker;
+mod client;
 pub mod pages;
 pub mod prometheus;
+pub mod push;
+pub mod webhook;
 
 use std::sync::Arc;
+
+use serde_json::{Map, Value as Json, json};
+
+pub use breaker::BreakerState;
+
+use crate::model::render::time;
+use crate::model::{Transition, Value};
 
 /// What a sink must know of a rule whose rows it takes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -47,4 +59,41 @@ pub enum Shape {
     Rule(RuleShape),
     /// An alert.
     Alert(AlertShape),
+}
+
+/// An alert as Alertmanager and its webhooks describe it: labels, annotations, `startsAt`, and
+/// `endsAt` where it has ended. Times are event time.
+fn alert_json(shape: &AlertShape, transition: &Transition) -> Map<String, Json> {
+    let mut labels = Map::new();
+    let pairs = |names: &[Arc<str>], values: &[Value], out: &mut Map<String, Json>| {
+        for (name, value) in names.iter().zip(values) {
+            let text = match value {
+                Value::Null => continue,
+                Value::Str(text) => text.to_string(),
+                other => other.to_string(),
+            };
+            out.insert(prometheus::label(name), json!(text));
+        }
+    };
+    if transition.is_other {
+        labels.insert("otel_metric_overflow".to_owned(), json!("true"));
+    } else {
+        pairs(&shape.keys, &transition.key, &mut labels);
+    }
+    pairs(&shape.labels, &transition.labels, &mut labels);
+    if let Some(severity) = &shape.severity {
+        labels.insert("severity".to_owned(), json!(&**severity));
+    }
+    labels.insert("alertname".to_owned(), json!(&*shape.name));
+    let mut annotations = Map::new();
+    pairs(&shape.annotations, &transition.annotations, &mut annotations);
+    let mut alert = Map::new();
+    alert.insert("labels".to_owned(), Json::Object(labels));
+    alert.insert("annotations".to_owned(), Json::Object(annotations));
+    alert.insert("startsAt".to_owned(), json!(time(transition.since_ns)));
+    if transition.state == crate::model::AlertState::Resolved {
+        alert.insert("endsAt".to_owned(), json!(time(transition.decision_ns)));
+    }
+    alert.insert("generatorURL".to_owned(), json!(""));
+    alert
 }

@@ -2,4 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+mod alertmanager;
 mod pages;
+mod push;
+mod receiver;

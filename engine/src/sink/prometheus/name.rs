@@ -47,7 +47,7 @@ pub(super) fn metric(rule: &str, value: &str, unit: &str) -> String {
 }
 
 /// The name of a label.
-pub(super) fn label(key: &str) -> String {
+pub(in crate::sink) fn label(key: &str) -> String {
     let mut name = String::with_capacity(key.len());
     append(key, true, &mut name);
     if name.starts_with("__") {

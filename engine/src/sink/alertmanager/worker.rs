@@ -1,0 +1,229 @@
+//! The task that posts what is due.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, mpsc::channel, watch};
+use tokio::task::JoinHandle;
+
+use super::state::AlertsKnown;
+use crate::error::Error;
+use crate::limits::SINK_QUEUE_MAX;
+use crate::model::Transition;
+use crate::sink::Shape;
+use crate::sink::client::{Client, Verdict};
+use crate::sink::push::Tell;
+
+/// Tells the time, nanoseconds since the Unix epoch.
+pub type WallClock = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// Pause after a failed post, at first and at most.
+const PAUSE_FIRST_NS: i64 = 500_000_000;
+const PAUSE_MAX_NS: i64 = 30_000_000_000;
+
+/// Where alerts are posted, and how often.
+#[derive(Debug, Clone)]
+pub struct AlertmanagerConfig {
+    /// Its name, for what is told about it.
+    pub name: Arc<str>,
+    /// Its address: `http://localhost:9093`; the path of the API is added.
+    pub url: String,
+    /// Headers of every request: (name, value); values are never told.
+    pub headers: Vec<(String, String)>,
+    /// How often a firing alert is sent again.
+    pub resend: Duration,
+    /// For one request and its answer.
+    pub timeout: Duration,
+}
+
+impl AlertmanagerConfig {
+    /// The usual settings: again every minute.
+    pub fn new(name: &str, url: &str) -> Self {
+        Self {
+            name: Arc::from(name),
+            url: url.to_owned(),
+            headers: Vec::new(),
+            resend: Duration::from_mins(1),
+            timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What became of transitions and posts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AlertmanagerCounts {
+    /// Transitions offered.
+    pub offered: u64,
+    /// Of those, lost because too many waited or too many alerts were followed.
+    pub dropped: u64,
+    /// Posts that were taken.
+    pub posted: u64,
+    /// Posts that failed; what they said is said again.
+    pub failed: u64,
+    /// Alerts that are followed: firing, or resolved and not yet told.
+    pub followed: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    offered: AtomicU64,
+    dropped: AtomicU64,
+    posted: AtomicU64,
+    failed: AtomicU64,
+    followed: AtomicU64,
+}
+
+/// A running sink.
+pub struct AlertmanagerSink {
+    queue: mpsc::Sender<Arc<Transition>>,
+    stop: watch::Sender<bool>,
+    worker: JoinHandle<()>,
+    counters: Arc<Counters>,
+}
+
+impl AlertmanagerSink {
+    /// Starts the sink; call it within a tokio runtime. Shapes are by rule id.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Format`] if the URL or a header cannot be used.
+    pub fn start(
+        config: &AlertmanagerConfig,
+        shapes: Arc<[Shape]>,
+        clock: WallClock,
+        tell: Tell,
+    ) -> Result<Self, Error> {
+        let url = format!("{}/api/v2/alerts", config.url.trim_end_matches('/'));
+        let client = Client::new(&url, &config.headers, config.timeout)?;
+        let resend_ns = i64::try_from(config.resend.as_nanos()).unwrap_or(i64::MAX).max(1);
+        let (queue, waiting) = channel(SINK_QUEUE_MAX);
+        let (stop, stopped) = watch::channel(false);
+        let counters = Arc::new(Counters::default());
+        let worker = Worker {
+            name: Arc::clone(&config.name),
+            client,
+            known: AlertsKnown::new(shapes, resend_ns),
+            resend_ns,
+            failures: 0,
+            waiting,
+            stopped,
+            counters: Arc::clone(&counters),
+            clock,
+            tell,
+        };
+        Ok(Self { queue, stop, worker: tokio::spawn(worker.run()), counters })
+    }
+
+    /// Offers a transition; it is dropped, and counted, where there is no room.
+    pub fn offer(&self, transition: Arc<Transition>) {
+        self.counters.offered.fetch_add(1, Ordering::Relaxed);
+        if self.queue.try_send(transition).is_err() {
+            self.counters.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// What became of what was offered.
+    pub fn counts(&self) -> AlertmanagerCounts {
+        read(&self.counters)
+    }
+
+    /// Says what is due once more, for so long at most. Firing alerts stay known to Alertmanager
+    /// until their `endsAt`.
+    pub async fn stop(self, within: Duration) -> AlertmanagerCounts {
+        let Self { queue, stop, mut worker, counters } = self;
+        stop.send_replace(true);
+        drop(queue);
+        if tokio::time::timeout(within, &mut worker).await.is_err() {
+            worker.abort();
+        }
+        read(&counters)
+    }
+}
+
+fn read(counters: &Counters) -> AlertmanagerCounts {
+    let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    AlertmanagerCounts {
+        offered: load(&counters.offered),
+        dropped: load(&counters.dropped),
+        posted: load(&counters.posted),
+        failed: load(&counters.failed),
+        followed: load(&counters.followed),
+    }
+}
+
+struct Worker {
+    name: Arc<str>,
+    client: Client,
+    known: AlertsKnown,
+    resend_ns: i64,
+    failures: u32,
+    waiting: mpsc::Receiver<Arc<Transition>>,
+    stopped: watch::Receiver<bool>,
+    counters: Arc<Counters>,
+    clock: WallClock,
+    tell: Tell,
+}
+
+impl Worker {
+    async fn run(mut self) {
+        loop {
+            let now_ns = (self.clock)();
+            let due_ns = self.known.next_due_ns();
+            let wait_ns = due_ns.map_or(self.resend_ns, |due_ns| (due_ns - now_ns).max(0));
+            let wait = Duration::from_nanos(wait_ns.unsigned_abs());
+            let next = tokio::select! {
+                biased;
+                next = self.waiting.recv() => next,
+                () = tokio::time::sleep(wait) => {
+                    self.post().await;
+                    continue;
+                }
+            };
+            let Some(transition) = next else { break };
+            let before = self.known.overflowed();
+            self.known.take(&transition, (self.clock)());
+            let lost = self.known.overflowed() - before;
+            self.counters.dropped.fetch_add(lost, Ordering::Relaxed);
+            self.count();
+        }
+        // The queue is closed: what is due is said while time is left.
+        while *self.stopped.borrow() && self.post().await {}
+    }
+
+    fn count(&self) {
+        self.counters.followed.store(self.known.len() as u64, Ordering::Relaxed);
+    }
+
+    /// Posts what is due; whether there may be more.
+    async fn post(&mut self) -> bool {
+        let now_ns = (self.clock)();
+        let Some(due) = self.known.due(now_ns) else { return false };
+        let verdict = self.client.post("application/json", due.body.clone()).await;
+        let now_ns = (self.clock)();
+        let is_taken = matches!(verdict, Verdict::Taken(_));
+        let (pause_ns, reason) = match verdict {
+            Verdict::Taken(_) => {
+                self.failures = 0;
+                self.counters.posted.fetch_add(1, Ordering::Relaxed);
+                self.known.taken(&due, now_ns);
+                (0, None)
+            }
+            Verdict::Again { after, reason } => {
+                let named_ns =
+                    after.map(|after| i64::try_from(after.as_nanos()).unwrap_or(i64::MAX));
+                let own_ns = (PAUSE_FIRST_NS << self.failures.min(16)).min(PAUSE_MAX_NS);
+                (named_ns.unwrap_or(own_ns), Some(reason))
+            }
+            Verdict::Refused(reason) => (self.resend_ns, Some(reason)),
+        };
+        if let Some(reason) = reason {
+            self.failures += 1;
+            self.counters.failed.fetch_add(1, Ordering::Relaxed);
+            self.known.put_off(&due, now_ns.saturating_add(pause_ns));
+            let text = format!("{reason}; {} alerts are told again", due.alerts);
+            (self.tell)(&self.name, &text);
+        }
+        self.count();
+        is_taken
+    }
+}
