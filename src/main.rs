@@ -47,6 +47,7 @@ fn run(args: &Args) -> anyhow::Result<Exit> {
         Command::Explain(explain) => command::explain::run(explain, general),
         Command::Test(test) => command::test::run(test, general),
         Command::Replay(replay) => command::replay::run(replay, general),
+        Command::Run(run) => command::run::run(run, general),
         Command::Backtest(backtest) => command::backtest::run(backtest, general),
         Command::Gen(options) => command::r#gen::run(options, general),
         Command::Completions(completions) => command::completions::run(completions),

@@ -62,6 +62,12 @@ impl Output {
         result.map_err(|cause| WriteFailed::new(self.place.as_deref(), cause))
     }
 
+    /// Writes what is gathered now, for readers that wait for it.
+    pub(crate) fn pass_on(&mut self) -> Result<(), WriteFailed> {
+        let result = self.write.flush();
+        result.map_err(|cause| WriteFailed::new(self.place.as_deref(), cause))
+    }
+
     /// Writes what is gathered: without this an error at the end would be lost.
     pub(crate) fn close(mut self) -> Result<(), WriteFailed> {
         let result = self.write.flush();

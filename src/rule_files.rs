@@ -49,7 +49,6 @@ pub(crate) struct Compiled {
     /// The files, imports included, by which diagnostics are drawn.
     pub(crate) files: Vec<SourceFile>,
     /// What they import, by the name that they import it by.
-    #[expect(dead_code, reason = "a live run records them")]
     pub(crate) imports: Vec<RuleText>,
     /// Everything there is to say about them.
     pub(crate) diagnostics: Vec<Diagnostic>,

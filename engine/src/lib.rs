@@ -5,12 +5,13 @@
 //! workers, thread timing, hash seeds or the wall clock.
 //!
 //! Modules are ranked and import downwards only:
-//! 0 [`model`], [`limits`], [`error`] · 1 [`ingest`], [`journal`], [`plan`], [`aggregate`],
-//! [`sink`] · 2 `operators` · 3 `dataflow` · 4 [`runtime`].
+//! 0 [`model`], [`limits`], [`error`], [`clock`] · 1 [`ingest`], [`journal`], [`plan`],
+//! [`aggregate`], [`sink`] · 2 `operators` · 3 `dataflow` · 4 [`runtime`].
 
 #![forbid(unsafe_code)]
 
 pub mod aggregate;
+pub mod clock;
 mod dataflow;
 pub mod error;
 pub mod ingest;

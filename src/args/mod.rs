@@ -6,6 +6,7 @@
 
 mod r#gen;
 mod replay;
+mod run;
 
 use std::path::PathBuf;
 
@@ -15,6 +16,7 @@ use crate::terminal::{ColorChoice, Colors};
 
 pub(crate) use r#gen::{Gen, GenFormat};
 pub(crate) use replay::{Format, InputFormat, Inputs, Order, Replay, RuleInputs, SignalName};
+pub(crate) use run::{At, Run};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -98,6 +100,8 @@ pub(crate) enum Command {
     Test(Test),
     /// Run rules over recorded telemetry and show what they say
     Replay(Box<Replay>),
+    /// Run rules over a live feed, and send on what they say
+    Run(Box<Run>),
     /// Run two versions of rules over the same recording and show what differs
     Backtest(Box<Backtest>),
     /// Make telemetry by a seed, with labelled incidents

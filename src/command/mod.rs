@@ -7,4 +7,5 @@ pub(crate) mod explain;
 pub(crate) mod fmt;
 pub(crate) mod r#gen;
 pub(crate) mod replay;
+pub(crate) mod run;
 pub(crate) mod test;

@@ -81,6 +81,11 @@ impl Summary {
         self.fired.iter().any(|&count| count > 0)
     }
 
+    /// Tells how a live run went, on standard error.
+    pub(crate) fn tell_live(&self, general: General) {
+        self.tell_below(String::from("\n"), general);
+    }
+
     /// Tells it on standard error.
     pub(crate) fn tell(&self, why: &Ended, general: General) {
         let is_colored = general.colors.on_stderr;
@@ -94,9 +99,14 @@ impl Summary {
             let line = format!("{stopped}: this is what had been read by then");
             let _ = writeln!(text, "{}", Style::Yellow.paint(&line, is_colored));
         }
+        self.unsent_line(&mut text);
+        self.tell_below(text, general);
+    }
+
+    fn tell_below(&self, mut text: String, general: General) {
+        let is_colored = general.colors.on_stderr;
         self.read_line(&mut text);
         self.rule_lines(is_colored, &mut text);
-        self.unsent_line(&mut text);
         self.dropped_lines(general, &mut text);
         let rules: i64 = self.rules.iter().map(RuleCounts::unaccounted).sum();
         let unaccounted = self.ledger.unaccounted() + rules;

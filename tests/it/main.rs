@@ -8,6 +8,7 @@ mod backtest;
 mod cli;
 mod functions;
 mod generated;
+mod live;
 mod log;
 mod odd_input;
 mod output;

@@ -8,13 +8,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{mpsc, mpsc::channel, watch};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::breaker::{Admission, Breaker, BreakerState};
 use super::client::{Client, Verdict};
+use crate::clock::monotonic as now;
 use crate::error::Error;
 use crate::limits::{SINK_BATCH_MAX, SINK_QUEUE_MAX};
 use crate::model::{Row, Transition};
@@ -124,7 +126,7 @@ pub type Tell = Arc<dyn Fn(&str, &str) + Send + Sync>;
 
 /// A running sink.
 pub struct Push {
-    queue: mpsc::Sender<Said>,
+    queue: Sender<Said>,
     stop: watch::Sender<Option<Instant>>,
     worker: JoinHandle<()>,
     counters: Arc<Counters>,
@@ -214,7 +216,7 @@ struct Worker<E> {
     config: PushConfig,
     client: Client,
     encode: E,
-    waiting: mpsc::Receiver<Said>,
+    waiting: Receiver<Said>,
     /// Until when a stopping sink may still deliver.
     stopped: watch::Receiver<Option<Instant>>,
     counters: Arc<Counters>,
@@ -349,9 +351,4 @@ fn backoff(attempt: u32, name: &str) -> Duration {
     let seed = format!("{name}{attempt}{:?}", now());
     let share = xxh3_64(seed.as_bytes()) % 1_000;
     Duration::from_millis(full_ms / 2 + full_ms * share / 2_000)
-}
-
-/// Now, for waits alone.
-fn now() -> Instant {
-    Instant::now()
 }

@@ -136,8 +136,7 @@ fn a_batch_that_is_never_taken_is_lost_at_its_deadline_and_the_next_one_is_tried
 fn nobody_waits_for_a_full_queue() {
     let runtime = runtime();
     let receiver = Receiver::start(vec![Act::Hang(Duration::from_mins(1)); 10]);
-    let config =
-        PushConfig { queue: 10, timeout: Duration::from_mins(1), ..config(&receiver.url) };
+    let config = PushConfig { queue: 10, timeout: Duration::from_mins(1), ..config(&receiver.url) };
     let counts = runtime.block_on(async {
         let push = Push::start(config, Numbers, tell().1).unwrap();
         (0..100_000).for_each(|number| push.offer(row(number)));

@@ -16,7 +16,7 @@ use crate::render::rows::{RowWriter, Said};
 use crate::render::why::Why;
 use crate::rule_files::{self, compile};
 
-pub(crate) use run::{Ended, Interrupt, run_through};
+pub(crate) use run::{Ended, Interrupt, in_order, run_through};
 pub(crate) use settings::ReadSettings;
 use settings::Settings;
 

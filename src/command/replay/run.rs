@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use signal_hook::consts::SIGINT;
+use signal_hook::consts::{SIGINT, SIGTERM};
 use tailwater_engine::Error;
 use tailwater_engine::model::FrameBody;
 use tailwater_engine::plan::Plan;
@@ -21,18 +21,26 @@ use crate::output::WriteFailed;
 use crate::render::rows::Said;
 use crate::render::summary::Summary;
 
-/// Whether Ctrl-C was pressed.
+/// Whether Ctrl-C was pressed, or the program was told to end.
 pub(crate) struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Listens from now on. The first Ctrl-C is noted; the second one ends the program at once.
+    /// Listens from now on. The first signal is noted; the second one ends the program at once.
     pub(crate) fn new() -> Self {
         let flag = Arc::new(AtomicBool::new(false));
         // Where handlers cannot be set, Ctrl-C just ends the program: nothing is lost that was
         // not said before.
-        let _ = signal_hook::flag::register_conditional_default(SIGINT, Arc::clone(&flag));
-        let _ = signal_hook::flag::register(SIGINT, Arc::clone(&flag));
+        for signal in [SIGINT, SIGTERM] {
+            let _ = signal_hook::flag::register_conditional_default(signal, Arc::clone(&flag));
+            let _ = signal_hook::flag::register(signal, Arc::clone(&flag));
+        }
         Self(flag)
+    }
+
+    /// Tells later, on any thread, whether it was.
+    pub(crate) fn watch(&self) -> impl Fn() -> bool + Send + 'static {
+        let flag = Arc::clone(&self.0);
+        move || flag.load(Ordering::Relaxed)
     }
 
     fn is_set(&self) -> bool {

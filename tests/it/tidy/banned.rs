@@ -11,8 +11,8 @@ struct Ban {
 }
 
 const BANS: [Ban; 13] = [
-    ban("SystemTime::now", "time enters as a recorded tick", &["src/", LISTENERS_CLOCK]),
-    ban("Instant::now", "measure at the command line's edge", &["src/", LISTENERS_CLOCK]),
+    ban("SystemTime::now", "time enters as a recorded tick", &["src/", CLOCK]),
+    ban("Instant::now", "measure at the command line's edge", &["src/", CLOCK]),
     ban("thread::sleep", "park on a channel or an activator", &[]),
     ban("env::var", "the command line reads the environment", &["src/"]),
     ban("mpsc::channel", "a bounded channel with a named limit", &[]),
@@ -27,7 +27,7 @@ const BANS: [Ban; 13] = [
 ];
 
 /// Arrival times and deadlines: the one file of the engine that looks at a clock.
-const LISTENERS_CLOCK: &str = "engine/src/ingest/listen/clock.rs";
+const CLOCK: &str = "engine/src/clock.rs";
 
 const fn ban(call: &'static str, instead: &'static str, allowed: &'static [&'static str]) -> Ban {
     Ban { call, instead, allowed }

@@ -16,7 +16,6 @@
 mod auth;
 mod body;
 mod budget;
-mod clock;
 mod connection;
 mod counts;
 mod export;
@@ -34,13 +33,13 @@ mod tls;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::clock;
 use crate::error::Error;
 use crate::limits::{CONNECTIONS_MAX, CONNECTIONS_PER_PEER_MAX};
 use crate::model::SourceId;
 
 pub use auth::Tokens;
 pub use body::BodyPace;
-pub use clock::{Clock, system_clock};
 pub use connection::ConnectionPace;
 pub use counts::{Count, DiscardReason, IntakeCounts, RefuseReason, SourceCounts};
 pub use intake::{Accepted, Intake, IntakeConfig, IntakeReceiver, NoFrame, WhenFull};

@@ -4,19 +4,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, mpsc::channel, watch};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::state::AlertsKnown;
+use crate::clock::Clock;
 use crate::error::Error;
 use crate::limits::SINK_QUEUE_MAX;
 use crate::model::Transition;
 use crate::sink::Shape;
 use crate::sink::client::{Client, Verdict};
 use crate::sink::push::Tell;
-
-/// Tells the time, nanoseconds since the Unix epoch.
-pub type WallClock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 /// Pause after a failed post, at first and at most.
 const PAUSE_FIRST_NS: i64 = 500_000_000;
@@ -76,7 +75,7 @@ struct Counters {
 
 /// A running sink.
 pub struct AlertmanagerSink {
-    queue: mpsc::Sender<Arc<Transition>>,
+    queue: Sender<Arc<Transition>>,
     stop: watch::Sender<bool>,
     worker: JoinHandle<()>,
     counters: Arc<Counters>,
@@ -90,7 +89,7 @@ impl AlertmanagerSink {
     pub fn start(
         config: &AlertmanagerConfig,
         shapes: Arc<[Shape]>,
-        clock: WallClock,
+        clock: Clock,
         tell: Tell,
     ) -> Result<Self, Error> {
         let url = format!("{}/api/v2/alerts", config.url.trim_end_matches('/'));
@@ -157,10 +156,10 @@ struct Worker {
     known: AlertsKnown,
     resend_ns: i64,
     failures: u32,
-    waiting: mpsc::Receiver<Arc<Transition>>,
+    waiting: Receiver<Arc<Transition>>,
     stopped: watch::Receiver<bool>,
     counters: Arc<Counters>,
-    clock: WallClock,
+    clock: Clock,
     tell: Tell,
 }
 

@@ -1,4 +1,4 @@
-//! The clocks of the listeners: the only place of the engine that looks at one.
+//! Clocks of listeners and sinks: the only place of the engine that looks at one.
 //!
 //! Invariant: wall-clock time is data (a frame's arrival) and enters through a function that the
 //! owner gives; monotonic time only decides when to stop waiting.
@@ -21,6 +21,6 @@ pub fn system_clock() -> Clock {
 }
 
 /// Now, for deadlines.
-pub(super) fn monotonic() -> Instant {
+pub(crate) fn monotonic() -> Instant {
     Instant::now()
 }

@@ -1,0 +1,92 @@
+//! Options of a live run.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::Args as ClapArgs;
+
+use super::replay::RuleInputs;
+
+/// An address, or none at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum At {
+    /// Not at all.
+    Nowhere,
+    /// There.
+    Address(SocketAddr),
+}
+
+impl FromStr for At {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "none" {
+            return Ok(Self::Nowhere);
+        }
+        text.parse().map(Self::Address).map_err(|_| {
+            "expected an address such as `127.0.0.1:4317` or `[::1]:4317`, or `none`".to_owned()
+        })
+    }
+}
+
+/// `tailwater run`
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Run {
+    /// Which rules run.
+    #[command(flatten)]
+    pub(crate) rules: RuleInputs,
+
+    /// Worker threads; results are the same for any number
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) workers: usize,
+
+    /// Take OTLP over gRPC there; `none` for not at all
+    #[arg(long, default_value = "127.0.0.1:4317", value_name = "ADDRESS", help_heading = "Input")]
+    pub(crate) otlp_grpc: At,
+
+    /// Take OTLP over HTTP there; `none` for not at all
+    #[arg(long, default_value = "127.0.0.1:4318", value_name = "ADDRESS", help_heading = "Input")]
+    pub(crate) otlp_http: At,
+
+    /// Take the line protocol over TCP there; `none` for not at all
+    #[arg(long, default_value = "127.0.0.1:17000", value_name = "ADDRESS", help_heading = "Input")]
+    pub(crate) lines: At,
+
+    /// Take the line protocol on a Unix socket, too
+    #[arg(long, value_name = "PATH", help_heading = "Input")]
+    pub(crate) lines_socket: Option<PathBuf>,
+
+    /// Let listeners take telemetry in plain text from other machines, and pages be read from there
+    #[arg(long, help_heading = "Input")]
+    pub(crate) allow_plain: bool,
+
+    /// Write what was taken to a file that `tailwater replay` replays
+    #[arg(long, value_name = "FILE", help_heading = "Input")]
+    pub(crate) record: Option<PathBuf>,
+
+    /// Write rows and alerts to a file instead of standard output, as JSON lines
+    #[arg(short, long, value_name = "FILE", help_heading = "Results")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Show the newest results to Prometheus there, at `/metrics`; `none` for not at all
+    #[arg(long, default_value = "127.0.0.1:9464", value_name = "ADDRESS")]
+    #[arg(help_heading = "Results")]
+    pub(crate) prometheus: At,
+
+    /// Send alerts to an Alertmanager: `http://localhost:9093`
+    #[arg(long, value_name = "URL", help_heading = "Results")]
+    pub(crate) alertmanager: Option<String>,
+
+    /// Post alerts to a URL, as Alertmanager's webhooks do
+    #[arg(long, value_name = "URL", help_heading = "Results")]
+    pub(crate) webhook: Option<String>,
+
+    /// Say how the run is there: `/livez`, `/readyz`, `/healthz`, `/metrics`; `none` for not at all
+    #[arg(long, default_value = "127.0.0.1:9465", value_name = "ADDRESS")]
+    pub(crate) admin: At,
+
+    /// Seconds that what was accepted may take to be worked on and sent once the run is told to end
+    #[arg(long, default_value_t = 10, value_name = "SECONDS")]
+    pub(crate) grace: u64,
+}

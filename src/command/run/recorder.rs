@@ -1,0 +1,61 @@
+//! The record of a run: its input log in a file.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+
+use tailwater_engine::journal::{LogWriter, Opening};
+use tailwater_engine::model::FrameBody;
+use tailwater_engine::{Error, ErrorKind};
+
+use crate::terminal::tell;
+
+/// Bytes of the record gathered before they are written.
+const RECORD_BYTES: usize = 256 * 1024;
+
+/// Writes the record, if one is wanted. A record that cannot be written ends there, said at once;
+/// the run goes on, as alerts matter more than their record.
+pub(super) struct Recorder {
+    path: Option<PathBuf>,
+    log: Option<LogWriter<BufWriter<File>>>,
+}
+
+impl Recorder {
+    /// Begins the record.
+    pub(super) fn open(path: Option<&Path>, opening: &Opening) -> Result<Self, Error> {
+        let Some(path) = path else { return Ok(Self { path: None, log: None }) };
+        let file = File::create(path).map_err(|cause| {
+            let message = format!("cannot write `{}`", path.display());
+            Error::new(ErrorKind::Write, message).caused_by(cause)
+        })?;
+        let write = BufWriter::with_capacity(RECORD_BYTES, file);
+        let log = Some(LogWriter::new(write, opening)?);
+        Ok(Self { path: Some(path.to_owned()), log })
+    }
+
+    /// Whether the record ended before the run did.
+    pub(super) fn has_failed(&self) -> bool {
+        self.path.is_some() && self.log.is_none()
+    }
+
+    pub(super) fn frame(&mut self, body: &FrameBody) {
+        self.write(|log| log.frame(body));
+    }
+
+    pub(super) fn cut(&mut self) {
+        self.write(LogWriter::cut);
+    }
+
+    pub(super) fn flush(&mut self) {
+        self.write(LogWriter::flush);
+    }
+
+    fn write(&mut self, step: impl FnOnce(&mut LogWriter<BufWriter<File>>) -> Result<(), Error>) {
+        let Some(log) = &mut self.log else { return };
+        if let Err(error) = step(log) {
+            let path = self.path.as_deref().unwrap_or(Path::new("?")).display();
+            tell(&format!("error: {error}; the record `{path}` ends here, the run goes on\n"));
+            self.log = None;
+        }
+    }
+}

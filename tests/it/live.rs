@@ -1,0 +1,219 @@
+//! A live run as its users meet it: telemetry in over real sockets, results out, and the same again
+//! from its record.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+const RULES: &str = "stream s = spans lateness 0s\n\
+                     aggregate http from s by service.name over tumbling(10s) \
+                     select { n: count() }\n\
+                     alert Many from http when n > 1 on no data keep severity page\n\
+                     stream l = logs lateness 0s\n\
+                     aggregate said from l by source over tumbling(10s) select { n: count() }";
+
+fn tailwater(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tailwater"));
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).args(args).stdin(Stdio::null());
+    command
+}
+
+fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
+
+/// A run on ports of its own choice.
+struct Run {
+    child: Child,
+    stderr: BufReader<std::process::ChildStderr>,
+    greeting: String,
+}
+
+impl Run {
+    fn start(more: &[&str]) -> Self {
+        let mut args = vec!["run", "-e", RULES];
+        for input in ["--otlp-http", "--otlp-grpc", "--lines", "--prometheus", "--admin"] {
+            args.extend([input, "127.0.0.1:0"]);
+        }
+        args.extend(more);
+        let mut child =
+            tailwater(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut greeting = String::new();
+        while !greeting.starts_with("running ") {
+            greeting.clear();
+            assert!(stderr.read_line(&mut greeting).unwrap() > 0, "it did not start");
+        }
+        Self { child, stderr, greeting }
+    }
+
+    fn address(&self, what: &str) -> &str {
+        let rest = self.greeting.split(&format!("{what} on ")).nth(1).unwrap();
+        rest.split([',', ';']).next().unwrap().trim()
+    }
+
+    fn request(&self, what: &str, head: &str, body: &str) -> String {
+        let mut stream = TcpStream::connect(self.address(what)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let length = body.len();
+        let head = format!("{head} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n");
+        write!(stream, "{head}content-type: application/json\r\ncontent-length: {length}\r\n\r\n")
+            .unwrap();
+        stream.write_all(body.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    fn get(&self, what: &str, path: &str) -> String {
+        self.request(what, &format!("GET {path}"), "")
+    }
+
+    /// Spans of a service that end at a second from now, by the machine's clock.
+    fn spans(&self, service: &str, count: u32, at_s: i64) {
+        let spans: Vec<String> = (1..=count)
+            .map(|index| {
+                let at = format!("{}000000000", now_s() + at_s);
+                format!(
+                    "{{\"traceId\":\"{index:032x}\",\"spanId\":\"{index:016x}\",\"name\":\"x\",\
+                     \"startTimeUnixNano\":\"{at}\",\"endTimeUnixNano\":\"{at}\"}}"
+                )
+            })
+            .collect();
+        let body = format!(
+            "{{\"resourceSpans\":[{{\"resource\":{{\"attributes\":[{{\"key\":\"service.name\",\
+             \"value\":{{\"stringValue\":\"{service}\"}}}}]}},\"scopeSpans\":[{{\"spans\":[{}]}}]}}]}}",
+            spans.join(",")
+        );
+        let answer = self.request("OTLP/HTTP", "POST /v1/traces", &body);
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+
+    /// Waits until a page holds a text.
+    fn shows(&self, what: &str, path: &str, text: &str) -> String {
+        for _ in 0..400 {
+            let page = self.get(what, path);
+            if page.contains(text) {
+                return page;
+            }
+            std::thread::park_timeout(Duration::from_millis(50));
+        }
+        panic!("`{text}` never came: {}", self.get(what, path));
+    }
+
+    fn end(mut self) -> (Option<i32>, String, String) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        let (mut stdout, mut stderr) = (String::new(), String::new());
+        self.child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
+        self.stderr.read_to_string(&mut stderr).unwrap();
+        (self.child.wait().unwrap().code(), stdout, stderr)
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "telemetry from far away in time is set aside")]
+fn now_s() -> i64 {
+    let now = std::time::SystemTime::now();
+    now.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64 / 10 * 10
+}
+
+fn replay(record: &Path, more: &[&str]) -> Output {
+    let record = record.to_str().unwrap();
+    tailwater(&["replay", record, "--format", "jsonl"]).args(more).output().unwrap()
+}
+
+#[test]
+fn what_a_run_says_its_record_says_again() {
+    let record = path("live.twlog");
+    let run = Run::start(&["--record", record.to_str().unwrap(), "--workers", "2"]);
+    run.spans("shop", 3, 0);
+    run.spans("bank", 1, 1);
+    let mut lines = TcpStream::connect(run.address("lines")).unwrap();
+    for _ in 0..2 {
+        let ts = now_s() * 1_000;
+        let line =
+            format!("{{\"v\":1,\"src\":\"w\",\"ts\":{ts},\"type\":\"event\",\"data\":{{}}}}\n");
+        lines.write_all(line.as_bytes()).unwrap();
+    }
+    run.shows("admin", "/metrics", "tailwater_items_total{signal=\"logs\",outcome=\"used\"} 2\n");
+    run.spans("shop", 1, 30);
+    let page = run.shows("Prometheus", "/metrics", "http_n{service_name=\"shop\"} 3\n");
+    assert!(page.contains("http_n_seen_total{service_name=\"bank\"} 1\n"), "{page}");
+    assert!(page.contains("alertname=\"Many\",alertstate=\"firing\""), "{page}");
+    assert!(run.get("admin", "/readyz").starts_with("HTTP/1.1 200"));
+    assert!(run.get("admin", "/healthz").contains("\"unaccounted\":0"));
+    drop(lines);
+    let (code, stdout, stderr) = run.end();
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stderr.contains("read 5 spans, 2 logs, 2 events"), "{stderr}");
+    assert!(stderr.contains("unaccounted 0"), "{stderr}");
+    assert!(stdout.contains("\"alert\":\"Many\"") && stdout.contains("\"n\":3"), "{stdout}");
+    for workers in ["1", "3"] {
+        let replayed = replay(&record, &["--workers", workers]);
+        assert_eq!(String::from_utf8_lossy(&replayed.stdout), stdout, "{workers} workers");
+    }
+    let other = replay(
+        &record,
+        &["-e", "aggregate all from spans over tumbling(1h) select { n: count() }"],
+    );
+    assert!(String::from_utf8_lossy(&other.stdout).contains("\"n\":"), "{other:?}");
+}
+
+#[test]
+fn ticks_close_the_windows_of_an_idle_source() {
+    let run = Run::start(&["--record", path("ticks.twlog").to_str().unwrap()]);
+    run.spans("shop", 2, -120);
+    run.shows("Prometheus", "/metrics", "http_n{service_name=\"shop\"} 2\n");
+    run.spans("shop", 1, 0);
+    run.shows("admin", "/metrics", "tailwater_items_total{signal=\"spans\",outcome=\"used\"} 3\n");
+    let (code, stdout, stderr) = run.end();
+    assert_eq!(code, Some(0), "{stderr}");
+    let replayed = replay(&path("ticks.twlog"), &[]);
+    assert_eq!(String::from_utf8_lossy(&replayed.stdout), stdout);
+}
+
+#[test]
+fn what_cannot_be_started_is_told() {
+    let told = |args: &[&str]| {
+        let output = tailwater(&["run"]).args(args).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, text) = told(&[]);
+    assert!(code == Some(2) && text.contains("no rules are given"), "{text}");
+    let run = Run::start(&[]);
+    let taken = run.address("OTLP/HTTP").to_owned();
+    let (code, text) = told(&["-e", RULES, "--otlp-http", &taken, "--otlp-grpc", "none"]);
+    assert!(code == Some(66) && text.contains(&format!("cannot listen on `{taken}`")), "{text}");
+    let (code, text) = told(&["-e", RULES, "--otlp-http", "0.0.0.0:0"]);
+    assert!(code == Some(2) && text.contains("--allow-plain"), "{text}");
+    let (code, text) = told(&["-e", RULES, "--otlp-grpc", "localhost"]);
+    assert!(code == Some(2) && text.contains("expected an address such as"), "{text}");
+    let named = "aggregate a from spans over tumbling(1m) select { n: count() } to nowhere";
+    let (code, text) = told(&["-e", named]);
+    assert!(code == Some(2) && text.contains("`a` goes to `nowhere`, which is no sink"), "{text}");
+    let named = named.replace("nowhere", "webhook");
+    let (code, text) = told(&["-e", &named]);
+    assert!(code == Some(2) && text.contains("give `--webhook`"), "{text}");
+    let (code, text) = told(&["-e", "aggregate a from spans"]);
+    assert!(code == Some(78) && text.contains("E3001"), "{text}");
+    assert_eq!(run.end().0, Some(0));
+}
+
+#[test]
+fn a_bad_request_is_answered_and_others_are_served() {
+    let run = Run::start(&[]);
+    for (head, body, status) in [
+        ("POST /v1/traces", "{\"resourceSpans\":[", "400"),
+        ("POST /v1/nothing", "{}", "404"),
+        ("GET /v1/traces", "", "405"),
+    ] {
+        let answer = run.request("OTLP/HTTP", head, body);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{head}: {answer}");
+    }
+    run.spans("shop", 1, 0);
+    run.shows("admin", "/metrics", "tailwater_items_total{signal=\"spans\",outcome=\"used\"} 1\n");
+    let (code, _, stderr) = run.end();
+    assert!(code == Some(0) && stderr.contains("unaccounted 0"), "{stderr}");
+}
