@@ -57,9 +57,25 @@ pub(crate) struct Run {
     #[arg(long, value_name = "PATH", help_heading = "Input")]
     pub(crate) lines_socket: Option<PathBuf>,
 
-    /// Let listeners take telemetry in plain text from other machines, and pages be read from there
+    /// Encrypt what listeners take (TLS) with this certificate; PEM, read again when it changes
+    #[arg(long, value_name = "FILE", requires = "tls_key", help_heading = "Input")]
+    pub(crate) tls_cert: Option<PathBuf>,
+
+    /// The key of the certificate
+    #[arg(long, value_name = "FILE", requires = "tls_cert", help_heading = "Input")]
+    pub(crate) tls_key: Option<PathBuf>,
+
+    /// Take telemetry only from those who show a certificate of these authorities
+    #[arg(long, value_name = "FILE", requires = "tls_cert", help_heading = "Input")]
+    pub(crate) client_ca: Option<PathBuf>,
+
+    /// Take telemetry only from those who show one of the bearer tokens in this file, one a line
+    #[arg(long, value_name = "FILE", help_heading = "Input")]
+    pub(crate) token_file: Option<PathBuf>,
+
+    /// Let listeners and pages be reached from other machines without TLS or credentials
     #[arg(long, help_heading = "Input")]
-    pub(crate) allow_plain: bool,
+    pub(crate) allow_insecure: bool,
 
     /// Write what was taken to a file that `tailwater replay` replays
     #[arg(long, value_name = "FILE", help_heading = "Input")]

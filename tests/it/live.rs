@@ -187,7 +187,11 @@ fn what_cannot_be_started_is_told() {
     let (code, text) = told(&["-e", RULES, "--otlp-http", &taken, "--otlp-grpc", "none"]);
     assert!(code == Some(66) && text.contains(&format!("cannot listen on `{taken}`")), "{text}");
     let (code, text) = told(&["-e", RULES, "--otlp-http", "0.0.0.0:0"]);
-    assert!(code == Some(2) && text.contains("--allow-plain"), "{text}");
+    assert!(code == Some(66) && text.contains("expected TLS on `0.0.0.0:0`"), "{text}");
+    let (code, text) = told(&["-e", RULES, "--otlp-http", &taken, "--admin", "0.0.0.0:0"]);
+    assert!(code == Some(2) && text.contains("--allow-insecure"), "{text}");
+    let (code, text) = told(&["-e", RULES, "--token-file", "no/such/file"]);
+    assert!(code == Some(66) && text.contains("no/such/file"), "{text}");
     let (code, text) = told(&["-e", RULES, "--otlp-grpc", "localhost"]);
     assert!(code == Some(2) && text.contains("expected an address such as"), "{text}");
     let named = "aggregate a from spans over tumbling(1m) select { n: count() } to nowhere";

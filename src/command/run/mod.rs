@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use tailwater_engine::clock::{Clock, system_clock};
 use tailwater_engine::ingest::listen::{
-    Address, Intake, IntakeConfig, IntakeReceiver, LinesConfig, Listener, OtlpConfig, listen_grpc,
-    listen_http, listen_lines,
+    Address, Intake, IntakeConfig, IntakeReceiver, LinesConfig, Listener, OtlpConfig, Security,
+    TlsFiles, Tokens, listen_grpc, listen_http, listen_lines,
 };
 use tailwater_engine::journal::{Opening, RuleText};
 use tailwater_engine::model::{SourceId, SourceSpec};
@@ -28,6 +28,7 @@ use tokio::runtime::Runtime;
 use crate::args::{At, Format, General, Run};
 use crate::command::replay::{Interrupt, in_order};
 use crate::exit::{Exit, Usage};
+use crate::near_path::cannot_read;
 use crate::output::Output;
 use crate::render::TableStyle;
 use crate::render::rows::RowWriter;
@@ -73,7 +74,7 @@ pub(crate) fn run(args: &Run, general: General) -> anyhow::Result<Exit> {
     let shapes = shapes::shapes(&plan);
     let sinks = runtime.block_on(async { Sinks::start(args, &plan, &shapes, &clock) })?;
     let (intake, receiver) = Intake::new(IntakeConfig::default())?;
-    let listeners = runtime.block_on(listen(&inputs, &intake))?;
+    let listeners = runtime.block_on(listen(&inputs, &security(args)?, &intake))?;
     let names = opening.sources.iter().map(|source| Arc::clone(&source.name)).collect();
     let pages = runtime.block_on(Pages::start(args, &plan, (&intake, names), &sinks))?;
     let live = Live { args, general, plan, opening, runtime, clock, interrupt };
@@ -103,30 +104,49 @@ fn inputs(args: &Run) -> Vec<InputAt> {
     all.into_iter().filter_map(|(name, what, at)| Some(InputAt { name, what, at: at? })).collect()
 }
 
-/// Plain text stays on this machine unless somebody says that it may leave it.
+/// Pages have no TLS: they stay on this machine unless somebody says that they may leave it.
 fn only_here(args: &Run) -> Result<(), Usage> {
-    let all = [
-        ("--otlp-grpc", args.otlp_grpc),
-        ("--otlp-http", args.otlp_http),
-        ("--lines", args.lines),
-        ("--prometheus", args.prometheus),
-        ("--admin", args.admin),
-    ];
-    for (option, at) in all {
+    for (option, at) in [("--prometheus", args.prometheus), ("--admin", args.admin)] {
         if let At::Address(address) = at
-            && !address.ip().is_loopback()
-            && !args.allow_plain
+            && !address.ip().to_canonical().is_loopback()
+            && !args.allow_insecure
         {
+            let port = address.port();
             let text = format!(
-                "`{option} {address}` can be reached from other machines, and what is sent there \
-                 is neither encrypted nor authenticated: use an address of this machine alone, such as \
-                 `127.0.0.1:{}`, or say `--allow-plain` where the network is trusted",
-                address.port()
+                "`{option} {address}` may be reached by other machines, and pages are neither \
+                 encrypted nor protected: use an address of this machine such as \
+                 `127.0.0.1:{port}`, or say `--allow-insecure` where the network is trusted"
             );
             return Err(Usage(text));
         }
     }
     Ok(())
+}
+
+/// What listeners demand of their senders.
+fn security(args: &Run) -> anyhow::Result<Security> {
+    let tls = match (&args.tls_cert, &args.tls_key) {
+        (Some(certificate), Some(key)) => {
+            let mut files = TlsFiles::new(certificate, key);
+            files.client_authorities.clone_from(&args.client_ca);
+            Some(files)
+        }
+        _ => None,
+    };
+    let tokens = match &args.token_file {
+        Some(path) => {
+            let text = std::fs::read_to_string(path).map_err(|cause| cannot_read(path, &cause))?;
+            let tokens: Vec<&str> =
+                text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+            if tokens.is_empty() {
+                let path = path.display();
+                return Err(Usage(format!("there is no token in `{path}`: one a line")).into());
+            }
+            Some(Tokens::new(tokens))
+        }
+        None => None,
+    };
+    Ok(Security { tls, tokens, allow_insecure: args.allow_insecure })
 }
 
 fn opening(
@@ -150,15 +170,26 @@ fn opening(
     }
 }
 
-async fn listen(inputs: &[InputAt], intake: &Intake) -> anyhow::Result<Vec<(String, Listener)>> {
+async fn listen(
+    inputs: &[InputAt],
+    security: &Security,
+    intake: &Intake,
+) -> anyhow::Result<Vec<(String, Listener)>> {
     let mut listeners = Vec::new();
     for (index, input) in inputs.iter().enumerate() {
         let source = SourceId(index as u32);
-        let otlp = |address: &SocketAddr| OtlpConfig::new(*address, source);
+        let otlp = |address: &SocketAddr| OtlpConfig {
+            security: security.clone(),
+            ..OtlpConfig::new(*address, source)
+        };
         let listener = match (input.name, &input.at) {
             ("otlp_grpc", Address::Tcp(address)) => listen_grpc(otlp(address), intake).await?,
             ("otlp_http", Address::Tcp(address)) => listen_http(otlp(address), intake).await?,
-            (_, at) => listen_lines(LinesConfig::new(at.clone(), source), intake).await?,
+            (_, at) => {
+                let security = security.clone();
+                let config = LinesConfig { security, ..LinesConfig::new(at.clone(), source) };
+                listen_lines(config, intake).await?
+            }
         };
         let at = match listener.address() {
             Address::Tcp(address) => address.to_string(),
