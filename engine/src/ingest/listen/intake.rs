@@ -46,7 +46,7 @@ pub struct IntakeConfig {
     pub when_full: WhenFull,
     /// How long a sender waits for room.
     pub wait: Duration,
-    /// When a sender that found no room is told to come back, in whole seconds.
+    /// When a sender that found no room is told to come back; whole seconds, at least one.
     pub retry_after: Duration,
     /// Tells the arrival time of frames.
     pub clock: Clock,
@@ -144,6 +144,9 @@ impl Intake {
             );
             return Err(Error::new(ErrorKind::Format, text));
         }
+        let whole_s = config.retry_after.as_millis().div_ceil(1_000).max(1);
+        let retry_after = Duration::from_secs(whole_s as u64);
+        let config = IntakeConfig { retry_after, ..config };
         let shared = Arc::new(Shared {
             room: Budget::new(Amount { items: config.items, bytes: config.bytes }),
             reading: Budget::new(Amount { items: u64::MAX, bytes: config.reading_bytes }),
@@ -360,6 +363,9 @@ impl Shared {
         loop {
             if let Some(room) = self.room.try_acquire(sender, need) {
                 return Some(room);
+            }
+            if self.room.waiting() > 0 {
+                return None; // what is discarded now would go to those who wait already
             }
             let mut queue = self.lock();
             let oldest = queue.discard_oldest()?;

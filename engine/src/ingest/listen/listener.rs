@@ -132,8 +132,8 @@ impl Socket {
         match self {
             Self::Tcp(socket) => {
                 let (stream, peer) = socket.accept().await?;
-                stream.set_nodelay(true)?;
-                Ok((Box::new(stream), Some(peer.ip())))
+                drop(stream.set_nodelay(true)); // a peer that has gone shows at the first read
+                Ok((Box::new(stream), Some(peer_of(peer.ip()))))
             }
             Self::Unix(socket) => {
                 let (stream, _) = socket.accept().await?;
@@ -233,10 +233,18 @@ where
             Some(_) = connections.join_next() => continue,
             _ = stopped.wait_for(|stop| *stop) => return connections,
         };
-        let Ok((stream, peer)) = accepted else {
-            shared.counters.failed.fetch_add(1, Ordering::Relaxed);
-            tokio::time::sleep(ACCEPT_AGAIN).await;
-            continue;
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                shared.counters.failed.fetch_add(1, Ordering::Relaxed);
+                if is_out_of_files(&error) {
+                    shared.make_room(&mut shared.lock(), |open| !open.is_ending);
+                }
+                if error.kind() != io::ErrorKind::ConnectionAborted {
+                    tokio::time::sleep(ACCEPT_AGAIN).await;
+                }
+                continue;
+            }
         };
         id += 1;
         let Some(place) = Shared::enter(&shared, id, peer) else { continue };
@@ -257,6 +265,22 @@ where
             drop(place);
         });
     }
+}
+
+/// The address that bounds and shares go by. One IPv6 peer has a whole /64 to choose from.
+fn peer_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) if !address.is_loopback() => {
+            let network = u128::from(address) >> 64 << 64;
+            IpAddr::V6(network.into())
+        }
+        address => address,
+    }
+}
+
+/// Whether an error says that there are no file descriptors left: `ENFILE`, `EMFILE`.
+fn is_out_of_files(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(23 | 24))
 }
 
 /// Peers on this machine share its address: each connection is a sender of its own.
@@ -319,5 +343,29 @@ impl Shared {
         longest.activity.end();
         self.counters.made_room.fetch_add(1, Ordering::Relaxed);
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn peers_are_told_apart_by_network() {
+        let of = |text: &str| peer_of(text.parse().expect("an address")).to_string();
+        assert_eq!(of("192.0.2.7"), "192.0.2.7");
+        assert_eq!(of("::ffff:192.0.2.7"), "192.0.2.7");
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(of("::1"), "::1");
+        let sender_of = |text: &str| sender(Some(peer_of(text.parse().expect("an address"))), 9);
+        assert_eq!(sender_of("::ffff:127.0.0.1"), Sender::Connection(9));
+        assert_eq!(sender_of("2001:db8::1"), sender_of("2001:db8::2"));
+    }
+
+    /// Accepting goes on after it failed for want of files; the idle make room.
+    #[test]
+    fn out_of_files_is_recognised() {
+        assert!(is_out_of_files(&io::Error::from_raw_os_error(24)));
+        assert!(!is_out_of_files(&io::ErrorKind::ConnectionAborted.into()));
     }
 }
