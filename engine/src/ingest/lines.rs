@@ -7,6 +7,7 @@
 //! its own. A span's times may stand in `data` under any common name; without them it starts at
 //! `ts`.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -92,40 +93,20 @@ fn message(
 ) -> Result<(), Damage> {
     let at = json.pos();
     let envelope = envelope(&mut json)?;
-    if envelope.version != Some(1) {
-        return Err(Damage::new(at, Reason::LineVersion));
-    }
-    let no_source = Damage::new(at, Reason::LineSource);
-    let source = envelope.source.ok_or(no_source)?;
-    let source = source.string()?;
-    if source.is_empty() {
-        return Err(no_source);
-    }
-    let time_ns = envelope
-        .time_ms
-        .and_then(|ms| ms.checked_mul(1_000_000))
-        .ok_or(Damage::new(at, Reason::BadTime))?;
-    let no_type = Damage::new(at, Reason::LineType);
-    let signals: &[Signal] = match &*envelope.kind.ok_or(no_type)?.bytes()? {
-        b"event" => &[Signal::Events, Signal::Logs],
-        b"metric" => &[Signal::Metrics],
-        b"progress" => &[Signal::Progress],
-        b"resource" => &[Signal::Resources],
-        b"span" => &[Signal::Spans],
-        b"heartbeat" => &[Signal::Heartbeats],
-        b"goodbye" => {
+    let Head { source, time_ns, kind } = head(&envelope, at)?;
+    let signals = match kind {
+        Kind::Goodbye => {
             seen(&source, true, w);
             return Ok(());
         }
-        _ => return Err(no_type),
+        Kind::Heartbeat => {
+            w.tally.heartbeats.push((Arc::from(&*source), time_ns));
+            &[Signal::Heartbeats]
+        }
+        Kind::Items(signals) => signals,
     };
     seen(&source, false, w);
     let symbol = w.intern(source.as_bytes(), at)?;
-    if signals == [Signal::Heartbeats] {
-        w.tally.heartbeats.push((Arc::from(&*source), time_ns));
-    } else if envelope.data.is_none() {
-        return Err(Damage::new(at, Reason::LineData));
-    }
     let checkpoint = w.checkpoint();
     for &signal in signals {
         let result = item(&envelope, time_ns, symbol, columns.of(signal), signal, w);
@@ -143,6 +124,60 @@ fn seen(source: &str, leaves: bool, w: &mut Writer<'_>) {
     if w.tally.senders.last() != Some(&sender) {
         w.tally.senders.push(sender);
     }
+}
+
+/// Checks what stands around a line's `data`, and that there is data where it must be. What is in
+/// it is passed over.
+///
+/// # Errors
+/// What is wrong with the line.
+pub(super) fn check(line: &[u8]) -> Result<(), Damage> {
+    let mut json = Json::at(line, 0);
+    let at = json.pos();
+    head(&envelope(&mut json)?, at).map(drop)
+}
+
+/// What a line is about.
+struct Head<'a> {
+    source: Cow<'a, str>,
+    time_ns: i64,
+    kind: Kind,
+}
+
+enum Kind {
+    Items(&'static [Signal]),
+    Heartbeat,
+    Goodbye,
+}
+
+fn head<'a>(envelope: &Envelope<'a>, at: usize) -> Result<Head<'a>, Damage> {
+    if envelope.version != Some(1) {
+        return Err(Damage::new(at, Reason::LineVersion));
+    }
+    let no_source = Damage::new(at, Reason::LineSource);
+    let source = envelope.source.ok_or(no_source)?.string()?;
+    if source.is_empty() {
+        return Err(no_source);
+    }
+    let time_ns = envelope
+        .time_ms
+        .and_then(|ms| ms.checked_mul(1_000_000))
+        .ok_or(Damage::new(at, Reason::BadTime))?;
+    let no_type = Damage::new(at, Reason::LineType);
+    let kind = match &*envelope.kind.ok_or(no_type)?.bytes()? {
+        b"event" => Kind::Items(&[Signal::Events, Signal::Logs]),
+        b"metric" => Kind::Items(&[Signal::Metrics]),
+        b"progress" => Kind::Items(&[Signal::Progress]),
+        b"resource" => Kind::Items(&[Signal::Resources]),
+        b"span" => Kind::Items(&[Signal::Spans]),
+        b"heartbeat" => Kind::Heartbeat,
+        b"goodbye" => Kind::Goodbye,
+        _ => return Err(no_type),
+    };
+    if matches!(kind, Kind::Items(_)) && envelope.data.is_none() {
+        return Err(Damage::new(at, Reason::LineData));
+    }
+    Ok(Head { source, time_ns, kind })
 }
 
 fn item(

@@ -8,10 +8,9 @@ use crate::model::{Demand, Interner, PayloadFormat, Signal, Symbol};
 
 use super::damage::{Damage, Reason};
 use super::layout::Layout;
-use super::lines::{self, LineColumns};
 use super::table::{Members, Table};
 use super::writer::{Tally, Writer};
-use super::{otlp_json, protobuf};
+use super::{lines, otlp_json, protobuf};
 
 /// What a request holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -40,7 +39,6 @@ pub(super) struct Verifier {
     tables: Vec<Table>,
     interner: Interner,
     members: Members,
-    lines: LineColumns,
     scratch: Vec<u8>,
 }
 
@@ -56,7 +54,6 @@ impl Verifier {
                 .collect(),
             members: Members::new(&mut interner),
             interner,
-            lines: LineColumns::default(),
             scratch: Vec::new(),
         }
     }
@@ -85,21 +82,6 @@ impl Verifier {
         })
     }
 
-    /// Checks one line of the line protocol, without its newline.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    pub(super) fn line(&mut self, line: &[u8]) -> Result<(), Undecodable> {
-        let mut tally = Tally::default();
-        let mut columns = std::mem::take(&mut self.lines);
-        lines::decode(line, &mut columns, &mut self.writer(&mut tally));
-        self.lines = columns;
-        match tally.set_aside.first() {
-            Some(&damage) => Err(undecodable(damage)),
-            None => Ok(()),
-        }
-    }
-
     fn writer<'w>(&'w mut self, tally: &'w mut Tally) -> Writer<'w> {
         Writer {
             tables: &mut self.tables,
@@ -110,6 +92,14 @@ impl Verifier {
             scratch: &mut self.scratch,
         }
     }
+}
+
+/// Checks one line of the line protocol, without its newline.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn line(line: &[u8]) -> Result<(), Undecodable> {
+    lines::check(line).map_err(undecodable)
 }
 
 fn undecodable(damage: Damage) -> Undecodable {

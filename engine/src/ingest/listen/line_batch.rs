@@ -5,14 +5,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::ingest::verify::Verifier;
+use crate::ingest::verify;
 use crate::limits::LINE_BYTES_MAX;
 
 use super::counts::RefuseReason;
 
 /// Lines on their way into a frame.
 pub(super) struct LineBatch {
-    verifier: Verifier,
     /// The line that is not complete yet.
     rest: Vec<u8>,
     /// Bytes of a line that was too long, while its newline has not come.
@@ -51,7 +50,7 @@ impl Ready {
 
 impl LineBatch {
     pub(super) fn new() -> Self {
-        Self { verifier: Verifier::new(), rest: Vec::new(), skipped: None, ready: Ready::default() }
+        Self { rest: Vec::new(), skipped: None, ready: Ready::default() }
     }
 
     /// Takes bytes that came.
@@ -127,7 +126,7 @@ impl LineBatch {
         }
         if line.len() > LINE_BYTES_MAX {
             self.ready.refuse(RefuseReason::TooLarge, line.len() as u64);
-        } else if self.verifier.line(line).is_err() {
+        } else if verify::line(line).is_err() {
             self.ready.refuse(RefuseReason::Undecodable, line.len() as u64);
         } else {
             self.ready.payload.extend_from_slice(line);
