@@ -1,6 +1,6 @@
 //! The input log on disk: what the engine was fed, in order, so that it can be fed again.
 //!
-//! A file begins with [`MAGIC`] and a version. Records follow, each `length u32 · CRC-32 u32 ·
+//! A file begins with magic bytes and a version. Records follow, each `length u32 · CRC-32 u32 ·
 //! kind u8 · body`, little-endian; the length counts kind and body, the sum covers them. The first
 //! two records say which rules ran and which sources there were; then come the frames, with a mark
 //! wherever an epoch ended, because revisions and decisions of limits may follow the cut.
