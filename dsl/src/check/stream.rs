@@ -11,7 +11,8 @@ use crate::diagnostic::{Diagnostic, codes};
 use crate::hir::{Binding, DeclarationKind, Dedupe, Late, SourceRef, Stream, TimeOf};
 use crate::text_range::TextRange;
 
-pub(super) const CLAUSES: [&str; 7] = ["from", "where", "set", "at", "dedupe", "lateness", "late"];
+pub(super) const CLAUSES: [&str; 8] =
+    ["from", "where", "set", "at", "dedupe", "lateness", "idle", "late"];
 /// Keys that `dedupe` may remember.
 const DEDUPE_KEYS_MAX: u64 = 1_000_000_000;
 
@@ -39,6 +40,7 @@ impl Checker<'_> {
             time: TimeOf::Default,
             dedupe: None,
             lateness_ns: None,
+            idle_ns: None,
             late: Late::Drop,
         };
         let mut scope = Scope::new(site.module, Some(Rc::clone(&input)));
@@ -97,6 +99,9 @@ impl Checker<'_> {
             }
             ClauseKind::Lateness(lateness) => {
                 stream.lateness_ns = self.duration(lateness, site.module, "lateness", 0);
+            }
+            ClauseKind::Idle(idle) => {
+                stream.idle_ns = self.duration(idle, site.module, "idle", 1);
             }
             ClauseKind::Late { word, side, within } => {
                 if let Some(late) = self.late(word, side.as_ref(), within.as_ref(), site) {

@@ -48,7 +48,7 @@ impl Checker<'_> {
     /// Clauses about time on a stream of late items.
     pub(super) fn late_again(&mut self, clause: &Clause, input: &Shape) {
         let (message, help) = match &clause.kind {
-            ClauseKind::Lateness(_) | ClauseKind::Late { .. } => (
+            ClauseKind::Lateness(_) | ClauseKind::Idle(_) | ClauseKind::Late { .. } => (
                 "late items come in the order in which they turned up: none of them is late again",
                 "leave it out here; `lateness` stands where the items come from",
             ),

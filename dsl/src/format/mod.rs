@@ -199,7 +199,7 @@ fn share_line(before: &Clause, clause: &Clause) -> bool {
     let group = |clause: &Clause| match clause.kind {
         ClauseKind::For(_) | ClauseKind::Hold(_) | ClauseKind::NoData(_) => 1,
         ClauseKind::Severity(_) | ClauseKind::Labels(_) => 2,
-        ClauseKind::Lateness(_) | ClauseKind::Late { .. } => 3,
+        ClauseKind::Lateness(_) | ClauseKind::Idle(_) | ClauseKind::Late { .. } => 3,
         _ => 0,
     };
     group(before) > 0 && group(before) == group(clause)

@@ -3,7 +3,7 @@
 use crate::syntax::lexer::{Token, TokenKind};
 
 /// Words behind which a bracket opens an expression, not the arguments of a call.
-const BEFORE_VALUE: [&str; 30] = [
+const BEFORE_VALUE: [&str; 31] = [
     "and",
     "or",
     "not",
@@ -24,6 +24,7 @@ const BEFORE_VALUE: [&str; 30] = [
     "limit",
     "groups",
     "lateness",
+    "idle",
     "before",
     "top",
     "matches",

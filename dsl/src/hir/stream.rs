@@ -17,6 +17,9 @@ pub struct Stream {
     pub dedupe: Option<Dedupe>,
     /// How long late items are waited for, ns; `None` where unstated (the upstream's, else 10 s).
     pub lateness_ns: Option<i64>,
+    /// How long a source may say nothing before it holds no window, ns; `None` where unstated (the
+    /// upstream's, else 30 s).
+    pub idle_ns: Option<i64>,
     /// What becomes of items that are later than that.
     pub late: Late,
 }

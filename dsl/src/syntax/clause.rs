@@ -39,6 +39,7 @@ impl Build {
             Rule::at_clause => ClauseKind::At(self.name(&parts.next()?)),
             Rule::dedupe_clause => self.dedupe(parts)?,
             Rule::lateness_clause => ClauseKind::Lateness(self.expr(parts.next()?)?),
+            Rule::idle_clause => ClauseKind::Idle(self.expr(parts.next()?)?),
             Rule::late_clause => self.late(&parts.next()?)?,
             Rule::by_clause => {
                 let bindings: Option<Vec<_>> = parts.map(|pair| self.binding(pair)).collect();

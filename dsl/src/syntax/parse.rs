@@ -17,13 +17,14 @@ use crate::limits::{DECLARATIONS_MAX, RECOVERIES_MAX, SOURCE_BYTES_MAX};
 use crate::text_range::{FileId, TextRange};
 
 /// Words that open a clause.
-pub(super) const CLAUSES: [&str; 25] = [
+pub(super) const CLAUSES: [&str; 26] = [
     "from",
     "where",
     "set",
     "at",
     "dedupe",
     "lateness",
+    "idle",
     "late",
     "by",
     "over",

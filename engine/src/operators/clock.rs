@@ -1,6 +1,12 @@
 //! Event time: highs by source, and the watermark of every timeline as a function of the log.
 //!
 //! Every worker folds the same steps and so has the same clock. A watermark never goes back.
+//!
+//! A source that has said nothing for its idle time, by the recorded ticks, holds no window of the
+//! others; when all are silent, time goes on from where the furthest of them had come, as fast as
+//! the ticks do. So a feed that runs minutes behind the clock keeps its distance and loses
+//! nothing. The rejected way, time = the last tick less the idle time, declares such a feed late
+//! as a whole.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +22,9 @@ pub(crate) const UNSEEN: i64 = i64::MIN;
 pub(crate) struct Clock {
     /// By time column, then source: highest accepted time.
     highs: Vec<Vec<i64>>,
+    /// By time column, then source: the tick at which it was last heard; [`UNSEEN`] where no tick
+    /// had been.
+    heard: Vec<Vec<i64>>,
     /// By source: whether it ended.
     ended: Vec<bool>,
     /// The last recorded tick.
@@ -30,6 +39,7 @@ impl Clock {
         let columns = timelines.iter().map(|line| line.time_column as usize + 1).max();
         Self {
             highs: vec![Vec::new(); columns.unwrap_or(0)],
+            heard: vec![Vec::new(); columns.unwrap_or(0)],
             ended: Vec::new(),
             tick_ns: UNSEEN,
             is_end: false,
@@ -60,10 +70,11 @@ impl Clock {
                 for &(column, high_ns) in highs {
                     let slot = slot(&mut self.highs[column as usize], *source, UNSEEN);
                     *slot = (*slot).max(high_ns);
+                    self.hear(column, *source);
                 }
                 *slot(&mut self.ended, *source, false) = *ends;
             }
-            ClockStep::Tick(tick_ns) => self.tick_ns = self.tick_ns.max(*tick_ns),
+            ClockStep::Tick(tick_ns) => self.tick(*tick_ns),
             ClockStep::SourceEnd(source) => *slot(&mut self.ended, *source, false) = true,
             ClockStep::End => self.is_end = true,
         }
@@ -85,32 +96,54 @@ impl Clock {
         self.watermarks[index].max(self.compute(timeline, Some((source, high_ns))))
     }
 
+    fn hear(&mut self, column: u32, source: SourceId) {
+        *slot(&mut self.heard[column as usize], source, UNSEEN) = self.tick_ns;
+    }
+
+    fn tick(&mut self, tick_ns: i64) {
+        if self.tick_ns == UNSEEN {
+            // Whoever was heard before the first tick counts as heard at it.
+            self.heard.iter_mut().flatten().for_each(|heard| *heard = tick_ns);
+        }
+        self.tick_ns = self.tick_ns.max(tick_ns);
+    }
+
     fn compute(&self, timeline: &Timeline, ahead: Option<(SourceId, i64)>) -> i64 {
         if self.is_end {
             return i64::MAX;
         }
-        let highs = &self.highs[timeline.time_column as usize];
-        // A tick says that a source which was silent for the idle time has nothing older to send.
-        let floor_ns = self.tick_ns.saturating_sub(timeline.idle_ns);
+        let column = timeline.time_column as usize;
+        let highs = &self.highs[column];
         let sources = highs.len().max(ahead.map_or(0, |(source, _)| source.0 as usize + 1));
+        let is_ahead = |index: usize| ahead.is_some_and(|(at, _)| at.0 as usize == index);
         let high = |index: usize| {
             let known = highs.get(index).copied().unwrap_or(UNSEEN);
-            match ahead {
-                Some((source, high_ns)) if source.0 as usize == index => known.max(high_ns),
-                _ => known,
-            }
+            ahead.filter(|_| is_ahead(index)).map_or(known, |(_, high_ns)| known.max(high_ns))
         };
-        let ended = |index: usize| {
-            self.ended.get(index).copied().unwrap_or(false)
-                && ahead.is_none_or(|(source, _)| source.0 as usize != index)
-        };
-        let top_ns = (0..sources).map(high).max().unwrap_or(UNSEEN).max(floor_ns);
+        let top_ns = (0..sources).map(high).max().unwrap_or(UNSEEN);
         if top_ns == UNSEEN {
             return UNSEEN;
         }
-        let idle_below_ns = top_ns.saturating_sub(timeline.idle_ns).max(floor_ns);
-        let active = (0..sources).filter(|&index| !ended(index) && high(index) >= idle_below_ns);
-        let low_ns = active.map(high).min().unwrap_or(top_ns);
+        let ended =
+            |index: usize| self.ended.get(index).copied().unwrap_or(false) && !is_ahead(index);
+        // How long it has said nothing; one that speaks right now is not silent.
+        let silent_ns = |index: usize| match self.heard[column].get(index) {
+            Some(&heard_ns) if heard_ns != UNSEEN && !is_ahead(index) => {
+                self.tick_ns.saturating_sub(heard_ns)
+            }
+            _ => 0,
+        };
+        let idle_below_ns = top_ns.saturating_sub(timeline.idle_ns);
+        let holds = |&index: &usize| {
+            !ended(index) && high(index) >= idle_below_ns && silent_ns(index) <= timeline.idle_ns
+        };
+        let low_ns = (0..sources).filter(holds).map(high).min().unwrap_or_else(|| {
+            let goes_on = |index| {
+                let beyond_ns = silent_ns(index).saturating_sub(timeline.idle_ns).max(0);
+                high(index).saturating_add(beyond_ns)
+            };
+            (0..sources).map(goes_on).max().unwrap_or(top_ns)
+        });
         low_ns.saturating_sub(timeline.lateness_ns)
     }
 }
@@ -164,10 +197,43 @@ mod tests {
         assert_eq!(watermark_after(&steps), 90 * SECOND);
     }
 
+    fn tick(at_s: i64) -> ClockStep {
+        ClockStep::Tick(at_s * SECOND)
+    }
+
     #[test]
-    fn a_tick_moves_past_silent_sources() {
-        assert_eq!(watermark_after(&[data(0, 100), ClockStep::Tick(120 * SECOND)]), 90 * SECOND);
-        assert_eq!(watermark_after(&[data(0, 100), ClockStep::Tick(200 * SECOND)]), 160 * SECOND);
+    fn ticks_go_on_from_the_last_high_once_all_are_silent() {
+        assert_eq!(watermark_after(&[tick(5_000)]), UNSEEN);
+        let begun = [tick(5_000), data(0, 100)];
+        assert_eq!(watermark_after(&[&begun[..], &[tick(5_030)]].concat()), 90 * SECOND);
+        assert_eq!(watermark_after(&[&begun[..], &[tick(5_100)]].concat()), 160 * SECOND);
+        // Heard before the first tick is heard at it.
+        assert_eq!(watermark_after(&[data(0, 100), tick(5_000), tick(5_040)]), 100 * SECOND);
+    }
+
+    #[test]
+    fn a_silent_source_no_longer_holds_the_others() {
+        let both = [tick(0), data(0, 100), data(1, 80)];
+        assert_eq!(watermark_after(&[&both[..], &[tick(20), data(0, 105)]].concat()), 90 * SECOND);
+        let later = [tick(31), data(0, 105)];
+        assert_eq!(watermark_after(&[&both[..], &later].concat()), 95 * SECOND);
+        let woken = [tick(31), data(0, 105), data(1, 90), data(0, 110)];
+        assert_eq!(watermark_after(&[&both[..], &woken].concat()), 95 * SECOND);
+        let woken_again = [tick(31), data(0, 105), data(1, 106), data(0, 110)];
+        assert_eq!(watermark_after(&[&both[..], &woken_again].concat()), 96 * SECOND);
+    }
+
+    #[test]
+    fn a_feed_behind_the_clock_keeps_its_distance() {
+        // An hour behind, one item every 60 s: none is late, and windows still close in between.
+        let mut steps = Vec::new();
+        for index in 0..5 {
+            steps.push(tick(3_600 + index * 60));
+            let before = watermark_after(&steps);
+            assert!(before <= (index * 60 - 40).max(0) * SECOND, "{index}: {before}");
+            steps.push(data(0, index * 60));
+        }
+        assert_eq!(watermark_after(&steps), 230 * SECOND);
     }
 
     #[test]

@@ -22,8 +22,9 @@ use super::{NotYet, not_yet};
 /// Lateness of a stream that states none: 10 s.
 pub(super) const LATENESS_DEFAULT_NS: i64 = 10_000_000_000;
 
-/// How far a source may fall behind the others before it no longer holds the watermark: 30 s.
-const IDLE_NS: i64 = 30_000_000_000;
+/// How long a source may say nothing, or how far it may fall behind the others, before it no
+/// longer holds the watermark, where no stream states it: 30 s.
+const IDLE_DEFAULT_NS: i64 = 30_000_000_000;
 
 /// Where items come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +49,7 @@ pub(super) struct Composed {
     pub(super) at_start: bool,
     /// Nanoseconds.
     pub(super) lateness_ns: i64,
+    pub(super) idle_ns: i64,
     /// How long late items amend windows, nanoseconds; 0 where they do not.
     pub(super) amend_ns: i64,
     /// The rule that takes late items.
@@ -63,6 +65,7 @@ impl Composed {
             dedupe: None,
             at_start: false,
             lateness_ns: LATENESS_DEFAULT_NS,
+            idle_ns: IDLE_DEFAULT_NS,
             amend_ns: 0,
             late: None,
         }
@@ -361,6 +364,7 @@ impl<'a> Streams<'a> {
             TimeOf::Start => composed.at_start = true,
         }
         composed.lateness_ns = stream.lateness_ns.unwrap_or(composed.lateness_ns);
+        composed.idle_ns = stream.idle_ns.unwrap_or(composed.idle_ns);
         if let (Some(dedupe), Some(signal)) = (&stream.dedupe, composed.signal()) {
             composed.dedupe = Some(remove_duplicates(plan, &composed, signal, dedupe)?);
         }
@@ -417,6 +421,7 @@ pub(super) fn timeline(plan: &mut Plan, composed: &Composed, signal_index: u32) 
     let column =
         TimeColumn { signal: signal_index, column: demand(signal, ColumnSpec::Field(field)) };
     let time_column = find_or_push(&mut plan.time_columns, column);
-    let line = Timeline { time_column, lateness_ns: composed.lateness_ns, idle_ns: IDLE_NS };
+    let line =
+        Timeline { time_column, lateness_ns: composed.lateness_ns, idle_ns: composed.idle_ns };
     find_or_push(&mut plan.timelines, line)
 }
