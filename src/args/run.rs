@@ -94,6 +94,10 @@ pub(crate) struct Run {
     #[arg(long, value_name = "URL", help_heading = "Results")]
     pub(crate) alertmanager: Option<String>,
 
+    /// Send rows as OTLP metrics and alerts as OTLP logs over HTTP: `http://localhost:4318`
+    #[arg(long, value_name = "URL", help_heading = "Results")]
+    pub(crate) otlp: Option<String>,
+
     /// Post alerts to a URL, as Alertmanager's webhooks do
     #[arg(long, value_name = "URL", help_heading = "Results")]
     pub(crate) webhook: Option<String>,

@@ -33,7 +33,11 @@ struct Run {
 
 impl Run {
     fn start(more: &[&str]) -> Self {
-        let mut args = vec!["run", "-e", RULES];
+        Self::of(RULES, more)
+    }
+
+    fn of(rules: &str, more: &[&str]) -> Self {
+        let mut args = vec!["run", "-e", rules];
         for input in ["--otlp-http", "--otlp-grpc", "--lines", "--prometheus", "--admin"] {
             args.extend([input, "127.0.0.1:0"]);
         }
@@ -162,15 +166,56 @@ fn what_a_run_says_its_record_says_again() {
 }
 
 #[test]
+fn one_run_takes_what_another_one_sends_over_otlp() {
+    let rules = "stream m = metrics where name == \"http.n\" lateness 0s\n\
+                 aggregate got from m by service.name over tumbling(10s) \
+                 select { most: max(value), points: count() }\n\
+                 stream l = logs where attr[\"alert.state\"] == \"firing\" lateness 0s\n\
+                 aggregate fired from l by attr[\"alert.name\"] over tumbling(10s) select { n: count() }";
+    let second = Run::of(rules, &[]);
+    let url = format!("http://{}", second.address("OTLP/HTTP"));
+    let first = Run::start(&["--otlp", &url]);
+    first.spans("shop", 3, 0);
+    first.spans("shop", 1, 30);
+    let metrics = "tailwater_items_total{signal=\"metrics\",outcome=\"used\"} 1\n";
+    second.shows("admin", "/metrics", metrics);
+    second.shows(
+        "admin",
+        "/metrics",
+        "tailwater_items_total{signal=\"logs\",outcome=\"used\"} 1\n",
+    );
+    let (code, _, stderr) = first.end();
+    assert_eq!(code, Some(0), "{stderr}");
+    let (code, _, stderr) = second.end();
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stderr.contains("got: 1 items taken") && stderr.contains("fired: 1 items taken"));
+    let dead = Run::start(&["--otlp", "http://127.0.0.1:9", "--grace", "1"]);
+    dead.spans("shop", 3, 0);
+    dead.spans("shop", 1, 30);
+    dead.shows("Prometheus", "/metrics", "http_n{service_name=\"shop\"} 3\n");
+    let (code, stdout, stderr) = dead.end();
+    assert_eq!(code, Some(74), "{stderr}");
+    assert!(stdout.contains("\"n\":3"), "a dead sink keeps nothing back: {stdout}");
+    assert!(stderr.contains("otlp metrics: 1 items were not delivered"), "{stderr}");
+}
+
+#[test]
 fn ticks_close_the_windows_of_an_idle_source() {
-    let run = Run::start(&["--record", path("ticks.twlog").to_str().unwrap()]);
-    run.spans("shop", 2, -120);
+    let rules = RULES.replace("spans lateness 0s", "spans lateness 0s idle 1s");
+    let record = path("ticks.twlog");
+    let run = Run::of(&rules, &["--record", record.to_str().unwrap()]);
+    // Two minutes behind the clock, and ticks have long been recorded: still not late.
+    while run.get("admin", "/metrics").contains("tailwater_epochs_total 0\n") {
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+    run.spans("shop", 2, -120 + 9);
     run.shows("Prometheus", "/metrics", "http_n{service_name=\"shop\"} 2\n");
-    run.spans("shop", 1, 0);
-    run.shows("admin", "/metrics", "tailwater_items_total{signal=\"spans\",outcome=\"used\"} 3\n");
+    run.spans("shop", 1, -90 + 9);
+    run.shows("Prometheus", "/metrics", "http_n{service_name=\"shop\"} 1\n");
     let (code, stdout, stderr) = run.end();
     assert_eq!(code, Some(0), "{stderr}");
-    let replayed = replay(&path("ticks.twlog"), &[]);
+    assert!(stderr.contains("http: 3 items taken, 2 rows"), "{stderr}");
+    let replayed = replay(&record, &[]);
     assert_eq!(String::from_utf8_lossy(&replayed.stdout), stdout);
 }
 

@@ -7,6 +7,7 @@
 pub mod alertmanager;
 mod breaker;
 mod client;
+pub mod otlp;
 pub mod pages;
 pub mod prometheus;
 pub mod push;

@@ -77,6 +77,13 @@ impl PushConfig {
 pub trait Encode: Send + 'static {
     /// The body for a batch and its content type; `None` where nothing of it is sent.
     fn encode(&mut self, batch: &[Said]) -> Option<(&'static str, Bytes)>;
+
+    /// What an answer says was not taken of a request that succeeded: how much, and why. It is
+    /// never sent again.
+    fn rejected(&self, answer: &[u8]) -> Option<(u64, String)> {
+        let _ = answer;
+        None
+    }
 }
 
 /// What became of the items of a sink.
@@ -269,9 +276,9 @@ impl<E: Encode> Worker<E> {
             self.counters.retries.fetch_add(u64::from(attempt > 0), Ordering::Relaxed);
             let verdict = self.client.post(content_type, body.clone()).await;
             match &verdict {
-                Verdict::Taken(_) => {
+                Verdict::Taken(answer) => {
                     self.breaker.succeeded();
-                    self.counters.delivered.fetch_add(items, Ordering::Relaxed);
+                    self.settle(answer, items);
                     return;
                 }
                 Verdict::Refused(reason) => {
@@ -291,6 +298,19 @@ impl<E: Encode> Worker<E> {
                 return;
             }
         }
+    }
+
+    /// Counts what a request that succeeded has delivered.
+    fn settle(&self, answer: &[u8], items: u64) {
+        let mut lost = 0;
+        if let Some((rejected, reason)) = self.encode.rejected(answer) {
+            lost = rejected.min(items);
+            let reason: String =
+                reason.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect();
+            self.say(&format!("it took all but {rejected}: {reason}"));
+        }
+        self.counters.dropped_refused.fetch_add(lost, Ordering::Relaxed);
+        self.counters.delivered.fetch_add(items - lost, Ordering::Relaxed);
     }
 
     fn say(&self, text: &str) {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 mod alertmanager;
+mod otlp;
 mod pages;
 mod push;
 mod receiver;

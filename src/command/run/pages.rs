@@ -1,7 +1,7 @@
 //! What is served over HTTP beside telemetry: results for Prometheus, and how the run is.
 
 use std::fmt::Write as _;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::json;
@@ -21,7 +21,8 @@ use crate::args::{At, Run};
 #[derive(Default)]
 struct Health {
     is_ready: AtomicBool,
-    epoch: AtomicI64,
+    /// Epochs that are finished.
+    epochs: AtomicU64,
     counts: Mutex<(Ledger, Vec<RuleCounts>)>,
 }
 
@@ -63,7 +64,7 @@ impl Pages {
 
     /// Follows an epoch's totals.
     pub(super) fn follow(&self, said: &EpochOutput) {
-        self.health.epoch.store(said.epoch as i64, Ordering::Relaxed);
+        self.health.epochs.store(said.epoch + 1, Ordering::Relaxed);
         let mut counts = self.health.counts.lock().unwrap_or_else(PoisonError::into_inner);
         *counts = (said.ledger.clone(), said.rules.clone());
     }
@@ -130,7 +131,7 @@ fn healthz(health: &Health, is_ready: bool) -> String {
     let body = json!({
         "status": if is_ready { "ready" } else { "not ready" },
         "version": env!("CARGO_PKG_VERSION"),
-        "epoch": health.epoch.load(Ordering::Relaxed),
+        "epochs": health.epochs.load(Ordering::Relaxed),
         "unaccounted": unaccounted,
     });
     format!("{body}\n")
@@ -170,6 +171,8 @@ fn metrics(
             page.sample(name, &label("discarded", reason.name()), count.items);
         }
     }
+    page.metric("tailwater_epochs_total", "counter", "Epochs of the input log that are finished");
+    page.sample("tailwater_epochs_total", "", health.epochs.load(Ordering::Relaxed));
     let counts = health.counts.lock().unwrap_or_else(PoisonError::into_inner).clone();
     page.metric("tailwater_items_total", "counter", "Items that reached the engine, by signal");
     for signal in Signal::ALL {

@@ -6,10 +6,12 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tailwater_engine::Error;
 use tailwater_engine::clock::Clock;
 use tailwater_engine::plan::Plan;
 use tailwater_engine::sink::Shape;
 use tailwater_engine::sink::alertmanager::{AlertmanagerConfig, AlertmanagerSink};
+use tailwater_engine::sink::otlp::{Logs, Metrics};
 use tailwater_engine::sink::prometheus::{PrometheusConfig, PrometheusStore};
 use tailwater_engine::sink::push::{Push, PushConfig, Said as Pushed, Tell};
 use tailwater_engine::sink::webhook::Webhook;
@@ -21,7 +23,7 @@ use crate::render::rows::Said;
 use crate::terminal::tell;
 
 /// Names of sinks, as rules write them.
-pub(super) const NAMES: [&str; 3] = ["prometheus", "alertmanager", "webhook"];
+pub(super) const NAMES: [&str; 4] = ["prometheus", "alertmanager", "webhook", "otlp"];
 
 /// The page for Prometheus, shared with its server.
 pub(super) type SharedStore = Arc<Mutex<PrometheusStore>>;
@@ -39,6 +41,8 @@ pub(super) struct Sinks {
     pub(super) prometheus: Option<SharedStore>,
     alertmanager: Option<AlertmanagerSink>,
     webhook: Option<Push>,
+    /// Metrics, then logs.
+    otlp: Option<(Push, Push)>,
 }
 
 impl Sinks {
@@ -53,7 +57,8 @@ impl Sinks {
         let has = |at: usize| match at {
             0 => args.prometheus != crate::args::At::Nowhere,
             1 => args.alertmanager.is_some(),
-            _ => args.webhook.is_some(),
+            2 => args.webhook.is_some(),
+            _ => args.otlp.is_some(),
         };
         missing(plan, &has)?;
         let repeats = Repeats::new(Arc::clone(clock));
@@ -76,12 +81,21 @@ impl Sinks {
             let config = PushConfig::new("webhook", url);
             Push::start(config, Webhook::new("webhook", Arc::clone(shapes)), Arc::clone(&say))
         });
+        let otlp = args.otlp.as_deref().map(|url| {
+            let base = url.trim_end_matches('/');
+            let to = |signal: &str| PushConfig::new("otlp", &format!("{base}/v1/{signal}"));
+            let metrics = Metrics::new(Arc::clone(shapes));
+            let metrics = Push::start(to("metrics"), metrics, Arc::clone(&say))?;
+            let logs = Push::start(to("logs"), Logs::new(Arc::clone(shapes)), Arc::clone(&say))?;
+            Ok::<_, Error>((metrics, logs))
+        });
         Ok(Self {
             clock: Arc::clone(clock),
             goes,
             prometheus: has(0).then(|| Arc::new(Mutex::new(store()))),
             alertmanager: alertmanager.transpose()?,
             webhook: webhook.transpose()?,
+            otlp: otlp.transpose()?,
         })
     }
 
@@ -91,7 +105,8 @@ impl Sinks {
             Said::Row(row) => row.rule,
             Said::Transition(transition) => transition.rule,
         };
-        let Some([to_page, to_alertmanager, to_webhook]) = self.goes.get(rule.0 as usize) else {
+        let Some([to_page, to_alertmanager, to_webhook, to_otlp]) = self.goes.get(rule.0 as usize)
+        else {
             return;
         };
         if let (true, Some(store)) = (*to_page, &self.prometheus) {
@@ -99,6 +114,14 @@ impl Sinks {
             match said {
                 Said::Row(row) => locked(store).row(row, now_ns),
                 Said::Transition(transition) => locked(store).transition(transition, now_ns),
+            }
+        }
+        if let (true, Some((metrics, logs))) = (*to_otlp, &self.otlp) {
+            match said {
+                Said::Row(row) => metrics.offer(Pushed::Row(Arc::new(row.clone()))),
+                Said::Transition(transition) => {
+                    logs.offer(Pushed::Transition(Arc::new(transition.clone())));
+                }
             }
         }
         let Said::Transition(transition) = said else { return };
@@ -112,28 +135,31 @@ impl Sinks {
 
     /// Sends what waits, for so long at most; says what could not be delivered.
     pub(super) async fn stop(self, within: Duration) -> Vec<String> {
-        let Self { alertmanager, webhook, .. } = self;
+        let Self { alertmanager, webhook, otlp, .. } = self;
+        let (metrics, logs) = otlp.unzip();
+        let pushes = [("webhook", webhook), ("otlp metrics", metrics), ("otlp logs", logs)];
         let of_alertmanager = async {
             match alertmanager {
                 Some(sink) => Some(sink.stop(within).await),
                 None => None,
             }
         };
-        let of_webhook = async {
-            match webhook {
-                Some(sink) => Some(sink.stop(within).await),
-                None => None,
-            }
-        };
-        let (of_alertmanager, of_webhook) = tokio::join!(of_alertmanager, of_webhook);
+        // Each has the whole time: they stop side by side.
+        let pushes: Vec<_> = pushes
+            .into_iter()
+            .filter_map(|(name, push)| Some((name, tokio::spawn(push?.stop(within)))))
+            .collect();
+        let of_alertmanager = of_alertmanager.await;
         let mut lost = Vec::new();
         if let Some(counts) = of_alertmanager.filter(|counts| counts.dropped > 0) {
             lost.push(format!("alertmanager: {} transitions found no room", counts.dropped));
         }
-        if let Some(counts) = of_webhook {
+        for (name, stopping) in pushes {
+            // One that panicked has told so itself.
+            let Ok(counts) = stopping.await else { continue };
             let all = counts.offered - counts.delivered;
             if all > 0 {
-                lost.push(format!("webhook: {all} items were not delivered"));
+                lost.push(format!("{name}: {all} items were not delivered"));
             }
         }
         lost

@@ -219,7 +219,7 @@ impl Worker {
             self.failures += 1;
             self.counters.failed.fetch_add(1, Ordering::Relaxed);
             self.known.put_off(&due, now_ns.saturating_add(pause_ns));
-            let text = format!("{reason}; {} alerts are told again", due.alerts);
+            let text = format!("{reason}; told again: {}", due.alerts);
             (self.tell)(&self.name, &text);
         }
         self.count();

@@ -11,7 +11,7 @@ mod name;
 mod page;
 mod store;
 
-pub(super) use name::label;
+pub(super) use name::{label, label_text};
 pub use page::PageFormat;
 pub use store::{PrometheusConfig, PrometheusCounts, PrometheusStore};
 

@@ -79,7 +79,7 @@ fn append(text: &str, is_first: bool, out: &mut String) {
 }
 
 /// The text of a value as a label.
-pub(super) fn label_text(value: &Value) -> String {
+pub(in crate::sink) fn label_text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::Str(text) => text.to_string(),
