@@ -95,7 +95,7 @@ pub(crate) fn build(
     let clock = restored.sequence.as_ref().map(|state| state.clock.clone());
     let times: Times = clock.as_ref().map_or(Times::new(), |clock| {
         let lines = plan.timelines.iter().enumerate();
-        lines.map(|(at, line)| (clock.watermark(at), clock.top(line))).collect()
+        lines.map(|(at, line)| (clock.watermark(at), clock.top(at, line))).collect()
     });
     let decode = Decode::new(plan, sources, &local);
     let sequence = Sequence::new(plan, restored.sequence.clone(), peers, snapshots.clone());

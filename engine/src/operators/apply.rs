@@ -455,7 +455,7 @@ impl Stage for Apply {
         self.flush_changes(local);
         local.tables.iter_mut().for_each(|table| table.release(epoch));
         let lines = self.plan.timelines.iter().enumerate();
-        let times = lines.map(|(at, line)| (self.clock.watermark(at), self.clock.top(line)));
+        let times = lines.map(|(at, line)| (self.clock.watermark(at), self.clock.top(at, line)));
         local.times.insert(epoch, times.collect());
         let snapshot = messages.iter().any(|decisions| decisions.snapshot);
         if snapshot {

@@ -32,6 +32,8 @@ pub(crate) struct Clock {
     is_end: bool,
     /// By timeline: watermark, monotone.
     watermarks: Vec<i64>,
+    /// By timeline: how far time had come before the end of the log, lateness not taken off.
+    reached: Vec<i64>,
 }
 
 impl Clock {
@@ -44,6 +46,7 @@ impl Clock {
             tick_ns: UNSEEN,
             is_end: false,
             watermarks: vec![UNSEEN; timelines.len()],
+            reached: vec![UNSEEN; timelines.len()],
         }
     }
 
@@ -58,9 +61,11 @@ impl Clock {
         self.watermarks[timeline]
     }
 
-    /// The highest time that any source of a timeline has reached.
-    pub(crate) fn top(&self, timeline: &Timeline) -> i64 {
-        self.highs[timeline.time_column as usize].iter().copied().max().unwrap_or(UNSEEN)
+    /// The highest time that any source of a timeline has reached, or that ticks have: what the end
+    /// of the log closes.
+    pub(crate) fn top(&self, index: usize, timeline: &Timeline) -> i64 {
+        let highs = self.highs[timeline.time_column as usize].iter().copied();
+        highs.max().unwrap_or(UNSEEN).max(self.reached[index])
     }
 
     /// Follows one frame.
@@ -81,6 +86,10 @@ impl Clock {
         for (index, timeline) in timelines.iter().enumerate() {
             let now = self.compute(timeline, None);
             self.watermarks[index] = self.watermarks[index].max(now);
+            if !self.is_end && now != UNSEEN {
+                let reached_ns = now.saturating_add(timeline.lateness_ns);
+                self.reached[index] = self.reached[index].max(reached_ns);
+            }
         }
     }
 
