@@ -38,7 +38,7 @@ use crate::terminal::tell;
 use pages::Pages;
 use pump::{Pump, Stopped};
 use recorder::Recorder;
-use sinks::Sinks;
+use sinks::{SinkKind, SinkSpec, Sinks};
 
 /// Threads for sockets, beside the engine's workers.
 const IO_THREADS: usize = 2;
@@ -61,7 +61,8 @@ pub(crate) fn run(args: &Run, general: General) -> anyhow::Result<Exit> {
     let compiled = compile(&files, params.clone());
     compiled.tell(general);
     let Some(plan) = compiled.plan.clone() else { return Ok(Exit::Rules) };
-    only_here(args)?;
+    let specs = SinkSpec::of_options(args);
+    only_here(args, &specs)?;
     let interrupt = Interrupt::new();
     let clock = system_clock();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -72,11 +73,12 @@ pub(crate) fn run(args: &Run, general: General) -> anyhow::Result<Exit> {
     let inputs = inputs(args);
     let opening = opening(&files, &compiled, params, &inputs);
     let shapes = shapes::shapes(&plan);
-    let sinks = runtime.block_on(async { Sinks::start(args, &plan, &shapes, &clock) })?;
+    let sinks = runtime.block_on(async { Sinks::start(&specs, &plan, &shapes, &clock) })?;
     let (intake, receiver) = Intake::new(IntakeConfig::default())?;
     let listeners = runtime.block_on(listen(&inputs, &security(args)?, &intake))?;
     let names = opening.sources.iter().map(|source| Arc::clone(&source.name)).collect();
-    let pages = runtime.block_on(Pages::start(args, &plan, (&intake, names), &sinks))?;
+    let pages =
+        runtime.block_on(Pages::start(args.admin, &plan, (&intake, names), &sinks.pages()))?;
     let live = Live { args, general, plan, opening, runtime, clock, interrupt };
     live.greet(&listeners, &pages);
     live.work(intake, &receiver, listeners, sinks, pages)
@@ -105,12 +107,17 @@ fn inputs(args: &Run) -> Vec<InputAt> {
 }
 
 /// Pages have no TLS: they stay on this machine unless somebody says that they may leave it.
-fn only_here(args: &Run) -> Result<(), Usage> {
-    for (option, at) in [("--prometheus", args.prometheus), ("--admin", args.admin)] {
-        if let At::Address(address) = at
-            && !address.ip().to_canonical().is_loopback()
-            && !args.allow_insecure
-        {
+fn only_here(args: &Run, sinks: &[SinkSpec]) -> Result<(), Usage> {
+    let admin = match args.admin {
+        At::Nowhere => None,
+        At::Address(at) => Some(("--admin", at)),
+    };
+    let results = sinks.iter().filter_map(|sink| match sink.kind {
+        SinkKind::Prometheus { at, .. } => Some(("--prometheus", at)),
+        _ => None,
+    });
+    for (option, address) in results.chain(admin) {
+        if !address.ip().to_canonical().is_loopback() && !args.allow_insecure {
             let port = address.port();
             let text = format!(
                 "`{option} {address}` may be reached by other machines, and pages are neither \

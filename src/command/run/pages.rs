@@ -14,8 +14,8 @@ use tailwater_engine::runtime::{EpochOutput, RuleCounts};
 use tailwater_engine::sink::pages::{MakePage, Page, PageServer};
 use tailwater_engine::sink::prometheus::PageFormat;
 
-use super::sinks::{SharedStore, Sinks, locked};
-use crate::args::{At, Run};
+use super::sinks::{ResultsPage, SharedStore, locked};
+use crate::args::At;
 
 /// What the pages say, as of the last epoch.
 #[derive(Default)]
@@ -29,25 +29,29 @@ struct Health {
 /// The page servers of a run.
 pub(super) struct Pages {
     health: Arc<Health>,
-    servers: Vec<(&'static str, PageServer)>,
+    servers: Vec<(String, PageServer)>,
 }
 
 impl Pages {
     /// Starts the servers that are wanted; names are those of the sources.
     pub(super) async fn start(
-        args: &Run,
+        admin_at: At,
         plan: &Arc<Plan>,
         (intake, names): (&Intake, Vec<Arc<str>>),
-        sinks: &Sinks,
+        results: &[ResultsPage],
     ) -> Result<Self, Error> {
         let health = Arc::new(Health::default());
         let mut servers = Vec::new();
-        if let (At::Address(address), Some(store)) = (args.prometheus, &sinks.prometheus) {
-            servers.push(("Prometheus", PageServer::start(address, results(store)).await?));
+        for page in results {
+            let what = match &*page.name {
+                "prometheus" => "Prometheus".to_owned(),
+                name => format!("Prometheus `{name}`"),
+            };
+            servers.push((what, PageServer::start(page.at, results_page(&page.store)).await?));
         }
-        if let At::Address(address) = args.admin {
-            let make = admin(&health, plan, (intake, names), sinks.prometheus.clone());
-            servers.push(("admin", PageServer::start(address, make).await?));
+        if let At::Address(address) = admin_at {
+            let make = admin(&health, plan, (intake, names), results.to_vec());
+            servers.push(("admin".to_owned(), PageServer::start(address, make).await?));
         }
         Ok(Self { health, servers })
     }
@@ -80,7 +84,7 @@ impl Pages {
 
 const PLAIN: &str = "text/plain; charset=utf-8";
 
-fn results(store: &SharedStore) -> MakePage {
+fn results_page(store: &SharedStore) -> MakePage {
     let (store, clock) = (Arc::clone(store), system_clock());
     Arc::new(move |path, accept| {
         if path != "/metrics" {
@@ -98,7 +102,7 @@ fn admin(
     health: &Arc<Health>,
     plan: &Arc<Plan>,
     (intake, names): (&Intake, Vec<Arc<str>>),
-    store: Option<SharedStore>,
+    results: Vec<ResultsPage>,
 ) -> MakePage {
     let (health, plan, intake) = (Arc::clone(health), Arc::clone(plan), intake.clone());
     Arc::new(move |path, _| {
@@ -113,11 +117,7 @@ fn admin(
             }
             "/metrics" => {
                 let format = PageFormat::Text;
-                (
-                    200,
-                    format.content_type(),
-                    metrics(&health, &plan, (&intake, &names), store.as_ref()),
-                )
+                (200, format.content_type(), metrics(&health, &plan, (&intake, &names), &results))
             }
             _ => return None,
         };
@@ -146,7 +146,7 @@ fn metrics(
     health: &Health,
     plan: &Plan,
     (intake, names): (&Intake, &[Arc<str>]),
-    store: Option<&SharedStore>,
+    results: &[ResultsPage],
 ) -> String {
     let mut page = SelfPage::default();
     let of_intake = intake.counts();
@@ -200,14 +200,16 @@ fn metrics(
     }
     page.metric("tailwater_unaccounted_items", "gauge", "Items that are in no account: always 0");
     page.sample("tailwater_unaccounted_items", "", unaccounted(&counts).unsigned_abs());
-    if let Some(store) = store {
-        let store = locked(store);
-        let of_store = store.counts();
-        page.metric("tailwater_prometheus_series", "gauge", "Series on the page of results");
-        page.sample("tailwater_prometheus_series", "", store.len() as u64);
-        let name = "tailwater_prometheus_overflowed_samples_total";
-        page.metric(name, "counter", "Samples that found no place among the series");
-        page.sample(name, "", of_store.overflowed);
+    let stores: Vec<_> = results.iter().map(|page| (&page.name, locked(&page.store))).collect();
+    let of_sink = |name: &str| format!("{{sink=\"{name}\"}}");
+    page.metric("tailwater_prometheus_series", "gauge", "Series on a page of results");
+    for (name, store) in &stores {
+        page.sample("tailwater_prometheus_series", &of_sink(name), store.len() as u64);
+    }
+    let overflowed = "tailwater_prometheus_overflowed_samples_total";
+    page.metric(overflowed, "counter", "Samples that found no place among the series");
+    for (name, store) in &stores {
+        page.sample(overflowed, &of_sink(name), store.counts().overflowed);
     }
     page.0
 }

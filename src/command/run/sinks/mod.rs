@@ -1,0 +1,155 @@
+//! Where results go: the sinks that rules name. Any number of them, of any kind.
+//!
+//! A rule with `to` goes to the sinks that it names, one without goes to all of them; the output
+//! has everything. Must not know: options and configuration files, only what they ask for
+//! ([`SinkSpec`]).
+
+mod running;
+mod spec;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tailwater_dsl::diagnostic::suggest::{listed, nearest};
+use tailwater_engine::clock::Clock;
+use tailwater_engine::plan::Plan;
+use tailwater_engine::sink::Shape;
+use tailwater_engine::sink::prometheus::PrometheusStore;
+use tailwater_engine::sink::push::Tell;
+
+use super::told::Repeats;
+use crate::exit::Usage;
+use crate::render::rows::Said;
+use crate::terminal::tell;
+use running::{Offer, Running};
+pub(super) use spec::{SinkKind, SinkSpec};
+
+/// Names of sinks in an error, at most.
+const NAMES_LISTED: usize = 20;
+
+/// A page for Prometheus, shared with its server.
+pub(super) type SharedStore = Arc<Mutex<PrometheusStore>>;
+
+/// Locks a page; a panic while it was held ends the program anyway.
+pub(super) fn locked(store: &SharedStore) -> MutexGuard<'_, PrometheusStore> {
+    store.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A page for Prometheus: the sink's name, where it is served, and what is on it.
+#[derive(Clone)]
+pub(super) struct ResultsPage {
+    pub(super) name: Arc<str>,
+    pub(super) at: SocketAddr,
+    pub(super) store: SharedStore,
+}
+
+/// The sinks of a run.
+pub(super) struct Sinks {
+    clock: Clock,
+    /// By rule, the indices of its sinks.
+    goes: Vec<Box<[usize]>>,
+    running: Vec<(Arc<str>, Running)>,
+}
+
+impl Sinks {
+    /// Starts what is asked for; call it within a tokio runtime.
+    pub(super) fn start(
+        specs: &[SinkSpec],
+        plan: &Plan,
+        shapes: &Arc<[Shape]>,
+        clock: &Clock,
+    ) -> anyhow::Result<Self> {
+        let goes = goes(specs, plan)?;
+        let repeats = Repeats::new(Arc::clone(clock));
+        let say: Tell = Arc::new(move |name: &str, text: &str| {
+            if let Some(more) = repeats.admits(name) {
+                tell(&format!("warning: sink `{name}`: {text}{more}\n"));
+            }
+        });
+        let start = |spec: &SinkSpec| {
+            let running = Running::start(spec, shapes, clock, &say)?;
+            anyhow::Ok((Arc::clone(&spec.name), running))
+        };
+        let running = specs.iter().map(start).collect::<anyhow::Result<_>>()?;
+        Ok(Self { clock: Arc::clone(clock), goes, running })
+    }
+
+    /// The pages that shall be served.
+    pub(super) fn pages(&self) -> Vec<ResultsPage> {
+        let page = |(name, running): &(Arc<str>, Running)| match running {
+            Running::Page { at, store } => {
+                Some(ResultsPage { name: Arc::clone(name), at: *at, store: Arc::clone(store) })
+            }
+            _ => None,
+        };
+        self.running.iter().filter_map(page).collect()
+    }
+
+    /// Hands on what the engine said. Never waits.
+    pub(super) fn take(&self, said: Said<'_>) {
+        let rule = match said {
+            Said::Row(row) => row.rule,
+            Said::Transition(transition) => transition.rule,
+        };
+        let Some(to) = self.goes.get(rule.0 as usize) else { return };
+        let mut offer = Offer::new(said, &self.clock);
+        to.iter().for_each(|sink| self.running[*sink].1.take(&mut offer));
+    }
+
+    /// Sends what waits, all sinks at once and for so long at most; says what could not be
+    /// delivered.
+    pub(super) async fn stop(self, within: Duration) -> Vec<String> {
+        let stopping = self
+            .running
+            .into_iter()
+            .map(|(name, running)| tokio::spawn(async move { running.stop(&name, within).await }));
+        let mut lost = Vec::new();
+        for stopping in stopping.collect::<Vec<_>>() {
+            // One that panicked has nothing more to say.
+            lost.extend(stopping.await.unwrap_or_default());
+        }
+        lost
+    }
+}
+
+/// Where each rule goes: the indices of its sinks. A rule that names a sink which is not there
+/// would be silent; all of them are told.
+fn goes(specs: &[SinkSpec], plan: &Plan) -> Result<Vec<Box<[usize]>>, Usage> {
+    let all: Box<[usize]> = (0..specs.len()).collect();
+    let mut goes = vec![all; plan.rules.len()];
+    let mut wrong = Vec::new();
+    for route in &plan.routes {
+        let mut to = Vec::new();
+        for name in &route.to {
+            match specs.iter().position(|spec| spec.name == *name) {
+                Some(index) => to.push(index),
+                None => wrong.push(unknown(&route.name, name, specs)),
+            }
+        }
+        to.sort_unstable();
+        to.dedup();
+        match plan.rules.iter().position(|rule| rule.name == route.name) {
+            Some(index) => goes[index] = to.into(),
+            None => wrong.push(format!(
+                "`{}` sends what it reads to {}: this version sends rows and alerts by the `to` of \
+                 their rules alone",
+                route.name,
+                route.to.join(", ")
+            )),
+        }
+    }
+    if wrong.is_empty() { Ok(goes) } else { Err(Usage(wrong.join("\n"))) }
+}
+
+fn unknown(rule: &str, name: &str, specs: &[SinkSpec]) -> String {
+    if spec::OF_OPTIONS.contains(&name) {
+        return format!("`{rule}` goes to `{name}`, which is not configured: give `--{name}`");
+    }
+    let mut names: Vec<&str> = specs.iter().map(|spec| &*spec.name).collect();
+    names.extend(spec::OF_OPTIONS.iter().filter(|name| specs.iter().all(|s| *s.name != ***name)));
+    let near = nearest(name, names.iter().copied());
+    let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+    let all = listed(names, NAMES_LISTED);
+    format!("`{rule}` goes to `{name}`, which is no sink{near} (there are: {all})")
+}

@@ -1,0 +1,146 @@
+//! One running sink of any kind.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tailwater_engine::clock::Clock;
+use tailwater_engine::model::{Row, Transition};
+use tailwater_engine::sink::Shape;
+use tailwater_engine::sink::alertmanager::AlertmanagerSink;
+use tailwater_engine::sink::otlp::{Logs, Metrics};
+use tailwater_engine::sink::prometheus::PrometheusStore;
+use tailwater_engine::sink::push::{Push, PushConfig, PushCounts, Said as Pushed, Tell};
+use tailwater_engine::sink::webhook::Webhook;
+
+use super::{SharedStore, SinkKind, SinkSpec, locked};
+use crate::render::rows::Said;
+
+/// A sink that has started.
+pub(super) enum Running {
+    /// A page that is asked for; nothing waits in it.
+    Page { at: SocketAddr, store: SharedStore },
+    /// Transitions, sent again while they last.
+    Alertmanager(AlertmanagerSink),
+    /// Transitions in batches.
+    Alerts(Push),
+    /// Rows as metrics, transitions as log records.
+    Otlp { metrics: Push, logs: Push },
+}
+
+impl Running {
+    /// Starts it; call it within a tokio runtime.
+    pub(super) fn start(
+        spec: &SinkSpec,
+        shapes: &Arc<[Shape]>,
+        clock: &Clock,
+        say: &Tell,
+    ) -> anyhow::Result<Self> {
+        let (shapes, clock, say) = (Arc::clone(shapes), Arc::clone(clock), Arc::clone(say));
+        Ok(match &spec.kind {
+            SinkKind::Prometheus { at, config } => {
+                let store = PrometheusStore::new(*config, shapes);
+                Self::Page { at: *at, store: Arc::new(Mutex::new(store)) }
+            }
+            SinkKind::Alertmanager(config) => {
+                Self::Alertmanager(AlertmanagerSink::start(config, shapes, clock, say)?)
+            }
+            SinkKind::Webhook(config) => {
+                let webhook = Webhook::new(&spec.name, shapes);
+                Self::Alerts(Push::start(config.clone(), webhook, say)?)
+            }
+            SinkKind::Otlp(config) => {
+                let to = |signal: &str| PushConfig {
+                    url: format!("{}/v1/{signal}", config.url.trim_end_matches('/')),
+                    ..config.clone()
+                };
+                let metrics = Metrics::new(Arc::clone(&shapes));
+                let metrics = Push::start(to("metrics"), metrics, Arc::clone(&say))?;
+                let logs = Push::start(to("logs"), Logs::new(shapes), say)?;
+                Self::Otlp { metrics, logs }
+            }
+        })
+    }
+
+    /// Takes what is offered, or drops and counts it. Never waits.
+    pub(super) fn take(&self, offer: &mut Offer<'_>) {
+        match self {
+            Self::Page { store, .. } => match offer.said {
+                Said::Row(row) => locked(store).row(row, offer.now_ns()),
+                Said::Transition(transition) => {
+                    locked(store).transition(transition, offer.now_ns());
+                }
+            },
+            Self::Alertmanager(sink) => {
+                if let Said::Transition(_) = offer.said
+                    && let Pushed::Transition(transition) = offer.shared()
+                {
+                    sink.offer(transition);
+                }
+            }
+            Self::Alerts(push) => {
+                if let Said::Transition(_) = offer.said {
+                    push.offer(offer.shared());
+                }
+            }
+            Self::Otlp { metrics, logs } => match offer.said {
+                Said::Row(_) => metrics.offer(offer.shared()),
+                Said::Transition(_) => logs.offer(offer.shared()),
+            },
+        }
+    }
+
+    /// Sends what waits, for so long at most; says what could not be delivered, if there is any.
+    pub(super) async fn stop(self, name: &str, within: Duration) -> Vec<String> {
+        match self {
+            Self::Page { .. } => Vec::new(),
+            Self::Alertmanager(sink) => {
+                let dropped = sink.stop(within).await.dropped;
+                let text = format!("{name}: {dropped} transitions found no room");
+                if dropped > 0 { vec![text] } else { Vec::new() }
+            }
+            Self::Alerts(push) => undelivered(name, push.stop(within).await).into_iter().collect(),
+            Self::Otlp { metrics, logs } => {
+                // Each has the whole time: they stop side by side.
+                let (metrics, logs) = tokio::join!(metrics.stop(within), logs.stop(within));
+                let metrics = undelivered(&format!("{name} metrics"), metrics);
+                let logs = undelivered(&format!("{name} logs"), logs);
+                metrics.into_iter().chain(logs).collect()
+            }
+        }
+    }
+}
+
+fn undelivered(what: &str, counts: PushCounts) -> Option<String> {
+    let lost = counts.offered - counts.delivered;
+    (lost > 0).then(|| format!("{what}: {lost} items were not delivered"))
+}
+
+/// Something that is offered to several sinks: copied once, and only if one of them keeps it.
+pub(super) struct Offer<'a> {
+    said: Said<'a>,
+    clock: &'a Clock,
+    now_ns: Option<i64>,
+    shared: Option<Pushed>,
+}
+
+impl<'a> Offer<'a> {
+    pub(super) fn new(said: Said<'a>, clock: &'a Clock) -> Self {
+        Self { said, clock, now_ns: None, shared: None }
+    }
+
+    fn now_ns(&mut self) -> i64 {
+        *self.now_ns.get_or_insert_with(|| (self.clock)())
+    }
+
+    fn shared(&mut self) -> Pushed {
+        let said = self.said;
+        let shared = self.shared.get_or_insert_with(|| match said {
+            Said::Row(row) => Pushed::Row(Arc::new(Row::clone(row))),
+            Said::Transition(transition) => {
+                Pushed::Transition(Arc::new(Transition::clone(transition)))
+            }
+        });
+        shared.clone()
+    }
+}
