@@ -200,17 +200,7 @@ fn metrics(
     }
     page.metric("tailwater_unaccounted_items", "gauge", "Items that are in no account: always 0");
     page.sample("tailwater_unaccounted_items", "", unaccounted(&counts).unsigned_abs());
-    let stores: Vec<_> = results.iter().map(|page| (&page.name, locked(&page.store))).collect();
-    let of_sink = |name: &str| format!("{{sink=\"{name}\"}}");
-    page.metric("tailwater_prometheus_series", "gauge", "Series on a page of results");
-    for (name, store) in &stores {
-        page.sample("tailwater_prometheus_series", &of_sink(name), store.len() as u64);
-    }
-    let overflowed = "tailwater_prometheus_overflowed_samples_total";
-    page.metric(overflowed, "counter", "Samples that found no place among the series");
-    for (name, store) in &stores {
-        page.sample(overflowed, &of_sink(name), store.counts().overflowed);
-    }
+    page.results(results);
     page.0
 }
 
@@ -224,5 +214,19 @@ impl SelfPage {
 
     fn sample(&mut self, name: &str, labels: &str, value: u64) {
         let _ = writeln!(self.0, "{name}{labels} {value}");
+    }
+
+    fn results(&mut self, results: &[ResultsPage]) {
+        let stores: Vec<_> = results.iter().map(|page| (&page.name, locked(&page.store))).collect();
+        let of_sink = |name: &str| format!("{{sink=\"{name}\"}}");
+        self.metric("tailwater_prometheus_series", "gauge", "Series on a page of results");
+        for (name, store) in &stores {
+            self.sample("tailwater_prometheus_series", &of_sink(name), store.len() as u64);
+        }
+        let overflowed = "tailwater_prometheus_overflowed_samples_total";
+        self.metric(overflowed, "counter", "Samples that found no place among the series");
+        for (name, store) in &stores {
+            self.sample(overflowed, &of_sink(name), store.counts().overflowed);
+        }
     }
 }
