@@ -5,6 +5,9 @@
 
 use std::collections::BTreeMap;
 
+/// The source of the recorded clock: an "event" of it is a tick, without a key.
+pub const TICK: usize = usize::MAX;
+
 /// One event as the oracle sees it.
 #[derive(Debug, Clone)]
 pub struct Event {
@@ -37,18 +40,33 @@ const IDLE_NS: i64 = super::plans::IDLE_NS;
 /// Event time as the language defines it, recomputed from all highs at every event.
 #[derive(Default)]
 struct Time {
-    highs: BTreeMap<usize, i64>,
+    /// By source: its high, and the tick at which it was last heard.
+    sources: BTreeMap<usize, (i64, Option<i64>)>,
+    tick_ns: Option<i64>,
     watermark_ns: Option<i64>,
 }
 
 impl Time {
     fn see(&mut self, event: &Event) {
-        let high = self.highs.entry(event.source).or_insert(event.time_ns);
-        *high = (*high).max(event.time_ns);
-        let top = self.highs.values().max().copied().unwrap_or(0);
-        let low = self.highs.values().filter(|high| **high >= top - IDLE_NS).min();
-        let now = low.map(|low| low - LATENESS_NS);
-        self.watermark_ns = self.watermark_ns.max(now);
+        if event.source == TICK {
+            self.tick_ns = self.tick_ns.max(Some(event.time_ns));
+            // Whoever spoke before there was a clock spoke at its first tick.
+            self.sources.values_mut().for_each(|(_, heard)| *heard = heard.or(self.tick_ns));
+        } else {
+            let known = self.sources.entry(event.source).or_insert((event.time_ns, None));
+            *known = (known.0.max(event.time_ns), self.tick_ns);
+        }
+        let Some(top) = self.sources.values().map(|(high, _)| *high).max() else { return };
+        let tick = self.tick_ns.unwrap_or(0);
+        let silent = |heard: Option<i64>| heard.map_or(0, |heard| tick - heard);
+        let is_idle =
+            |(high, heard): (i64, Option<i64>)| high < top - IDLE_NS || silent(heard) > IDLE_NS;
+        let awake = self.sources.values().filter(|of| !is_idle(**of)).map(|(high, _)| *high);
+        let low = awake.min().unwrap_or_else(|| {
+            let gone_on = |(high, heard): &(i64, _)| high + (silent(*heard) - IDLE_NS).max(0);
+            self.sources.values().map(gone_on).max().unwrap()
+        });
+        self.watermark_ns = self.watermark_ns.max(Some(low - LATENESS_NS));
     }
 
     fn passed(&self, time_ns: i64) -> bool {
@@ -93,6 +111,10 @@ pub fn evaluate(window: Window, events: &[Event]) -> Answer {
 fn grid(window: Window, events: &[Event]) -> Answer {
     let (mut time, mut rows, mut late) = (Time::default(), Rows::new(), 0);
     for event in events {
+        if event.source == TICK {
+            time.see(event);
+            continue;
+        }
         let all = windows_of(window, event.time_ns);
         let open: Vec<_> = all.iter().filter(|(_, end)| !time.passed(*end)).collect();
         late += u64::from(open.is_empty());
@@ -113,6 +135,10 @@ fn sessions(gap_ns: i64, events: &[Event]) -> Answer {
             for session in sessions.iter_mut() {
                 session.3 |= time.passed(session.1 + gap_ns);
             }
+        }
+        if event.source == TICK {
+            time.see(event);
+            continue;
         }
         let sessions = open.entry(event.key.clone()).or_default();
         let t = event.time_ns;
@@ -144,7 +170,9 @@ fn counts(size: usize, events: &[Event]) -> Answer {
     let (mut time, mut late) = (Time::default(), 0);
     let mut taken: BTreeMap<String, Vec<(i64, usize, usize)>> = BTreeMap::new();
     for (position, event) in events.iter().enumerate() {
-        if time.passed(event.time_ns) {
+        if event.source == TICK {
+            // A tick is nobody's event.
+        } else if time.passed(event.time_ns) {
             late += 1;
         } else {
             let place = (event.time_ns, event.source, position);

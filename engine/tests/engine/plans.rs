@@ -16,7 +16,7 @@ use tailwater_engine::plan::{
 };
 use tailwater_engine::runtime::{Engine, EpochCut, EpochOutput, Snapshot};
 
-use super::oracle::{Event, Rows};
+use super::oracle::{Event, Rows, TICK};
 
 pub const SECOND: i64 = 1_000_000_000;
 pub const LATENESS_NS: i64 = 10 * SECOND;
@@ -123,7 +123,9 @@ pub fn frames(events: &[Event], sizes: &[usize]) -> Vec<DataFrame> {
     let mut room = 0;
     for event in events {
         match frames.last_mut() {
-            Some((source, rows)) if *source == event.source && room > 0 => rows.push(event),
+            Some((source, rows)) if *source == event.source && room > 0 && *source != TICK => {
+                rows.push(event);
+            }
             _ => {
                 room = *sizes.next().unwrap_or(&1);
                 frames.push((event.source, vec![event]));
@@ -131,7 +133,24 @@ pub fn frames(events: &[Event], sizes: &[usize]) -> Vec<DataFrame> {
         }
         room = room.saturating_sub(1);
     }
-    frames.into_iter().map(|(source, rows)| frame(source, &rows)).collect()
+    let frame = |(source, rows): (usize, Vec<&Event>)| match source {
+        TICK => tick(rows[0].time_ns),
+        _ => frame(source, &rows),
+    };
+    frames.into_iter().map(frame).collect()
+}
+
+/// Stands for a tick until it is pushed.
+fn tick(tick_ns: i64) -> DataFrame {
+    let arrival_ns = Some(BASE_NS + tick_ns);
+    DataFrame { source: SourceId(u32::MAX), arrival_ns, ..frame(0, &[]) }
+}
+
+fn push(engine: &mut Engine, frame: &DataFrame) {
+    match (frame.source, frame.arrival_ns) {
+        (SourceId(u32::MAX), Some(tick_ns)) => engine.push_body(FrameBody::Tick(tick_ns)).unwrap(),
+        _ => engine.push(frame.clone()).unwrap(),
+    }
 }
 
 /// The same as if they came from a plain file: without arrival times.
@@ -195,7 +214,7 @@ pub struct Run {
 pub fn run(plan: &Arc<Plan>, frames: &[DataFrame], workers: usize, cut: usize) -> Run {
     let mut engine = build(plan, workers, cut, None);
     for frame in frames {
-        engine.push(frame.clone()).unwrap();
+        push(&mut engine, frame);
     }
     engine.push_body(FrameBody::End).unwrap();
     summarize(&engine.finish().unwrap().0)
@@ -205,7 +224,7 @@ pub fn run(plan: &Arc<Plan>, frames: &[DataFrame], workers: usize, cut: usize) -
 pub fn run_open(plan: &Arc<Plan>, frames: &[DataFrame], workers: usize) -> Run {
     let mut engine = build(plan, workers, 1, None);
     for frame in frames {
-        engine.push(frame.clone()).unwrap();
+        push(&mut engine, frame);
     }
     engine.snapshot().unwrap();
     let (outputs, snapshots) = engine.finish().unwrap();
@@ -231,7 +250,7 @@ pub fn run_restored(plan: &Arc<Plan>, frames: &[DataFrame]) -> Run {
     let mut snapshot: Option<Snapshot> = None;
     for (index, frame) in frames.iter().enumerate() {
         let mut engine = build(plan, 1 + index % 3, 1, snapshot.take());
-        engine.push(frame.clone()).unwrap();
+        push(&mut engine, frame);
         engine.snapshot().unwrap();
         let (said, mut snapshots) = engine.finish().unwrap();
         outputs.extend(said);

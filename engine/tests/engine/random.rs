@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use tailwater_engine::plan::WindowShape;
 
-use super::oracle::{Event, Window, evaluate};
+use super::oracle::{Event, TICK, Window, evaluate};
 use super::plans::{SECOND, count_by_name, count_once, frames, run, run_restored};
 
 /// Streams that mostly go forward, with disorder up to beyond the lateness, ties, and jumps.
@@ -16,9 +16,16 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         1 => 5 * SECOND..60 * SECOND,
     ];
     let ties = prop_oneof![Just(1i64), Just(SECOND)];
-    (vec((0..3usize, 0..4u8, step), 1..60), ties).prop_map(|(steps, grain)| {
+    let source = prop_oneof![9 => 0..3usize, 1 => Just(TICK)];
+    (vec((source, 0..4u8, step), 1..60), ties).prop_map(|(steps, grain)| {
         let mut now = 100 * SECOND;
+        // The clock is far from the telemetry, and goes on by itself.
+        let mut clock = 500 * SECOND;
         let event = |(source, key, step): (usize, u8, i64)| {
+            if source == TICK {
+                clock += step.abs();
+                return Event { source, key: String::new(), time_ns: clock };
+            }
             let time = (now + step).max(SECOND) / grain * grain;
             if step > 0 {
                 now += step;
@@ -77,7 +84,8 @@ proptest! {
         prop_assert_eq!(&one.rows, &answer.rows);
         prop_assert_eq!(one.late, answer.late);
         prop_assert_eq!(one.unaccounted, 0);
-        prop_assert_eq!(one.received, events.len() as u64);
+        let items = events.iter().filter(|event| event.source != TICK).count();
+        prop_assert_eq!(one.received, items as u64);
         for (workers, cut) in [(2, cut), (4, 1), (3, 64)] {
             let many = run(&plan, &frames, workers, cut);
             prop_assert_eq!(&many.lines, &one.lines);
