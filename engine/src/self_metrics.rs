@@ -6,8 +6,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-use crate::model::SourceId;
-
 /// Upper bounds for durations, nanoseconds: 100 µs to 60 s.
 pub const DURATION_BOUNDS_NS: [u64; 18] = [
     100_000,
@@ -160,9 +158,9 @@ impl EngineGauges {
         store(&self.watermarks_ns, timeline, watermark_ns);
     }
 
-    pub(crate) fn set_high(&self, column: usize, source: SourceId, high_ns: i64) {
-        if (source.0 as usize) < self.sources {
-            store(&self.highs_ns, column * self.sources + source.0 as usize, high_ns);
+    pub(crate) fn set_high(&self, column: usize, source: usize, high_ns: i64) {
+        if source < self.sources {
+            store(&self.highs_ns, column * self.sources + source, high_ns);
         }
     }
 
@@ -201,8 +199,8 @@ impl EngineGauges {
     }
 
     /// The highest time that a source has reached in a time column of the plan, nanoseconds.
-    pub fn high_ns(&self, column: usize, source: SourceId) -> Option<i64> {
-        let source = Some(source.0 as usize).filter(|source| *source < self.sources)?;
+    pub fn high_ns(&self, column: usize, source: usize) -> Option<i64> {
+        let source = Some(source).filter(|source| *source < self.sources)?;
         known(self.highs_ns.get(column * self.sources + source)?)
     }
 
@@ -259,12 +257,9 @@ mod tests {
         gauges.set_state_bytes(Holder::Rows, 1, 1, 100);
         gauges.set_state_bytes(Holder::Rows, 1, 0, 1_000);
         assert_eq!((gauges.state_bytes(0), gauges.state_bytes(1)), (1_000, 111));
-        assert_eq!(gauges.high_ns(0, SourceId(0)), None);
-        gauges.set_high(0, SourceId(0), 7);
-        gauges.set_high(0, SourceId(1), 9);
-        assert_eq!(
-            (gauges.high_ns(0, SourceId(0)), gauges.high_ns(0, SourceId(1))),
-            (Some(7), None)
-        );
+        assert_eq!(gauges.high_ns(0, 0), None);
+        gauges.set_high(0, 0, 7);
+        gauges.set_high(0, 1, 9);
+        assert_eq!((gauges.high_ns(0, 0), gauges.high_ns(0, 1)), (Some(7), None));
     }
 }

@@ -72,7 +72,7 @@ impl Clock {
         }
         for (column, highs) in self.highs.iter().enumerate() {
             for (source, high_ns) in highs.iter().enumerate() {
-                gauges.set_high(column, SourceId(source as u32), *high_ns);
+                gauges.set_high(column, source, *high_ns);
             }
         }
     }

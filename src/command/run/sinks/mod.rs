@@ -16,12 +16,10 @@ use tailwater_engine::clock::Clock;
 use tailwater_engine::plan::Plan;
 use tailwater_engine::sink::Shape;
 use tailwater_engine::sink::prometheus::PrometheusStore;
-use tailwater_engine::sink::push::Tell;
 
-use super::told::Repeats;
+use super::told;
 use crate::exit::Usage;
 use crate::render::rows::Said;
-use crate::terminal::tell;
 use running::{Offer, Running};
 pub(super) use spec::{SinkKind, SinkSpec};
 
@@ -61,12 +59,7 @@ impl Sinks {
         clock: &Clock,
     ) -> anyhow::Result<Self> {
         let goes = goes(specs, plan)?;
-        let repeats = Repeats::new(Arc::clone(clock));
-        let say: Tell = Arc::new(move |name: &str, text: &str| {
-            if let Some(more) = repeats.admits(name) {
-                tell(&format!("warning: sink `{name}`: {text}{more}\n"));
-            }
-        });
+        let say = told::of_sinks(clock);
         let start = |spec: &SinkSpec| {
             let running = Running::start(spec, shapes, clock, &say)?;
             anyhow::Ok((Arc::clone(&spec.name), running))
