@@ -249,5 +249,26 @@ pub const SINK_ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// Instances of alerts that a sink follows at once, firing or resolved and not yet delivered.
 pub const SINK_ALERTS_MAX: usize = 10_000;
 
-/// Places of a table that are looked at in an epoch to estimate the bytes of its state.
-pub const STATE_LOOKS: usize = 4;
+/// Bytes of a batch of a sink before compression.
+pub const SINK_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Bytes of the head of a receiver's answer.
+pub const SINK_ANSWER_HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// Header fields of a receiver's answer.
+pub const SINK_ANSWER_FIELDS_MAX: usize = 100;
+
+/// Connections without a request that a sink keeps.
+pub const SINK_CONNECTIONS_MAX: usize = 2;
+
+/// Characters of a text from elsewhere that are told in a message.
+pub const SINK_TOLD_CHARS_MAX: usize = 200;
+
+/// Bytes of a file with a token.
+pub const BEARER_FILE_BYTES_MAX: u64 = 16 * 1024;
+
+/// Series whose sums an OTLP sink keeps; what further ones count goes into one series a metric.
+pub const SINK_SERIES_MAX: usize = 100_000;
+
+/// Buckets of a sign of a distribution that a sink adds up; more are joined in pairs.
+pub const SINK_HISTOGRAM_BUCKETS_MAX: usize = 320;

@@ -10,7 +10,6 @@ mod functions;
 mod generated;
 mod live;
 mod log;
-mod observe;
 mod odd_input;
 mod output;
 mod packs;

@@ -31,9 +31,7 @@ type SaidKey = (RuleId, i64, GroupId);
 /// One table's windows on this worker.
 #[derive(Default)]
 pub(crate) struct Windows {
-    pub(super) slices: BTreeMap<i64, Groups>,
-    /// Groups of all slices.
-    pub(super) held: usize,
+    slices: BTreeMap<i64, Groups>,
     /// By shape: windows over several slices, as far as they have come.
     running: Vec<(WindowShape, Running)>,
     /// Windows over a few slices are read through it.
@@ -113,7 +111,6 @@ impl Windows {
         for (slice, group) in restored.groups {
             windows.slices.entry(slice).or_default().merge(group);
         }
-        windows.held = windows.slices.values().map(|groups| groups.held.len()).sum();
         if let Some(terms) = Terms::of(table) {
             windows.keyed = Keyed::restore(restored.keyed, terms);
         }
@@ -121,11 +118,6 @@ impl Windows {
         windows.pasts = Pasts::restore(restored.pasts);
         windows.tails = Tails::restore(restored.tails);
         windows
-    }
-
-    /// Groups of the windows that slide.
-    pub(super) fn running_groups(&self) -> usize {
-        self.running.iter().map(|(_, running)| running.groups.held.len()).sum()
     }
 
     /// The state.
@@ -187,7 +179,6 @@ impl Windows {
             self.amended.entry(delta.slice).or_default().extend(ids);
         }
         let slice = self.slices.entry(delta.slice).or_default();
-        self.held -= slice.held.len();
         for group in delta.groups {
             if !self.running.is_empty() {
                 let is_new = slice.position(group.id()).is_none();
@@ -196,7 +187,6 @@ impl Windows {
             }
             slice.merge(group);
         }
-        self.held += slice.held.len();
         self.index.forget(delta.slice);
     }
 
@@ -243,7 +233,6 @@ impl Windows {
                 break;
             }
             let slice = first.remove();
-            self.held -= slice.held.len();
             if has_tails(table) {
                 self.tails.keep(&slice, now_ns.saturating_sub(SERIES_LOOKBACK_NS));
             }

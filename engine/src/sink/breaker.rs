@@ -47,6 +47,7 @@ pub(super) struct Breaker {
     word: AtomicU64,
     failures_max: u64,
     pause_ms: u64,
+    probe_ms: u64,
 }
 
 fn pack(state: u64, failures: u64, time_ms: u64) -> u64 {
@@ -60,10 +61,11 @@ fn unpack(word: u64) -> (u64, u64, u64) {
 }
 
 impl Breaker {
-    /// Opens after so many failures in a row, for so long.
-    pub(super) fn new(failures_max: u32, pause_ms: u64) -> Self {
+    /// Opens after so many failures in a row, for so long. A probe that has not told how it ended
+    /// after `probe_ms` is given up.
+    pub(super) fn new(failures_max: u32, pause_ms: u64, probe_ms: u64) -> Self {
         let failures_max = u64::from(failures_max).clamp(1, FAILURE_MASK);
-        Self { word: AtomicU64::new(0), failures_max, pause_ms }
+        Self { word: AtomicU64::new(0), failures_max, pause_ms, probe_ms }
     }
 
     pub(super) fn state(&self) -> BreakerState {
@@ -81,7 +83,7 @@ impl Breaker {
         match state {
             CLOSED => Admission::Open,
             OPEN if now_ms >= time_ms => {
-                let half_open = pack(HALF_OPEN, failures, now_ms + self.pause_ms);
+                let half_open = pack(HALF_OPEN, failures, now_ms + self.probe_ms);
                 let order = (Ordering::AcqRel, Ordering::Acquire);
                 match self.word.compare_exchange(word, half_open, order.0, order.1) {
                     Ok(_) => Admission::Probe,
@@ -92,7 +94,7 @@ impl Breaker {
             OPEN => Admission::Wait(time_ms),
             // A probe that never tells how it ended (its task is gone) is not waited for for ever.
             _ if now_ms >= time_ms => {
-                let again = pack(HALF_OPEN, failures, now_ms + self.pause_ms);
+                let again = pack(HALF_OPEN, failures, now_ms + self.probe_ms);
                 let order = (Ordering::AcqRel, Ordering::Acquire);
                 match self.word.compare_exchange(word, again, order.0, order.1) {
                     Ok(_) => Admission::Probe,
@@ -108,8 +110,8 @@ impl Breaker {
         self.word.store(pack(CLOSED, 0, 0), Ordering::Release);
     }
 
-    /// A call failed.
-    pub(super) fn failed(&self, now_ms: u64) {
+    /// A call failed; whether the breaker opened by that.
+    pub(super) fn failed(&self, now_ms: u64) -> bool {
         let next = |word: u64| {
             let (state, failures, time_ms) = unpack(word);
             let failures = failures + 1;
@@ -121,7 +123,15 @@ impl Breaker {
             })
         };
         // The closure always gives a word.
-        let _ = self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, next);
+        let Ok(before) = self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, next) else {
+            return false;
+        };
+        let (state, failures, _) = unpack(before);
+        match state {
+            CLOSED => failures + 1 >= self.failures_max,
+            OPEN => false,
+            _ => true,
+        }
     }
 }
 
@@ -131,7 +141,7 @@ mod tests {
 
     #[test]
     fn it_opens_after_failures_in_a_row_and_a_success_between_starts_over() {
-        let breaker = Breaker::new(3, 100);
+        let breaker = Breaker::new(3, 100, 100);
         breaker.failed(1);
         breaker.failed(2);
         breaker.succeeded();
@@ -145,7 +155,7 @@ mod tests {
 
     #[test]
     fn half_open_lets_exactly_one_through() {
-        let breaker = Breaker::new(1, 100);
+        let breaker = Breaker::new(1, 100, 100);
         breaker.failed(0);
         let admitted = std::thread::scope(|scope| {
             let tries: Vec<_> = (0..8)
@@ -163,7 +173,7 @@ mod tests {
 
     #[test]
     fn the_probe_decides() {
-        let breaker = Breaker::new(1, 100);
+        let breaker = Breaker::new(1, 100, 100);
         breaker.failed(0);
         assert_eq!(breaker.admit(100), Admission::Probe);
         breaker.failed(110);
@@ -176,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_failure_under_way_while_it_opens_does_not_lengthen_the_pause() {
-        let breaker = Breaker::new(1, 100);
+        let breaker = Breaker::new(1, 100, 100);
         breaker.failed(0);
         breaker.failed(90);
         assert_eq!(breaker.admit(100), Admission::Probe);
@@ -184,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_probe_that_says_nothing_is_replaced_after_a_pause() {
-        let breaker = Breaker::new(1, 100);
+        let breaker = Breaker::new(1, 100, 100);
         breaker.failed(0);
         assert_eq!(breaker.admit(100), Admission::Probe);
         assert_eq!(breaker.admit(150), Admission::Wait(200));

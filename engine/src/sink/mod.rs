@@ -5,12 +5,18 @@
 //! [`RuleShape`]s. Must not know: the dataflow, listeners, rule syntax.
 
 pub mod alertmanager;
+mod backoff;
 mod breaker;
-mod client;
+mod counts;
+mod exemplar;
+mod http;
+mod merge;
 pub mod otlp;
 pub mod pages;
 pub mod prometheus;
+mod protobuf;
 pub mod push;
+mod trouble;
 pub mod webhook;
 
 use std::sync::Arc;
@@ -18,6 +24,9 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json, json};
 
 pub use breaker::BreakerState;
+pub use counts::{DropReason, Failure, LATENCY_BOUNDS_S, Latency, SinkCounts};
+pub use http::{ClientKey, ClientTls, Compression, Target};
+pub use trouble::{Report, Tell, Trouble};
 
 use crate::model::render::time;
 use crate::model::{Transition, Value};
@@ -34,6 +43,10 @@ pub struct RuleShape {
     /// By selected value: whether it counts items of windows that do not overlap and are said once,
     /// so that adding windows up gives a counter.
     pub counts: Vec<bool>,
+    /// By selected value: whether it is a sum over such windows.
+    pub sums: Vec<bool>,
+    /// By selected value: whether it is the distribution of such windows.
+    pub histograms: Vec<bool>,
     /// Distance between its windows' ends, nanoseconds; 0 where they have none in common.
     pub every_ns: i64,
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tailwater_engine::model::{AlertState, RuleId, Transition, Value};
 use tailwater_engine::sink::alertmanager::{AlertmanagerConfig, AlertmanagerSink};
-use tailwater_engine::sink::{AlertShape, Shape};
+use tailwater_engine::sink::{AlertShape, Report, Shape};
 
 use crate::push::runtime;
 use crate::receiver::{Act, Receiver};
@@ -54,7 +54,8 @@ fn an_alert_fires_is_renewed_survives_an_outage_and_resolves() {
         let step = 10_000_000; // the clock goes as fast as it is asked
         let clock = Arc::new(move || clock.fetch_add(step, Ordering::Relaxed));
         let shapes = Arc::from([Shape::Alert(shape)]);
-        let sink = AlertmanagerSink::start(&config, shapes, clock, Arc::new(|_, _| ())).unwrap();
+        let sink =
+            AlertmanagerSink::start(&config, shapes, clock, Arc::new(|_: &Report| ())).unwrap();
         sink.offer(transition(AlertState::Pending));
         sink.offer(transition(AlertState::Firing));
         eventually(|| sink.counts().posted >= 3).await;
@@ -79,7 +80,8 @@ fn what_is_due_is_said_before_a_run_ends() {
     let config = AlertmanagerConfig::new("am", &receiver.url);
     let counts = runtime.block_on(async {
         let sink =
-            AlertmanagerSink::start(&config, shapes, Arc::new(|| 0), Arc::new(|_, _| ())).unwrap();
+            AlertmanagerSink::start(&config, shapes, Arc::new(|| 0), Arc::new(|_: &Report| ()))
+                .unwrap();
         sink.offer(transition(AlertState::Firing));
         sink.stop(Duration::from_secs(5)).await
     });

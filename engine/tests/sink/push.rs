@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tailwater_engine::model::{AlertState, Row, RowKind, RuleId, Transition, Value};
-use tailwater_engine::sink::push::{Encode, Push, PushConfig, PushCounts, Said, Tell};
+use tailwater_engine::sink::push::{Encode, Push, PushConfig, Said};
 use tailwater_engine::sink::webhook::Webhook;
-use tailwater_engine::sink::{AlertShape, BreakerState, Shape};
+use tailwater_engine::sink::{
+    AlertShape, BreakerState, DropReason, Report, Shape, SinkCounts, Target, Tell,
+};
 use tokio::runtime::Runtime;
 
 use crate::receiver::{Act, Receiver};
@@ -51,24 +53,34 @@ type Told = Arc<Mutex<Vec<String>>>;
 fn tell() -> (Told, Tell) {
     let told: Told = Arc::default();
     let shared = Arc::clone(&told);
-    (told, Arc::new(move |name, text| shared.lock().unwrap().push(format!("{name}: {text}"))))
+    let tell = move |report: &Report| {
+        shared.lock().unwrap().push(format!("{}: {report}", report.sink));
+    };
+    (told, Arc::new(tell))
+}
+
+fn target(url: &str) -> Target {
+    Target {
+        timeout: Duration::from_millis(300),
+        headers: vec![("x-key".to_owned(), "secret".to_owned())],
+        ..Target::new(url)
+    }
 }
 
 fn config(url: &str) -> PushConfig {
     PushConfig {
         batch: 2,
         interval: Duration::from_millis(20),
-        timeout: Duration::from_millis(300),
-        headers: vec![("x-key".to_owned(), "secret".to_owned())],
+        target: target(url),
         ..PushConfig::new("hook", url)
     }
 }
 
 /// Offers items, waits until none waits, and stops.
-fn run(config: PushConfig, items: i64, acts: Vec<Act>) -> (PushCounts, Receiver, Vec<String>) {
+fn run(config: PushConfig, items: i64, acts: Vec<Act>) -> (SinkCounts, Receiver, Vec<String>) {
     let runtime = runtime();
     let receiver = Receiver::start(acts);
-    let config = PushConfig { url: format!("{}/here", receiver.url), ..config };
+    let config = PushConfig { target: target(&format!("{}/here", receiver.url)), ..config };
     let (told, tell) = tell();
     let counts = runtime.block_on(async {
         let push = Push::start(config, Numbers, tell).unwrap();
@@ -118,8 +130,11 @@ fn what_must_not_be_sent_again_is_lost_and_told() {
         let (counts, receiver, told) =
             run(config(""), 1, vec![Act::Answer(status, "", "no\n\u{1b}[1m")]);
         assert_eq!(bodies(&receiver), ["1"], "{status}");
-        assert_eq!((counts.dropped_refused, counts.delivered, counts.waiting()), (1, 0, 0));
-        assert!(told[0].contains(&status.to_string()) && told[0].contains("1 items are lost"));
+        assert_eq!(
+            (counts.dropped_for(DropReason::Refused), counts.delivered, counts.waiting()),
+            (1, 0, 0)
+        );
+        assert!(told[0].contains(&status.to_string()) && told[0].contains("1 item lost"));
         assert!(!told[0].contains('\u{1b}') && !told[0].contains('\n'), "{told:?}");
     }
 }
@@ -129,14 +144,18 @@ fn a_batch_that_is_never_taken_is_lost_at_its_deadline_and_the_next_one_is_tried
     let config = PushConfig { retry_within: Duration::from_millis(150), ..config("") };
     let (counts, receiver, _) = run(config, 3, vec![Act::Answer(503, "", "")]);
     assert_eq!(bodies(&receiver), ["1 2", "3"]);
-    assert_eq!((counts.dropped_late, counts.delivered, counts.waiting()), (2, 1, 0));
+    assert_eq!(
+        (counts.dropped_for(DropReason::Late), counts.delivered, counts.waiting()),
+        (2, 1, 0)
+    );
 }
 
 #[test]
 fn nobody_waits_for_a_full_queue() {
     let runtime = runtime();
     let receiver = Receiver::start(vec![Act::Hang(Duration::from_mins(1)); 10]);
-    let config = PushConfig { queue: 10, timeout: Duration::from_mins(1), ..config(&receiver.url) };
+    let target = Target { timeout: Duration::from_mins(1), ..Target::new(&receiver.url) };
+    let config = PushConfig { queue: 10, target, ..config("") };
     let counts = runtime.block_on(async {
         let push = Push::start(config, Numbers, tell().1).unwrap();
         (0..100_000).for_each(|number| push.offer(row(number)));
@@ -144,7 +163,7 @@ fn nobody_waits_for_a_full_queue() {
         push.counts()
     });
     assert_eq!(counts.offered, 100_000);
-    assert!(counts.dropped_full >= 100_000 - 10 - 2, "{counts:?}");
+    assert!(counts.dropped_for(DropReason::Full) >= 100_000 - 10 - 2, "{counts:?}");
 }
 
 #[test]
@@ -156,7 +175,10 @@ fn a_run_that_ends_tells_what_could_not_be_delivered() {
         (0..5).for_each(|number| push.offer(row(number)));
         push.stop(Duration::from_millis(300)).await
     });
-    assert_eq!((counts.delivered, counts.dropped_stopping, counts.waiting()), (0, 5, 0));
+    assert_eq!(
+        (counts.delivered, counts.dropped_for(DropReason::Stopping), counts.waiting()),
+        (0, 5, 0)
+    );
 }
 
 #[test]

@@ -21,15 +21,17 @@ fn shape(plan: &Plan, id: RuleId) -> Shape {
         RuleKind::Alert(alert) => Shape::Alert(of_alert(plan, rule, alert)),
         kind => {
             let values: Vec<Arc<str>> = rule.value_names().into_iter().cloned().collect();
-            let counts = match kind {
-                RuleKind::Aggregate(aggregate) if adds_up(plan, id) => counts(aggregate),
+            let whole = |finisher| match kind {
+                RuleKind::Aggregate(aggregate) if adds_up(plan, id) => of(aggregate, finisher),
                 _ => vec![false; values.len()],
             };
             Shape::Rule(RuleShape {
                 name: Arc::clone(&rule.name),
                 keys: rule.key_names().to_vec(),
+                counts: whole(Finisher::Count),
+                sums: whole(Finisher::Sum),
+                histograms: whole(Finisher::Histogram),
                 values,
-                counts,
                 every_ns: plan.grid_of(id).map_or(0, |(every_ns, _)| every_ns),
             })
         }
@@ -63,13 +65,13 @@ fn adds_up(plan: &Plan, id: RuleId) -> bool {
     })
 }
 
-/// By selected value: whether it is a number of items, and nothing else is made of it.
-fn counts(rule: &AggregateRule) -> Vec<bool> {
+/// By selected value: whether it is what a finisher gives, and nothing else is made of it.
+fn of(rule: &AggregateRule, finisher: Finisher) -> Vec<bool> {
     let keys = rule.key_names.len();
-    let is_count = |(_, expr): &(Arc<str>, Expr)| match expr {
+    let is_so = |(_, expr): &(Arc<str>, Expr)| match expr {
         Expr::Column(column) => {
             let call = (*column as usize).checked_sub(keys).and_then(|at| rule.calls.get(at));
-            call.is_some_and(|call| call.finisher == Finisher::Count)
+            call.is_some_and(|call| call.finisher == finisher)
         }
         _ => false,
     };
@@ -77,5 +79,5 @@ fn counts(rule: &AggregateRule) -> Vec<bool> {
     if rule.having.is_some() {
         return vec![false; rule.values.len()];
     }
-    rule.values.iter().map(is_count).collect()
+    rule.values.iter().map(is_so).collect()
 }

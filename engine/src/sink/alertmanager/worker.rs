@@ -13,9 +13,8 @@ use crate::clock::Clock;
 use crate::error::Error;
 use crate::limits::SINK_QUEUE_MAX;
 use crate::model::Transition;
-use crate::sink::Shape;
-use crate::sink::client::{Client, Verdict};
-use crate::sink::push::Tell;
+use crate::sink::http::{Client, Framing, Kind, Target};
+use crate::sink::{Report, Shape, Tell, Trouble};
 
 /// Pause after a failed post, at first and at most.
 const PAUSE_FIRST_NS: i64 = 500_000_000;
@@ -27,25 +26,15 @@ pub struct AlertmanagerConfig {
     /// Its name, for what is told about it.
     pub name: Arc<str>,
     /// Its address: `http://localhost:9093`; the path of the API is added.
-    pub url: String,
-    /// Headers of every request: (name, value); values are never told.
-    pub headers: Vec<(String, String)>,
-    /// How often a firing alert is sent again.
+    pub target: Target,
+    /// How often a firing alert is sent again. 1 min.
     pub resend: Duration,
-    /// For one request and its answer.
-    pub timeout: Duration,
 }
 
 impl AlertmanagerConfig {
     /// The usual settings: again every minute.
     pub fn new(name: &str, url: &str) -> Self {
-        Self {
-            name: Arc::from(name),
-            url: url.to_owned(),
-            headers: Vec::new(),
-            resend: Duration::from_mins(1),
-            timeout: Duration::from_secs(10),
-        }
+        Self { name: Arc::from(name), target: Target::new(url), resend: Duration::from_mins(1) }
     }
 }
 
@@ -85,15 +74,17 @@ impl AlertmanagerSink {
     /// Starts the sink; call it within a tokio runtime. Shapes are by rule id.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Format`] if the URL or a header cannot be used.
+    /// [`crate::ErrorKind::Format`] if the URL, a header or a file cannot be used,
+    /// [`crate::ErrorKind::Read`] if a file cannot be read.
     pub fn start(
         config: &AlertmanagerConfig,
         shapes: Arc<[Shape]>,
         clock: Clock,
         tell: Tell,
     ) -> Result<Self, Error> {
-        let url = format!("{}/api/v2/alerts", config.url.trim_end_matches('/'));
-        let client = Client::new(&url, &config.headers, config.timeout)?;
+        let url = format!("{}/api/v2/alerts", config.target.url.trim_end_matches('/'));
+        let target = Target { url, ..config.target.clone() };
+        let client = Client::new(&target, Framing::Plain)?;
         let resend_ns = i64::try_from(config.resend.as_nanos()).unwrap_or(i64::MAX).max(1);
         let (queue, waiting) = channel(SINK_QUEUE_MAX);
         let (stop, stopped) = watch::channel(false);
@@ -197,32 +188,41 @@ impl Worker {
     async fn post(&mut self) -> bool {
         let now_ns = (self.clock)();
         let Some(due) = self.known.due(now_ns) else { return false };
-        let verdict = self.client.post("application/json", due.body.clone()).await;
+        let body = self.client.pack(due.body.clone()).await;
+        let verdict = self.client.post("application/json", body).await;
+        if let Some(text) = self.client.complaint() {
+            self.report(0, Trouble::Files, text);
+        }
         let now_ns = (self.clock)();
-        let is_taken = matches!(verdict, Verdict::Taken(_));
-        let (pause_ns, reason) = match verdict {
-            Verdict::Taken(_) => {
+        let is_taken = matches!(verdict.kind, Kind::Taken(_));
+        let (pause_ns, trouble) = match verdict.kind {
+            Kind::Taken(_) => {
                 self.failures = 0;
                 self.counters.posted.fetch_add(1, Ordering::Relaxed);
                 self.known.taken(&due, now_ns);
                 (0, None)
             }
-            Verdict::Again { after, reason } => {
+            Kind::Again(failure, after) => {
                 let named_ns =
                     after.map(|after| i64::try_from(after.as_nanos()).unwrap_or(i64::MAX));
                 let own_ns = (PAUSE_FIRST_NS << self.failures.min(16)).min(PAUSE_MAX_NS);
-                (named_ns.unwrap_or(own_ns), Some(reason))
+                (named_ns.unwrap_or(own_ns), Some(Trouble::Again(failure)))
             }
-            Verdict::Refused(reason) => (self.resend_ns, Some(reason)),
+            // What is due later says how things stand by then: nothing is lost for good.
+            Kind::Refused(failure) => (self.resend_ns, Some(Trouble::Again(failure))),
         };
-        if let Some(reason) = reason {
+        if let Some(trouble) = trouble {
             self.failures += 1;
             self.counters.failed.fetch_add(1, Ordering::Relaxed);
             self.known.put_off(&due, now_ns.saturating_add(pause_ns));
-            let text = format!("{reason}; told again: {}", due.alerts);
-            (self.tell)(&self.name, &text);
+            self.report(due.alerts as u64, trouble, verdict.text);
         }
         self.count();
         is_taken
+    }
+
+    fn report(&self, items: u64, trouble: Trouble, text: String) {
+        let sink = Arc::clone(&self.name);
+        (self.tell)(&Report { sink, trouble, text, items, rule: None, key: String::new() });
     }
 }

@@ -1,219 +1,233 @@
-//! Rows as OTLP metrics, transitions of alerts as OTLP logs.
+//! Rows as OTLP metrics, transitions of alerts as OTLP logs, over HTTP or gRPC.
 //!
-//! A final row is one gauge a value, named `RULE.VALUE`, at the end of its window and started at
-//! the window's start, with the group key as attributes. A transition is a log record with the
-//! event name `tailwater.alert`.
+//! Metrics and logs have a queue, a worker and a breaker each: a receiver that takes one signal
+//! and not the other loses only what it refuses.
 //!
-//! Source: opentelemetry-proto 1.11, `metrics/v1`, `logs/v1`, `collector/*/v1`.
+//! Source: OTLP 1.11; opentelemetry-proto 1.11.
 
+mod environment;
+mod json;
+mod logs;
+mod metrics;
+mod protobuf;
+mod sums;
+mod weight;
 mod wire;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use bytes::Bytes;
+use super::http::Compression;
+use super::push::{Push, PushConfig, Said};
+use super::{Shape, SinkCounts, Tell};
+use crate::error::Error;
+pub use logs::Logs;
+pub use metrics::{Metrics, MetricsConfig};
+pub use wire::{Encoding, Temporality};
 
-use super::push::{Encode, Said};
-use super::{AlertShape, RuleShape, Shape};
-use crate::model::{AlertState, Row, RowKind, Transition, Value};
-use wire::Message;
-
-const PROTOBUF: &str = "application/x-protobuf";
-
-/// Severity numbers of log records: WARN for what is pending or fires, INFO for what is over.
-const WARN: u64 = 13;
-const INFO: u64 = 9;
-
-/// Encodes rows as `ExportMetricsServiceRequest`.
-pub struct Metrics {
-    shapes: Arc<[Shape]>,
+/// Protocols of OTLP.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// `http/protobuf`.
+    #[default]
+    HttpProtobuf,
+    /// `http/json`.
+    HttpJson,
+    /// `grpc`.
+    Grpc,
 }
 
-impl Metrics {
-    /// Shapes are by rule id.
-    pub fn new(shapes: Arc<[Shape]>) -> Self {
-        Self { shapes }
-    }
-}
-
-impl Encode for Metrics {
-    fn encode(&mut self, batch: &[Said]) -> Option<(&'static str, Bytes)> {
-        // Points of one metric stand together, in the order in which they came.
-        let mut metrics: BTreeMap<(String, &'static str), Message> = BTreeMap::new();
-        for said in batch {
-            let Said::Row(row) = said else { continue };
-            let Some(Shape::Rule(shape)) = self.shapes.get(row.rule.0 as usize) else { continue };
-            if row.kind != RowKind::Final {
-                continue;
-            }
-            for (name, value) in shape.values.iter().zip(&row.values) {
-                let Some((point, unit)) = point(shape, row, value) else { continue };
-                let gauge = metrics.entry((format!("{}.{name}", shape.name), unit)).or_default();
-                gauge.message(1, &point);
-            }
+impl Protocol {
+    /// The protocol of a name, as `OTEL_EXPORTER_OTLP_PROTOCOL` has it.
+    pub fn of_name(name: &str) -> Option<Self> {
+        match name {
+            "http/protobuf" => Some(Self::HttpProtobuf),
+            "http/json" => Some(Self::HttpJson),
+            "grpc" => Some(Self::Grpc),
+            _ => None,
         }
-        if metrics.is_empty() {
-            return None;
+    }
+
+    fn encoding(self) -> Encoding {
+        match self {
+            Self::HttpJson => Encoding::Json,
+            Self::HttpProtobuf | Self::Grpc => Encoding::Protobuf,
         }
-        let mut scoped = scope();
-        for ((name, unit), gauge) in &metrics {
-            let mut metric = Message::default();
-            metric.text(1, name);
-            metric.text(3, unit);
-            metric.message(5, gauge);
-            scoped.message(2, &metric);
-        }
-        Some((PROTOBUF, request(&scoped)))
-    }
-
-    fn rejected(&self, answer: &[u8]) -> Option<(u64, String)> {
-        wire::partial_success(answer)
     }
 }
 
-/// Encodes transitions as `ExportLogsServiceRequest`.
-pub struct Logs {
-    shapes: Arc<[Shape]>,
+/// What becomes of rows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum RowsAs {
+    /// Metrics.
+    #[default]
+    Metrics,
+    /// Log records.
+    Logs,
+    /// Both.
+    Both,
 }
 
-impl Logs {
-    /// Shapes are by rule id.
-    pub fn new(shapes: Arc<[Shape]>) -> Self {
-        Self { shapes }
-    }
+/// One signal of an OTLP sink.
+#[derive(Debug, Clone)]
+pub struct SignalConfig {
+    /// How it is spoken. HTTP with protobuf.
+    pub protocol: Protocol,
+    /// How it is posted. Over HTTP its URL is where requests go; over gRPC the path is that of the
+    /// method, whatever the URL says.
+    pub push: PushConfig,
 }
 
-impl Encode for Logs {
-    fn encode(&mut self, batch: &[Said]) -> Option<(&'static str, Bytes)> {
-        let mut scoped = scope();
-        let mut is_empty = true;
-        for said in batch {
-            let Said::Transition(transition) = said else { continue };
-            let Some(Shape::Alert(shape)) = self.shapes.get(transition.rule.0 as usize) else {
-                continue;
+/// An OTLP sink.
+#[derive(Debug, Clone)]
+pub struct OtlpConfig {
+    /// Where metrics go.
+    pub metrics: SignalConfig,
+    /// Where logs go.
+    pub logs: SignalConfig,
+    /// Whether sums and histograms count since the start or since the window before. Cumulative.
+    pub temporality: Temporality,
+    /// Series whose sums are kept, where they are cumulative. 100 000.
+    pub series: usize,
+    /// What becomes of rows. Metrics.
+    pub rows: RowsAs,
+}
+
+const METRICS: (&str, &str) =
+    ("/v1/metrics", "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export");
+const LOGS: (&str, &str) =
+    ("/v1/logs", "/opentelemetry.proto.collector.logs.v1.LogsService/Export");
+
+impl OtlpConfig {
+    /// The usual settings for an address such as `http://localhost:4318`; over HTTP `/v1/metrics`
+    /// and `/v1/logs` follow it.
+    pub fn new(name: &str, protocol: Protocol, url: &str) -> Self {
+        let signal = |(path, _): (&str, &str)| {
+            let base = url.trim_end_matches('/');
+            let url = match protocol {
+                Protocol::Grpc => base.to_owned(),
+                Protocol::HttpProtobuf | Protocol::HttpJson => format!("{base}{path}"),
             };
-            is_empty = false;
-            scoped.message(2, &log_record(shape, transition));
+            SignalConfig { protocol, push: usual(name, &url) }
+        };
+        Self {
+            metrics: signal(METRICS),
+            logs: signal(LOGS),
+            temporality: Temporality::default(),
+            series: MetricsConfig::default().series,
+            rows: RowsAs::default(),
         }
-        (!is_empty).then(|| (PROTOBUF, request(&scoped)))
     }
 
-    fn rejected(&self, answer: &[u8]) -> Option<(u64, String)> {
-        wire::partial_success(answer)
+    /// The settings that `OTEL_EXPORTER_OTLP_*` ask for, given what each variable holds.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Format`] if a variable holds what cannot be used; its name is told.
+    pub fn from_environment(
+        name: &str,
+        lookup: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, Error> {
+        environment::config(name, &lookup)
+    }
+
+    /// Both signals, for settings that they share.
+    pub fn signals_mut(&mut self) -> [&mut SignalConfig; 2] {
+        [&mut self.metrics, &mut self.logs]
     }
 }
 
-/// `ResourceMetrics` or `ResourceLogs` around what a scope holds, as a whole request.
-fn request(scoped: &Message) -> Bytes {
-    let mut resource = Message::default();
-    resource.message(1, &attribute("service.name", &Value::str("tailwater")));
-    let mut of_resource = Message::default();
-    of_resource.message(1, &resource);
-    of_resource.message(2, scoped);
-    let mut request = Message::default();
-    request.message(1, &of_resource);
-    request.finish()
-}
-
-/// `ScopeMetrics` or `ScopeLogs` that holds nothing yet.
-fn scope() -> Message {
-    let mut scope = Message::default();
-    scope.text(1, "tailwater");
-    scope.text(2, env!("CARGO_PKG_VERSION"));
-    let mut scoped = Message::default();
-    scoped.message(1, &scope);
-    scoped
-}
-
-/// A `NumberDataPoint` and its unit (UCUM); none for what is no number.
-fn point(shape: &RuleShape, row: &Row, value: &Value) -> Option<(Message, &'static str)> {
-    let mut point = Message::default();
-    point.fixed(2, row.start_ns as u64);
-    point.fixed(3, row.end_ns as u64);
-    let unit = match value {
-        Value::Int(number) => {
-            point.fixed(6, *number as u64);
-            "1"
-        }
-        Value::Bool(is_so) => {
-            point.fixed(6, u64::from(*is_so));
-            "1"
-        }
-        Value::Float(number) | Value::Ratio(number) => {
-            point.fixed(4, number.to_bits());
-            "1"
-        }
-        Value::Duration(nanos) => {
-            point.fixed(4, (*nanos as f64 / 1e9).to_bits());
-            "s"
-        }
-        Value::Size(bytes) => {
-            point.fixed(6, *bytes as u64);
-            "By"
-        }
-        _ => return None,
+/// gzip, every 5 s, or sooner under backlog.
+fn usual(name: &str, url: &str) -> PushConfig {
+    let mut push = PushConfig {
+        interval: Duration::from_secs(5),
+        interval_min: Duration::from_millis(200),
+        ..PushConfig::new(name, url)
     };
-    for attribute in attributes(row.is_other, &shape.keys, &row.key) {
-        point.message(7, &attribute);
-    }
-    Some((point, unit))
+    push.target.compression = Compression::Gzip;
+    push
 }
 
-fn log_record(shape: &AlertShape, transition: &Transition) -> Message {
-    let mut record = Message::default();
-    let time_ns = transition.decision_ns as u64;
-    record.fixed(1, time_ns);
-    let is_over = matches!(transition.state, AlertState::Resolved | AlertState::Inactive);
-    record.varint(2, if is_over { INFO } else { WARN });
-    record.text(3, if is_over { "INFO" } else { "WARN" });
-    let mut body = Message::default();
-    body.text(1, &format!("{} {}", shape.name, transition.state.word()));
-    record.message(5, &body);
-    let mut all = attributes(transition.is_other, &shape.keys, &transition.key);
-    let texts = [
-        ("alert.name", Some(shape.name.to_string())),
-        ("alert.state", Some(transition.state.word().to_owned())),
-        ("alert.severity", shape.severity.as_ref().map(ToString::to_string)),
-    ];
-    for (key, text) in texts {
-        all.extend(text.map(|text| attribute(key, &Value::str(&text))));
+/// A running sink.
+pub struct OtlpSink {
+    metrics: Push,
+    logs: Push,
+    rows: RowsAs,
+}
+
+/// What became of the items of an OTLP sink.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OtlpCounts {
+    /// Of its metrics.
+    pub metrics: SinkCounts,
+    /// Of its logs.
+    pub logs: SinkCounts,
+}
+
+impl OtlpSink {
+    /// Starts a sink; call it within a tokio runtime. Shapes are by rule id.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Format`] if a URL, a header or a file cannot be used,
+    /// [`crate::ErrorKind::Read`] if a file cannot be read.
+    pub fn start(config: OtlpConfig, shapes: Arc<[Shape]>, tell: Tell) -> Result<Self, Error> {
+        let OtlpConfig { metrics, logs, temporality, series, rows } = config;
+        let encoding = metrics.protocol.encoding();
+        let of_metrics = MetricsConfig { encoding, temporality, series };
+        let of_metrics = Metrics::with(of_metrics, Arc::clone(&shapes));
+        let of_logs = Logs::with(logs.protocol.encoding(), shapes);
+        Ok(Self {
+            metrics: start(metrics, METRICS.1, of_metrics, Arc::clone(&tell))?,
+            logs: start(logs, LOGS.1, of_logs, tell)?,
+            rows,
+        })
     }
-    for (prefix, names, values) in [
-        ("alert.labels.", &shape.labels, &transition.labels),
-        ("alert.annotations.", &shape.annotations, &transition.annotations),
-    ] {
-        for (name, value) in names.iter().zip(values).filter(|(_, value)| !value.is_null()) {
-            all.push(attribute(&format!("{prefix}{name}"), value));
+
+    /// Offers an item; it is dropped, and counted, where there is no room. Rows that are not final
+    /// are nobody's business.
+    pub fn offer(&self, said: Said) {
+        match &said {
+            Said::Row(row) if row.kind != crate::model::RowKind::Final => {}
+            Said::Row(_) => match self.rows {
+                RowsAs::Metrics => self.metrics.offer(said),
+                RowsAs::Logs => self.logs.offer(said),
+                RowsAs::Both => {
+                    self.metrics.offer(said.clone());
+                    self.logs.offer(said);
+                }
+            },
+            Said::Transition(_) => self.logs.offer(said),
         }
     }
-    for attribute in &all {
-        record.message(6, attribute);
+
+    /// What became of what was offered.
+    pub fn counts(&self) -> OtlpCounts {
+        OtlpCounts { metrics: self.metrics.counts(), logs: self.logs.counts() }
     }
-    record.fixed(11, time_ns);
-    record.text(12, "tailwater.alert");
-    record
+
+    /// Delivers what waits, for so long at most; returns the final counts.
+    pub async fn stop(self, within: Duration) -> OtlpCounts {
+        let (metrics, logs) = tokio::join!(self.metrics.stop(within), self.logs.stop(within));
+        OtlpCounts { metrics, logs }
+    }
 }
 
-fn attributes(is_other: bool, names: &[Arc<str>], values: &[Value]) -> Vec<Message> {
-    if is_other {
-        return vec![attribute("otel.metric.overflow", &Value::Bool(true))];
+fn start(
+    config: SignalConfig,
+    method: &str,
+    encode: impl super::push::Encode,
+    tell: Tell,
+) -> Result<Push, Error> {
+    let mut push = config.push;
+    if config.protocol != Protocol::Grpc {
+        return Push::start(push, encode, tell);
     }
-    let pairs = names.iter().zip(values).filter(|(_, value)| !value.is_null());
-    pairs.map(|(name, value)| attribute(name, value)).collect()
+    push.target.url = with_path(&push.target.url, method);
+    Push::start_grpc(push, encode, tell)
 }
 
-/// A `KeyValue`; what has no kind of its own in OTLP is text.
-fn attribute(key: &str, value: &Value) -> Message {
-    let mut any = Message::default();
-    match value {
-        Value::Bool(is_so) => any.varint(2, u64::from(*is_so)),
-        Value::Int(number) | Value::Size(number) => any.varint(3, *number as u64),
-        Value::Float(number) | Value::Ratio(number) => any.fixed(4, number.to_bits()),
-        Value::Str(text) => any.text(1, text),
-        other => any.text(1, &super::prometheus::label_text(other)),
-    }
-    let mut pair = Message::default();
-    pair.text(1, key);
-    pair.message(2, &any);
-    pair
+/// A URL with another path.
+fn with_path(url: &str, path: &str) -> String {
+    let after_scheme = url.find("://").map_or(0, |at| at + 3);
+    let end = url[after_scheme..].find(['/', '?', '#']).map_or(url.len(), |at| after_scheme + at);
+    format!("{}{path}", &url[..end])
 }

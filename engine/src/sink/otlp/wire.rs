@@ -1,104 +1,165 @@
-//! Protobuf, written by field number; and the little of it that answers hold.
+//! Requests in one of OTLP's two encodings, piece by piece.
 //!
-//! Source: the protobuf encoding guide: a tag is `number << 3 | kind`, kinds 0 varint, 1 eight
-//! bytes, 2 length-delimited, 5 four bytes.
+//! A row's attributes are encoded once and stand in each of its points. Both encodings are written
+//! from the same plain values, so that neither says more than the other.
 
 use bytes::Bytes;
 
-/// A message that is being written.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Message(Vec<u8>);
+use super::{json, protobuf};
+use crate::model::{HistogramPoint, Value};
+use crate::sink::exemplar::Exemplar;
 
-impl Message {
-    /// A number of variable length; also enumerations, truth values and `int64`.
-    pub(super) fn varint(&mut self, field: u32, value: u64) {
-        self.raw(u64::from(field << 3));
-        self.raw(value);
-    }
+/// Encodings of OTLP.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Encoding {
+    /// Protobuf.
+    #[default]
+    Protobuf,
+    /// JSON: one object without newlines, as files of OTLP hold one a line.
+    Json,
+}
 
-    /// Eight bytes: `fixed64`, `sfixed64`, or the bits of a `double`.
-    pub(super) fn fixed(&mut self, field: u32, bits: u64) {
-        self.raw(u64::from(field << 3 | 1));
-        self.0.extend_from_slice(&bits.to_le_bytes());
-    }
+/// What a request carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Items {
+    Metrics,
+    Logs,
+}
 
-    /// Text. An empty one is written, too: in a `oneof` it says which member is set.
-    pub(super) fn text(&mut self, field: u32, text: &str) {
-        self.delimited(field, text.as_bytes());
-    }
+/// How points of a stream relate in time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Temporality {
+    /// Each point counts from the start of its series.
+    #[default]
+    Cumulative,
+    /// Each point counts what came since the one before.
+    Delta,
+}
 
-    /// A message inside.
-    pub(super) fn message(&mut self, field: u32, message: &Self) {
-        self.delimited(field, &message.0);
-    }
-
-    pub(super) fn finish(self) -> Bytes {
-        Bytes::from(self.0)
-    }
-
-    fn delimited(&mut self, field: u32, bytes: &[u8]) {
-        self.raw(u64::from(field << 3 | 2));
-        self.raw(bytes.len() as u64);
-        self.0.extend_from_slice(bytes);
-    }
-
-    fn raw(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.0.push(value as u8 | 0x80);
-            value >>= 7;
+impl Temporality {
+    /// Its number in OTLP.
+    pub(super) fn number(self) -> u64 {
+        match self {
+            Self::Delta => 1,
+            Self::Cumulative => 2,
         }
-        self.0.push(value as u8);
     }
 }
 
-/// What an answer says was not taken: how many, and why. Nothing where it is whole, or cannot be
-/// read: then the receiver has said that it took everything.
-pub(super) fn partial_success(answer: &[u8]) -> Option<(u64, String)> {
-    let partial = fields(answer).find(|field| field.0 == 1)?.2;
-    let (mut rejected, mut text) = (0, String::new());
-    for (field, number, bytes) in fields(partial) {
-        match field {
-            1 => rejected = number,
-            2 => text = String::from_utf8_lossy(bytes).into_owned(),
-            _ => {}
+/// Kinds of metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    Gauge,
+    /// Whether it never goes back.
+    Sum(Temporality, bool),
+    Histogram(Temporality),
+    Exponential(Temporality),
+}
+
+/// A metric without its points.
+pub(super) struct Head<'a> {
+    pub(super) name: &'a str,
+    pub(super) description: &'a str,
+    pub(super) unit: &'static str,
+    pub(super) kind: Kind,
+}
+
+/// What a point says.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Number {
+    Int(i64),
+    Double(f64),
+}
+
+/// Of a data point, all but what it says.
+pub(super) struct Place<'a> {
+    pub(super) start_ns: i64,
+    pub(super) time_ns: i64,
+    /// Encoded attributes.
+    pub(super) attributes: &'a [u8],
+    pub(super) exemplars: &'a [Exemplar],
+}
+
+/// A log record.
+pub(super) struct Record<'a> {
+    pub(super) time_ns: i64,
+    pub(super) severity: (u64, &'static str),
+    pub(super) body: String,
+    pub(super) event: &'static str,
+    pub(super) attributes: &'a [(String, Value)],
+}
+
+impl Encoding {
+    /// What `Content-Type` says over HTTP.
+    pub(super) fn content_type(self) -> &'static str {
+        match self {
+            Self::Protobuf => "application/x-protobuf",
+            Self::Json => "application/json",
         }
     }
-    (rejected > 0 || !text.is_empty()).then_some((rejected, text))
-}
 
-/// The fields of a message, as far as it can be read: (number, value of a varint, bytes).
-fn fields(mut rest: &[u8]) -> impl Iterator<Item = (u64, u64, &[u8])> {
-    std::iter::from_fn(move || {
-        let tag = read_varint(&mut rest)?;
-        let (mut number, mut bytes): (u64, &[u8]) = (0, &[]);
-        match tag & 7 {
-            0 => number = read_varint(&mut rest)?,
-            1 => bytes = take(&mut rest, 8)?,
-            2 => {
-                let length = read_varint(&mut rest)?;
-                bytes = take(&mut rest, usize::try_from(length).ok()?)?;
-            }
-            5 => bytes = take(&mut rest, 4)?,
-            _ => return None,
-        }
-        Some((tag >> 3, number, bytes))
-    })
-}
-
-fn take<'a>(rest: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
-    let (taken, left) = rest.split_at_checked(length)?;
-    *rest = left;
-    Some(taken)
-}
-
-fn read_varint(rest: &mut &[u8]) -> Option<u64> {
-    let mut value = 0;
-    for shift in (0..64).step_by(7) {
-        let byte = *take(rest, 1)?.first()?;
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Some(value);
+    pub(super) fn attributes<'a>(
+        self,
+        pairs: impl Iterator<Item = (&'a str, &'a Value)>,
+    ) -> Vec<u8> {
+        match self {
+            Self::Protobuf => protobuf::attributes(pairs),
+            Self::Json => json::attributes(pairs),
         }
     }
-    None
+
+    /// Appends a point with a number to those of its metric.
+    pub(super) fn number(self, place: &Place<'_>, number: &Number, points: &mut Vec<u8>) {
+        match self {
+            Self::Protobuf => protobuf::number(place, number, points),
+            Self::Json => json::number(place, number, points),
+        }
+    }
+
+    /// Appends a point with a distribution to those of its metric.
+    pub(super) fn histogram(
+        self,
+        place: &Place<'_>,
+        histogram: &HistogramPoint,
+        points: &mut Vec<u8>,
+    ) {
+        match self {
+            Self::Protobuf => protobuf::histogram(place, histogram, points),
+            Self::Json => json::histogram(place, histogram, points),
+        }
+    }
+
+    /// Appends a metric to those of a request.
+    pub(super) fn metric(self, head: &Head<'_>, points: &[u8], metrics: &mut Vec<u8>) {
+        match self {
+            Self::Protobuf => protobuf::metric(head, points, metrics),
+            Self::Json => json::metric(head, points, metrics),
+        }
+    }
+
+    /// Appends a log record to those of a request.
+    pub(super) fn record(self, record: &Record<'_>, records: &mut Vec<u8>) {
+        match self {
+            Self::Protobuf => protobuf::record(record, records),
+            Self::Json => json::record(record, records),
+        }
+    }
+
+    /// A whole request.
+    pub(super) fn request(self, items: Items, encoded: &[u8]) -> Bytes {
+        match self {
+            Self::Protobuf => protobuf::request(encoded),
+            Self::Json => json::request(items, encoded),
+        }
+    }
+
+    /// What an answer says was not taken: how many, and why. Nothing where it is whole, or cannot
+    /// be read: then the receiver has said that it took everything.
+    pub(super) fn partial_success(self, answer: &[u8]) -> Option<(u64, String)> {
+        let (rejected, text) = match self {
+            Self::Protobuf => protobuf::partial_success(answer),
+            Self::Json => json::partial_success(answer),
+        }?;
+        (rejected > 0 || !text.is_empty()).then_some((rejected, text))
+    }
 }

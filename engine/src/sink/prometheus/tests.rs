@@ -19,6 +19,7 @@ fn store(series: usize) -> PrometheusStore {
         values: names(&["n", "p99", "share", "body"]),
         counts: vec![true, false, false, false],
         every_ns: 60 * SECOND,
+        ..RuleShape::default()
     };
     let alert = AlertShape {
         name: Arc::from("Slow"),

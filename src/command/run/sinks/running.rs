@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use tailwater_engine::clock::Clock;
 use tailwater_engine::model::{Row, Transition};
-use tailwater_engine::sink::Shape;
 use tailwater_engine::sink::alertmanager::AlertmanagerSink;
-use tailwater_engine::sink::otlp::{Logs, Metrics};
+use tailwater_engine::sink::otlp::{OtlpConfig, OtlpSink};
 use tailwater_engine::sink::prometheus::PrometheusStore;
-use tailwater_engine::sink::push::{Push, PushConfig, PushCounts, Said as Pushed, Tell};
+use tailwater_engine::sink::push::{Push, Said as Pushed};
 use tailwater_engine::sink::webhook::Webhook;
+use tailwater_engine::sink::{Shape, SinkCounts, Tell};
 
 use super::{SharedStore, SinkKind, SinkSpec, locked};
 use crate::render::rows::Said;
@@ -25,7 +25,7 @@ pub(super) enum Running {
     /// Transitions in batches.
     Alerts(Push),
     /// Rows as metrics, transitions as log records.
-    Otlp { metrics: Push, logs: Push },
+    Otlp(OtlpSink),
 }
 
 impl Running {
@@ -50,14 +50,7 @@ impl Running {
                 Self::Alerts(Push::start(config.clone(), webhook, say)?)
             }
             SinkKind::Otlp(config) => {
-                let to = |signal: &str| PushConfig {
-                    url: format!("{}/v1/{signal}", config.url.trim_end_matches('/')),
-                    ..config.clone()
-                };
-                let metrics = Metrics::new(Arc::clone(&shapes));
-                let metrics = Push::start(to("metrics"), metrics, Arc::clone(&say))?;
-                let logs = Push::start(to("logs"), Logs::new(shapes), say)?;
-                Self::Otlp { metrics, logs }
+                Self::Otlp(OtlpSink::start(OtlpConfig::clone(config), shapes, say)?)
             }
         })
     }
@@ -83,10 +76,7 @@ impl Running {
                     push.offer(offer.shared());
                 }
             }
-            Self::Otlp { metrics, logs } => match offer.said {
-                Said::Row(_) => metrics.offer(offer.shared()),
-                Said::Transition(_) => logs.offer(offer.shared()),
-            },
+            Self::Otlp(sink) => sink.offer(offer.shared()),
         }
     }
 
@@ -99,19 +89,18 @@ impl Running {
                 let text = format!("{name}: {dropped} transitions found no room");
                 if dropped > 0 { vec![text] } else { Vec::new() }
             }
-            Self::Alerts(push) => undelivered(name, push.stop(within).await).into_iter().collect(),
-            Self::Otlp { metrics, logs } => {
-                // Each has the whole time: they stop side by side.
-                let (metrics, logs) = tokio::join!(metrics.stop(within), logs.stop(within));
-                let metrics = undelivered(&format!("{name} metrics"), metrics);
-                let logs = undelivered(&format!("{name} logs"), logs);
+            Self::Alerts(push) => undelivered(name, &push.stop(within).await).into_iter().collect(),
+            Self::Otlp(sink) => {
+                let counts = sink.stop(within).await;
+                let metrics = undelivered(&format!("{name} metrics"), &counts.metrics);
+                let logs = undelivered(&format!("{name} logs"), &counts.logs);
                 metrics.into_iter().chain(logs).collect()
             }
         }
     }
 }
 
-fn undelivered(what: &str, counts: PushCounts) -> Option<String> {
+fn undelivered(what: &str, counts: &SinkCounts) -> Option<String> {
     let lost = counts.offered - counts.delivered;
     (lost > 0).then(|| format!("{what}: {lost} items were not delivered"))
 }

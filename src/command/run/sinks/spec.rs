@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tailwater_engine::sink::alertmanager::AlertmanagerConfig;
+use tailwater_engine::sink::otlp::{OtlpConfig, Protocol};
 use tailwater_engine::sink::prometheus::PrometheusConfig;
 use tailwater_engine::sink::push::PushConfig;
 
@@ -30,8 +31,8 @@ pub(in crate::command::run) enum SinkKind {
     Alertmanager(AlertmanagerConfig),
     /// Alerts to a URL, as Alertmanager's webhooks post them.
     Webhook(PushConfig),
-    /// Rows and alerts over OTLP; paths of the signals are added to the URL.
-    Otlp(PushConfig),
+    /// Rows and alerts over OTLP.
+    Otlp(Box<OtlpConfig>),
 }
 
 impl SinkSpec {
@@ -49,7 +50,10 @@ impl SinkSpec {
             .map(|url| SinkKind::Alertmanager(AlertmanagerConfig::new("alertmanager", url)));
         let webhook = args.webhook.as_deref();
         let webhook = webhook.map(|url| SinkKind::Webhook(PushConfig::new("webhook", url)));
-        let otlp = args.otlp.as_deref().map(|url| SinkKind::Otlp(PushConfig::new("otlp", url)));
+        let otlp = args.otlp.as_deref().map(|url| {
+            let config = OtlpConfig::new("otlp", Protocol::HttpProtobuf, url);
+            SinkKind::Otlp(Box::new(config))
+        });
         OF_OPTIONS
             .into_iter()
             .zip([prometheus, alertmanager, webhook, otlp])
