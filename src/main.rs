@@ -13,6 +13,7 @@ mod exit;
     expect(unused_imports, reason = "the tests of the generator name the kinds of incidents")
 )]
 mod generate;
+mod log;
 mod near_path;
 mod output;
 mod plot;
@@ -49,6 +50,7 @@ fn run(args: &Args) -> anyhow::Result<Exit> {
         Command::Replay(replay) => command::replay::run(replay, general),
         Command::Run(run) => command::run::run(run, general),
         Command::Backtest(backtest) => command::backtest::run(backtest, general),
+        Command::Health(health) => command::health::run(health),
         Command::Gen(options) => command::r#gen::run(options, general),
         Command::Completions(completions) => command::completions::run(completions),
     }

@@ -73,6 +73,11 @@ pub(crate) fn width() -> Option<usize> {
 
 /// Says something on standard error. Nobody listening there is no reason to stop.
 pub(crate) fn tell(text: &str) {
+    write_stderr(&crate::log::in_format(text));
+}
+
+/// The one place that writes to standard error.
+pub(crate) fn write_stderr(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 

@@ -5,8 +5,8 @@
 //! workers, thread timing, hash seeds or the wall clock.
 //!
 //! Modules are ranked and import downwards only:
-//! 0 [`model`], [`limits`], [`error`], [`clock`] · 1 [`ingest`], [`journal`], [`plan`],
-//! [`aggregate`], [`sink`] · 2 `operators` · 3 `dataflow` · 4 [`runtime`].
+//! 0 [`model`], [`limits`], [`error`], [`clock`], [`self_metrics`] · 1 [`ingest`], [`journal`],
+//! [`plan`], [`aggregate`], [`sink`] · 2 `operators` · 3 `dataflow` · 4 [`runtime`].
 
 #![forbid(unsafe_code)]
 
@@ -21,6 +21,7 @@ pub mod model;
 mod operators;
 pub mod plan;
 pub mod runtime;
+pub mod self_metrics;
 pub mod sink;
 
 pub use error::{Error, ErrorKind};

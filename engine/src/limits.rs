@@ -249,6 +249,9 @@ pub const SINK_ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// Instances of alerts that a sink follows at once, firing or resolved and not yet delivered.
 pub const SINK_ALERTS_MAX: usize = 10_000;
 
+/// Places of a table that are looked at in an epoch to estimate the bytes of its state.
+pub const STATE_LOOKS: usize = 4;
+
 /// Bytes of a batch of a sink before compression.
 pub const SINK_BYTES_MAX: usize = 4 * 1024 * 1024;
 

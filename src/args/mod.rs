@@ -5,6 +5,7 @@
 //! environment are asked.
 
 mod r#gen;
+mod observe;
 mod replay;
 mod run;
 
@@ -15,6 +16,7 @@ use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use crate::terminal::{ColorChoice, Colors};
 
 pub(crate) use r#gen::{Gen, GenFormat};
+pub(crate) use observe::{Health, LogFormat, LogLevel, Observe};
 pub(crate) use replay::{Format, InputFormat, Inputs, Order, Replay, RuleInputs, SignalName};
 pub(crate) use run::{At, Run};
 
@@ -30,7 +32,8 @@ Exit codes:
   70   a bug in tailwater
   74   results cannot be written
   78   the rules that shall run have errors
-  130  stopped by Ctrl-C; what had been read was worked on";
+  130  stopped by Ctrl-C; what had been read was worked on (`run`: by the second one, at once)
+  143  `run`: stopped at once by a second signal, SIGTERM";
 
 /// Stream processing for telemetry, with a rules language of its own.
 #[derive(Debug, Parser)]
@@ -104,6 +107,8 @@ pub(crate) enum Command {
     Run(Box<Run>),
     /// Run two versions of rules over the same recording and show what differs
     Backtest(Box<Backtest>),
+    /// Ask a run whether it is ready; exit code 0 if it is
+    Health(Health),
     /// Make telemetry by a seed, with labelled incidents
     Gen(Gen),
     /// Print a completion script for a shell

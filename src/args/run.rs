@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use clap::Args as ClapArgs;
 
+use super::observe::Observe;
 use super::replay::RuleInputs;
 
 /// An address, or none at all.
@@ -109,4 +110,8 @@ pub(crate) struct Run {
     /// Seconds that what was accepted may take to be worked on and sent once the run is told to end
     #[arg(long, default_value_t = 10, value_name = "SECONDS")]
     pub(crate) grace: u64,
+
+    /// What it says of itself.
+    #[command(flatten)]
+    pub(crate) observe: Observe,
 }

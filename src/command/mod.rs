@@ -6,6 +6,7 @@ pub(crate) mod completions;
 pub(crate) mod explain;
 pub(crate) mod fmt;
 pub(crate) mod r#gen;
+pub(crate) mod health;
 pub(crate) mod replay;
 pub(crate) mod run;
 pub(crate) mod test;

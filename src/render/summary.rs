@@ -12,6 +12,7 @@ use tailwater_engine::runtime::{EpochOutput, RuleCounts};
 use super::hint::{KeysSeen, nothing_taken};
 use crate::args::General;
 use crate::command::replay::Ended;
+use crate::log::escaped;
 use crate::terminal::{Style, tell};
 
 /// Places of damaged items that are shown.
@@ -225,7 +226,8 @@ impl Summary {
         for aside in ledger.set_aside.iter().take(shown) {
             let name = self.sources.get(aside.source.0 as usize);
             let name = name.map_or("the log", |name| name);
-            let _ = writeln!(text, "  {name}:{}: {}", aside.place, aside.reason);
+            let reason = escaped(&aside.reason);
+            let _ = writeln!(text, "  {name}:{}: {reason}", aside.place);
         }
         if ledger.set_aside.len() > shown {
             let _ = writeln!(text, "  … more: `-v` shows the first {}", ledger.set_aside.len());

@@ -10,6 +10,7 @@ mod functions;
 mod generated;
 mod live;
 mod log;
+mod observe;
 mod odd_input;
 mod output;
 mod packs;

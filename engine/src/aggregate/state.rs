@@ -142,6 +142,24 @@ impl Accumulators {
         }
     }
 
+    /// Bytes that every slot holds, whatever is in it.
+    pub fn slot_bytes(&self) -> usize {
+        match &self.states {
+            States::Counts(_) => size_of::<u64>(),
+            States::Sketches(_) => size_of::<Sketch>(),
+            States::Partials(_) => size_of::<Partial>(),
+        }
+    }
+
+    /// Bytes that a slot holds beyond those, without the texts of values.
+    pub fn heap_bytes(&self, slot: u32) -> usize {
+        match &self.states {
+            States::Counts(_) => 0,
+            States::Sketches(v) => v.get(slot as usize).map_or(0, Sketch::heap_bytes),
+            States::Partials(v) => v.get(slot as usize).map_or(0, Partial::heap_bytes),
+        }
+    }
+
     /// A copy of what a slot holds.
     pub fn read(&self, slot: u32) -> Partial {
         match &self.states {

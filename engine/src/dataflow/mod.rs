@@ -29,6 +29,7 @@ use crate::operators::sequence::{Sequence, SequenceState};
 use crate::operators::snapshot::{Snapshot, Snapshots, StageName};
 use crate::operators::stream::{EpochNumber, Messages, Routed, probe, run_stage};
 use crate::plan::{Plan, RuleKind};
+use crate::self_metrics::EngineGauges;
 use relation::{Changes, relate};
 
 /// A worker's door into the graph.
@@ -88,17 +89,18 @@ pub(crate) fn build(
     sources: &Arc<[SourceSpec]>,
     restored: &Restored,
     sender: &Sender<EngineMessage>,
+    gauges: &Arc<EngineGauges>,
 ) -> (Feed, ProbeHandle<EpochNumber>) {
     let (index, peers) = (worker.index(), worker.peers());
     let snapshots = Snapshots::new(index, sender.clone());
-    let local = LocalState::shared(plan);
+    let local = LocalState::shared(plan, gauges);
     let clock = restored.sequence.as_ref().map(|state| state.clock.clone());
     let times: Times = clock.as_ref().map_or(Times::new(), |clock| {
         let lines = plan.timelines.iter().enumerate();
         lines.map(|(at, line)| (clock.watermark(at), clock.top(at, line))).collect()
     });
     let decode = Decode::new(plan, sources, &local);
-    let sequence = Sequence::new(plan, restored.sequence.clone(), peers, snapshots.clone());
+    let sequence = Sequence::new(plan, restored.sequence.clone(), peers, snapshots.clone(), gauges);
     let mine = of_worker(&restored.apply, index, peers);
     let apply = Apply::new(plan, &local, clock, mine, (index, peers), snapshots.clone());
     let mine = restored.close.of_worker(index, peers);

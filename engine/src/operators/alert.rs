@@ -9,9 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::groups::GroupId;
+use super::held::values_bytes;
 use crate::model::{AlertState, Row, RuleId, Transition, Value};
 use crate::plan::eval::eval_row;
 use crate::plan::{AlertRule, NoData};
+use crate::self_metrics::{EngineGauges, Holder};
 
 /// One instance; inactive ones are kept only where missing rows fire.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -113,6 +115,18 @@ impl Alert {
     /// Whether a window without any row could move it.
     pub(crate) fn watches(&self) -> bool {
         self.rule.no_data != NoData::Keep && !self.instances.is_empty()
+    }
+
+    /// Tells what it holds on a worker: each worker has its own instances.
+    pub(crate) fn tell(&self, gauges: &EngineGauges, worker: usize) {
+        let rule = self.id.0 as usize;
+        gauges.set_instances(worker, rule, self.instances.len() as u64);
+        let one = self.instances.first_key_value().map_or(0, |(_, instance)| {
+            let values = values_bytes(&instance.key) + values_bytes(&instance.columns);
+            size_of::<Instance>() + size_of::<GroupId>() + values
+        });
+        let bytes = (one * self.instances.len()) as u64;
+        gauges.set_state_bytes(Holder::Rows, worker, rule, bytes);
     }
 
     pub(crate) fn instances(&self) -> impl Iterator<Item = (GroupId, Instance)> + '_ {

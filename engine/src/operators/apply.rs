@@ -16,6 +16,7 @@ use super::clock::{Clock, UNSEEN};
 use super::decode::{LocalState, PreparedBatch, PreparedEpoch, PreparedFrame, PreparedTable};
 use super::facts::{ClockStep, Decisions, FrameDecision, SharedDecisions};
 use super::groups::GroupDelta;
+use super::held::{Looks, tell_bytes};
 use super::lateness::{fresh_from, live_by_window, live_from};
 use super::slice_table::NO_SLOT;
 use super::snapshot::{Snapshots, StageName};
@@ -24,6 +25,7 @@ use crate::aggregate::OrderColumn;
 use crate::limits::{AHEAD_MAX_NS, SPENT_BATCHES_MAX};
 use crate::model::{Column, RuleId, SourceId};
 use crate::plan::{Plan, Table, WindowShape};
+use crate::self_metrics::Holder;
 
 /// The stage.
 pub(crate) struct Apply {
@@ -42,6 +44,8 @@ pub(crate) struct Apply {
     snapshots: Snapshots,
     /// Reused between frames.
     pub(super) buffers: Buffers,
+    /// By table.
+    looks: Vec<Looks>,
 }
 
 /// Rows and their slots on the way into accumulators.
@@ -100,6 +104,7 @@ impl Apply {
             worker,
             snapshots,
             buffers: Buffers::default(),
+            looks: plan.tables.iter().map(|_| Looks::default()).collect(),
         }
     }
 
@@ -361,6 +366,17 @@ impl Apply {
         }
     }
 
+    fn tell(&mut self, local: &LocalState) {
+        if self.worker == 0 {
+            self.clock.tell(&local.gauges);
+        }
+        let tables = self.plan.tables.iter().zip(&local.tables).zip(&mut self.looks);
+        for ((plan, table), looks) in tables {
+            let holder = (Holder::Slices, self.worker);
+            tell_bytes(&local.gauges, plan, holder, table.held_bytes(looks));
+        }
+    }
+
     fn snapshot(&self, epoch: EpochNumber, local: &LocalState) {
         let mut state = ApplyState::default();
         for (index, table) in self.plan.tables.iter().enumerate() {
@@ -461,6 +477,7 @@ impl Stage for Apply {
         if snapshot {
             self.snapshot(epoch, local);
         }
+        self.tell(local);
         let rules = self.rules.iter_mut().map(std::mem::take).collect();
         self.outgoing[0].rules = rules;
         if self.worker == 0 {

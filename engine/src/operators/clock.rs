@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::facts::ClockStep;
 use crate::model::SourceId;
 use crate::plan::Timeline;
+use crate::self_metrics::EngineGauges;
 
 /// No time yet.
 pub(crate) const UNSEEN: i64 = i64::MIN;
@@ -59,6 +60,21 @@ impl Clock {
     /// The watermark of a timeline: everything up to and including it is expected to be there.
     pub(crate) fn watermark(&self, timeline: usize) -> i64 {
         self.watermarks[timeline]
+    }
+
+    /// Tells how far it has come.
+    pub(crate) fn tell(&self, gauges: &EngineGauges) {
+        if self.tick_ns != UNSEEN {
+            gauges.set_tick(self.tick_ns);
+        }
+        for (timeline, watermark_ns) in self.watermarks.iter().enumerate() {
+            gauges.set_watermark(timeline, *watermark_ns);
+        }
+        for (column, highs) in self.highs.iter().enumerate() {
+            for (source, high_ns) in highs.iter().enumerate() {
+                gauges.set_high(column, source, *high_ns);
+            }
+        }
     }
 
     /// The highest time that any source of a timeline has reached, or that ticks have: what the end

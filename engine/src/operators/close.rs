@@ -15,11 +15,13 @@ use super::clock::UNSEEN;
 use super::decode::LocalState;
 use super::feeds::{Feeds, FeedsState, PairChange, RowChange};
 use super::groups::GroupId;
+use super::held::{Looks, tell_bytes};
 use super::snapshot::{Snapshots, StageName};
 use super::stream::{EpochNumber, Outbox, Stage};
 use super::windows::{Closing, Windows, WindowsState};
 use crate::model::{Ledger, Row, RuleId, Transition};
 use crate::plan::{Plan, RuleKind};
+use crate::self_metrics::Holder;
 
 /// Watermark and highest time of every timeline.
 pub(crate) type Times = Vec<(i64, i64)>;
@@ -119,6 +121,8 @@ pub(crate) struct Close {
     tables: Vec<Windows>,
     alerts: Vec<Alert>,
     feeds: Feeds,
+    /// By table.
+    looks: Vec<Looks>,
     /// After the epoch before.
     times: Times,
     worker: usize,
@@ -151,8 +155,19 @@ impl Close {
             }
         }
         let feeds = Feeds::new(plan, peers, restored.feeds);
+        let looks = plan.tables.iter().map(|_| Looks::default()).collect();
         let (plan, local) = (Arc::clone(plan), Rc::clone(local));
-        Self { plan, local, tables, alerts, feeds, times, worker, peers, snapshots }
+        Self { plan, local, tables, alerts, feeds, looks, times, worker, peers, snapshots }
+    }
+
+    fn tell(&mut self) {
+        let gauges = &self.local.borrow().gauges;
+        let tables = self.plan.tables.iter().zip(&self.tables).zip(&mut self.looks);
+        for ((plan, windows), looks) in tables {
+            let holder = (Holder::Windows, self.worker);
+            tell_bytes(gauges, plan, holder, windows.held_bytes(looks));
+        }
+        self.alerts.iter().for_each(|alert| alert.tell(gauges, self.worker));
     }
 
     fn snapshot(&self, epoch: EpochNumber) {
@@ -258,6 +273,7 @@ impl Stage for Close {
                 windows.close(&closing, deltas, &mut self.alerts, &mut closed);
             }
         }
+        self.tell();
         closed.rows.sort_by(Row::output_cmp);
         closed.transitions.sort_by(Transition::output_cmp);
         let is_snapshot = closed.snapshot;

@@ -21,6 +21,7 @@ use crate::model::{
 };
 use crate::plan::Plan;
 use crate::plan::eval::Evaluator;
+use crate::self_metrics::EngineGauges;
 
 /// The frames of one epoch that one worker decodes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -79,10 +80,11 @@ pub(crate) struct LocalState {
     pub(crate) symbols: Symbols,
     /// Batches whose memory can be used again.
     pub(crate) spent: Vec<Batch>,
+    pub(crate) gauges: Arc<EngineGauges>,
 }
 
 impl LocalState {
-    pub(crate) fn shared(plan: &Plan) -> Rc<RefCell<Self>> {
+    pub(crate) fn shared(plan: &Plan, gauges: &Arc<EngineGauges>) -> Rc<RefCell<Self>> {
         let symbols = Interner::shared();
         let table =
             |t: &crate::plan::Table| SliceTable::new(Arc::new(t.clone()), Symbols::clone(&symbols));
@@ -94,6 +96,7 @@ impl LocalState {
             times: BTreeMap::new(),
             symbols: Symbols::clone(&symbols),
             spent: Vec::new(),
+            gauges: Arc::clone(gauges),
         }))
     }
 }

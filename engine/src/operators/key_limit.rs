@@ -21,6 +21,11 @@ pub(crate) struct KeyLimit {
 }
 
 impl KeyLimit {
+    /// How many keys are open.
+    pub(crate) fn open(&self) -> usize {
+        self.open.len()
+    }
+
     /// Frees the keys whose last window ended at or before the watermark.
     pub(crate) fn free(&mut self, table: &Table, watermark_ns: i64) {
         while let Some(entry) = self.by_last.first_entry() {

@@ -56,12 +56,12 @@ enum Taken {
 #[derive(Default)]
 pub(crate) struct Keyed {
     index: HashTable<u32>,
-    keys: Vec<Option<KeyWindows>>,
-    free: Vec<u32>,
+    pub(super) keys: Vec<Option<KeyWindows>>,
+    pub(super) free: Vec<u32>,
     /// Keys to look at once the watermark reaches a time.
     deadlines: BTreeMap<i64, Vec<u32>>,
     /// Events that wait for the watermark, in the order in which they will be taken.
-    waiting: BTreeMap<(i64, u32, u64, u32), KeyedEvent>,
+    pub(super) waiting: BTreeMap<(i64, u32, u64, u32), KeyedEvent>,
     /// Keys whose open windows have changed since they were spoken of, if that is asked for.
     changed: Vec<u32>,
     /// Keys whose windows late events have changed, and the watermark that these came behind.

@@ -17,6 +17,7 @@ pub(crate) mod facts;
 pub(crate) mod feeds;
 pub(crate) mod group_key;
 pub(crate) mod groups;
+mod held;
 pub(crate) mod key_limit;
 pub(crate) mod keyed;
 mod keyed_rows;

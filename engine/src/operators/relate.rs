@@ -167,6 +167,15 @@ impl Relate {
         }
     }
 
+    fn tell(&mut self) {
+        let gauges = &self.local.borrow().gauges;
+        for table in &mut self.tables {
+            let plan = &self.plan.row_tables[table.index()].table;
+            table.tell(plan, gauges, self.worker);
+        }
+        self.alerts.iter().for_each(|alert| alert.tell(gauges, self.worker));
+    }
+
     fn snapshot(&self, epoch: EpochNumber) {
         let (feeds, pasts) = (self.feeds.state(), self.pasts.state());
         let mut state = RelateState { feeds, pasts, ..RelateState::default() };
@@ -388,6 +397,7 @@ impl Stage for Relate {
             let changes = sent.changes;
             out.send(epoch, self.worker, Closed { changes, ..Closed::default() });
         }
+        self.tell();
         self.times = times;
         if snapshot {
             self.snapshot(epoch);

@@ -14,12 +14,14 @@ use super::apply::{Buffers, accumulate};
 use super::close::Closed;
 use super::decode::PreparedBatch;
 use super::groups::GroupDelta;
+use super::held::{Looks, tell_bytes, tell_groups};
 use super::key_limit::KeyLimit;
 use super::slice_table::SliceTable;
 use super::windows::{Closing, Windows, WindowsState};
 use crate::model::{Batch, Cell, Column, Interner, Row, Signal, SourceId, Symbols};
 use crate::plan::eval::Evaluator;
 use crate::plan::{Plan, RowInput, Table};
+use crate::self_metrics::{EngineGauges, Holder};
 
 /// What a snapshot holds of a table over rows.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -40,6 +42,7 @@ pub(crate) struct RowTableWindows {
     buffers: Buffers,
     /// Rows taken so far: their place.
     taken: u64,
+    looks: Looks,
 }
 
 impl RowTableWindows {
@@ -60,7 +63,15 @@ impl RowTableWindows {
             evaluator: Evaluator::default(),
             buffers: Buffers::default(),
             taken: 0,
+            looks: Looks::default(),
         }
+    }
+
+    /// Tells what it holds on a worker.
+    pub(crate) fn tell(&mut self, table: &Table, gauges: &EngineGauges, worker: usize) {
+        let bytes = self.windows.held_bytes(&mut self.looks);
+        tell_bytes(gauges, table, (Holder::Rows, worker), bytes);
+        tell_groups(gauges, table, self.limit.open());
     }
 
     /// Index among the plan's row tables.

@@ -15,6 +15,7 @@ use super::facts::{
     ClockStep, Decisions, EpochFacts, FrameDecision, FrameEvent, FrameFacts, NewKey,
     SharedDecisions, TimeProfile,
 };
+use super::held::tell_groups;
 use super::key_limit::KeyLimit;
 use super::senders::LiveSenders;
 use super::snapshot::{Snapshots, StageName};
@@ -22,6 +23,7 @@ use super::stream::{EpochNumber, Outbox, Stage};
 use crate::limits::{AHEAD_FRAMES, AHEAD_MAX_NS, AHEAD_ROWS, AHEAD_WAIT_BYTES, TIME_MAX_NS};
 use crate::model::{DropReason, Ledger, SourceId};
 use crate::plan::Plan;
+use crate::self_metrics::EngineGauges;
 
 /// The sequencer's state: what a snapshot holds of it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -50,6 +52,7 @@ pub(crate) struct Sequence {
     is_closed: bool,
     peers: usize,
     snapshots: Snapshots,
+    gauges: Arc<EngineGauges>,
 }
 
 impl Sequence {
@@ -58,6 +61,7 @@ impl Sequence {
         restored: Option<SequenceState>,
         peers: usize,
         snapshots: Snapshots,
+        gauges: &Arc<EngineGauges>,
     ) -> Self {
         let state = restored.unwrap_or_else(|| SequenceState {
             clock: Clock::new(&plan.timelines),
@@ -72,6 +76,7 @@ impl Sequence {
             is_closed: false,
             peers,
             snapshots,
+            gauges: Arc::clone(gauges),
         }
     }
 
@@ -150,7 +155,16 @@ impl Sequence {
         }
     }
 
+    /// Tells how many groups tables have open at the watermark.
+    fn tell(&mut self) {
+        for (table, limit) in self.plan.tables.iter().zip(&mut self.state.limits) {
+            limit.free(table, self.state.clock.watermark(table.timeline as usize));
+            tell_groups(&self.gauges, table, limit.open());
+        }
+    }
+
     fn finish(&mut self, epoch: Undecided, out: &mut Outbox<SharedDecisions>) {
+        self.tell();
         if epoch.decisions.snapshot {
             self.snapshots.write(epoch.epoch, StageName::Sequence, &self.state);
         }

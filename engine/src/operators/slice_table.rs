@@ -37,7 +37,7 @@ struct Slice {
 /// from its words where the index grows: held, it was 8 bytes a slot.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, packed(2))]
-struct SlotInfo {
+pub(super) struct SlotInfo {
     slice: i64,
     /// The identity of its key on every worker.
     key_hash: u128,
@@ -68,8 +68,8 @@ pub(crate) struct SliceTable {
     kinds: Vec<KeyKind>,
     arity: usize,
     slices: BTreeMap<i64, Slice>,
-    info: Vec<SlotInfo>,
-    words: Vec<u64>,
+    pub(super) info: Vec<SlotInfo>,
+    pub(super) words: Vec<u64>,
     free: Vec<u32>,
     heap: HeapKeys,
     symbols: Symbols,

@@ -31,7 +31,9 @@ type SaidKey = (RuleId, i64, GroupId);
 /// One table's windows on this worker.
 #[derive(Default)]
 pub(crate) struct Windows {
-    slices: BTreeMap<i64, Groups>,
+    pub(super) slices: BTreeMap<i64, Groups>,
+    /// Groups of all slices.
+    pub(super) held: usize,
     /// By shape: windows over several slices, as far as they have come.
     running: Vec<(WindowShape, Running)>,
     /// Windows over a few slices are read through it.
@@ -111,6 +113,7 @@ impl Windows {
         for (slice, group) in restored.groups {
             windows.slices.entry(slice).or_default().merge(group);
         }
+        windows.held = windows.slices.values().map(|groups| groups.held.len()).sum();
         if let Some(terms) = Terms::of(table) {
             windows.keyed = Keyed::restore(restored.keyed, terms);
         }
@@ -118,6 +121,11 @@ impl Windows {
         windows.pasts = Pasts::restore(restored.pasts);
         windows.tails = Tails::restore(restored.tails);
         windows
+    }
+
+    /// Groups of the windows that slide.
+    pub(super) fn running_groups(&self) -> usize {
+        self.running.iter().map(|(_, running)| running.groups.held.len()).sum()
     }
 
     /// The state.
@@ -179,6 +187,7 @@ impl Windows {
             self.amended.entry(delta.slice).or_default().extend(ids);
         }
         let slice = self.slices.entry(delta.slice).or_default();
+        self.held -= slice.held.len();
         for group in delta.groups {
             if !self.running.is_empty() {
                 let is_new = slice.position(group.id()).is_none();
@@ -187,6 +196,7 @@ impl Windows {
             }
             slice.merge(group);
         }
+        self.held += slice.held.len();
         self.index.forget(delta.slice);
     }
 
@@ -233,6 +243,7 @@ impl Windows {
                 break;
             }
             let slice = first.remove();
+            self.held -= slice.held.len();
             if has_tails(table) {
                 self.tails.keep(&slice, now_ns.saturating_sub(SERIES_LOOKBACK_NS));
             }

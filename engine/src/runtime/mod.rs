@@ -31,6 +31,7 @@ use crate::operators::decode::WorkerFrames;
 use crate::operators::output::EngineMessage;
 use crate::operators::snapshot::SnapshotPart;
 use crate::plan::Plan;
+use crate::self_metrics::EngineGauges;
 use cut::EpochBuilder;
 use worker::Job;
 
@@ -98,14 +99,17 @@ impl EngineBuilder {
             None => (Restored::default(), 0),
         };
         let (sender, outputs) = bounded(OUTPUT_QUEUE_MAX);
-        let started =
-            worker::start(self.workers, &self.plan, &Arc::from(self.sources), &restored, &sender)?;
+        let (sources, plan) = (Arc::<[SourceSpec]>::from(self.sources), &self.plan);
+        let sizes = (plan.timelines.len(), plan.time_columns.len(), plan.rules.len());
+        let gauges = EngineGauges::new(sizes, sources.len(), self.workers);
+        let started = worker::start(self.workers, plan, &sources, &restored, &sender, &gauges)?;
         Ok(Engine {
             plan_hash,
             parts_each: PARTS_EACH + self.plan.levels() as usize,
             jobs: started.jobs,
             threads: started.threads,
             guards: Some(started.guards),
+            gauges,
             outputs,
             ready: VecDeque::new(),
             epochs: EpochBuilder::new(self.cut, next_frame),
@@ -132,6 +136,7 @@ pub struct Engine {
     jobs: Vec<Sender<Job>>,
     threads: Vec<Thread>,
     guards: Option<WorkerGuards<()>>,
+    gauges: Arc<EngineGauges>,
     outputs: Receiver<EngineMessage>,
     ready: VecDeque<EpochOutput>,
     epochs: EpochBuilder,
@@ -213,6 +218,11 @@ impl Engine {
             self.take(message);
         }
         self.snapshots.pop_front()
+    }
+
+    /// How far event time has come and what is held, as of the last epochs.
+    pub fn gauges(&self) -> Arc<EngineGauges> {
+        Arc::clone(&self.gauges)
     }
 
     /// Finishes everything pushed and stops the workers. Windows that are still open stay so,

@@ -23,6 +23,7 @@ use crate::operators::decode::WorkerFrames;
 use crate::operators::output::EngineMessage;
 use crate::operators::stream::{EpochNumber, Routed};
 use crate::plan::Plan;
+use crate::self_metrics::EngineGauges;
 
 /// How long a worker sleeps at most when nothing wakes it.
 const PARK_MAX: Duration = Duration::from_millis(100);
@@ -51,6 +52,7 @@ pub(super) fn start(
     sources: &Arc<[SourceSpec]>,
     restored: &Restored,
     sender: &Sender<EngineMessage>,
+    gauges: &Arc<EngineGauges>,
 ) -> Result<Started, Error> {
     let (jobs, receivers): (Vec<_>, Vec<_>) =
         (0..workers).map(|_| bounded::<Job>(JOBS_QUEUED_MAX)).unzip();
@@ -58,7 +60,7 @@ pub(super) fn start(
     let (thread_sender, thread_receiver) = bounded(workers);
     let shared = Mutex::new(receivers);
     let (plan, sources) = (Arc::clone(plan), Arc::clone(sources));
-    let (restored, sender) = (restored.clone(), sender.clone());
+    let (restored, sender, gauges) = (restored.clone(), sender.clone(), Arc::clone(gauges));
     let communication = match workers {
         1 => CommunicationConfig::Thread,
         n => CommunicationConfig::Process(n),
@@ -71,7 +73,7 @@ pub(super) fn start(
             return;
         };
         drop(receivers);
-        let (feed, probe) = build(worker, &plan, &sources, &restored, &sender);
+        let (feed, probe) = build(worker, &plan, &sources, &restored, &sender, &gauges);
         // The engine waits for these; if it is gone, the job channel says so next.
         let _ = thread_sender.send((index, std::thread::current()));
         run(worker, feed, &probe, &receiver);

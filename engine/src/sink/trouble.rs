@@ -99,12 +99,17 @@ pub(super) fn rule_and_key(shapes: &[Shape], said: &Said) -> (Option<Arc<str>>, 
     (name, plain(&text))
 }
 
-/// Text from elsewhere as it may stand in a message: without control characters (also those that
-/// turn the direction of text), and cut.
+/// Text from elsewhere as it may stand in a message: control characters are spaces, those that
+/// turn the direction of text are escaped, and it is cut.
 pub(super) fn plain(text: &str) -> String {
-    let is_plain = |c: char| !c.is_control() && !is_direction(c);
-    let mut out: String =
-        text.chars().take(SINK_TOLD_CHARS_MAX).map(|c| if is_plain(c) { c } else { ' ' }).collect();
+    let mut out = String::new();
+    for c in text.chars().take(SINK_TOLD_CHARS_MAX) {
+        match c {
+            c if is_direction(c) => out.extend(c.escape_unicode()),
+            c if c.is_control() => out.push(' '),
+            c => out.push(c),
+        }
+    }
     if text.chars().nth(SINK_TOLD_CHARS_MAX).is_some() {
         out.push('…');
     }
@@ -139,7 +144,7 @@ mod tests {
 
     #[test]
     fn text_from_elsewhere_cannot_move_the_cursor_or_go_on_for_ever() {
-        assert_eq!(plain("a\u{1b}[1m\nb\u{202e}c"), "a [1m b c");
+        assert_eq!(plain("a\u{1b}[1m\nb\u{202e}c"), "a [1m b\\u{202e}c");
         let long = plain(&"é".repeat(1_000));
         assert_eq!(long.chars().count(), SINK_TOLD_CHARS_MAX + 1);
     }

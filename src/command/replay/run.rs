@@ -37,12 +37,6 @@ impl Interrupt {
         Self(flag)
     }
 
-    /// Tells later, on any thread, whether it was.
-    pub(crate) fn watch(&self) -> impl Fn() -> bool + Send + 'static {
-        let flag = Arc::clone(&self.0);
-        move || flag.load(Ordering::Relaxed)
-    }
-
     fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }

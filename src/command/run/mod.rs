@@ -3,6 +3,7 @@
 //! Listeners and sinks live on a tokio runtime; this thread writes the input log and feeds the
 //! engine. What the engine says is handed to sinks that never make it wait.
 
+mod observe;
 mod pages;
 mod pump;
 mod recorder;
@@ -26,7 +27,7 @@ use tailwater_engine::runtime::{Engine, EpochCut};
 use tokio::runtime::Runtime;
 
 use crate::args::{At, Format, General, Run};
-use crate::command::replay::{Interrupt, in_order};
+use crate::command::replay::in_order;
 use crate::exit::{Exit, Usage};
 use crate::near_path::cannot_read;
 use crate::output::Output;
@@ -35,6 +36,7 @@ use crate::render::rows::RowWriter;
 use crate::render::summary::Summary;
 use crate::rule_files::{self, Compiled, RuleFile, compile};
 use crate::terminal::tell;
+use observe::{Ending, Notify, Observed, SELF, feed_self};
 use pages::Pages;
 use pump::{Pump, Stopped};
 use recorder::Recorder;
@@ -56,6 +58,7 @@ pub(crate) fn run(args: &Run, general: General) -> anyhow::Result<Exit> {
                     `--rules std/red`, or write them in place by `-e 'aggregate …'`";
         return Err(Usage(text.to_owned()).into());
     }
+    let general = observe::begin_log(&args.observe, general);
     let files = rule_files::read_all(&args.rules)?;
     let params = rule_files::params(&args.rules.params)?;
     let compiled = compile(&files, params.clone());
@@ -63,7 +66,7 @@ pub(crate) fn run(args: &Run, general: General) -> anyhow::Result<Exit> {
     let Some(plan) = compiled.plan.clone() else { return Ok(Exit::Rules) };
     let specs = SinkSpec::of_options(args);
     only_here(args, &specs)?;
-    let interrupt = Interrupt::new();
+    let ending = Ending::new()?;
     let clock = system_clock();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(IO_THREADS)
@@ -71,15 +74,23 @@ pub(crate) fn run(args: &Run, general: General) -> anyhow::Result<Exit> {
         .enable_all()
         .build()?;
     let inputs = inputs(args);
-    let opening = opening(&files, &compiled, params, &inputs);
+    let mut opening = opening(&files, &compiled, params, &inputs);
+    if args.observe.self_metrics {
+        opening.sources.push(source(SELF)); // after all others, as names of sources are sorted
+    }
     let shapes = shapes::shapes(&plan);
     let sinks = runtime.block_on(async { Sinks::start(&specs, &plan, &shapes, &clock) })?;
     let (intake, receiver) = Intake::new(IntakeConfig::default())?;
     let listeners = runtime.block_on(listen(&inputs, &security(args)?, &intake))?;
     let names = opening.sources.iter().map(|source| Arc::clone(&source.name)).collect();
-    let pages =
-        runtime.block_on(Pages::start(args.admin, &plan, (&intake, names), &sinks.pages()))?;
-    let live = Live { args, general, plan, opening, runtime, clock, interrupt };
+    let open = inputs.iter().zip(&listeners);
+    let open = open.map(|(input, (_, listener))| (Arc::from(input.name), listener.watch()));
+    let observed = Observed::new(&plan, &intake, names, open.collect(), sinks.pages());
+    let left = Arc::clone(&observed);
+    ending.leaves(move || left.left());
+    let pages = runtime.block_on(Pages::start(args.admin, &observed, &sinks.pages()))?;
+    let notify = Arc::new(Notify::from_environment());
+    let live = Live { args, general, plan, opening, runtime, clock, ending, observed, notify };
     live.greet(&listeners, &pages);
     live.work(intake, &receiver, listeners, sinks, pages)
 }
@@ -163,18 +174,17 @@ fn opening(
     inputs: &[InputAt],
 ) -> Opening {
     let text = |file: &RuleFile| RuleText { name: file.name.clone(), text: file.text.clone() };
-    let source = |input: &InputAt| SourceSpec {
-        name: Arc::from(input.name),
-        has_arrival: true,
-        mapping: None,
-    };
     Opening {
         program: env!("CARGO_PKG_VERSION").to_owned(),
         rules: files.iter().map(text).collect(),
         imports: compiled.imports.clone(),
         params,
-        sources: inputs.iter().map(source).collect(),
+        sources: inputs.iter().map(|input| source(input.name)).collect(),
     }
+}
+
+fn source(name: &str) -> SourceSpec {
+    SourceSpec { name: Arc::from(name), has_arrival: true, mapping: None }
 }
 
 async fn listen(
@@ -215,7 +225,9 @@ struct Live<'a> {
     opening: Opening,
     runtime: Runtime,
     clock: Clock,
-    interrupt: Interrupt,
+    ending: Ending,
+    observed: Arc<Observed>,
+    notify: Arc<Notify>,
 }
 
 impl Live<'_> {
@@ -249,12 +261,19 @@ impl Live<'_> {
         let style = TableStyle { is_colored: false, width: None, shows_all: true };
         let mut rows = RowWriter::new(Arc::clone(&self.plan), Format::Jsonl, style);
         let mut summary = Summary::new(Arc::clone(&self.plan));
+        self.observed.ready(engine.gauges());
+        if self.args.observe.self_metrics {
+            let source = SourceId(self.opening.sources.len() as u32 - 1);
+            let (observed, clock) = (Arc::clone(&self.observed), Arc::clone(&self.clock));
+            self.runtime.spawn(feed_self(observed, source, intake.clone(), clock));
+        }
         self.end_when_told(intake, listeners, grace);
-        let pump = Pump::new(receiver, engine, recorder, &*self.clock);
-        pages.ready();
+        self.notify.ready(&format!("{} rules", self.plan.rules.len()));
+        let watchers = (&*self.observed, &*self.notify);
+        let pump = Pump::new(receiver, engine, recorder, &*self.clock, watchers);
         let pumped = pump.run(&mut |said| {
             summary.take(said);
-            pages.follow(said);
+            self.observed.follow(said);
             if said.rows.is_empty() && said.transitions.is_empty() {
                 return Ok(());
             }
@@ -265,6 +284,7 @@ impl Live<'_> {
             output.pass_on()
         });
         let lost = self.runtime.block_on(sinks.stop(grace));
+        self.observed.stopping();
         self.runtime.block_on(pages.stop());
         self.runtime.shutdown_timeout(Duration::from_secs(1));
         let recorder = match pumped {
@@ -284,11 +304,13 @@ impl Live<'_> {
 
     /// Stops the listeners once the run is told to end, and then the intake behind them.
     fn end_when_told(&self, intake: Intake, listeners: Vec<(String, Listener)>, grace: Duration) {
-        let told = self.interrupt.watch();
+        let told = self.ending.watch();
+        let notify = Arc::clone(&self.notify);
         self.runtime.spawn(async move {
             while !told() {
                 tokio::time::sleep(STOP_EVERY).await;
             }
+            notify.stopping(grace);
             let stopping =
                 listeners.into_iter().map(|(_, listener)| tokio::spawn(listener.stop(grace)));
             for stopping in stopping.collect::<Vec<_>>() {

@@ -10,6 +10,7 @@ use tailwater_engine::ingest::listen::{IntakeReceiver, NoFrame};
 use tailwater_engine::model::FrameBody;
 use tailwater_engine::runtime::{Engine, EpochOutput};
 
+use super::observe::{Notify, Observed, UnderWay};
 use super::recorder::Recorder;
 use crate::output::WriteFailed;
 
@@ -54,6 +55,9 @@ pub(super) struct Pump<'a> {
     /// The last epoch whose results have come.
     said_epoch: u64,
     next_tick: Instant,
+    under_way: UnderWay,
+    observed: &'a Observed,
+    notify: &'a Notify,
 }
 
 impl<'a> Pump<'a> {
@@ -63,10 +67,22 @@ impl<'a> Pump<'a> {
         engine: Engine,
         recorder: Recorder,
         clock: &'a dyn Fn() -> i64,
+        (observed, notify): (&'a Observed, &'a Notify),
     ) -> Self {
         let said_epoch = engine.current_epoch().saturating_sub(1);
         let next_tick = now();
-        Self { intake, engine, recorder, clock, since: None, said_epoch, next_tick }
+        Self {
+            intake,
+            engine,
+            recorder,
+            clock,
+            since: None,
+            said_epoch,
+            next_tick,
+            under_way: UnderWay::default(),
+            observed,
+            notify,
+        }
     }
 
     /// Works until the intake is closed and empty, then finishes what was accepted. Windows that
@@ -78,6 +94,8 @@ impl<'a> Pump<'a> {
         loop {
             match self.intake.recv_timeout(self.patience()) {
                 Ok(accepted) => {
+                    self.under_way.arrived(accepted.frame.arrival_ns, accepted.items);
+                    self.observed.timings.request(accepted.frame.source, accepted.items);
                     self.push(FrameBody::Data(accepted.frame.clone()))?;
                     // Only now is its room free for others: it is in the log.
                     drop(accepted);
@@ -90,7 +108,11 @@ impl<'a> Pump<'a> {
         }
         self.flush()?;
         let (outputs, _) = self.engine.finish()?;
-        outputs.iter().try_for_each(&mut *say)?;
+        for output in &outputs {
+            let now = (now(), (self.clock)());
+            self.under_way.done(output.epoch, now, &self.observed.timings);
+            say(output)?;
+        }
         self.recorder.flush();
         Ok(self.recorder)
     }
@@ -111,14 +133,15 @@ impl<'a> Pump<'a> {
         let before = self.engine.current_epoch();
         self.engine.push_body(body)?;
         if self.engine.current_epoch() > before {
-            self.cut();
+            self.cut(before);
         } else if self.since.is_none() {
             self.since = Some(now());
         }
         Ok(())
     }
 
-    fn cut(&mut self) {
+    fn cut(&mut self, epoch: u64) {
+        self.under_way.sent(epoch, now());
         self.recorder.cut();
         self.since = None;
     }
@@ -127,7 +150,7 @@ impl<'a> Pump<'a> {
         let before = self.engine.current_epoch();
         self.engine.flush()?;
         if self.engine.current_epoch() > before {
-            self.cut();
+            self.cut(before);
         }
         Ok(())
     }
@@ -138,6 +161,8 @@ impl<'a> Pump<'a> {
         if now >= self.next_tick {
             self.next_tick = now + TICK_EVERY;
             self.push(FrameBody::Tick((self.clock)()))?;
+            self.observed.timings.tick();
+            self.notify.alive();
             self.recorder.flush();
         }
         if self.since.is_some_and(|since| now >= since + LINGER) {
@@ -152,6 +177,8 @@ impl<'a> Pump<'a> {
     ) -> Result<(), WriteFailed> {
         while let Some(output) = self.engine.poll() {
             self.said_epoch = output.epoch;
+            let now = (now(), (self.clock)());
+            self.under_way.done(output.epoch, now, &self.observed.timings);
             say(&output)?;
         }
         Ok(())

@@ -162,9 +162,29 @@ impl Intake {
         self.shared.close();
     }
 
+    /// Items and bytes that may be held; requests are bounded by these alone.
+    pub fn capacity(&self) -> Count {
+        let config = &self.shared.config;
+        Count { requests: 0, items: config.items, bytes: config.bytes }
+    }
+
     /// What became of all that arrived.
     pub fn counts(&self) -> IntakeCounts {
         self.shared.counts()
+    }
+
+    /// Puts a payload of the program's own into the queue, as if a sender had brought it; whether
+    /// it was taken. Waits for room as senders do.
+    pub async fn offer(
+        &self,
+        source: SourceId,
+        payload: Bytes,
+        format: PayloadFormat,
+        items: u64,
+    ) -> bool {
+        let reception = self.begin(source, Sender::Connection(u64::MAX));
+        let outcome = reception.put(payload, format, items, self.deadline()).await;
+        outcome == Outcome::Taken
     }
 
     /// When a sender that found no room shall come back.

@@ -143,6 +143,30 @@ impl Socket {
     }
 }
 
+/// A view of the connections of a listener.
+#[derive(Clone)]
+pub struct ConnectionWatch {
+    shared: Arc<Shared>,
+    tls: Option<Arc<Tls>>,
+}
+
+impl ConnectionWatch {
+    /// What became of the connections.
+    pub fn counts(&self) -> ConnectionCounts {
+        let counters = &self.shared.counters;
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        ConnectionCounts {
+            open: self.shared.lock().len() as u64,
+            accepted: load(&counters.accepted),
+            made_room: load(&counters.made_room),
+            turned_away: load(&counters.turned_away),
+            failed: load(&counters.failed),
+            handshakes_failed: load(&counters.handshakes_failed),
+            reloads_failed: self.tls.as_ref().map_or(0, |tls| tls.reloads_failed()),
+        }
+    }
+}
+
 /// How long accepting waits after it failed.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
@@ -174,17 +198,12 @@ impl Listener {
 
     /// What became of its connections.
     pub fn connections(&self) -> ConnectionCounts {
-        let counters = &self.shared.counters;
-        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        ConnectionCounts {
-            open: self.shared.lock().len() as u64,
-            accepted: load(&counters.accepted),
-            made_room: load(&counters.made_room),
-            turned_away: load(&counters.turned_away),
-            failed: load(&counters.failed),
-            handshakes_failed: load(&counters.handshakes_failed),
-            reloads_failed: self.tls.as_ref().map_or(0, |tls| tls.reloads_failed()),
-        }
+        self.watch().counts()
+    }
+
+    /// A view of its connections that outlives it.
+    pub fn watch(&self) -> ConnectionWatch {
+        ConnectionWatch { shared: Arc::clone(&self.shared), tls: self.tls.clone() }
     }
 
     /// Stops: no further connections, requests under way are finished within the time given.

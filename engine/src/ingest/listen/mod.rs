@@ -44,7 +44,7 @@ pub use connection::ConnectionPace;
 pub use counts::{Count, DiscardReason, IntakeCounts, RefuseReason, SourceCounts};
 pub use intake::{Accepted, Intake, IntakeConfig, IntakeReceiver, NoFrame, WhenFull};
 pub use lines::LinesConfig;
-pub use listener::{Address, ConnectionCounts, ConnectionLimits, Listener};
+pub use listener::{Address, ConnectionCounts, ConnectionLimits, ConnectionWatch, Listener};
 pub use security::Security;
 pub use tls::TlsFiles;
 

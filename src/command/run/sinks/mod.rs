@@ -14,13 +14,12 @@ use std::time::Duration;
 use tailwater_dsl::diagnostic::suggest::{listed, nearest};
 use tailwater_engine::clock::Clock;
 use tailwater_engine::plan::Plan;
+use tailwater_engine::sink::Shape;
 use tailwater_engine::sink::prometheus::PrometheusStore;
-use tailwater_engine::sink::{Report, Shape, Tell};
 
-use super::told::Repeats;
+use super::told;
 use crate::exit::Usage;
 use crate::render::rows::Said;
-use crate::terminal::tell;
 use running::{Offer, Running};
 pub(super) use spec::{SinkKind, SinkSpec};
 
@@ -60,13 +59,7 @@ impl Sinks {
         clock: &Clock,
     ) -> anyhow::Result<Self> {
         let goes = goes(specs, plan)?;
-        let repeats = Repeats::new(Arc::clone(clock));
-        let say: Tell = Arc::new(move |report: &Report| {
-            let name = &report.sink;
-            if let Some(more) = repeats.admits(&format!("{name} {}", report.trouble.word())) {
-                tell(&format!("warning: sink `{name}`: {report}{more}\n"));
-            }
-        });
+        let say = told::of_sinks(clock);
         let start = |spec: &SinkSpec| {
             let running = Running::start(spec, shapes, clock, &say)?;
             anyhow::Ok((Arc::clone(&spec.name), running))

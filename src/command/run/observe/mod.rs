@@ -1,0 +1,161 @@
+//! What a live run says of itself: metrics, log lines, words to the service manager, its end.
+//!
+//! Invariant: nothing here decides a result, and the thread that writes the input log pays a few
+//! atomic steps a frame. Pages and the run's own telemetry are made of the same [`Families`].
+
+mod ending;
+mod exposition;
+mod families;
+mod notify;
+mod process;
+mod self_feed;
+mod timings;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use serde_json::json;
+use tailwater_engine::ingest::listen::{ConnectionWatch, Intake};
+use tailwater_engine::model::{Ledger, Signal};
+use tailwater_engine::plan::Plan;
+use tailwater_engine::runtime::{EpochOutput, RuleCounts};
+use tailwater_engine::self_metrics::EngineGauges;
+
+use super::sinks::ResultsPage;
+use crate::args::{General, LogFormat, LogLevel, Observe};
+
+pub(super) use ending::Ending;
+pub(super) use notify::Notify;
+pub(super) use self_feed::{SOURCE as SELF, feed as feed_self};
+pub(super) use timings::{Timings, UnderWay};
+
+/// Decides how the run logs; what it says otherwise follows.
+pub(super) fn begin_log(options: &Observe, general: General) -> General {
+    crate::log::set(options.log_format, options.log_level);
+    let mut general = general;
+    general.colors.on_stderr &= options.log_format == LogFormat::Text;
+    general.is_quiet |= options.log_level < LogLevel::Info;
+    general
+}
+
+/// What is watched of a run.
+pub(super) struct Observed {
+    plan: Arc<Plan>,
+    /// Names of the sources, by id.
+    sources: Vec<Arc<str>>,
+    intake: Intake,
+    /// By name of their source.
+    listeners: Vec<(Arc<str>, ConnectionWatch)>,
+    results: Vec<ResultsPage>,
+    gauges: OnceLock<Arc<EngineGauges>>,
+    is_ready: AtomicBool,
+    /// Epochs that are finished.
+    epochs: AtomicU64,
+    counts: Mutex<Counts>,
+    pub(super) timings: Timings,
+}
+
+/// The totals of the last epoch.
+#[derive(Debug, Clone, Default)]
+struct Counts {
+    ledger: Ledger,
+    rules: Vec<RuleCounts>,
+    /// Rows (of an alert, transitions) by rule.
+    said: Vec<u64>,
+}
+
+impl Counts {
+    fn unaccounted(&self) -> i64 {
+        self.ledger.unaccounted() + self.rules.iter().map(RuleCounts::unaccounted).sum::<i64>()
+    }
+}
+
+impl Observed {
+    /// Watches a run that has not begun; names are those of the sources.
+    pub(super) fn new(
+        plan: &Arc<Plan>,
+        intake: &Intake,
+        names: Vec<Arc<str>>,
+        listeners: Vec<(Arc<str>, ConnectionWatch)>,
+        results: Vec<ResultsPage>,
+    ) -> Arc<Self> {
+        let counts = Counts { said: vec![0; plan.rules.len()], ..Counts::default() };
+        Arc::new(Self {
+            plan: Arc::clone(plan),
+            timings: Timings::new(names.len()),
+            sources: names,
+            intake: intake.clone(),
+            listeners,
+            results,
+            gauges: OnceLock::new(),
+            is_ready: AtomicBool::new(false),
+            epochs: AtomicU64::new(0),
+            counts: Mutex::new(counts),
+        })
+    }
+
+    /// From now on telemetry is worked on, by an engine with these gauges.
+    pub(super) fn ready(&self, gauges: Arc<EngineGauges>) {
+        // A run has one engine.
+        let _ = self.gauges.set(gauges);
+        self.is_ready.store(true, Ordering::Release);
+    }
+
+    /// From now on it is not.
+    pub(super) fn stopping(&self) {
+        self.is_ready.store(false, Ordering::Release);
+    }
+
+    /// Whether telemetry is worked on.
+    pub(super) fn is_ready(&self) -> bool {
+        self.is_ready.load(Ordering::Acquire)
+    }
+
+    /// Follows an epoch's totals.
+    pub(super) fn follow(&self, said: &EpochOutput) {
+        self.epochs.store(said.epoch + 1, Ordering::Relaxed);
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        for signal in Signal::ALL {
+            let received = |ledger: &Ledger| ledger.signals[signal.index()].received;
+            let items = received(&said.ledger) - received(&counts.ledger);
+            self.timings.epoch_items(signal, items);
+        }
+        counts.ledger.clone_from(&said.ledger);
+        counts.rules.clone_from(&said.rules);
+        let rules = said.rows.iter().map(|row| row.rule);
+        for rule in rules.chain(said.transitions.iter().map(|transition| transition.rule)) {
+            counts.said[rule.0 as usize] += 1;
+        }
+    }
+
+    fn counts(&self) -> Counts {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What was accepted and has not been worked on, in a sentence for people.
+    pub(super) fn left(&self) -> Vec<String> {
+        let counts = self.intake.counts();
+        let queued: u64 = counts.sources.values().map(|of| of.queued.items).sum();
+        let items = queued + self.timings.under_way_items();
+        if items == 0 {
+            return Vec::new();
+        }
+        vec![format!("{items} accepted items were not worked on")]
+    }
+
+    /// How the run is, as JSON.
+    pub(super) fn health(&self) -> String {
+        let body = json!({
+            "status": if self.is_ready() { "ready" } else { "not ready" },
+            "version": env!("CARGO_PKG_VERSION"),
+            "epochs": self.epochs.load(Ordering::Relaxed),
+            "unaccounted": self.counts().unaccounted(),
+        });
+        format!("{body}\n")
+    }
+
+    /// The run's own metrics, for Prometheus.
+    pub(super) fn page(&self) -> String {
+        self.families().text()
+    }
+}

@@ -1,0 +1,237 @@
+//! The page of a run's own metrics: by Prometheus's conventions, complete, and true.
+//!
+//! The rules of naming are those of `promtool check metrics`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+use super::{RULES, Run, path};
+
+/// One family of a page, with its samples: (name, labels as written, value).
+#[derive(Debug, Default)]
+struct Family {
+    help: String,
+    kind: String,
+    samples: Vec<(String, String, f64)>,
+}
+
+/// Reads a page; everything that is wrong with it is told.
+fn read(page: &str) -> (BTreeMap<String, Family>, Vec<String>) {
+    let (mut families, mut wrong) = (BTreeMap::<String, Family>::new(), Vec::new());
+    let mut current = String::new();
+    let mut seen = BTreeSet::new();
+    for line in page.lines() {
+        if let Some((name, help)) = line.strip_prefix("# HELP ").and_then(|l| l.split_once(' ')) {
+            if families.contains_key(name) {
+                wrong.push(format!("{name} has two heads"));
+            }
+            help.clone_into(&mut families.entry(name.to_owned()).or_default().help);
+            name.clone_into(&mut current);
+        } else if let Some((name, kind)) =
+            line.strip_prefix("# TYPE ").and_then(|l| l.split_once(' '))
+        {
+            if name != current {
+                wrong.push(format!("the type of {name} stands under {current}"));
+            }
+            kind.clone_into(&mut families.entry(name.to_owned()).or_default().kind);
+        } else {
+            let (series, value) = line.rsplit_once(' ').unwrap_or((line, ""));
+            if !seen.insert(series.to_owned()) {
+                wrong.push(format!("{series} is there twice"));
+            }
+            let (name, labels) = series.split_once('{').unwrap_or((series, ""));
+            let of_family = name == current
+                || ["_bucket", "_sum", "_count"]
+                    .iter()
+                    .any(|end| name.strip_suffix(end) == Some(&current));
+            match value.parse::<f64>() {
+                Ok(value) if of_family => {
+                    let sample = (name.to_owned(), labels.to_owned(), value);
+                    families.entry(current.clone()).or_default().samples.push(sample);
+                }
+                _ => wrong.push(format!("`{line}` under {current}")),
+            }
+        }
+    }
+    (families, wrong)
+}
+
+const ABBREVIATIONS: [&str; 12] =
+    ["s", "ms", "us", "ns", "sec", "b", "kb", "mb", "gb", "mins", "min", "h"];
+const NOT_BASE_UNITS: [&str; 8] = [
+    "milliseconds",
+    "microseconds",
+    "nanoseconds",
+    "minutes",
+    "hours",
+    "kilobytes",
+    "megabytes",
+    "percent",
+];
+
+/// What `promtool check metrics` would say of a family.
+fn lint(name: &str, family: &Family) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut say = |is_wrong: bool, text: &str| {
+        if is_wrong {
+            wrong.push(format!("{name}: {text}"));
+        }
+    };
+    let is_counter = family.kind == "counter";
+    let is_valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    say(family.help.trim().is_empty(), "no help text");
+    say(!["counter", "gauge", "histogram"].contains(&family.kind.as_str()), "no type");
+    say(!name.chars().all(is_valid), "names are in lower case with `_`");
+    say(is_counter != name.ends_with("_total"), "counters, and only they, end with `_total`");
+    for end in ["_count", "_sum", "_bucket"] {
+        say(name.ends_with(end), "an end that only histograms have");
+    }
+    let words: Vec<&str> = name.split('_').collect();
+    say(words.iter().any(|w| ["counter", "gauge", "histogram", "summary"].contains(w)), "its type");
+    say(words.iter().any(|w| ABBREVIATIONS.contains(w)), "an abbreviated unit");
+    say(words.iter().any(|w| NOT_BASE_UNITS.contains(w)), "not a base unit");
+    let labels = family.samples.iter().flat_map(|(_, labels, _)| labels.split("=\""));
+    let names: Vec<&str> = labels.filter_map(|text| text.rsplit([',', '{']).next()).collect();
+    say(names.contains(&"le") && family.kind != "histogram", "a label of histograms");
+    wrong
+}
+
+fn check_histogram(name: &str, family: &Family) {
+    let mut by_series: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for (sample, labels, value) in &family.samples {
+        let own = labels.split("le=").next().unwrap().trim_end_matches([',', '}']).to_owned();
+        let bound = labels.split("le=\"").nth(1).map(|rest| rest.trim_end_matches("\"}"));
+        if sample.ends_with("_bucket") {
+            let bound = bound.unwrap();
+            assert!(bound == "+Inf" || bound.parse::<f64>().is_ok(), "{name}: {bound}");
+            by_series.entry(own).or_default().push(*value);
+        } else if sample.ends_with("_count") {
+            let counts = &by_series[&own];
+            assert!(counts.is_sorted(), "{name}: buckets add up");
+            assert_eq!(counts.last(), Some(value), "{name}: the last bucket has all");
+        }
+    }
+}
+
+#[test]
+fn the_lint_finds_what_is_wrong() {
+    let wrong = |name: &str, kind: &str| {
+        let family = Family { help: "x".into(), kind: kind.into(), ..Family::default() };
+        lint(name, &family).len()
+    };
+    assert_eq!(wrong("a_seconds", "gauge"), 0);
+    assert_eq!(wrong("a_total", "counter"), 0);
+    for (name, kind) in [
+        ("a_total", "gauge"),
+        ("a", "counter"),
+        ("a_ms", "gauge"),
+        ("a_Bytes", "gauge"),
+        ("a_count", "gauge"),
+        ("a_milliseconds", "histogram"),
+        ("a_gauge", "gauge"),
+        ("a", ""),
+    ] {
+        assert!(wrong(name, kind) > 0, "{name} {kind}");
+    }
+    assert!(!read("# HELP a x\n# TYPE a gauge\nb 1\n").1.is_empty());
+    assert!(!read("# HELP a x\n# TYPE a gauge\na 1\na 2\n").1.is_empty());
+}
+
+/// Families that a run with one sink of each kind has.
+const WANTED: [&str; 24] = [
+    "tailwater_build_info",
+    "tailwater_intake_held_items",
+    "tailwater_intake_held_bytes",
+    "tailwater_intake_capacity_items",
+    "tailwater_intake_queued_items",
+    "tailwater_intake_items_total",
+    "tailwater_listener_open_connections",
+    "tailwater_epochs_total",
+    "tailwater_ticks_total",
+    "tailwater_items_total",
+    "tailwater_dropped_items_total",
+    "tailwater_unaccounted_items",
+    "tailwater_request_items",
+    "tailwater_epoch_items",
+    "tailwater_item_age_seconds",
+    "tailwater_epoch_duration_seconds",
+    "tailwater_rule_items_total",
+    "tailwater_rule_worst_late_seconds",
+    "tailwater_rule_watermark_lag_seconds",
+    "tailwater_source_lag_seconds",
+    "tailwater_rule_groups",
+    "tailwater_rule_state_bytes",
+    "process_resident_memory_bytes",
+    "process_cpu_seconds_total",
+];
+
+/// The value of a series, by its name and labels as written.
+fn value(families: &BTreeMap<String, Family>, name: &str, labels: &str) -> f64 {
+    let family = ["_count", "_sum"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+    let samples = &families[family].samples;
+    let found = samples.iter().find(|sample| sample.0 == name && sample.1 == labels);
+    found.unwrap_or_else(|| panic!("{name}{{{labels}: {samples:?}")).2
+}
+
+#[test]
+fn the_page_keeps_prometheus_conventions_and_tells_what_happened() {
+    let run = Run::start(RULES, &["--workers", "2"], &[]);
+    run.spans("shop", 5, 0);
+    run.spans("bank", 2, 3);
+    run.waits("/metrics", |page| {
+        page.contains("tailwater_rule_rows_total{rule=\"http\"} 1\n")
+            && page.contains("tailwater_ticks_total 2\n")
+    });
+    run.spans("bank", 1, 3); // an epoch after the window has closed
+    let used = "tailwater_items_total{signal=\"spans\",outcome=\"used\"} 8\n";
+    let page = run.waits("/metrics", |page| page.contains(used));
+    let body = page.split("\r\n\r\n").nth(1).unwrap();
+    let (families, mut wrong) = read(body);
+    for (name, family) in &families {
+        wrong.extend(lint(name, family));
+        if family.kind == "histogram" {
+            check_histogram(name, family);
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    for name in WANTED {
+        assert!(families.contains_key(name), "{name} is missing: {body}");
+    }
+    let number = |name: &str, labels: &str| value(&families, name, labels);
+    let whole = |name: &str, labels: &str| number(name, labels) as u64;
+    assert_eq!(whole("tailwater_item_age_seconds_count", ""), 8);
+    assert_eq!(whole("tailwater_request_items_sum", "source=\"otlp_http\"}"), 8);
+    assert_eq!(whole("tailwater_epoch_items_sum", "signal=\"spans\"}"), 8);
+    assert_eq!(whole("tailwater_unaccounted_items", ""), 0);
+    assert_eq!(whole("tailwater_intake_unaccounted_items", ""), 0);
+    assert_eq!(whole("tailwater_rule_groups", "rule=\"http\"}"), 1, "shop's window is closed");
+    assert!(number("tailwater_rule_state_bytes", "rule=\"http\"}") > 100.0);
+    assert_eq!(whole("tailwater_rule_groups", "rule=\"Many\"}"), 2);
+    assert_eq!(whole("tailwater_rule_watermark_lag_seconds", "rule=\"http\"}"), 0);
+    assert!(number("process_resident_memory_bytes", "") > 1e6);
+    assert!(number("process_start_time_seconds", "") > 1.7e9);
+    assert_eq!(whole("tailwater_listener_open_connections", "listener=\"lines\"}"), 0);
+    assert_eq!(run.end().0, Some(0));
+}
+
+#[test]
+fn a_run_that_reads_its_own_metrics_says_the_same_again() {
+    let rules = "stream own = metrics where source == \"self\" lateness 0s\n\
+        aggregate points from own by name over tumbling(1s) select { n: count(), high: max(value) }";
+    let record = path("self.twlog");
+    let run = Run::start(rules, &["--self-metrics", "--record", record.to_str().unwrap()], &[]);
+    let row = "tailwater_rule_rows_total{rule=\"points\"}";
+    run.waits("/metrics", |page| {
+        let line = page.lines().find_map(|line| line.strip_prefix(row));
+        line.is_some_and(|count| count.trim() != "0")
+    });
+    let (code, stdout, stderr) = run.end();
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stdout.contains("\"name\":\"tailwater_intake_capacity_items\""), "{stdout}");
+    assert!(stdout.contains("\"high\":100000"), "{stdout}");
+    let replayed = Command::new(env!("CARGO_BIN_EXE_tailwater"))
+        .args(["replay", record.to_str().unwrap(), "--format", "jsonl"])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&replayed.stdout), stdout);
+}
