@@ -16,9 +16,10 @@ pub struct Pack {
 }
 
 /// All packs, by name.
-pub const PACKS: [Pack; 2] = [
+pub const PACKS: [Pack; 3] = [
     Pack { name: "std/plain", text: include_str!("../packs/std/plain.tw") },
     Pack { name: "std/red", text: include_str!("../packs/std/red.tw") },
+    Pack { name: "std/self", text: include_str!("../packs/std/self.tw") },
 ];
 
 /// The pack of that name.

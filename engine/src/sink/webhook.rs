@@ -55,6 +55,10 @@ impl Encode for Webhook {
         });
         Some(("application/json", Bytes::from(body.to_string())))
     }
+
+    fn shapes(&self) -> &[Shape] {
+        &self.shapes
+    }
 }
 
 /// An alert with its status; pending ones are nobody's business yet.

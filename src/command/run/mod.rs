@@ -85,7 +85,7 @@ pub(crate) fn run(args: &Run, general: General) -> anyhow::Result<Exit> {
     let names = opening.sources.iter().map(|source| Arc::clone(&source.name)).collect();
     let open = inputs.iter().zip(&listeners);
     let open = open.map(|(input, (_, listener))| (Arc::from(input.name), listener.watch()));
-    let observed = Observed::new(&plan, &intake, names, open.collect(), sinks.pages());
+    let observed = Observed::new(&plan, &intake, names, open.collect(), &sinks);
     let left = Arc::clone(&observed);
     ending.leaves(move || left.left());
     let pages = runtime.block_on(Pages::start(args.admin, &observed, &sinks.pages()))?;

@@ -67,5 +67,6 @@ fn the_second_signal_stops_at_once() {
         assert_eq!(found, Some(code), "{stderr}");
         assert!(stdout.contains("\"alert\":\"Many\""), "what was said stays said: {stdout}");
         assert!(stderr.contains("a second signal: stopped at once"), "{stderr}");
+        assert!(stderr.contains("webhook: 1 items were not delivered"), "{stderr}");
     }
 }

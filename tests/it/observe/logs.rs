@@ -54,6 +54,8 @@ fn every_line_of_a_json_log_is_an_object() {
     let message = of_sink["message"].as_str().unwrap();
     assert!(message.contains("400 Bad Request") && message.contains("\\u{202e}"), "{message}");
     assert!(!message.chars().any(|c| c.is_control() || matches!(c, '\u{202e}' | '\u{2028}')));
+    assert_eq!((&of_sink["items"], &of_sink["rule"]), (&Json::from(1), &Json::from("Many")));
+    assert_eq!(of_sink["key"], "service.name=shop");
     assert!(of_sink["time"].as_str().unwrap().ends_with('Z'));
     let last = lines.last().unwrap();
     assert_eq!(

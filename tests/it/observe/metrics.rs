@@ -138,7 +138,14 @@ fn the_lint_finds_what_is_wrong() {
 }
 
 /// Families that a run with one sink of each kind has.
-const WANTED: [&str; 24] = [
+const WANTED: [&str; 31] = [
+    "tailwater_sink_items_total",
+    "tailwater_sink_queued_items",
+    "tailwater_sink_capacity_items",
+    "tailwater_sink_requests_total",
+    "tailwater_sink_retries_total",
+    "tailwater_sink_failures_total",
+    "tailwater_sink_breaker_state",
     "tailwater_build_info",
     "tailwater_intake_held_items",
     "tailwater_intake_held_bytes",
@@ -175,7 +182,9 @@ fn value(families: &BTreeMap<String, Family>, name: &str, labels: &str) -> f64 {
 
 #[test]
 fn the_page_keeps_prometheus_conventions_and_tells_what_happened() {
-    let run = Run::start(RULES, &["--workers", "2"], &[]);
+    let dead = "http://127.0.0.1:9";
+    let sinks = ["--webhook", dead, "--otlp", dead, "--alertmanager", dead, "--grace", "1"];
+    let run = Run::start(RULES, &[&sinks[..], &["--workers", "2"]].concat(), &[]);
     run.spans("shop", 5, 0);
     run.spans("bank", 2, 3);
     run.waits("/metrics", |page| {
@@ -211,7 +220,14 @@ fn the_page_keeps_prometheus_conventions_and_tells_what_happened() {
     assert!(number("process_resident_memory_bytes", "") > 1e6);
     assert!(number("process_start_time_seconds", "") > 1.7e9);
     assert_eq!(whole("tailwater_listener_open_connections", "listener=\"lines\"}"), 0);
-    assert_eq!(run.end().0, Some(0));
+    let of_webhook = "sink=\"webhook\",sends=\"alerts\"";
+    assert_eq!(whole("tailwater_sink_capacity_items", &format!("{of_webhook}}}")), 10_000);
+    let waiting = whole("tailwater_sink_in_flight_items", &format!("{of_webhook}}}"))
+        + whole("tailwater_sink_queued_items", &format!("{of_webhook}}}"));
+    assert_eq!(waiting, 2, "alerts of shop and bank");
+    let refused = format!("{of_webhook},reason=\"connect\"}}");
+    assert!(whole("tailwater_sink_failures_total", &refused) > 0);
+    assert_eq!(run.end().0, Some(74));
 }
 
 #[test]

@@ -9,4 +9,4 @@
 mod state;
 mod worker;
 
-pub use worker::{AlertmanagerConfig, AlertmanagerCounts, AlertmanagerSink};
+pub use worker::{AlertmanagerConfig, AlertmanagerCounts, AlertmanagerSink, AlertmanagerWatch};

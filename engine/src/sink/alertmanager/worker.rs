@@ -70,6 +70,19 @@ pub struct AlertmanagerSink {
     counters: Arc<Counters>,
 }
 
+/// A view of a sink.
+#[derive(Clone)]
+pub struct AlertmanagerWatch {
+    counters: Arc<Counters>,
+}
+
+impl AlertmanagerWatch {
+    /// What became of what was offered.
+    pub fn counts(&self) -> AlertmanagerCounts {
+        read(&self.counters)
+    }
+}
+
 impl AlertmanagerSink {
     /// Starts the sink; call it within a tokio runtime. Shapes are by rule id.
     ///
@@ -115,6 +128,11 @@ impl AlertmanagerSink {
     /// What became of what was offered.
     pub fn counts(&self) -> AlertmanagerCounts {
         read(&self.counters)
+    }
+
+    /// A view of it that outlives it.
+    pub fn watch(&self) -> AlertmanagerWatch {
+        AlertmanagerWatch { counters: Arc::clone(&self.counters) }
     }
 
     /// Says what is due once more, for so long at most. Firing alerts stay known to Alertmanager

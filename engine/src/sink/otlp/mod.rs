@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::http::Compression;
-use super::push::{Push, PushConfig, Said};
+use super::push::{Push, PushConfig, PushWatch, Said};
 use super::{Shape, SinkCounts, Tell};
 use crate::error::Error;
 pub use logs::Logs;
@@ -197,6 +197,11 @@ impl OtlpSink {
             },
             Said::Transition(_) => self.logs.offer(said),
         }
+    }
+
+    /// Views of its metrics and of its logs that outlive it.
+    pub fn watch(&self) -> [PushWatch; 2] {
+        [self.metrics.watch(), self.logs.watch()]
     }
 
     /// What became of what was offered.

@@ -119,6 +119,26 @@ pub struct Push {
     breaker: Arc<Breaker>,
 }
 
+/// A view of a sink.
+#[derive(Clone)]
+pub struct PushWatch {
+    queue: usize,
+    meter: Arc<Meter>,
+    breaker: Arc<Breaker>,
+}
+
+impl PushWatch {
+    /// What became of what was offered.
+    pub fn counts(&self) -> SinkCounts {
+        self.meter.counts(self.breaker.state())
+    }
+
+    /// Items that may wait.
+    pub fn queue(&self) -> usize {
+        self.queue
+    }
+}
+
 impl Push {
     /// Starts a sink; call it within a tokio runtime.
     ///
@@ -174,7 +194,16 @@ impl Push {
 
     /// What became of what was offered.
     pub fn counts(&self) -> SinkCounts {
-        self.meter.counts(self.breaker.state())
+        self.watch().counts()
+    }
+
+    /// A view of it that outlives it.
+    pub fn watch(&self) -> PushWatch {
+        PushWatch {
+            queue: self.queue.max_capacity(),
+            meter: Arc::clone(&self.meter),
+            breaker: Arc::clone(&self.breaker),
+        }
     }
 
     /// The state of its breaker.

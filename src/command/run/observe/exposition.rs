@@ -45,6 +45,19 @@ pub(super) struct Distribution {
     pub(super) sum: f64,
 }
 
+impl Distribution {
+    /// What came after an earlier state of it.
+    pub(super) fn since(&self, before: Option<&Self>) -> Self {
+        let Some(before) = before else { return self.clone() };
+        let counts = self.counts.iter().zip(&before.counts);
+        Self {
+            bounds: self.bounds.clone(),
+            counts: counts.map(|(now, then)| now.saturating_sub(*then)).collect(),
+            sum: self.sum - before.sum,
+        }
+    }
+}
+
 impl Sample {
     /// A histogram whose numbers are divided (by 1e9: nanoseconds to seconds).
     pub(super) fn histogram(held: HistogramCounts, divisor: f64) -> Self {

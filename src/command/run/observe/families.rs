@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use tailwater_engine::ingest::listen::{Count, SourceCounts};
+use tailwater_engine::ingest::listen::{Count, DiscardReason, RefuseReason, SourceCounts};
 use tailwater_engine::model::{DropReason, Signal, SourceId};
 use tailwater_engine::plan::{Plan, Rule, RuleKind};
 use tailwater_engine::self_metrics::EngineGauges;
@@ -36,6 +36,7 @@ impl Observed {
         if let Some(gauges) = self.gauges.get() {
             self.time_families(gauges, &mut all);
         }
+        self.sink_families(&mut all);
         self.page_families(&mut all);
         log_families(&mut all);
         process_families(&mut all);
@@ -282,12 +283,18 @@ fn shown(plan: &Arc<Plan>) -> impl Iterator<Item = (usize, &Rule)> {
 }
 
 fn outcomes(source: &str, counts: &SourceCounts, of: Of, family: &mut Family) {
-    let mut add = |outcome, reason, count| {
+    let mut add = |outcome: &str, reason: &str, count: &Count| {
         family.whole(&[("source", source), ("outcome", outcome), ("reason", reason)], of(count));
     };
     add("accepted", "", &counts.accepted);
-    counts.refused.iter().for_each(|(reason, count)| add("refused", reason.name(), count));
-    counts.discarded.iter().for_each(|(reason, count)| add("discarded", reason.name(), count));
+    // Also what has not happened: a counter that begins above 0 hides its first step.
+    for reason in RefuseReason::ALL {
+        add("refused", reason.name(), &counts.refused.get(&reason).copied().unwrap_or_default());
+    }
+    for reason in [DiscardReason::Newest, DiscardReason::Oldest] {
+        let count = counts.discarded.get(&reason).copied().unwrap_or_default();
+        add("discarded", reason.name(), &count);
+    }
 }
 
 fn rule_families(plan: &Arc<Plan>, counts: &Counts, all: &mut Families) {

@@ -9,6 +9,7 @@ mod families;
 mod notify;
 mod process;
 mod self_feed;
+mod sinks;
 mod timings;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -21,7 +22,7 @@ use tailwater_engine::plan::Plan;
 use tailwater_engine::runtime::{EpochOutput, RuleCounts};
 use tailwater_engine::self_metrics::EngineGauges;
 
-use super::sinks::ResultsPage;
+use super::sinks::{ResultsPage, Sinks, Watched};
 use crate::args::{General, LogFormat, LogLevel, Observe};
 
 pub(super) use ending::Ending;
@@ -47,6 +48,7 @@ pub(super) struct Observed {
     /// By name of their source.
     listeners: Vec<(Arc<str>, ConnectionWatch)>,
     results: Vec<ResultsPage>,
+    sinks: Vec<Watched>,
     gauges: OnceLock<Arc<EngineGauges>>,
     is_ready: AtomicBool,
     /// Epochs that are finished.
@@ -77,7 +79,7 @@ impl Observed {
         intake: &Intake,
         names: Vec<Arc<str>>,
         listeners: Vec<(Arc<str>, ConnectionWatch)>,
-        results: Vec<ResultsPage>,
+        sinks: &Sinks,
     ) -> Arc<Self> {
         let counts = Counts { said: vec![0; plan.rules.len()], ..Counts::default() };
         Arc::new(Self {
@@ -86,7 +88,8 @@ impl Observed {
             sources: names,
             intake: intake.clone(),
             listeners,
-            results,
+            results: sinks.pages(),
+            sinks: sinks.watch(),
             gauges: OnceLock::new(),
             is_ready: AtomicBool::new(false),
             epochs: AtomicU64::new(0),
@@ -137,10 +140,8 @@ impl Observed {
         let counts = self.intake.counts();
         let queued: u64 = counts.sources.values().map(|of| of.queued.items).sum();
         let items = queued + self.timings.under_way_items();
-        if items == 0 {
-            return Vec::new();
-        }
-        vec![format!("{items} accepted items were not worked on")]
+        let unworked = (items > 0).then(|| format!("{items} accepted items were not worked on"));
+        unworked.into_iter().chain(self.undelivered()).collect()
     }
 
     /// How the run is, as JSON.

@@ -20,6 +20,7 @@ use tailwater_engine::sink::prometheus::PrometheusStore;
 use super::told;
 use crate::exit::Usage;
 use crate::render::rows::Said;
+pub(super) use running::SinkWatch;
 use running::{Offer, Running};
 pub(super) use spec::{SinkKind, SinkSpec};
 
@@ -40,6 +41,15 @@ pub(super) struct ResultsPage {
     pub(super) name: Arc<str>,
     pub(super) at: SocketAddr,
     pub(super) store: SharedStore,
+}
+
+/// A view of what a sink sends of one kind.
+pub(super) struct Watched {
+    /// The sink's name.
+    pub(super) sink: Arc<str>,
+    /// Metrics, logs or alerts.
+    pub(super) sends: &'static str,
+    pub(super) watch: SinkWatch,
 }
 
 /// The sinks of a run.
@@ -77,6 +87,16 @@ impl Sinks {
             _ => None,
         };
         self.running.iter().filter_map(page).collect()
+    }
+
+    /// Views of all sinks that outlive them.
+    pub(super) fn watch(&self) -> Vec<Watched> {
+        let of_one = |(sink, running): &(Arc<str>, Running)| {
+            let sink = Arc::clone(sink);
+            let all = running.watch().into_iter();
+            all.map(move |(sends, watch)| Watched { sink: Arc::clone(&sink), sends, watch })
+        };
+        self.running.iter().flat_map(of_one).collect()
     }
 
     /// Hands on what the engine said. Never waits.

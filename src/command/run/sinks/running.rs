@@ -6,15 +6,23 @@ use std::time::Duration;
 
 use tailwater_engine::clock::Clock;
 use tailwater_engine::model::{Row, Transition};
-use tailwater_engine::sink::alertmanager::AlertmanagerSink;
+use tailwater_engine::sink::alertmanager::{AlertmanagerSink, AlertmanagerWatch};
 use tailwater_engine::sink::otlp::{OtlpConfig, OtlpSink};
 use tailwater_engine::sink::prometheus::PrometheusStore;
-use tailwater_engine::sink::push::{Push, Said as Pushed};
+use tailwater_engine::sink::push::{Push, PushWatch, Said as Pushed};
 use tailwater_engine::sink::webhook::Webhook;
 use tailwater_engine::sink::{Shape, SinkCounts, Tell};
 
 use super::{SharedStore, SinkKind, SinkSpec, locked};
 use crate::render::rows::Said;
+
+/// A view of a sink.
+pub(in crate::command::run) enum SinkWatch {
+    /// Of one that posts batches.
+    Push(PushWatch),
+    /// Of an Alertmanager.
+    Alertmanager(AlertmanagerWatch),
+}
 
 /// A sink that has started.
 pub(super) enum Running {
@@ -77,6 +85,19 @@ impl Running {
                 }
             }
             Self::Otlp(sink) => sink.offer(offer.shared()),
+        }
+    }
+
+    /// Views of it that outlive it, each with what it sends.
+    pub(super) fn watch(&self) -> Vec<(&'static str, SinkWatch)> {
+        match self {
+            Self::Page { .. } => Vec::new(),
+            Self::Alertmanager(sink) => vec![("alerts", SinkWatch::Alertmanager(sink.watch()))],
+            Self::Alerts(push) => vec![("alerts", SinkWatch::Push(push.watch()))],
+            Self::Otlp(sink) => {
+                let watches = sink.watch().map(SinkWatch::Push);
+                ["metrics", "logs"].into_iter().zip(watches).collect()
+            }
         }
     }
 
