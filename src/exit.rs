@@ -25,7 +25,7 @@ pub(crate) enum Exit {
     Software,
     /// Results could not be written (`EX_IOERR`).
     Output,
-    /// The rules to run have errors (`EX_CONFIG`).
+    /// The rules or the configuration to run have errors (`EX_CONFIG`).
     Rules,
     /// Stopped by Ctrl-C, after what had been read was worked on.
     Interrupted,

@@ -7,6 +7,7 @@
 
 mod args;
 mod command;
+mod config;
 mod exit;
 #[cfg_attr(
     not(test),
@@ -49,6 +50,7 @@ fn run(args: &Args) -> anyhow::Result<Exit> {
         Command::Test(test) => command::test::run(test, general),
         Command::Replay(replay) => command::replay::run(replay, general),
         Command::Run(run) => command::run::run(run, general),
+        Command::PrintConfig(print) => command::print_config::run(print, general),
         Command::Backtest(backtest) => command::backtest::run(backtest, general),
         Command::Health(health) => command::health::run(health),
         Command::Gen(options) => command::r#gen::run(options, general),

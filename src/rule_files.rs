@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
+use tailwater_dsl::catalog::Catalog;
 use tailwater_dsl::diagnostic::suggest::{listed, nearest};
 use tailwater_dsl::diagnostic::{Diagnostic, explain, human, summary};
 use tailwater_dsl::hir::Program;
@@ -185,17 +186,30 @@ pub(crate) fn expressions(texts: &[String]) -> impl Iterator<Item = RuleFile> {
     })
 }
 
-/// Splits what `--set` was given.
+/// Splits what each `--set` was given.
 pub(crate) fn params(given: &[String]) -> anyhow::Result<Vec<(String, String)>> {
-    let split = |text: &String| match text.split_once('=') {
-        Some((name, value)) => Ok((name.trim().to_owned(), value.trim().to_owned())),
-        None => Err(Usage(format!("expected `--set NAME=VALUE`, found `--set {text}`")).into()),
-    };
-    given.iter().map(split).collect()
+    given.iter().map(|text| Ok(param(text)?)).collect()
 }
 
-/// Compiles rules.
+/// Splits what a `--set` was given.
+pub(crate) fn param(text: &str) -> Result<(String, String), Usage> {
+    match text.split_once('=') {
+        Some((name, value)) => Ok((name.trim().to_owned(), value.trim().to_owned())),
+        None => Err(Usage(format!("expected `--set NAME=VALUE`, found `--set {text}`"))),
+    }
+}
+
+/// Compiles rules, whatever sinks they name.
 pub(crate) fn compile(files: &[RuleFile], params: Vec<(String, String)>) -> Compiled {
+    compile_for(files, params, None)
+}
+
+/// Compiles rules; the sinks that they name must be among those given, if any are.
+pub(crate) fn compile_for(
+    files: &[RuleFile],
+    params: Vec<(String, String)>,
+    sinks: Option<Vec<String>>,
+) -> Compiled {
     let sources: Vec<SourceFile> = files
         .iter()
         .enumerate()
@@ -210,7 +224,8 @@ pub(crate) fn compile(files: &[RuleFile], params: Vec<(String, String)>) -> Comp
         .map(|file| file.path.as_deref().and_then(Path::parent))
         .map(|folder| folder.unwrap_or_else(|| Path::new("")))
         .collect();
-    compile_importing(&sources, params, &|target| import(target, &folders))
+    let catalog = Catalog { sinks, ..tailwater_rules::catalog() };
+    compile_importing(&sources, params, &catalog, &|target| import(target, &folders))
 }
 
 /// Compiles the rules that a log was written under, imports and parameters as they were then,
@@ -229,12 +244,13 @@ pub(crate) fn compile_recorded(opening: &Opening, given: Vec<(String, String)>) 
         let found = opening.imports.iter().find(|import| import.name == target);
         found.map(|import| import.text.clone())
     };
-    compile_importing(&sources, params, &import)
+    compile_importing(&sources, params, &tailwater_rules::catalog(), &import)
 }
 
 fn compile_importing(
     sources: &[SourceFile],
     params: Vec<(String, String)>,
+    catalog: &Catalog,
     import: &dyn Fn(&str) -> Option<String>,
 ) -> Compiled {
     let imports = RefCell::new(BTreeMap::new());
@@ -245,7 +261,7 @@ fn compile_importing(
     };
     let packs = PACKS.map(|pack| pack.name);
     let options = Options { params, importer: &importer, packs: &packs };
-    let analysis = tailwater_dsl::compile(sources, &tailwater_rules::catalog(), &options);
+    let analysis = tailwater_dsl::compile(sources, catalog, &options);
     let mut diagnostics = analysis.diagnostics;
     diagnostics.retain(|one| one.is_error() || !is_of_pack(one, &analysis.files));
     let mut program = analysis.program;

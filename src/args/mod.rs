@@ -18,7 +18,7 @@ use crate::terminal::{ColorChoice, Colors};
 pub(crate) use r#gen::{Gen, GenFormat};
 pub(crate) use observe::{Health, LogFormat, LogLevel, Observe};
 pub(crate) use replay::{Format, InputFormat, Inputs, Order, Replay, RuleInputs, SignalName};
-pub(crate) use run::{At, Run};
+pub(crate) use run::{At, ConfigFormat, PrintConfig, Run};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -31,7 +31,7 @@ Exit codes:
   66   an input cannot be opened or read
   70   a bug in tailwater
   74   results cannot be written
-  78   the rules that shall run have errors
+  78   the rules or the configuration that shall run have errors
   130  stopped by Ctrl-C; what had been read was worked on (`run`: by the second one, at once)
   143  `run`: stopped at once by a second signal, SIGTERM";
 
@@ -105,6 +105,8 @@ pub(crate) enum Command {
     Replay(Box<Replay>),
     /// Run rules over a live feed, and send on what they say
     Run(Box<Run>),
+    /// Print the configuration that a run would have, and where each value comes from
+    PrintConfig(Box<PrintConfig>),
     /// Run two versions of rules over the same recording and show what differs
     Backtest(Box<Backtest>),
     /// Ask a run whether it is ready; exit code 0 if it is
@@ -130,12 +132,17 @@ pub(crate) enum DiagnosticFormat {
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Check {
     /// Rule files, folders of them, or packs such as `std/red`; `-` is standard input
-    #[arg(required_unless_present = "expressions", value_name = "PATHS")]
+    #[arg(required_unless_present_any = ["expressions", "config"], value_name = "PATHS")]
     pub(crate) paths: Vec<PathBuf>,
 
     /// Rules on the command line (repeatable)
     #[arg(short = 'e', long = "expression", value_name = "RULES")]
     pub(crate) expressions: Vec<String>,
+
+    /// Check this configuration, too, and that it has every sink that rules name; without PATHS
+    /// its own rules are checked
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 
     /// How diagnostics are written
     #[arg(long, value_enum, default_value_t = DiagnosticFormat::Human)]

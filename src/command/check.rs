@@ -1,11 +1,14 @@
-//! `tailwater check`: what is wrong with rules.
+//! `tailwater check`: what is wrong with rules, and with the configuration that they run under.
+
+use std::path::{Path, PathBuf};
 
 use tailwater_dsl::diagnostic::{Diagnostic, apply_edits_to, github, human, json, summary};
 
 use crate::args::{Check, DiagnosticFormat, General};
+use crate::config::{self, Wrong};
 use crate::exit::Exit;
 use crate::output::{self, print};
-use crate::rule_files::{self, Compiled, RuleFile, compile};
+use crate::rule_files::{self, Compiled, RuleFile, compile_for};
 use crate::terminal::tell;
 
 /// Rounds of fixing: an edit may uncover a further problem. Far more than rules need.
@@ -13,21 +16,33 @@ const FIX_ROUNDS_MAX: usize = 16;
 
 /// Checks, and mends where asked.
 pub(crate) fn run(args: &Check, general: General) -> anyhow::Result<Exit> {
-    let mut files = rule_files::read(&args.paths)?;
-    files.extend(rule_files::expressions(&args.expressions));
-    let (count, params) = (files.len(), rule_files::params(&args.params)?);
     let (mut text, mut diagnostics) = (String::new(), Vec::new());
+    let (under, mistakes) = match &args.config {
+        Some(path) => under(path, args.format, general, &mut text)?,
+        None => (Under::default(), 0),
+    };
+    let paths = if args.paths.is_empty() { &under.paths } else { &args.paths };
+    let mut files = rule_files::read(paths)?;
+    files.extend(rule_files::expressions(&args.expressions));
+    let mut params = under.params.clone();
+    params.extend(rule_files::params(&args.params)?);
+    let count = files.len() + usize::from(args.config.is_some());
     for set in rule_files::sets(files) {
-        let compiled = checked(set, args, &params, general)?;
+        let compiled = checked(set, args, (&params, &under.sinks), general)?;
         text.push_str(&written(&compiled, args.format, general));
         diagnostics.extend(compiled.diagnostics);
     }
     print(&text)?;
     if !general.is_quiet && args.format == DiagnosticFormat::Human {
-        let line = summary(&diagnostics).unwrap_or_else(|| "no problems".to_owned());
+        let line = summary(&diagnostics);
+        let line = match (mistakes, line) {
+            (0, line) => line.unwrap_or_else(|| "no problems".to_owned()),
+            (_, None) => format!("{} of configuration", counted(mistakes, "mistake")),
+            (_, Some(line)) => format!("{} of configuration, {line}", counted(mistakes, "mistake")),
+        };
         tell(&format!("{}: {line}\n", counted(count, "file")));
     }
-    let has_error = diagnostics.iter().any(Diagnostic::is_error);
+    let has_error = mistakes > 0 || diagnostics.iter().any(Diagnostic::is_error);
     Ok(match (has_error, !diagnostics.is_empty() && args.deny_warnings) {
         (true, _) => Exit::Findings,
         (false, true) => Exit::Warnings,
@@ -35,14 +50,49 @@ pub(crate) fn run(args: &Check, general: General) -> anyhow::Result<Exit> {
     })
 }
 
+/// What a configuration says of rules.
+#[derive(Default)]
+struct Under {
+    paths: Vec<PathBuf>,
+    params: Vec<(String, String)>,
+    /// Names of sinks; `None` where no configuration is at hand.
+    sinks: Option<Vec<String>>,
+}
+
+/// Reads a configuration and writes what is wrong with it; also the number of its mistakes.
+fn under(
+    path: &Path,
+    format: DiagnosticFormat,
+    general: General,
+    text: &mut String,
+) -> anyhow::Result<(Under, usize)> {
+    let error = match config::load_alone(Some(path)) {
+        Ok(loaded) => {
+            let config = loaded.config;
+            let paths = config.rules.paths.items.iter().map(|path| path.value.0.clone()).collect();
+            let sinks = Some(config.sink_names());
+            return Ok((Under { paths, params: config.rules.params(), sinks }, 0));
+        }
+        Err(error) => error,
+    };
+    let Wrong(mistakes) = error.downcast()?;
+    text.push_str(&match format {
+        DiagnosticFormat::Human => mistakes.human(general.colors.on_stdout),
+        DiagnosticFormat::Json => mistakes.json(),
+        DiagnosticFormat::Github => mistakes.github(),
+    });
+    Ok((Under::default(), mistakes.count()))
+}
+
 /// Files that are compiled together, mended where asked.
 fn checked(
     mut files: Vec<RuleFile>,
     args: &Check,
-    params: &[(String, String)],
+    (params, sinks): (&[(String, String)], &Option<Vec<String>>),
     general: General,
 ) -> anyhow::Result<Compiled> {
-    let mut compiled = compile(&files, params.to_vec());
+    let compile = |files: &[RuleFile]| compile_for(files, params.to_vec(), sinks.clone());
+    let mut compiled = compile(&files);
     if args.fix {
         let mut fixed = 0;
         for _ in 0..FIX_ROUNDS_MAX {
@@ -51,7 +101,7 @@ fn checked(
                 break;
             }
             fixed += changed;
-            compiled = compile(&files, params.to_vec());
+            compiled = compile(&files);
         }
         if !general.is_quiet && fixed > 0 {
             tell(&format!("changed {}\n", counted(fixed, "file")));

@@ -7,6 +7,7 @@ pub(crate) mod explain;
 pub(crate) mod fmt;
 pub(crate) mod r#gen;
 pub(crate) mod health;
+pub(crate) mod print_config;
 pub(crate) mod replay;
 pub(crate) mod run;
 pub(crate) mod test;

@@ -6,6 +6,7 @@
 
 mod backtest;
 mod cli;
+mod config;
 mod functions;
 mod generated;
 mod live;

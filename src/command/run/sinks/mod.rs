@@ -22,7 +22,8 @@ use crate::exit::Usage;
 use crate::render::rows::Said;
 pub(super) use running::SinkWatch;
 use running::{Offer, Running};
-pub(super) use spec::{SinkKind, SinkSpec};
+use spec::SinkKind;
+pub(super) use spec::SinkSpec;
 
 /// Names of sinks in an error, at most.
 const NAMES_LISTED: usize = 20;

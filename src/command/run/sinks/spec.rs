@@ -4,17 +4,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tailwater_engine::sink::alertmanager::AlertmanagerConfig;
-use tailwater_engine::sink::otlp::{OtlpConfig, Protocol};
+use tailwater_engine::sink::otlp::{OtlpConfig, SignalConfig};
 use tailwater_engine::sink::prometheus::PrometheusConfig;
 use tailwater_engine::sink::push::PushConfig;
 
-use crate::args::{At, Run};
+use crate::args::At;
+use crate::config::{self, Config, Origin, OtlpSettings, Sink, To, Url};
+use crate::exit::Usage;
 
 /// Names of the sinks that options configure; each option is named like its sink.
 pub(super) const OF_OPTIONS: [&str; 4] = ["prometheus", "alertmanager", "webhook", "otlp"];
 
 /// A sink that is wanted.
-#[derive(Debug, Clone)]
 pub(in crate::command::run) struct SinkSpec {
     /// Its name, as rules write it.
     pub(in crate::command::run) name: Arc<str>,
@@ -23,7 +24,6 @@ pub(in crate::command::run) struct SinkSpec {
 }
 
 /// The kinds of sinks, with the settings of each.
-#[derive(Debug, Clone)]
 pub(in crate::command::run) enum SinkKind {
     /// The newest results on a page for Prometheus.
     Prometheus { at: SocketAddr, config: PrometheusConfig },
@@ -36,28 +36,93 @@ pub(in crate::command::run) enum SinkKind {
 }
 
 impl SinkSpec {
-    /// What options ask for.
-    pub(in crate::command::run) fn of_options(args: &Run) -> Vec<Self> {
-        let prometheus = match args.prometheus {
-            At::Nowhere => None,
-            At::Address(at) => {
-                Some(SinkKind::Prometheus { at, config: PrometheusConfig::default() })
+    /// What a configuration asks for, sorted by name.
+    ///
+    /// # Errors
+    /// [`Usage`] if variables of the environment that are asked for hold what cannot be used.
+    pub(in crate::command::run) fn all(config: &Config) -> Result<Vec<Self>, Usage> {
+        let mut specs = Vec::new();
+        for (name, named) in &config.sinks {
+            if let Some(kind) = SinkKind::of(name, &named.part)? {
+                specs.push(Self { name: Arc::from(name.as_str()), kind });
             }
-        };
-        let alertmanager = args
-            .alertmanager
-            .as_deref()
-            .map(|url| SinkKind::Alertmanager(AlertmanagerConfig::new("alertmanager", url)));
-        let webhook = args.webhook.as_deref();
-        let webhook = webhook.map(|url| SinkKind::Webhook(PushConfig::new("webhook", url)));
-        let otlp = args.otlp.as_deref().map(|url| {
-            let config = OtlpConfig::new("otlp", Protocol::HttpProtobuf, url);
-            SinkKind::Otlp(Box::new(config))
-        });
-        OF_OPTIONS
-            .into_iter()
-            .zip([prometheus, alertmanager, webhook, otlp])
-            .filter_map(|(name, kind)| Some(Self { name: Arc::from(name), kind: kind? }))
-            .collect()
+        }
+        Ok(specs)
     }
+}
+
+impl SinkKind {
+    /// None for a page that is nowhere.
+    fn of(name: &str, sink: &Sink) -> Result<Option<Self>, Usage> {
+        Ok(Some(match sink {
+            Sink::Prometheus(page) => match page.address.value {
+                None | Some(At::Nowhere) => return Ok(None),
+                Some(At::Address(at)) => {
+                    let config = PrometheusConfig {
+                        series: page.series.value.0 as usize,
+                        expiry_ns: page.expiry.value.as_nanos() as i64,
+                    };
+                    Self::Prometheus { at, config }
+                }
+            },
+            Sink::Alertmanager(settings) => {
+                let mut config = AlertmanagerConfig::new(name, url(&settings.to));
+                settings.to.apply(&mut config.target, true);
+                config.resend = settings.resend.value;
+                Self::Alertmanager(config)
+            }
+            Sink::Webhook(settings) => {
+                let mut config = PushConfig::new(name, url(&settings.to));
+                settings.to.apply(&mut config.target, true);
+                settings.batches.apply(&mut config);
+                Self::Webhook(config)
+            }
+            Sink::Otlp(settings) => Self::Otlp(Box::new(otlp(name, settings)?)),
+        }))
+    }
+}
+
+/// Its URL. There is one, or else the configuration was refused.
+fn url(to: &To) -> &str {
+    to.url.value.as_ref().map_or("", Url::reveal)
+}
+
+/// What is said of an OTLP sink, above the environment where that is asked for.
+fn otlp(name: &str, settings: &OtlpSettings) -> Result<OtlpConfig, Usage> {
+    let is_all = !settings.environment.value;
+    let is_said = |origin: &Origin| is_all || *origin != Origin::Default;
+    let said = OtlpConfig::new(name, settings.protocol.value, url(&settings.to));
+    let mut config = if is_all {
+        said.clone()
+    } else {
+        let told = |error| Usage(format!("sink `{name}`: {error}"));
+        // Where the usual URL is depends on the protocol.
+        let protocol = is_said(&settings.protocol.origin).then_some(&settings.protocol.value);
+        let lookup = |variable: &str| match protocol {
+            Some(protocol) if variable.ends_with("_PROTOCOL") => Some(config::name_of(protocol)),
+            _ => config::variable_if_set(variable),
+        };
+        OtlpConfig::from_environment(name, lookup).map_err(told)?
+    };
+    if settings.to.url.value.is_some() {
+        (config.metrics, config.logs) = (
+            SignalConfig { push: with_url(config.metrics.push, &said.metrics), ..said.metrics },
+            SignalConfig { push: with_url(config.logs.push, &said.logs), ..said.logs },
+        );
+    }
+    for signal in config.signals_mut() {
+        settings.to.apply(&mut signal.push.target, is_all);
+        settings.batches.apply(&mut signal.push);
+    }
+    if is_said(&settings.temporality.origin) {
+        config.temporality = settings.temporality.value;
+    }
+    config.rows = settings.rows.value;
+    config.series = settings.series.value.0 as usize;
+    Ok(config)
+}
+
+fn with_url(mut push: PushConfig, of: &SignalConfig) -> PushConfig {
+    push.target.url.clone_from(&of.push.target.url);
+    push
 }

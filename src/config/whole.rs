@@ -1,0 +1,94 @@
+//! What single fields cannot tell: whether settings fit together.
+
+use super::section::Origin;
+use super::section::Setting;
+use super::settings::{Access, Config};
+use super::sinks::Sink;
+use crate::args::At;
+
+/// Settings that do not fit together.
+#[derive(Debug)]
+pub(super) struct Misfit {
+    /// Where the wrong one came from.
+    pub(super) origin: Origin,
+    /// What is wrong.
+    pub(super) text: String,
+    /// What to do.
+    pub(super) help: String,
+}
+
+impl Misfit {
+    fn new(origin: &Origin, text: String, help: &str) -> Self {
+        Self { origin: origin.clone(), text, help: help.to_owned() }
+    }
+}
+
+/// Everything that does not fit together.
+pub(super) fn check(config: &Config) -> Vec<Misfit> {
+    let mut wrong = Vec::new();
+    let listeners = &config.listeners;
+    for (name, of) in [
+        ("otlp_grpc", &listeners.otlp_grpc.access),
+        ("otlp_http", &listeners.otlp_http.access),
+        ("lines", &listeners.lines.access),
+        ("lines_socket", &listeners.lines_socket.access),
+    ] {
+        access(name, of, &mut wrong);
+    }
+    let admin = &config.admin;
+    page(
+        "--admin",
+        Some(&admin.address.value),
+        &admin.address.origin,
+        &admin.allow_insecure,
+        &mut wrong,
+    );
+    for named in config.sinks.values() {
+        if let Sink::Prometheus(of) = &named.part {
+            let at = of.address.value.as_ref();
+            page("--prometheus", at, &of.address.origin, &of.allow_insecure, &mut wrong);
+        }
+    }
+    wrong
+}
+
+fn access(name: &str, of: &Access, wrong: &mut Vec<Misfit>) {
+    let tls = &of.tls;
+    let needs = |given: &Origin, what: &str, missing: &str| {
+        let text = format!("`{what}` of `{name}` needs `{missing}`, too");
+        Misfit::new(given, text, "give both files, or none")
+    };
+    match (&tls.cert.value, &tls.key.value) {
+        (Some(_), None) => wrong.push(needs(&tls.cert.origin, "cert", "key")),
+        (None, Some(_)) => wrong.push(needs(&tls.key.origin, "key", "cert")),
+        (None, None) if tls.client_ca.value.is_some() => {
+            wrong.push(needs(&tls.client_ca.origin, "client_ca", "cert"));
+        }
+        _ => {}
+    }
+}
+
+/// Pages have no TLS: they stay on this machine unless somebody says that they may leave it.
+fn page(
+    option: &str,
+    at: Option<&At>,
+    origin: &Origin,
+    allow_insecure: &Setting<bool>,
+    wrong: &mut Vec<Misfit>,
+) {
+    let Some(At::Address(address)) = at else { return };
+    if address.ip().to_canonical().is_loopback() || allow_insecure.value {
+        return;
+    }
+    let (port, is_option) = (address.port(), matches!(origin, Origin::Option(_)));
+    let written = if is_option { format!("{option} {address}") } else { address.to_string() };
+    let allow = if is_option { "--allow-insecure" } else { "allow_insecure: true" };
+    let text = format!(
+        "`{written}` may be reached by other machines, and pages are neither encrypted nor protected"
+    );
+    let help = format!(
+        "use an address of this machine such as `127.0.0.1:{port}`, or say `{allow}` where the \
+         network is trusted"
+    );
+    wrong.push(Misfit::new(origin, text, &help));
+}

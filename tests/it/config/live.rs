@@ -1,0 +1,98 @@
+//! A run under a configuration.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use super::{SECRET, folder, tailwater};
+
+/// Takes requests until they hold each of the texts; answers all.
+fn receives(listener: &TcpListener, texts: &[&str]) -> String {
+    let mut all = String::new();
+    listener.set_nonblocking(true).unwrap();
+    for _ in 0..400 {
+        let Ok((mut stream, _)) = listener.accept() else {
+            std::thread::park_timeout(Duration::from_millis(50));
+            continue;
+        };
+        stream.set_nonblocking(false).unwrap();
+        stream.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+        let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);
+        while let Ok(count @ 1..) = stream.read(&mut buffer) {
+            bytes.extend_from_slice(&buffer[..count]);
+        }
+        all.push_str(&String::from_utf8_lossy(&bytes));
+        let answer = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+        let _ = stream.write_all(answer.as_bytes());
+        if texts.iter().all(|text| all.contains(text)) {
+            return all;
+        }
+    }
+    panic!("{texts:?} never came: {all}");
+}
+
+#[test]
+fn a_run_with_two_sinks_of_one_kind_and_a_file() {
+    let (one, two) =
+        (TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
+    let lines = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let rules = "stream l = logs lateness 0s\n\
+                 aggregate first from l over tumbling(1s) select { n: count() } to one\n\
+                 aggregate second from l over tumbling(1s) select { n: count() } to two, page\n";
+    let config = format!(
+        "rules: {{ paths: [r.tw] }}\nrecord: rec.twlog\noutput: out.jsonl\n\
+         listeners:\n  lines: {{ address: '{lines}', tokens: ['${{file:token}}'] }}\n\
+         \x20 otlp_http: {{ address: none }}\n  otlp_grpc: {{ address: none }}\n\
+         admin: {{ address: none }}\n\
+         sinks:\n  prometheus: {{ address: none }}\n\
+         \x20 page: {{ type: prometheus, address: '127.0.0.1:0' }}\n\
+         \x20 one: {{ type: otlp, url: 'http://{}', interval: 10ms, compression: none }}\n\
+         \x20 two: {{ type: otlp, url: 'http://{}/x', interval: 10ms, compression: none, headers: {{ x-key: '${{env:TW_TOKEN}}' }} }}\n",
+        one.local_addr().unwrap(),
+        two.local_addr().unwrap(),
+    );
+    let files =
+        [("r.tw", rules), ("tailwater.yaml", &config), ("token", "hunter2-correct-horse\n")];
+    let folder = folder("run", &files);
+    let mut command = tailwater(&["run", "--grace", "2"]);
+    let child = command.current_dir(&folder).stderr(Stdio::piped()).stdout(Stdio::null()).spawn();
+    let mut child = child.unwrap();
+    let mut feed = None;
+    for _ in 0..200 {
+        feed = TcpStream::connect(lines).ok();
+        if feed.is_some() {
+            break;
+        }
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
+    let mut feed = feed.expect("it did not start");
+    writeln!(feed, "Bearer {SECRET}").unwrap();
+    #[expect(clippy::disallowed_methods, reason = "telemetry from far away in time is set aside")]
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    for more_s in [0, 5] {
+        let ts = now.as_millis() + more_s * 1_000;
+        writeln!(feed, "{{\"v\":1,\"src\":\"w\",\"ts\":{ts},\"type\":\"event\",\"data\":{{}}}}")
+            .unwrap();
+    }
+    let to_one = receives(&one, &["first.n"]);
+    let to_two = receives(&two, &["second.n"]);
+    assert!(to_one.contains("POST /v1/metrics ") && !to_one.contains("second.n"), "{to_one}");
+    assert!(to_two.contains("POST /x/v1/metrics ") && !to_two.contains("first.n"), "{to_two}");
+    assert!(to_two.contains(&format!("x-key: {SECRET}")) && !to_one.contains(SECRET), "{to_two}");
+    drop((one, two));
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    let mut stderr = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    child.wait().unwrap();
+    assert!(stderr.starts_with("configuration: tailwater.yaml\nrunning "), "{stderr}");
+    assert!(stderr.contains("Prometheus `page` on 127.0.0.1:"), "{stderr}");
+    assert!(!stderr.contains("hunter2"), "{stderr}");
+    assert!(fs::read_to_string(folder.join("out.jsonl")).unwrap().contains("\"rule\":\"first\""));
+    // The log has the rules, and nothing of the configuration.
+    let record = fs::read(folder.join("rec.twlog")).unwrap();
+    let has = |text: &str| record.windows(text.len()).any(|part| part == text.as_bytes());
+    assert!(has("aggregate first") && !has("hunter2") && !has("sinks:"));
+}
