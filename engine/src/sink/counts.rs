@@ -3,10 +3,13 @@
 //! Invariant: offered = delivered + dropped + queued + in flight, in every snapshot. Counters only
 //! grow, and outcomes are read before what they come from.
 
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::breaker::BreakerState;
+use crate::self_metrics::{Histogram, HistogramCounts};
 
 /// Why items are lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -152,9 +155,40 @@ impl SinkCounts {
     }
 }
 
+/// An attempt to deliver that has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attempt {
+    /// Items of the batch.
+    pub items: u64,
+    /// Bytes of the body, as sent.
+    pub bytes: usize,
+    /// Which attempt of the batch it is, from 1.
+    pub number: u32,
+    /// How long it took.
+    pub took: Duration,
+    /// How it failed, if it did.
+    pub failure: Option<Failure>,
+}
+
+/// Hears of every attempt, on the sink's own task: it must not wait.
+pub type Hear = Arc<dyn Fn(&Attempt) + Send + Sync>;
+
+/// Who hears of attempts, once somebody does.
+#[derive(Default)]
+struct Hearer(OnceLock<Hear>);
+
+impl fmt::Debug for Hearer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.get().is_some() { "Hearer" } else { "nobody" })
+    }
+}
+
 /// The counters behind [`SinkCounts`].
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Meter {
+    hearer: Hearer,
+    /// Items of a batch.
+    batches: Histogram,
     offered: AtomicU64,
     /// Items that left the queue.
     begun: AtomicU64,
@@ -167,6 +201,26 @@ pub(super) struct Meter {
     latency: [AtomicU64; LATENCY_BOUNDS_S.len() + 1],
     latency_sum_ns: AtomicU64,
     breaker_opened: AtomicU64,
+}
+
+impl Default for Meter {
+    fn default() -> Self {
+        Self {
+            hearer: Hearer::default(),
+            batches: Histogram::of_items(),
+            offered: AtomicU64::default(),
+            begun: AtomicU64::default(),
+            delivered: AtomicU64::default(),
+            dropped: Default::default(),
+            requests: AtomicU64::default(),
+            retries: AtomicU64::default(),
+            failures: Default::default(),
+            bytes: AtomicU64::default(),
+            latency: Default::default(),
+            latency_sum_ns: AtomicU64::default(),
+            breaker_opened: AtomicU64::default(),
+        }
+    }
 }
 
 fn add(counter: &AtomicU64, count: u64) {
@@ -205,6 +259,29 @@ impl Meter {
         let bucket = LATENCY_BOUNDS_S.partition_point(|bound| *bound < seconds);
         add(&self.latency[bucket], 1);
         add(&self.latency_sum_ns, u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+    }
+
+    /// Notes a batch that is about to be sent.
+    pub(super) fn batch(&self, items: u64) {
+        self.batches.record(items);
+    }
+
+    /// Tells of an attempt whoever wants to hear of it.
+    pub(super) fn ended(&self, attempt: &Attempt) {
+        self.took(attempt.took);
+        if let Some(hear) = self.hearer.0.get() {
+            hear(attempt);
+        }
+    }
+
+    /// Lets somebody hear of attempts; the first one stays.
+    pub(super) fn hear(&self, hear: Hear) {
+        // Whoever comes second is not heard: a run asks once.
+        let _ = self.hearer.0.set(hear);
+    }
+
+    pub(super) fn batches(&self) -> HistogramCounts {
+        self.batches.counts()
     }
 
     pub(super) fn failed(&self, failure: Failure) {

@@ -35,7 +35,7 @@ use crate::render::summary::Summary;
 use crate::rule_files::{self, Compiled, RuleFile, compile};
 use crate::terminal::tell;
 use listeners::InputAt;
-use observe::{Ending, Notify, Observed, SELF, feed_self};
+use observe::{Ending, Notify, Observed, SELF, Traces, feed_self};
 use pages::Pages;
 use pump::{Pump, Stopped};
 use recorder::Recorder;
@@ -49,6 +49,9 @@ const EPOCH_FRAMES_MAX: usize = 1_024;
 
 /// How often it is looked whether the run shall end.
 const STOP_EVERY: Duration = Duration::from_millis(50);
+
+/// How long the last spans about the run may take to be sent.
+const TRACES_STOP: Duration = Duration::from_secs(1);
 
 /// Runs until it is told to end.
 pub(crate) fn run(args: &Run, general: General) -> anyhow::Result<Exit> {
@@ -87,7 +90,10 @@ pub(crate) fn run(args: &Run, general: General) -> anyhow::Result<Exit> {
     let names = opening.sources.iter().map(|source| Arc::clone(&source.name)).collect();
     let open = inputs.iter().zip(&listeners);
     let open = open.map(|(input, (_, listener))| (Arc::from(input.name), listener.watch()));
-    let observed = Observed::new(&plan, &intake, names, open.collect(), &sinks);
+    let say = told::of_sinks(&clock);
+    let traces =
+        runtime.block_on(async { Traces::start(&args.observe, &listeners, &clock, say) })?;
+    let observed = Observed::new(&plan, &intake, names, open.collect(), &sinks, traces);
     let left = Arc::clone(&observed);
     ending.leaves(move || left.left());
     let admin = config.admin.address.value;
@@ -216,6 +222,9 @@ impl Live<'_> {
             output.pass_on()
         });
         let lost = self.runtime.block_on(sinks.stop(grace));
+        if let Some(traces) = &self.observed.traces {
+            self.runtime.block_on(traces.stop(TRACES_STOP));
+        }
         self.observed.stopping();
         self.runtime.block_on(pages.stop());
         self.runtime.shutdown_timeout(Duration::from_secs(1));

@@ -79,7 +79,7 @@ impl<'a> Pump<'a> {
             since: None,
             said_epoch,
             next_tick,
-            under_way: UnderWay::default(),
+            under_way: UnderWay::new(observed.own_source()),
             observed,
             notify,
         }
@@ -94,7 +94,7 @@ impl<'a> Pump<'a> {
         loop {
             match self.intake.recv_timeout(self.patience()) {
                 Ok(accepted) => {
-                    self.under_way.arrived(accepted.frame.arrival_ns, accepted.items);
+                    self.under_way.arrived(&accepted.frame, accepted.items);
                     self.observed.timings.request(accepted.frame.source, accepted.items);
                     self.push(FrameBody::Data(accepted.frame.clone()))?;
                     // Only now is its room free for others: it is in the log.
@@ -171,14 +171,26 @@ impl<'a> Pump<'a> {
         Ok(())
     }
 
+    /// Notes how long an epoch took.
+    fn done(&mut self, output: &EpochOutput) {
+        let now = (now(), (self.clock)());
+        let done = self.under_way.done(output.epoch, now, &self.observed.timings);
+        // An epoch of ticks or of the run's own metrics is no news.
+        if let (Some(done), Some(traces)) = (done, &self.observed.traces)
+            && done.items > 0
+        {
+            let rows = (output.rows.len() + output.transitions.len()) as u64;
+            traces.epoch(output.epoch, done.took, [done.items, rows]);
+        }
+    }
+
     fn collect(
         &mut self,
         say: &mut dyn FnMut(&EpochOutput) -> Result<(), WriteFailed>,
     ) -> Result<(), WriteFailed> {
         while let Some(output) = self.engine.poll() {
             self.said_epoch = output.epoch;
-            let now = (now(), (self.clock)());
-            self.under_way.done(output.epoch, now, &self.observed.timings);
+            self.done(&output);
             say(&output)?;
         }
         Ok(())

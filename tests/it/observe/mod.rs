@@ -4,6 +4,7 @@ mod deploy;
 mod ending;
 mod logs;
 mod metrics;
+mod traces;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

@@ -20,13 +20,14 @@ use tokio::time::Instant;
 use super::Shape;
 use super::backoff::Backoff;
 use super::breaker::{Breaker, BreakerState};
-use super::counts::{DropReason, Meter, SinkCounts};
+use super::counts::{DropReason, Hear, Meter, SinkCounts};
 use super::http::{Client, Framing, Target};
 use super::trouble::Tell;
 use crate::clock::monotonic as now;
 use crate::error::Error;
 use crate::limits::{SINK_BATCH_MAX, SINK_BYTES_MAX, SINK_QUEUE_MAX};
 use crate::model::{Row, Transition};
+use crate::self_metrics::HistogramCounts;
 use worker::{Post, Worker};
 
 /// Something that a rule said.
@@ -131,6 +132,16 @@ impl PushWatch {
     /// What became of what was offered.
     pub fn counts(&self) -> SinkCounts {
         self.meter.counts(self.breaker.state())
+    }
+
+    /// Items of the batches so far.
+    pub fn batches(&self) -> HistogramCounts {
+        self.meter.batches()
+    }
+
+    /// Lets somebody hear of every attempt to deliver; the first one who asks.
+    pub fn hear(&self, hear: Hear) {
+        self.meter.hear(hear);
     }
 
     /// Items that may wait.

@@ -15,7 +15,7 @@ use super::{Encode, PushConfig, Said};
 use crate::clock::monotonic as now;
 use crate::sink::backoff::Backoff;
 use crate::sink::breaker::{Admission, Breaker};
-use crate::sink::counts::{DropReason, Failure, Meter};
+use crate::sink::counts::{Attempt, DropReason, Failure, Meter};
 use crate::sink::http::{Client, Kind, Verdict};
 use crate::sink::trouble::{Report, Tell, Trouble, plain, rule_and_key};
 
@@ -137,6 +137,7 @@ impl<E: Encode, P: Post> Worker<E, P> {
             self.lose(&delivery, DropReason::TooLarge, &text);
             return;
         }
+        self.meter.batch(items);
         let body = self.post.pack(body).await;
         loop {
             if let Some(pause) = self.not_before() {
@@ -171,7 +172,8 @@ impl<E: Encode, P: Post> Worker<E, P> {
         content_type: &'static str,
         body: Bytes,
     ) -> Verdict {
-        self.meter.attempt(delivery.attempts > 0, body.len());
+        let bytes = body.len();
+        self.meter.attempt(delivery.attempts > 0, bytes);
         delivery.attempts = delivery.attempts.saturating_add(1);
         let begun = now();
         let verdict = tokio::select! {
@@ -180,7 +182,17 @@ impl<E: Encode, P: Post> Worker<E, P> {
                 Verdict::again(Failure::Timeout, "no answer before the run ends".to_owned())
             }
         };
-        self.meter.took(now().duration_since(begun));
+        let failure = match &verdict.kind {
+            Kind::Taken(_) => None,
+            Kind::Refused(failure) | Kind::Again(failure, _) => Some(*failure),
+        };
+        self.meter.ended(&Attempt {
+            items: delivery.batch.len() as u64,
+            bytes,
+            number: delivery.attempts,
+            took: now().duration_since(begun),
+            failure,
+        });
         if let Some(text) = self.post.complaint() {
             self.report(delivery, 0, Trouble::Files, &text);
         }

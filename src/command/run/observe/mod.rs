@@ -11,24 +11,26 @@ mod process;
 mod self_feed;
 mod sinks;
 mod timings;
+mod traces;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use serde_json::json;
 use tailwater_engine::ingest::listen::{ConnectionWatch, Intake};
-use tailwater_engine::model::{Ledger, Signal};
+use tailwater_engine::model::{Ledger, Signal, SourceId};
 use tailwater_engine::plan::Plan;
 use tailwater_engine::runtime::{EpochOutput, RuleCounts};
 use tailwater_engine::self_metrics::EngineGauges;
 
-use super::sinks::{ResultsPage, Sinks, Watched};
+use super::sinks::{ResultsPage, SinkWatch, Sinks, Watched};
 use crate::args::{General, LogFormat, LogLevel, Observe};
 
 pub(super) use ending::Ending;
 pub(super) use notify::Notify;
 pub(super) use self_feed::{SOURCE as SELF, feed as feed_self};
 pub(super) use timings::{Timings, UnderWay};
+pub(super) use traces::Traces;
 
 /// Decides how the run logs; what it says otherwise follows.
 pub(super) fn begin_log(options: &Observe, general: General) -> General {
@@ -49,12 +51,29 @@ pub(super) struct Observed {
     listeners: Vec<(Arc<str>, ConnectionWatch)>,
     results: Vec<ResultsPage>,
     sinks: Vec<Watched>,
+    pub(super) traces: Option<Arc<Traces>>,
     gauges: OnceLock<Arc<EngineGauges>>,
     is_ready: AtomicBool,
     /// Epochs that are finished.
     epochs: AtomicU64,
     counts: Mutex<Counts>,
     pub(super) timings: Timings,
+}
+
+/// Views of the sinks, with the one that takes spans; that one's own deliveries are not traced.
+fn watched(sinks: &Sinks, traces: Option<&Arc<Traces>>) -> Vec<Watched> {
+    let mut all = sinks.watch();
+    let Some(traces) = traces else { return all };
+    for watched in &all {
+        if let SinkWatch::Push(watch) = &watched.watch {
+            let (traces, sink, sends) =
+                (Arc::clone(traces), Arc::clone(&watched.sink), watched.sends);
+            watch.hear(Arc::new(move |attempt| traces.delivery(&sink, sends, attempt)));
+        }
+    }
+    let watch = SinkWatch::Push(traces.watch());
+    all.push(Watched { sink: Arc::from(traces::NAME), sends: "spans", watch });
+    all
 }
 
 /// The totals of the last epoch.
@@ -80,7 +99,9 @@ impl Observed {
         names: Vec<Arc<str>>,
         listeners: Vec<(Arc<str>, ConnectionWatch)>,
         sinks: &Sinks,
+        traces: Option<Arc<Traces>>,
     ) -> Arc<Self> {
+        let watched = watched(sinks, traces.as_ref());
         let counts = Counts { said: vec![0; plan.rules.len()], ..Counts::default() };
         Arc::new(Self {
             plan: Arc::clone(plan),
@@ -89,12 +110,19 @@ impl Observed {
             intake: intake.clone(),
             listeners,
             results: sinks.pages(),
-            sinks: sinks.watch(),
+            sinks: watched,
+            traces,
             gauges: OnceLock::new(),
             is_ready: AtomicBool::new(false),
             epochs: AtomicU64::new(0),
             counts: Mutex::new(counts),
         })
+    }
+
+    /// The source of the run's own metrics, where it has them.
+    pub(super) fn own_source(&self) -> Option<SourceId> {
+        let at = self.sources.iter().position(|name| **name == *SELF)?;
+        Some(SourceId(at as u32))
     }
 
     /// From now on telemetry is worked on, by an engine with these gauges.

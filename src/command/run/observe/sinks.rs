@@ -40,6 +40,8 @@ impl Observed {
                     outcomes(&labels, &counts, all);
                     deliveries(&labels, &counts, all);
                     breaker(&labels, &counts, all);
+                    all.histogram("tailwater_sink_batch_items", "Items of a batch of a sink")
+                        .add(&labels, Sample::histogram(watch.batches(), 1.0));
                 }
                 SinkWatch::Alertmanager(watch) => {
                     let counts = watch.counts();

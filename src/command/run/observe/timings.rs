@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use tailwater_engine::model::{Signal, SourceId};
+use tailwater_engine::model::{DataFrame, Signal, SourceId};
 use tailwater_engine::self_metrics::{Histogram, HistogramCounts};
 
 /// Distributions of a run.
@@ -93,22 +93,45 @@ struct Sent {
     epoch: u64,
     at: Instant,
     arrivals: Vec<Arrival>,
+    items: u64,
+}
+
+/// An epoch that is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::command::run) struct Done {
+    /// How long it was under way.
+    pub(in crate::command::run) took: Duration,
+    /// Items in it that are not the run's own metrics.
+    pub(in crate::command::run) items: u64,
 }
 
 /// When the epochs that are under way were sent, and when what is in them arrived. As many are
 /// held as the engine lets be under way.
 #[derive(Debug, Default)]
 pub(in crate::command::run) struct UnderWay {
+    /// The source of the run's own metrics.
+    own: Option<SourceId>,
     /// Of the epoch that is being gathered.
     gathered: Vec<Arrival>,
+    /// Items in it that are not the run's own.
+    items: u64,
     sent: VecDeque<Sent>,
     /// Lists whose memory can be used again.
     spare: Vec<Vec<Arrival>>,
 }
 
 impl UnderWay {
+    /// For a run whose own metrics come from a source.
+    pub(in crate::command::run) fn new(own: Option<SourceId>) -> Self {
+        Self { own, ..Self::default() }
+    }
+
     /// Notes a frame of the epoch that is being gathered.
-    pub(in crate::command::run) fn arrived(&mut self, arrival_ns: Option<i64>, items: u64) {
+    pub(in crate::command::run) fn arrived(&mut self, frame: &DataFrame, items: u64) {
+        let arrival_ns = frame.arrival_ns;
+        if self.own != Some(frame.source) {
+            self.items += items;
+        }
         // Frames of listeners have an arrival; one without counts as just arrived.
         self.gathered.push((arrival_ns.unwrap_or(i64::MAX), items));
     }
@@ -117,7 +140,7 @@ impl UnderWay {
     pub(in crate::command::run) fn sent(&mut self, epoch: u64, at: Instant) {
         let next = self.spare.pop().unwrap_or_default();
         let arrivals = std::mem::replace(&mut self.gathered, next);
-        self.sent.push_back(Sent { epoch, at, arrivals });
+        self.sent.push_back(Sent { epoch, at, arrivals, items: std::mem::take(&mut self.items) });
     }
 
     /// The results of an epoch are there; tells how long it took.
@@ -126,42 +149,54 @@ impl UnderWay {
         epoch: u64,
         (now, now_ns): (Instant, i64),
         timings: &Timings,
-    ) -> Option<Instant> {
-        let mut first = None;
+    ) -> Option<Done> {
+        let mut last = None;
         while let Some(mut sent) = self.sent.pop_front_if(|sent| sent.epoch <= epoch) {
-            let took = now.duration_since(sent.at).as_nanos();
-            timings.epoch.record(u64::try_from(took).unwrap_or(u64::MAX));
+            let took = now.duration_since(sent.at);
+            timings.epoch.record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
             for (arrival_ns, items) in sent.arrivals.drain(..) {
                 let age_ns = now_ns.saturating_sub(arrival_ns).max(0).unsigned_abs();
                 timings.age.record_times(age_ns, items);
                 timings.done.fetch_add(items, Ordering::Relaxed);
             }
             self.spare.push(sent.arrivals);
-            first = first.or(Some(sent.at));
+            last = Some(Done { took, items: sent.items });
         }
-        first
+        last
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use tailwater_engine::model::{Compression, PayloadFormat};
 
     use super::*;
+
+    fn frame(source: u32, arrival_ns: Option<i64>) -> DataFrame {
+        DataFrame {
+            source: SourceId(source),
+            arrival_ns,
+            format: PayloadFormat::Lines,
+            compression: Compression::None,
+            payload: bytes::Bytes::new(),
+            place: 0,
+        }
+    }
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "any instant to begin with")]
     fn an_item_is_as_old_as_its_epoch_is_done_after_it_came() {
-        let (timings, mut under_way) = (Timings::new(1), UnderWay::default());
+        let (timings, mut under_way) = (Timings::new(1), UnderWay::new(Some(SourceId(1))));
         let start = Instant::now();
-        under_way.arrived(Some(1_000_000_000), 3);
-        under_way.arrived(None, 9);
+        under_way.arrived(&frame(0, Some(1_000_000_000)), 3);
+        under_way.arrived(&frame(1, None), 9);
         under_way.sent(4, start);
-        under_way.arrived(Some(1_200_000_000), 1);
+        under_way.arrived(&frame(0, Some(1_200_000_000)), 1);
         let later = start + Duration::from_millis(3);
-        under_way.done(3, (later, 1_300_000_000), &timings);
+        assert_eq!(under_way.done(3, (later, 1_300_000_000), &timings), None);
         assert_eq!(timings.epoch().count(), 0);
-        under_way.done(4, (later, 1_300_000_000), &timings);
+        let done = under_way.done(4, (later, 1_300_000_000), &timings);
+        assert_eq!(done, Some(Done { took: Duration::from_millis(3), items: 3 }));
         assert_eq!((timings.epoch().count(), timings.epoch().sum), (1, 3_000_000));
         assert_eq!((timings.age().count(), timings.age().sum), (12, 900_000_000));
     }
