@@ -51,3 +51,11 @@ pub const DURATION_NS_MAX: i64 = 100 * 365 * 86_400 * 1_000_000_000;
 pub const GIVEN_TIMES_MAX: u64 = 1_000_000;
 /// Width of a formatted line, columns.
 pub const LINE_COLUMNS_MAX: usize = 100;
+/// Steps, absences and guards of one pattern.
+pub const PATTERN_STEPS_MAX: usize = 64;
+/// Sequences that a pattern's alternatives, branches and orders come to, written out.
+pub const PATTERN_LANES_MAX: usize = 128;
+/// Events that a quantity may ask for.
+pub const PATTERN_REPEATS_MAX: u32 = 1_000;
+/// Steps of one `any order`: their orders are written out, 120 at most.
+pub const PATTERN_ANY_ORDER_MAX: usize = 5;

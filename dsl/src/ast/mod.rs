@@ -1,9 +1,11 @@
 //! The syntax tree: rules as written, with text ranges. Knows neither pest nor types.
 
 mod expr;
+mod pattern;
 mod test;
 
 pub(crate) use expr::{Argument, BinaryWord, Call, Expr, ExprKind, NumberText, StringText};
+pub(crate) use pattern::{Element, Guard, Link, PatternBody, Sequence, Step};
 pub(crate) use test::{ExpectLine, ExpectMoment, GivenLine, GivenPart, TestBlock};
 
 use crate::text_range::TextRange;
@@ -47,6 +49,11 @@ pub(crate) enum DeclarationKind {
     Rows(Vec<Clause>),
     Alert(Vec<Clause>),
     Route(Vec<Clause>),
+    Pattern {
+        clauses: Vec<Clause>,
+        /// `None` where it could not be read.
+        body: Option<PatternBody>,
+    },
     Test {
         title: StringText,
         blocks: Vec<TestBlock>,
@@ -103,6 +110,10 @@ pub(crate) enum ClauseKind {
     Labels(Vec<Binding>),
     Annotations(Vec<Binding>),
     WithOther,
+    Within(Expr),
+    Match { word: Name, limit: Option<Expr>, overlap: Option<TextRange> },
+    /// `on timeout side NAME`.
+    Timeout(Name),
 }
 
 impl ClauseKind {
@@ -135,6 +146,9 @@ impl ClauseKind {
             Self::Labels(_) => "labels",
             Self::Annotations(_) => "annotations",
             Self::WithOther => "with other",
+            Self::Within(_) => "within",
+            Self::Match { .. } => "match",
+            Self::Timeout(_) => "on timeout",
         }
     }
 }

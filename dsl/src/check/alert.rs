@@ -49,6 +49,7 @@ impl Checker<'_> {
             severity: None,
             labels: Vec::new(),
             annotations: Vec::new(),
+            per_item: !input.is_rows || input.rows_of == RowsOf::Matches,
             with_other: false,
             to: Vec::new(),
         };
@@ -129,7 +130,7 @@ impl Checker<'_> {
         if input.is_broken {
             return;
         }
-        if input.is_rows {
+        if !alert.per_item {
             if !has(|kind| matches!(kind, ClauseKind::When(_))) && !input.is_alert {
                 self.missing(site, "when", "say when it fires: `when error_rate > 5%`");
             }
@@ -137,10 +138,10 @@ impl Checker<'_> {
                 self.lint_no_data(site);
             }
         } else if !has(|kind| matches!(kind, ClauseKind::Hold(_))) {
-            let help = "items fire one by one; say how long it stays firing: `hold 5m`";
+            let help = "items and matches fire one by one; say how long it stays firing: `hold 5m`";
             self.missing(site, "hold", help);
         }
-        if !input.is_rows && alert.for_ns > 0 {
+        if alert.per_item && alert.for_ns > 0 {
             let range = clauses
                 .iter()
                 .find(|clause| matches!(clause.kind, ClauseKind::For(_)))
@@ -149,7 +150,7 @@ impl Checker<'_> {
             self.wrong_shape(range, message, "aggregate the items first");
         }
         let until = clauses.iter().find(|clause| matches!(clause.kind, ClauseKind::Until(_)));
-        if let Some(until) = until.filter(|_| !input.is_rows) {
+        if let Some(until) = until.filter(|_| alert.per_item) {
             let message = "`until` judges the rows of a group; an item fires once and is held";
             self.report(
                 Diagnostic::new(codes::UNTIL_ITEMS, until.range, message)

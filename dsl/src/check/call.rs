@@ -31,6 +31,9 @@ impl Checker<'_> {
         if let Some(found) = self.function_declaration(&call.name.text, scope.module) {
             return self.inline(call, &found, range, scope);
         }
+        if let Some(value) = self.step_call(call, range, scope) {
+            return value;
+        }
         let catalog = self.catalog;
         let Some(function) = catalog.function(&call.name.text) else {
             self.unknown_function(call, scope);

@@ -224,13 +224,14 @@ fn grouped(number: u64) -> String {
 
 /// Where a clause belongs that stands in the wrong declaration.
 fn belongs(word: &str) -> String {
-    let all: [(&str, &[&str]); 5] = [
+    let all: [(&str, &[&str]); 6] = [
         ("stream", &super::stream::CLAUSES),
         ("aggregate", &super::aggregate::CLAUSES),
         ("rows", &super::rows::CLAUSES),
         ("alert", &super::alert::CLAUSES),
         ("route", &super::alert::ROUTE_CLAUSES),
+        ("pattern", &super::pattern::CLAUSES),
     ];
     let known = all.iter().filter(|(_, clauses)| clauses.contains(&word)).map(|(kind, _)| *kind);
-    format!("move it: it is a clause of {}", listed(known, 5))
+    format!("move it: it is a clause of {}", listed(known, 6))
 }

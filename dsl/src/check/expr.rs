@@ -177,6 +177,9 @@ impl Checker<'_> {
         range: TextRange,
         scope: &mut Scope,
     ) -> Expr {
+        if let Some(found) = self.step_attribute(value, index, range, scope) {
+            return found;
+        }
         if let ast::ExprKind::Path(path) = &value.kind
             && let Some(place) = place_of(path)
             && self.known(path, value.range, scope).is_none()
@@ -209,7 +212,7 @@ impl Checker<'_> {
         Expr { ty, optional: true, range, kind }
     }
 
-    fn attribute_index(
+    pub(super) fn attribute_index(
         &mut self,
         place: Place,
         index: &ast::Expr,
@@ -311,7 +314,7 @@ pub(super) fn unary(op: UnaryOp, inner: Expr, range: TextRange) -> Expr {
     Expr { ty, optional, range, kind: ExprKind::Unary(op, Box::new(inner)) }
 }
 
-fn place_of(path: &str) -> Option<Place> {
+pub(super) fn place_of(path: &str) -> Option<Place> {
     Some(match path {
         "attr" => Place::Any,
         "item" => Place::Item,

@@ -232,12 +232,22 @@ impl Checker<'_> {
                 _ => Entity::Source(index),
             };
             self.bind(module, name, entity);
+            self.bind_timeout(module, &tree, index);
             if let DeclarationKind::Stream(clauses) = &tree.kind {
                 for clause in clauses {
                     if let ast::ClauseKind::Late { side: Some(side), .. } = &clause.kind {
                         self.bind(module, side, Entity::Late(index));
                     }
                 }
+            }
+        }
+    }
+
+    fn bind_timeout(&mut self, module: usize, tree: &Declaration, index: usize) {
+        let DeclarationKind::Pattern { clauses, .. } = &tree.kind else { return };
+        for clause in clauses {
+            if let ast::ClauseKind::Timeout(side) = &clause.kind {
+                self.bind(module, side, Entity::Timeout(index));
             }
         }
     }
@@ -282,8 +292,18 @@ impl Checker<'_> {
         | Entity::Function(index)
         | Entity::Source(index)
         | Entity::Late(index)
+        | Entity::Timeout(index)
         | Entity::Import(index)) = entity;
         let tree = &self.items[index].tree;
+        if let (Entity::Timeout(_), DeclarationKind::Pattern { clauses, .. }) =
+            (entity, &tree.kind)
+        {
+            let side = clauses.iter().find_map(|clause| match &clause.kind {
+                ast::ClauseKind::Timeout(side) => Some(side.range),
+                _ => None,
+            });
+            return side.unwrap_or(tree.range);
+        }
         if let (Entity::Late(_), DeclarationKind::Stream(clauses)) = (entity, &tree.kind) {
             for clause in clauses {
                 if let ast::ClauseKind::Late { side: Some(side), .. } = &clause.kind

@@ -17,9 +17,12 @@ mod load;
 mod names;
 mod order;
 mod origin;
+mod pattern;
+mod pattern_steps;
 mod rows;
 mod scope;
 mod shape;
+mod step;
 mod stream;
 mod template;
 mod test;
@@ -65,6 +68,8 @@ enum Entity {
     Source(usize),
     /// The late items of the stream.
     Late(usize),
+    /// The unfinished matches of the pattern.
+    Timeout(usize),
     /// An import, whose names begin with its own.
     Import(usize),
 }
@@ -205,6 +210,9 @@ impl Checker<'_> {
             ast::DeclarationKind::Rows(clauses) => self.rows(&site, clauses),
             ast::DeclarationKind::Alert(clauses) => self.alert(&site, clauses),
             ast::DeclarationKind::Route(clauses) => self.route(&site, clauses),
+            ast::DeclarationKind::Pattern { clauses, body } => {
+                self.pattern(&site, clauses, body.as_ref())
+            }
             _ => None,
         };
         if checked.is_none() {

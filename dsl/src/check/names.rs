@@ -18,6 +18,8 @@ pub(super) enum Target {
     Declaration(usize),
     /// The late items of the stream with this index.
     Late(usize),
+    /// The unfinished matches of the pattern with this index.
+    Timeout(usize),
 }
 
 impl Checker<'_> {
@@ -43,6 +45,7 @@ impl Checker<'_> {
         match self.names.get(&self.full(name, module)) {
             Some(Entity::Source(index)) => return Some(Target::Declaration(*index)),
             Some(Entity::Late(index)) => return Some(Target::Late(*index)),
+            Some(Entity::Timeout(index)) => return Some(Target::Timeout(*index)),
             Some(Entity::Param(index)) => {
                 let own = self.items[*index].module;
                 let local = self.items[*index].tree.name.as_ref()?.text.clone();
@@ -73,7 +76,10 @@ impl Checker<'_> {
         let full = self.full(&name.text, module);
         self.mark_used(&full);
         let target = self.target(&name.text, module);
-        if let Some(Target::Declaration(index) | Target::Late(index)) = target {
+        if let Some(
+            Target::Declaration(index) | Target::Late(index) | Target::Timeout(index),
+        ) = target
+        {
             let own = &self.items[index];
             let local = own.tree.name.as_ref().map_or("", |name| name.text.as_str()).to_owned();
             let of_target = self.full(&local, own.module);
@@ -86,6 +92,7 @@ impl Checker<'_> {
             }
             Some(Target::Declaration(index)) => self.shape_of(index),
             Some(Target::Late(index)) => self.late_shape_of(index),
+            Some(Target::Timeout(index)) => self.timeout_shape_of(index),
             None => {
                 self.unknown_source(name, module);
                 Rc::new(Shape::broken(&name.text))
@@ -93,7 +100,7 @@ impl Checker<'_> {
         }
     }
 
-    fn shape_of(&self, index: usize) -> Rc<Shape> {
+    pub(super) fn shape_of(&self, index: usize) -> Rc<Shape> {
         let item = &self.items[index];
         let local = item.tree.name.as_ref().map_or("", |name| name.text.as_str());
         let full = self.full(local, item.module);
@@ -125,7 +132,7 @@ impl Checker<'_> {
         }
         let prefix = &self.modules[module].prefix;
         let own = self.names.iter().filter_map(|(full, entity)| {
-            let is_source = matches!(entity, Entity::Source(_) | Entity::Late(_));
+            let is_source = matches!(entity, Entity::Source(_) | Entity::Late(_) | Entity::Timeout(_));
             full.strip_prefix(prefix.as_str()).filter(|_| is_source)
         });
         let builtin = self.catalog.sources.iter().map(|source| source.name.as_str());

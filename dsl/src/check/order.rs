@@ -54,6 +54,7 @@ impl Checker<'_> {
                     | DeclarationKind::Rows(_)
                     | DeclarationKind::Alert(_)
                     | DeclarationKind::Route(_)
+                    | DeclarationKind::Pattern { .. }
             )
         });
         order
@@ -61,6 +62,15 @@ impl Checker<'_> {
 
     fn edges(&self, index: usize) -> Vec<Edge> {
         let item = &self.items[index];
+        let edge = |name: &crate::ast::Name| match self.target(&name.text, item.module)? {
+            Target::Declaration(source) | Target::Late(source) | Target::Timeout(source) => {
+                Some((source, name.range))
+            }
+            Target::Catalog(_) => None,
+        };
+        if let DeclarationKind::Pattern { body: Some(body), .. } = &item.tree.kind {
+            return body.sources().into_iter().filter_map(edge).collect();
+        }
         let (DeclarationKind::Stream(clauses)
         | DeclarationKind::Aggregate(clauses)
         | DeclarationKind::Rows(clauses)
@@ -73,12 +83,7 @@ impl Checker<'_> {
             ClauseKind::From(name) | ClauseKind::Join { with: name, .. } => Some(name),
             _ => None,
         });
-        names
-            .filter_map(|name| match self.target(&name.text, item.module)? {
-                Target::Declaration(source) | Target::Late(source) => Some((source, name.range)),
-                Target::Catalog(_) => None,
-            })
-            .collect()
+        names.filter_map(edge).collect()
     }
 
     /// Follows edges among what is left until a place comes again; what only reads a circle is

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use super::Checker;
 use super::shape::{Shape, ShapeColumn};
+use super::step::Steps;
 use crate::ast;
 use crate::diagnostic::suggest::{is_very_near, listed, nearest};
 use crate::diagnostic::{Diagnostic, codes};
@@ -43,6 +44,8 @@ pub(super) struct Scope {
     /// Whether functions over the row's past may stand here.
     pub(super) row_windows: bool,
     pub(super) calls: Vec<AggregateCall>,
+    /// The steps of a pattern that may be named here.
+    pub(super) steps: Option<Rc<Steps>>,
     pub(super) module: usize,
     pub(super) arguments: Option<Rc<Arguments>>,
 }
@@ -57,6 +60,7 @@ impl Scope {
             in_call: false,
             row_windows: false,
             calls: Vec::new(),
+            steps: None,
             module,
             arguments: None,
         }
@@ -65,6 +69,7 @@ impl Scope {
     fn is_broken(&self) -> bool {
         self.shape.as_ref().is_some_and(|shape| shape.is_broken)
             || self.joined.as_ref().is_some_and(|joined| joined.1.is_broken)
+            || self.steps.as_ref().is_some_and(|steps| steps.is_broken())
     }
 
     fn candidates(&self) -> Vec<String> {
@@ -74,6 +79,9 @@ impl Scope {
         }
         if let Some((alias, shape)) = &self.joined {
             names.extend(shape.names().map(|name| format!("{alias}.{name}")));
+        }
+        if let Some(steps) = &self.steps {
+            names.extend(steps.candidates());
         }
         if let Some(arguments) = &self.arguments {
             names.extend(arguments.bound.iter().map(|bound| bound.0.clone()));
@@ -105,6 +113,9 @@ impl Checker<'_> {
     pub(super) fn path(&mut self, path: &str, range: TextRange, scope: &mut Scope) -> Expr {
         if let Some(value) = self.argument(path, scope) {
             return Expr { range, ..value };
+        }
+        if let Some(value) = self.step_path(path, range, scope) {
+            return value;
         }
         if let Some(value) = self.known(path, range, scope) {
             return value;
@@ -158,7 +169,7 @@ impl Checker<'_> {
         if is_attribute {
             diagnostic = diagnostic.note(format!("an attribute is read by `attr[\"{path}\"]`"));
         }
-        if scope.shape.is_none() {
+        if scope.shape.is_none() && scope.steps.is_none() {
             diagnostic = diagnostic.note(
                 "a value here is fixed when the rules are loaded: it sees constants and \
                  parameters, no fields",

@@ -34,6 +34,8 @@ pub(super) enum RowsOf {
     Counts,
     /// Transitions of an alert.
     Transitions,
+    /// Matches of a pattern.
+    Matches,
 }
 
 /// The shape of a source's items or rows.

@@ -82,6 +82,11 @@ impl Checker<'_> {
                 "a transition comes when something changes: none is missing in between",
                 "write `on no data keep` or leave it out; it stands where the rows come from",
             ),
+            RowsOf::Matches => (
+                "a match comes when something happens: none is missing in between",
+                "write `on no data keep` or leave it out; what is missing is found by a pattern with \
+                 `not … for`",
+            ),
             RowsOf::SessionRows => (
                 "only a group of sessions itself can say that it has none: it is silent, not in \
                  the middle of a session",

@@ -87,6 +87,8 @@ registry! {
     TEST_ITEM "E3007" "test line that does not make sense";
     UNFIT_CLAUSE "E3008" "clause that makes no sense for these windows or items";
     UNTIL_ITEMS "E3009" "`until` of an alert on items";
+    STEP_PLACE "E3010" "part of a pattern in a place where it cannot stand";
+    STEP_VALUE "E3011" "step of a pattern named where one value is wanted";
     LATENESS_UNSTATED "W4001" "lateness not stated";
     FEW_SAMPLES "W4002" "percentile over few samples";
     ID_KEY "W4003" "group key that hardly repeats";

@@ -6,7 +6,7 @@
 mod printer;
 mod spacing;
 
-use crate::ast::{Clause, ClauseKind, Declaration, DeclarationKind, TestBlock};
+use crate::ast::{Clause, ClauseKind, Declaration, DeclarationKind, PatternBody, TestBlock};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::limits::LINE_COLUMNS_MAX;
 use crate::syntax::lexer::{Token, lex};
@@ -116,6 +116,7 @@ fn one(text: &str, tokens: &[Token], declaration: &Declaration) -> String {
     };
     let line_starts = match &declaration.kind {
         DeclarationKind::Test { blocks, .. } => test_lines(text, tokens, blocks),
+        DeclarationKind::Pattern { body: Some(body), .. } => pattern_lines(body),
         _ => Vec::new(),
     };
     let keeps_minus = matches!(declaration.kind, DeclarationKind::Test { .. });
@@ -203,6 +204,12 @@ fn share_line(before: &Clause, clause: &Clause) -> bool {
         _ => 0,
     };
     group(before) > 0 && group(before) == group(clause)
+}
+
+/// Where the steps and guards of a pattern begin.
+fn pattern_lines(body: &PatternBody) -> Vec<usize> {
+    let links = body.sequence.links.iter().map(|link| link.range);
+    links.chain(body.guards.iter().map(|guard| guard.range)).map(|r| r.start as usize).collect()
 }
 
 /// Where the blocks of a test and their lines begin.

@@ -61,6 +61,9 @@ impl Spacing<'_> {
         if self.keeps_minus && (a == "-" || b == "-") {
             return before.end != token.start;
         }
+        if b == "?" || (b.len() > 1 && b.starts_with('{')) {
+            return false; // the quantity of a step
+        }
         match (a, b) {
             ("{", "}") => return false,
             (_, "," | ":" | "." | ")" | "]") | ("(" | "[" | ".", _) => return false,

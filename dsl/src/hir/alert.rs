@@ -27,6 +27,8 @@ pub struct Alert {
     pub labels: Vec<(String, Expr)>,
     /// Annotations; as labels.
     pub annotations: Vec<(String, Expr)>,
+    /// Whether each item or match fires for itself and is held.
+    pub per_item: bool,
     /// Whether the overflow group `other` alerts too.
     pub with_other: bool,
     /// Names of sinks.

@@ -58,6 +58,15 @@ pub enum ExprKind {
         /// Arguments by parameter.
         args: Vec<Option<Expr>>,
     },
+    /// A value of the events that a step of the pattern has taken so far; null where it has none.
+    Step {
+        /// Index among the pattern's symbols.
+        symbol: usize,
+        /// Which of its events.
+        pick: super::StepPick,
+        /// Over the fields of the step's source; `None` for the number of events.
+        value: Option<Box<Expr>>,
+    },
     /// Element of a list by number from 0, or of a map by key; null where there is none.
     Index(Box<Expr>, Box<Expr>),
     /// A list.

@@ -8,6 +8,7 @@ mod aggregate;
 mod alert;
 mod expr;
 mod literal;
+mod pattern;
 mod stream;
 mod test;
 
@@ -16,6 +17,7 @@ pub use aggregate::{Aggregate, AggregateCall, GroupLimit, Join, Results, Rows, S
 pub use alert::{Alert, NoData, Route};
 pub use expr::{BinaryOp, Expr, ExprKind, FieldRef, Place, TemplatePart, UnaryOp};
 pub use literal::{Literal, duration_text};
+pub use pattern::{Absence, LaneStep, MatchMode, Pattern, PatternSymbol, StepPick};
 pub use stream::{Dedupe, Late, Stream, TimeOf};
 pub use test::{AlertState, Expect, ExpectKind, Given, GivenKind, Moment, Test};
 
@@ -97,6 +99,8 @@ pub enum DeclarationKind {
     Alert(Alert),
     /// Items or rows to sinks.
     Route(Route),
+    /// Rows from events in an order.
+    Pattern(Box<Pattern>),
 }
 
 /// What a declaration reads.
@@ -108,6 +112,8 @@ pub enum SourceRef {
     Declaration(DeclarationId),
     /// The late items of a stream with `late side NAME`.
     Late(DeclarationId),
+    /// The unfinished matches of a pattern with `on timeout side NAME`.
+    Timeout(DeclarationId),
 }
 
 /// A named column of rows or items with its type.

@@ -162,6 +162,7 @@ impl Build {
                 (Some(name), DeclarationKind::Alert(self.clauses(inner)?))
             }
             Rule::route => (None, DeclarationKind::Route(self.clauses(inner)?)),
+            Rule::pattern => self.pattern(inner)?,
             Rule::test => {
                 let title = self.string(&inner.next()?);
                 (None, DeclarationKind::Test { title, blocks: self.test_blocks(inner)? })

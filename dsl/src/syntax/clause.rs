@@ -17,18 +17,28 @@ impl Build {
                 clauses.push(Clause { kind, keyword: range, range });
                 continue;
             }
-            let inner = pair.into_inner().next()?;
-            let rule = inner.as_rule();
-            let mut parts = inner.into_inner();
-            let mut keyword = self.range(&parts.next()?);
-            if rule == Rule::no_data_clause {
-                parts.next()?;
-                keyword = keyword.cover(self.range(&parts.next()?));
-            }
-            let kind = self.clause_kind(rule, parts)?;
-            clauses.push(Clause { kind, keyword, range });
+            clauses.push(self.clause(pair)?);
         }
         Some(clauses)
+    }
+
+    /// One clause that is no bare source.
+    pub(super) fn clause(&mut self, pair: Pair<'_, Rule>) -> Option<Clause> {
+        let range = self.range(&pair);
+        let inner = pair.into_inner().next()?;
+        let rule = inner.as_rule();
+        let mut parts = inner.into_inner();
+        let mut keyword = self.range(&parts.next()?);
+        let more = match rule {
+            Rule::no_data_clause => 2,
+            Rule::timeout_clause => 1,
+            _ => 0,
+        };
+        for _ in 0..more {
+            keyword = keyword.cover(self.range(&parts.next()?));
+        }
+        let kind = self.clause_kind(rule, parts)?;
+        Some(Clause { kind, keyword, range })
     }
 
     fn clause_kind(&mut self, rule: Rule, mut parts: Pairs<'_, Rule>) -> Option<ClauseKind> {
@@ -67,6 +77,9 @@ impl Build {
             Rule::labels_clause => ClauseKind::Labels(self.bindings(parts.next()?)?),
             Rule::annotations_clause => ClauseKind::Annotations(self.bindings(parts.next()?)?),
             Rule::with_clause => ClauseKind::WithOther,
+            Rule::within_clause => ClauseKind::Within(self.expr(parts.next()?)?),
+            Rule::match_clause => self.matching(parts)?,
+            Rule::timeout_clause => ClauseKind::Timeout(self.name(&parts.nth(1)?)),
             _ => return None,
         })
     }
@@ -135,6 +148,19 @@ impl Build {
             }
         }
         Some(ClauseKind::Join { with: with?, before, alias, on })
+    }
+
+    fn matching(&mut self, parts: Pairs<'_, Rule>) -> Option<ClauseKind> {
+        let (mut word, mut limit, mut overlap) = (None, None, None);
+        for part in parts {
+            match part.as_rule() {
+                Rule::word => word = Some(self.name(&part)),
+                Rule::bound => limit = Some(self.inner_expr(part)?),
+                Rule::kw_overlap => overlap = Some(self.range(&part)),
+                _ => {}
+            }
+        }
+        Some(ClauseKind::Match { word: word?, limit, overlap })
     }
 
     fn top(&mut self, parts: Pairs<'_, Rule>) -> Option<ClauseKind> {

@@ -31,7 +31,6 @@ pub(super) fn bug(range: TextRange) -> Diagnostic {
 pub(super) fn not_yet(declaration: &Declaration) -> Diagnostic {
     let keyword = declaration.keyword.text.as_str();
     let what = match keyword {
-        "pattern" => "a `pattern` finds sequences of events",
         "correlate" => "`correlate` joins items of two streams in time",
         "retrace" => "`retrace` makes new traces from spans",
         "traces" => "`traces` groups spans into traces",
@@ -214,6 +213,17 @@ fn word_for(rule: Rule) -> String {
         Rule::moment | Rule::moment_word => "`at`, `by`, `before` or `after`",
         Rule::count => "`count`",
         Rule::order => "`asc` or `desc`",
+        Rule::pattern_body => "the steps, in `{ … }`",
+        Rule::pattern_clause => "a clause",
+        Rule::sequence | Rule::element | Rule::steps | Rule::step => "a step: `name: source`",
+        Rule::absence => "`not`",
+        Rule::any_order => "`any order`",
+        Rule::branches => "`(`",
+        Rule::link => "`then` or `next`",
+        Rule::guard => "`without` or `until`",
+        Rule::quantity => "`{3,}` or `?`",
+        Rule::step_by => "`by`",
+        Rule::step_gap => "`gap`",
         _ => return format!("{rule:?}").replace('_', " "),
     };
     word.to_owned()

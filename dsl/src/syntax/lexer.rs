@@ -53,9 +53,10 @@ impl Token {
 }
 
 /// Longest first: the first that fits is taken.
-const PUNCTUATION: [&str; 24] = [
+const PUNCTUATION: [&str; 25] = [
     "===", "==", "!=", "<>", "<=", ">=", "=~", "&&", "||", "??", "=", "<", ">", "!", "+", "-", "*",
     "/", "%", ",", ":", ".", "&", "|",
+    "?",
 ];
 
 /// Characters of a text in typographic quotes: its end is looked for no further.
@@ -111,6 +112,9 @@ impl<'a> Lexer<'a> {
                 self.push(TokenKind::Word, length);
             }
             '0'..='9' => self.push(TokenKind::Number, number_length(rest)),
+            '{' if quantity_length(rest) > 0 => {
+                self.push(TokenKind::Punctuation, quantity_length(rest));
+            }
             '(' | '[' | '{' => self.push(TokenKind::Open, 1),
             ')' | ']' | '}' => self.push(TokenKind::Close, 1),
             '“' | '„' | '«' => self.typographic(first),
@@ -327,4 +331,14 @@ fn stamp_length(bytes: &[u8]) -> Option<usize> {
         Some(b'+' | b'-') if run(at + 1, false) > at + 1 => run(at + 1, false),
         _ => at,
     })
+}
+
+/// Length of the quantity of a pattern's step, `{2,5}`: a colon follows it.
+fn quantity_length(text: &str) -> usize {
+    let is_part = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b',' | b'_' | b' ');
+    let inside = text.as_bytes()[1..].iter().take_while(|byte| is_part(byte)).count();
+    let has_digit = text[1..=inside].contains(|c: char| c.is_ascii_digit());
+    let rest = &text[1 + inside..];
+    let closes = rest.strip_prefix('}').is_some_and(|rest| rest.trim_start().starts_with(':'));
+    if has_digit && closes { inside + 2 } else { 0 }
 }

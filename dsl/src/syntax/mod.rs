@@ -8,6 +8,7 @@ mod expr;
 pub(crate) mod lexer;
 pub(crate) mod literal;
 mod parse;
+mod pattern;
 pub(crate) mod split;
 mod test_block;
 

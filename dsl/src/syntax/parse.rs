@@ -337,6 +337,7 @@ impl Attempt<'_> {
     fn clause_starts(&self) -> Vec<usize> {
         let mut depth = 0_usize;
         let mut starts = Vec::new();
+        let is_pattern = self.tokens[0].text(self.text) == "pattern";
         for (index, token) in self.tokens.iter().enumerate() {
             match token.kind {
                 TokenKind::Open => depth += 1,
@@ -345,7 +346,9 @@ impl Attempt<'_> {
                     let before = &self.tokens[index - 1];
                     let joined =
                         before.kind == TokenKind::Punctuation && before.text(self.text) != "%";
-                    if !joined && CLAUSES.contains(&token.text(self.text)) {
+                    let word = token.text(self.text);
+                    let is_own = is_pattern && ["within", "match"].contains(&word);
+                    if !joined && (is_own || CLAUSES.contains(&word)) {
                         starts.push(index);
                     }
                 }
@@ -408,8 +411,8 @@ fn stray_text(text: &str, tokens: &[Token], file: FileId, diagnostics: &mut Vec<
             diagnostic.help(format!("did you mean `{near}`?")).guess(first.range(file), near)
         }
         None => diagnostic.help(
-            "a file holds `stream`, `aggregate`, `rows`, `alert`, `route`, `test`, `fn`, `const`, \
-             `param` and `import`",
+            "a file holds `stream`, `aggregate`, `rows`, `pattern`, `alert`, `route`, `test`, `fn`, \
+             `const`, `param` and `import`",
         ),
     };
     diagnostics.push(diagnostic);
