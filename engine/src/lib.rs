@@ -6,7 +6,7 @@
 //!
 //! Modules are ranked and import downwards only:
 //! 0 [`model`], [`limits`], [`error`], [`clock`], [`self_metrics`] · 1 [`ingest`], [`journal`],
-//! [`plan`], [`aggregate`], [`sink`] · 2 `operators` · 3 `dataflow` · 4 [`runtime`].
+//! [`plan`], [`aggregate`], [`sink`], `pattern` · 2 `operators` · 3 `dataflow` · 4 [`runtime`].
 
 #![forbid(unsafe_code)]
 
@@ -19,6 +19,7 @@ pub mod journal;
 pub mod limits;
 pub mod model;
 mod operators;
+mod pattern;
 pub mod plan;
 pub mod runtime;
 pub mod self_metrics;

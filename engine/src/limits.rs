@@ -275,3 +275,17 @@ pub const SINK_SERIES_MAX: usize = 100_000;
 
 /// Buckets of a sign of a distribution that a sink adds up; more are joined in pairs.
 pub const SINK_HISTOGRAM_BUCKETS_MAX: usize = 320;
+
+/// Unfinished matches of one key in one pattern; an event that would begin one more begins none.
+pub const PATTERN_RUNS_PER_KEY_MAX: usize = 1_024;
+
+/// Keys with unfinished matches in one pattern, in one shard of keys; an event of a further key
+/// begins none.
+pub const PATTERN_KEYS_PER_SHARD_MAX: u32 = 1_024;
+
+/// Events of one key of which `match all` makes combinations; a further one ends combinations and
+/// begins none.
+pub const PATTERN_EVENTS_PER_KEY_MAX: usize = 1_024;
+
+/// Events tried one behind another for the combinations that one event completes.
+pub const PATTERN_WALK_MAX: usize = 100_000;

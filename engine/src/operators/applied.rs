@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::groups::GroupDelta;
 use crate::limits::SHARDS;
 use crate::model::{Ledger, Row};
+use crate::pattern::Event;
 
 /// What a rule did with the items that its filter took.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +24,8 @@ pub struct RuleCounts {
     pub worst_late_ns: i64,
     /// Items among the used ones that went to `other` because the group limit was reached.
     pub to_other: u64,
+    /// Events, or matches that they would have begun, that a bound of a pattern left no room for.
+    pub refused: u64,
 }
 
 impl RuleCounts {
@@ -35,6 +38,7 @@ impl RuleCounts {
         self.late += other.late;
         self.worst_late_ns = self.worst_late_ns.max(other.worst_late_ns);
         self.to_other += other.to_other;
+        self.refused += other.refused;
     }
 
     /// Items taken that are neither used, duplicate nor late: 0 at every quiescent point.
@@ -73,6 +77,8 @@ pub(crate) struct KeyedEvent {
 pub(crate) struct Applied {
     pub(crate) deltas: Vec<SliceDelta>,
     pub(crate) events: Vec<KeyedEvent>,
+    /// Items that are something to a pattern.
+    pub(crate) pattern_events: Vec<Event>,
     /// Late items, for the rules that read them.
     pub(crate) late: Vec<Row>,
     /// To worker 0 only: what was counted in this epoch.

@@ -18,6 +18,7 @@ use super::facts::{ClockStep, Decisions, FrameDecision, SharedDecisions};
 use super::groups::GroupDelta;
 use super::held::{Looks, tell_bytes};
 use super::lateness::{fresh_from, live_by_window, live_from};
+use super::pattern::Takers;
 use super::slice_table::NO_SLOT;
 use super::snapshot::{Snapshots, StageName};
 use super::stream::{EpochNumber, Outbox, Stage};
@@ -42,6 +43,7 @@ pub(crate) struct Apply {
     pub(super) late_rows: BTreeSet<(RuleId, u32)>,
     pub(super) worker: usize,
     snapshots: Snapshots,
+    pub(super) takers: Arc<Takers>,
     /// Reused between frames.
     pub(super) buffers: Buffers,
     /// By table.
@@ -103,6 +105,7 @@ impl Apply {
             late_rows: BTreeSet::new(),
             worker,
             snapshots,
+            takers: Arc::new(Takers::new(plan)),
             buffers: Buffers::default(),
             looks: plan.tables.iter().map(|_| Looks::default()).collect(),
         }
@@ -110,7 +113,7 @@ impl Apply {
 
     fn frame(
         &mut self,
-        decision: &FrameDecision,
+        (decision, decisions): (&FrameDecision, &Decisions),
         prepared: Option<PreparedFrame>,
         local: &mut LocalState,
     ) {
@@ -120,6 +123,7 @@ impl Apply {
                 for table in &batch.tables {
                     self.table_rows(&frame, batch, table, (*source, decision), local);
                 }
+                self.pattern_events((&frame, batch), (*source, decision), decisions);
             }
             if local.spent.len() < SPENT_BATCHES_MAX {
                 local.spent.extend(frame.batches.into_iter().map(|batch| batch.batch));
@@ -464,7 +468,7 @@ impl Stage for Apply {
                 if let Some(frame) = &mut frame {
                     self.drop_duplicates(decisions, frame);
                 }
-                self.frame(decision, frame, local);
+                self.frame((decision, decisions), frame, local);
             }
         }
         self.flush_keyed(local);

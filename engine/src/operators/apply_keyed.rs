@@ -94,7 +94,7 @@ impl Apply {
         let group = state.take_single(single, (&batch.batch, row), is_other, time_ns);
         let is_behind = time_ns <= walk.watermark_ns;
         let late =
-            is_behind.then(|| self.late_item(table, batch, (row, time_ns), walk.watermark_ns));
+            is_behind.then(|| self.late_item(table.late, batch, (row, time_ns), walk.watermark_ns));
         let worker = owner(&group, self.outgoing.len());
         self.outgoing[worker].events.push(KeyedEvent {
             table: rows.table,

@@ -16,6 +16,7 @@ use super::decode::LocalState;
 use super::feeds::{Feeds, FeedsState, PairChange, RowChange};
 use super::groups::GroupId;
 use super::held::{Looks, tell_bytes};
+use super::pattern::{Patterns, PatternsState, Span};
 use super::snapshot::{Snapshots, StageName};
 use super::stream::{EpochNumber, Outbox, Stage};
 use super::windows::{Closing, Windows, WindowsState};
@@ -73,6 +74,7 @@ pub(crate) struct CloseState {
     /// (alert hash, group, instance).
     pub(crate) alerts: Vec<(u64, GroupId, Instance)>,
     pub(crate) feeds: FeedsState,
+    pub(crate) patterns: PatternsState,
 }
 
 impl CloseState {
@@ -83,7 +85,9 @@ impl CloseState {
         let alerts = self.alerts.iter().filter(|(_, (key_hash, _), _)| is_mine(*key_hash));
         // With the group that made the row: a later revision of it must find it there.
         let feeds = self.feeds.iter().filter(|change| is_mine(group_hash(&change.row)));
+        let patterns = self.patterns.iter().map(|(hash, state)| (*hash, state.part(is_mine)));
         Self {
+            patterns: patterns.collect(),
             windows: windows.map(|(hash, state)| (*hash, state.part(is_mine))).collect(),
             alerts: alerts.cloned().collect(),
             feeds: feeds.cloned().collect(),
@@ -95,6 +99,7 @@ impl CloseState {
         self.windows.extend(other.windows);
         self.alerts.extend(other.alerts);
         self.feeds.extend(other.feeds);
+        self.patterns.extend(other.patterns);
     }
 }
 
@@ -120,6 +125,7 @@ pub(crate) struct Close {
     local: Rc<RefCell<LocalState>>,
     tables: Vec<Windows>,
     alerts: Vec<Alert>,
+    patterns: Patterns,
     feeds: Feeds,
     /// By table.
     looks: Vec<Looks>,
@@ -156,8 +162,10 @@ impl Close {
         }
         let feeds = Feeds::new(plan, peers, restored.feeds);
         let looks = plan.tables.iter().map(|_| Looks::default()).collect();
+        let is_mine = |rule: RuleId| plan.rules[rule.0 as usize].place.level == 0;
+        let patterns = Patterns::new(plan, is_mine, restored.patterns);
         let (plan, local) = (Arc::clone(plan), Rc::clone(local));
-        Self { plan, local, tables, alerts, feeds, looks, times, worker, peers, snapshots }
+        Self { plan, local, tables, alerts, patterns, feeds, looks, times, worker, peers, snapshots }
     }
 
     fn tell(&mut self) {
@@ -171,7 +179,8 @@ impl Close {
     }
 
     fn snapshot(&self, epoch: EpochNumber) {
-        let mut state = CloseState { feeds: self.feeds.state(), ..CloseState::default() };
+        let (feeds, patterns) = (self.feeds.state(), self.patterns.state());
+        let mut state = CloseState { feeds, patterns, ..CloseState::default() };
         for (table, windows) in self.plan.tables.iter().zip(&self.tables) {
             state.windows.push((table.hash, windows.state()));
         }
@@ -244,7 +253,7 @@ impl Stage for Close {
         let mut closed = Closed::new(&plan);
         let mut by_table: Vec<(Vec<SliceDelta>, Vec<KeyedEvent>)> = Vec::new();
         by_table.resize_with(plan.tables.len(), Default::default);
-        let mut late = Vec::new();
+        let (mut late, mut events) = (Vec::new(), Vec::new());
         for message in messages {
             closed.ledger = closed.ledger.or(message.ledger);
             closed.snapshot |= message.snapshot;
@@ -252,6 +261,13 @@ impl Stage for Close {
                 mine.merge(theirs);
             }
             late.extend(message.late);
+            for event in message.pattern_events {
+                if plan.rules[event.pattern.0 as usize].place.level == 0 {
+                    events.push(event);
+                } else {
+                    self.local.borrow_mut().events.put(epoch, event);
+                }
+            }
             for delta in message.deltas {
                 by_table[delta.table as usize].0.push(delta);
             }
@@ -273,6 +289,8 @@ impl Stage for Close {
                 windows.close(&closing, deltas, &mut self.alerts, &mut closed);
             }
         }
+        let span = Span { before: &self.times, after: &times };
+        self.patterns.step(&plan, events, (&[], span), &mut self.alerts, &mut closed);
         self.tell();
         closed.rows.sort_by(Row::output_cmp);
         closed.transitions.sort_by(Transition::output_cmp);

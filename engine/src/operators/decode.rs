@@ -11,6 +11,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::dedupe::{Candidate, candidates};
+use super::pattern::EventsBetween;
 use super::facts::{EpochFacts, FrameEvent, FrameFacts, NewKey, TimeProfile};
 use super::slice_table::{NewSlot, SliceTable};
 use super::stream::{EpochNumber, Outbox, Stage};
@@ -77,6 +78,8 @@ pub(crate) struct LocalState {
     pub(crate) prepared_to: EpochNumber,
     /// By epoch: watermark and highest time of every timeline after it.
     pub(crate) times: BTreeMap<EpochNumber, Vec<(i64, i64)>>,
+    /// Events of patterns that stand above the closing stage.
+    pub(crate) events: EventsBetween,
     pub(crate) symbols: Symbols,
     /// Batches whose memory can be used again.
     pub(crate) spent: Vec<Batch>,
@@ -94,6 +97,7 @@ impl LocalState {
             live_from: vec![i64::MIN; plan.tables.len()],
             prepared_to: 0,
             times: BTreeMap::new(),
+            events: EventsBetween::default(),
             symbols: Symbols::clone(&symbols),
             spent: Vec::new(),
             gauges: Arc::clone(gauges),

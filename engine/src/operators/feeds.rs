@@ -39,6 +39,10 @@ pub(crate) struct PairChange {
 
 /// The worker on which a rule over rows lives.
 pub(crate) fn owner_of_rule(plan: &Plan, rule: RuleId, peers: usize) -> usize {
+    let rule = match &plan.rules[rule.0 as usize].kind {
+        RuleKind::Timeout(timeout) => timeout.of, // its rows are made there
+        _ => rule,
+    };
     let name = &plan.rules[rule.0 as usize].name;
     (xxhash_rust::xxh3::xxh3_64(name.as_bytes()) % SHARDS) as usize % peers
 }

@@ -83,7 +83,18 @@ impl Apply {
         (row, time_ns): (u32, i64),
         watermark_ns: i64,
     ) {
-        if let Some((id, late)) = self.late_item(table, batch, (row, time_ns), watermark_ns)
+        self.send_late(table.late, batch, (row, time_ns), watermark_ns);
+    }
+
+    /// Sends a late item to a rule, once.
+    pub(super) fn send_late(
+        &mut self,
+        to: Option<RuleId>,
+        batch: &PreparedBatch,
+        (row, time_ns): (u32, i64),
+        watermark_ns: i64,
+    ) {
+        if let Some((id, late)) = self.late_item(to, batch, (row, time_ns), watermark_ns)
             && self.late_rows.insert((id, row))
         {
             self.outgoing[self.worker].late.push(late);
@@ -94,12 +105,12 @@ impl Apply {
     /// late for several tables, which are closed on several workers, and is one item all the same.
     pub(super) fn late_item(
         &self,
-        table: &Table,
+        to: Option<RuleId>,
         batch: &PreparedBatch,
         (row, time_ns): (u32, i64),
         watermark_ns: i64,
     ) -> Option<(RuleId, Row)> {
-        let id = table.late?;
+        let id = to?;
         let RuleKind::Late(rule) = &self.plan.rules[id.0 as usize].kind else { return None };
         let batch = &batch.batch;
         let value = |(_, column): &(Arc<str>, u32)| {

@@ -25,6 +25,7 @@ mod keyed_window;
 mod lateness;
 pub(crate) mod output;
 pub(crate) mod past;
+pub(crate) mod pattern;
 pub(crate) mod relate;
 pub(crate) mod row_maker;
 pub(crate) mod row_table;

@@ -19,6 +19,7 @@ use super::feeds::{Feeds, FeedsState, PairChange, owner_of_rule};
 use super::group_key::key_hash;
 use super::groups::GroupId;
 use super::past::{Computing, Pasts, PastsState};
+use super::pattern::{Patterns, PatternsState, Span};
 use super::row_table::{RowTableState, RowTableWindows};
 use super::snapshot::{Snapshots, StageName};
 use super::stream::{EpochNumber, Outbox, Stage};
@@ -35,6 +36,7 @@ pub(crate) struct RelateState {
     alerts: Vec<(u64, GroupId, Instance)>,
     pub(crate) feeds: FeedsState,
     pasts: PastsState,
+    patterns: PatternsState,
 }
 
 /// The stage.
@@ -46,6 +48,7 @@ pub(crate) struct Relate {
     /// `rows` rules of this level on this worker.
     rows_rules: Vec<RuleId>,
     alerts: Vec<Alert>,
+    patterns: Patterns,
     feeds: Feeds,
     pasts: Pasts,
     /// By rule: whether a rule above this level reads its rows here.
@@ -74,11 +77,12 @@ impl Relate {
             is_level && owner_of_rule(plan, rule, peers) == worker
         };
         let (mut states, mut instances) = (BTreeMap::new(), Vec::new());
-        let (mut feeds, mut pasts) = (Vec::new(), Vec::new());
+        let (mut feeds, mut pasts, mut patterns) = (Vec::new(), Vec::new(), Vec::new());
         for state in restored {
             states.extend(state.tables);
             instances.extend(state.alerts);
             pasts.extend(state.pasts.into_iter().filter(|((rule, _), _)| is_mine(*rule)));
+            patterns.extend(state.patterns);
             // With the rule that made the row: a later revision of it must find it here.
             feeds.extend(state.feeds.into_iter().filter(|change| is_mine(change.row.rule)));
         }
@@ -107,6 +111,7 @@ impl Relate {
             tables,
             rows_rules,
             alerts,
+            patterns: Patterns::new(plan, is_mine, patterns),
             feeds: Feeds::new(plan, peers, feeds),
             pasts: Pasts::restore(pasts),
             read_above: read_above(plan, level, (worker, peers)),
@@ -177,8 +182,12 @@ impl Relate {
     }
 
     fn snapshot(&self, epoch: EpochNumber) {
-        let (feeds, pasts) = (self.feeds.state(), self.pasts.state());
-        let mut state = RelateState { feeds, pasts, ..RelateState::default() };
+        let mut state = RelateState {
+            feeds: self.feeds.state(),
+            pasts: self.pasts.state(),
+            patterns: self.patterns.state(),
+            ..RelateState::default()
+        };
         for table in &self.tables {
             let hash = self.plan.row_tables[table.index()].table.hash;
             state.tables.push((hash, table.state()));
@@ -216,7 +225,7 @@ fn counts_late(plan: &Plan, is_mine: impl Fn(RuleId) -> bool) -> Vec<bool> {
 }
 
 /// The highest time of any item under a rule.
-fn top_ns(plan: &Plan, rule: RuleId, times: &[(i64, i64)]) -> i64 {
+pub(super) fn top_ns(plan: &Plan, rule: RuleId, times: &[(i64, i64)]) -> i64 {
     let lines = &plan.rules[rule.0 as usize].place.timelines;
     let tops = lines.iter().filter_map(|line| times.get(*line as usize)).map(|times| times.1);
     tops.max().unwrap_or(i64::MIN)
@@ -298,7 +307,7 @@ fn selected(
 }
 
 /// Lets an alert follow the rows of a rule, and the windows without any.
-fn watch(
+pub(super) fn watch(
     alert: &mut Alert,
     plan: &Plan,
     rows: &[Row],
@@ -335,6 +344,7 @@ fn watch(
         after_ns = at_ns;
     }
     alert.pass(watermark_ns.min(top_ns), out);
+    alert.expire(watermark_ns.min(top_ns), out);
 }
 
 impl Stage for Relate {
@@ -376,6 +386,10 @@ impl Stage for Relate {
         }
         self.aggregate(&fed, &times, &mut own);
         self.rows(&fed, pairs, &times, &mut own);
+        let is_mine = |id: RuleId| plan.rules[id.0 as usize].place.level == self.level;
+        let events = self.local.borrow_mut().events.take(epoch, is_mine);
+        let span = Span { before: &self.times, after: &times };
+        self.patterns.step(&plan, events, (&fed, span), &mut self.alerts, &mut own);
         own.rows.sort_by(Row::output_cmp);
         let (before, snapshot) = (&self.times, closed.snapshot);
         let passed_ns = |rule| rule_watermark_ns(&plan, rule, before);

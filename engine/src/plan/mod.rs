@@ -9,6 +9,7 @@ pub mod eval;
 pub mod expr;
 pub mod function;
 mod past;
+mod pattern;
 mod rows;
 mod rule;
 mod table;
@@ -16,6 +17,10 @@ mod table;
 pub use alert::{AlertRule, NoData};
 pub use dedupe::Dedupe;
 pub use past::{PastCall, PastKind};
+pub use pattern::{
+    Absence, LaneStep, MatchMode, PatternInput, PatternRule, PatternSource, PatternSymbol, Pick,
+    REGISTERS_FROM, Register, TimeoutRule, VALUES_FROM,
+};
 pub use rows::{
     LateRule, ROW_KEY_FROM, RowInput, RowTable, RowsJoin, RowsRule, RowsTop, RulePlace,
 };

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::expr::Expr;
 use super::past::PastCall;
+use super::pattern::{PatternRule, PatternSource, TimeoutRule};
 use super::rows::{LateRule, ROW_KEY_FROM, RowsRule, RulePlace};
 use crate::aggregate::Finisher;
 use crate::model::RuleId;
@@ -41,6 +42,10 @@ pub enum RuleKind {
     Late(LateRule),
     /// Alerts over the rows of a rule.
     Alert(super::AlertRule),
+    /// Rows from events in an order.
+    Pattern(Box<PatternRule>),
+    /// Unfinished matches of a pattern; said to their readers only.
+    Timeout(TimeoutRule),
 }
 
 impl Rule {
@@ -51,6 +56,11 @@ impl Rule {
             RuleKind::Aggregate(rule) => names(&rule.key_names, &rule.values),
             RuleKind::Rows(rule) => names(&rule.key_names, &rule.values),
             RuleKind::Late(rule) => rule.values.iter().map(|(name, _)| name).collect(),
+            RuleKind::Pattern(rule) => names(&rule.key_names, &rule.values),
+            RuleKind::Timeout(rule) => {
+                let all = rule.key_names.iter().chain(&rule.value_names);
+                all.chain([&*REACHED]).collect()
+            }
             RuleKind::Alert(rule) => {
                 let said = TRANSITION_COLUMNS.iter();
                 let evidence = rule.evidence.iter().map(|(name, _)| name);
@@ -83,6 +93,8 @@ impl Rule {
             RuleKind::Aggregate(rule) => &rule.key_names,
             RuleKind::Rows(rule) => &rule.key_names,
             RuleKind::Alert(rule) => &rule.key_names,
+            RuleKind::Pattern(rule) => &rule.key_names,
+            RuleKind::Timeout(rule) => &rule.key_names,
             RuleKind::Late(_) => &[],
         }
     }
@@ -94,11 +106,26 @@ impl Rule {
             RuleKind::Rows(rule) => {
                 std::iter::once(rule.input).chain(rule.join.as_ref().map(|j| j.with)).collect()
             }
-            RuleKind::Late(_) => Vec::new(),
+            RuleKind::Late(_) | RuleKind::Timeout(_) => Vec::new(),
             RuleKind::Alert(alert) => vec![alert.source],
+            RuleKind::Pattern(pattern) => {
+                let mut rules: Vec<RuleId> = Vec::new();
+                for input in &pattern.inputs {
+                    match input.from {
+                        PatternSource::Rows { rule, .. } if !rules.contains(&rule) => {
+                            rules.push(rule);
+                        }
+                        _ => {}
+                    }
+                }
+                rules
+            }
         }
     }
 }
+
+/// The column of an unfinished match that names its last step.
+static REACHED: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("reached"));
 
 /// What transitions say of themselves where rules read them.
 static TRANSITION_COLUMNS: LazyLock<[Arc<str>; 2]> =

@@ -60,12 +60,18 @@ fn over_rows(
     let follows = upstream.map(|keys| columns_of(keys.iter().filter_map(column)));
     let mut expr = |e: &tailwater_dsl::hir::Expr| lower_expr(e, &mut names);
     let when = match (&alert.when, &follows) {
+        _ if alert.per_item => Expr::Const(Value::Bool(true)),
         (Some(when), _) => expr(when)?,
         (None, Some(_)) => fires(rule).ok_or_else(|| not_yet("this alert on an alert", range))?,
         (None, None) => return Err(not_yet("an alert without `when`", range)),
     };
     let lowered = AlertRule {
-        filter: alert.filter.as_ref().map(&mut expr).transpose()?,
+        filter: {
+            let filter = alert.filter.as_ref().map(&mut expr).transpose()?;
+            let when = alert.when.as_ref().filter(|_| alert.per_item);
+            both(filter, when.map(&mut expr).transpose()?)
+        },
+        is_per_item: alert.per_item,
         until: alert.until.as_ref().map(&mut expr).transpose()?,
         labels: texts(&alert.labels, &mut expr)?,
         annotations: texts(&alert.annotations, &mut expr)?,

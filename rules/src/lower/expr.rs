@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use tailwater_dsl::hir::{self, BinaryOp, ExprKind, FieldRef, Literal, TemplatePart, UnaryOp};
+use tailwater_dsl::hir::{self, BinaryOp, ExprKind, FieldRef, Literal, StepPick, TemplatePart, UnaryOp};
 use tailwater_dsl::text_range::TextRange;
 use tailwater_dsl::types::Type;
 use tailwater_engine::model::Value;
@@ -21,6 +21,10 @@ pub(super) trait Names {
     fn field(&mut self, field: &FieldRef) -> Option<Expr>;
     /// The expression behind an aggregate call.
     fn call(&mut self, index: usize) -> Option<Expr>;
+    /// The expression behind a value of a pattern's events, where there may be one.
+    fn step(&mut self, _step: (usize, StepPick), _value: Option<&hir::Expr>) -> Option<Expr> {
+        None
+    }
     /// The expression behind a call over the row's own past, where there may be one.
     fn past(&mut self, _kind: PastKind, _argument: Expr) -> Option<Expr> {
         None
@@ -34,6 +38,9 @@ pub(super) fn lower(expr: &hir::Expr, names: &mut impl Names) -> Lowered {
         ExprKind::Constant { value, .. } => Expr::Const(literal(value)),
         ExprKind::Field(field) => names.field(field).ok_or_else(unknown)?,
         ExprKind::Call(index) => names.call(*index).ok_or_else(unknown)?,
+        ExprKind::Step { symbol, pick, value } => {
+            names.step((*symbol, *pick), value.as_deref()).ok_or_else(unknown)?
+        }
         ExprKind::Unary(op, x) => unary(*op, lower(x, names)?),
         ExprKind::Binary(op, a, b) => binary(*op, a, b, names)?,
         ExprKind::Coalesce(items) => coalesce(items, names)?,

@@ -7,6 +7,8 @@ mod aggregate;
 mod alert;
 mod expr;
 mod past;
+mod pattern;
+mod pattern_identity;
 mod route;
 mod rows;
 mod signal;
@@ -52,7 +54,7 @@ pub fn lower(program: &Program) -> Result<Plan, Vec<NotYet>> {
                 })
             }
             DeclarationKind::Rows(rows) => {
-                rows::lower(&mut plan, &streams.rules, declaration, rows).map(|rule| {
+                rows::lower(&mut plan, &streams, declaration, rows).map(|rule| {
                     streams.rules.insert(id, rule);
                 })
             }
@@ -60,6 +62,12 @@ pub fn lower(program: &Program) -> Result<Plan, Vec<NotYet>> {
                 .map(|rule| {
                     streams.rules.insert(id, rule);
                 }),
+            DeclarationKind::Pattern(pattern) => {
+                pattern::lower(&mut plan, &streams, declaration, pattern).map(|(rule, timeout)| {
+                    streams.rules.insert(id, rule);
+                    streams.timeouts.extend(timeout.map(|timeout| (id, timeout)));
+                })
+            }
             DeclarationKind::Route(route) => route::lower(&mut plan, &streams, declaration, route),
         };
         route::of_rule(&mut plan, declaration);

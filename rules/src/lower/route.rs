@@ -41,6 +41,7 @@ pub(super) fn of_rule(plan: &mut Plan, declaration: &Declaration) {
         DeclarationKind::Aggregate(rule) => &rule.to,
         DeclarationKind::Rows(rule) => &rule.to,
         DeclarationKind::Alert(rule) => &rule.to,
+        DeclarationKind::Pattern(rule) => &rule.to,
         DeclarationKind::Stream(_) | DeclarationKind::Route(_) => return,
     };
     note(plan, &declaration.name, to);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tailwater_dsl::hir::{Declaration, DeclarationId, FieldRef, Rows, SourceRef};
+use tailwater_dsl::hir::{Declaration, FieldRef, Rows};
 use tailwater_dsl::text_range::TextRange;
 use tailwater_engine::limits::LEVELS_MAX;
 use tailwater_engine::model::RuleId;
@@ -14,22 +14,22 @@ use tailwater_engine::plan::{
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::expr::{Names, lower as lower_expr};
-use super::stream::row_column;
+use super::stream::{Streams, row_column};
 use super::table::rule_identity;
 use super::{NotYet, not_yet, past};
 
 /// Lowers a `rows` rule into the plan.
 pub(super) fn lower(
     plan: &mut Plan,
-    rules: &BTreeMap<DeclarationId, RuleId>,
+    streams: &Streams<'_>,
     declaration: &Declaration,
     rows: &Rows,
 ) -> Result<RuleId, Vec<NotYet>> {
     let range = declaration.name_range;
     // What could not be lowered is reported where it stands.
-    let input = source(rules, &rows.input).ok_or_else(Vec::new)?;
+    let input = streams.rule(&rows.input).ok_or_else(Vec::new)?;
     let joined = match &rows.join {
-        Some(join) => Some(source(rules, &join.with).ok_or_else(Vec::new)?),
+        Some(join) => Some(streams.rule(&join.with).ok_or_else(Vec::new)?),
         None => None,
     };
     let place = rule_place(plan, input, joined);
@@ -141,11 +141,6 @@ fn check_level(place: &RulePlace, range: TextRange) -> Result<(), Vec<NotYet>> {
         return Ok(());
     }
     Err(not_yet(&format!("more than {LEVELS_MAX} rules that read one another"), range))
-}
-
-fn source(rules: &BTreeMap<DeclarationId, RuleId>, source: &SourceRef) -> Option<RuleId> {
-    let SourceRef::Declaration(id) = source else { return None };
-    rules.get(id).copied()
 }
 
 fn rule_place(plan: &Plan, input: RuleId, joined: Option<RuleId>) -> RulePlace {

@@ -11,7 +11,7 @@ use tailwater_engine::plan::{Plan, SignalPlan};
 pub(super) type ItemExpr = Expr;
 
 /// Computed columns are counted from here on until all demands are known.
-const COMPUTED_FROM: u32 = 1 << 16;
+pub(super) const COMPUTED_FROM: u32 = 1 << 16;
 
 /// Index of a signal's plan, made where needed.
 pub(super) fn signal_index(plan: &mut Plan, signal: tailwater_engine::model::Signal) -> u32 {

@@ -247,13 +247,20 @@ pub(super) struct Streams<'a> {
     program: &'a Program,
     /// Rules by declaration.
     pub(super) rules: BTreeMap<DeclarationId, RuleId>,
+    /// Rules that take unfinished matches, by the pattern's declaration.
+    pub(super) timeouts: BTreeMap<DeclarationId, RuleId>,
     /// The late sides that are read: rule and stream, by the stream's declaration.
     late: BTreeMap<DeclarationId, (RuleId, Composed)>,
 }
 
 impl<'a> Streams<'a> {
     pub(super) fn new(program: &'a Program) -> Self {
-        Self { program, rules: BTreeMap::new(), late: BTreeMap::new() }
+        Self {
+            program,
+            rules: BTreeMap::new(),
+            timeouts: BTreeMap::new(),
+            late: BTreeMap::new(),
+        }
     }
 
     /// Composes a stream; makes the rule for its late side where one is read.
@@ -271,6 +278,9 @@ impl<'a> Streams<'a> {
             DeclarationKind::Rows(reader) => reader.input == SourceRef::Late(id),
             DeclarationKind::Alert(reader) => reader.input == SourceRef::Late(id),
             DeclarationKind::Route(reader) => reader.input == SourceRef::Late(id),
+            DeclarationKind::Pattern(reader) => {
+                reader.symbols.iter().any(|symbol| symbol.input == SourceRef::Late(id))
+            }
         });
         let Late::Side(name) = &stream.late else {
             // Reports what of it cannot run, also if nothing reads it.
@@ -298,6 +308,7 @@ impl<'a> Streams<'a> {
     pub(super) fn rule(&self, source: &SourceRef) -> Option<RuleId> {
         match source {
             SourceRef::Declaration(id) => self.rules.get(id).copied(),
+            SourceRef::Timeout(id) => self.timeouts.get(id).copied(),
             SourceRef::Catalog(_) | SourceRef::Late(_) => None,
         }
     }
@@ -323,6 +334,10 @@ impl<'a> Streams<'a> {
             SourceRef::Late(id) => match self.late.get(id) {
                 Some((rule, _)) => Ok(Composed::new(Origin::Rows(row_input(plan, *rule)))),
                 None => Err(not_yet("late items of this stream", range)),
+            },
+            SourceRef::Timeout(id) => match self.timeouts.get(id) {
+                Some(rule) => Ok(Composed::new(Origin::Rows(row_input(plan, *rule)))),
+                None => Err(Vec::new()), // reported where it stands
             },
             SourceRef::Declaration(id) => {
                 let declaration = self.program.declaration(*id);

@@ -3,7 +3,7 @@
 use tailwater_engine::model::RuleId;
 use tailwater_engine::plan::expr::Expr;
 use tailwater_engine::plan::{
-    Plan, ROW_KEY_FROM, Results, RowTable, RuleKind, SignalPlan, Table, TableAccumulator,
+    PatternSource, Plan, ROW_KEY_FROM, Results, RowTable, RuleKind, SignalPlan, Table, TableAccumulator,
     TableWindow, WindowShape,
 };
 use xxhash_rust::xxh3::xxh3_64;
@@ -154,12 +154,33 @@ pub(super) fn seal(plan: &mut Plan) {
         let columns = plan.row_inputs[row_table.input as usize].columns;
         resolve_all(&mut row_table.table, columns);
     }
+    resolve_patterns(plan);
     delay(plan);
     for index in 0..plan.tables.len() {
         plan.tables[index].hash = identity(plan, &plan.tables[index]);
     }
     for index in 0..plan.row_tables.len() {
         plan.row_tables[index].table.hash = row_identity(plan, &plan.row_tables[index]);
+    }
+}
+
+fn resolve_patterns(plan: &mut Plan) {
+    let signals: Vec<u32> = plan.signals.iter().map(|s| s.columns.len() as u32).collect();
+    let rows: Vec<u32> = plan.row_inputs.iter().map(|input| input.columns).collect();
+    for rule in &mut plan.rules {
+        let RuleKind::Pattern(pattern) = &mut rule.kind else { continue };
+        let columns = |from: PatternSource| match from {
+            PatternSource::Signal { signal, .. } => signals[signal as usize],
+            PatternSource::Rows { input, .. } => rows[input as usize],
+        };
+        for symbol in &mut pattern.symbols {
+            let columns = columns(pattern.inputs[symbol.input as usize].from);
+            symbol.key.iter_mut().for_each(|column| *column = resolve(columns, *column));
+        }
+        for input in &mut pattern.inputs {
+            let columns = columns(input.from);
+            input.slots.iter_mut().for_each(|(_, column)| *column = resolve(columns, *column));
+        }
     }
 }
 
@@ -235,6 +256,11 @@ fn row_identity(plan: &Plan, rows: &RowTable) -> u64 {
 /// The identity of a rule: of what it selects, and of its table.
 pub(super) fn rule_identity(plan: &Plan, rule: RuleId) -> u64 {
     let tables = plan.tables.iter().chain(plan.row_tables.iter().map(|rows| &rows.table));
+    match &plan.rules[rule.0 as usize].kind {
+        RuleKind::Pattern(pattern) => return pattern.hash,
+        RuleKind::Timeout(timeout) => return timeout.hash,
+        _ => {}
+    }
     let own = tables.filter(|table| table.windows.iter().any(|window| window.rule == rule));
     let hashes: Vec<u64> = own.map(|table| table.hash).collect();
     xxh3_64(format!("{:?} {hashes:?}", plan.rules[rule.0 as usize].kind).as_bytes())
@@ -272,7 +298,7 @@ fn column_text(signal: &SignalPlan, column: u32) -> String {
     }
 }
 
-fn expr_text(column: &dyn Fn(u32) -> String, expr: &Expr) -> String {
+pub(super) fn expr_text(column: &dyn Fn(u32) -> String, expr: &Expr) -> String {
     let mut columns = Vec::new();
     expr.columns(&mut |at| columns.push(column(at)));
     let mut next = 0;

@@ -5,7 +5,7 @@ use super::source::{code_only, is_test_file, line_of, words};
 
 /// The engine's modules by rank: imports point to a lower rank, to the module itself, or along
 /// one of [`EDGES`].
-const RANKS: [(&str, u8); 14] = [
+const RANKS: [(&str, u8); 15] = [
     ("model", 0),
     ("limits", 0),
     ("error", 0),
@@ -17,14 +17,16 @@ const RANKS: [(&str, u8); 14] = [
     ("aggregate", 1),
     ("sink", 1),
     ("journal", 1),
+    ("pattern", 1),
     ("operators", 2),
     ("dataflow", 3),
     ("runtime", 4),
 ];
 
-/// Edges between modules of one rank: the model's bounds and errors, and a plan names its
-/// accumulators.
-const EDGES: [(&str, &str); 3] = [("model", "limits"), ("model", "error"), ("plan", "aggregate")];
+/// Edges between modules of one rank: the model's bounds and errors; a plan names its
+/// accumulators, and patterns are run as planned.
+const EDGES: [(&str, &str); 4] =
+    [("model", "limits"), ("model", "error"), ("plan", "aggregate"), ("pattern", "plan")];
 
 /// (crate folder, crates that it must not name).
 const CRATES: [(&str, &[&str]); 3] = [

@@ -8,6 +8,6 @@ mod memo;
 mod scalar;
 mod vector;
 
-pub(super) use scalar::compare;
+pub(crate) use scalar::{add, compare, divide, eval_with as eval_columns};
 pub use scalar::eval_row;
 pub use vector::Evaluator;

@@ -14,7 +14,7 @@ pub fn eval_row(expr: &Expr, values: &[Value]) -> Value {
 }
 
 /// The value of an expression whose columns are given by a function.
-pub(super) fn eval_with(expr: &Expr, column: &mut impl FnMut(u32) -> Value) -> Value {
+pub(crate) fn eval_with(expr: &Expr, column: &mut impl FnMut(u32) -> Value) -> Value {
     match expr {
         Expr::Const(value) => value.clone(),
         Expr::Column(index) => column(*index),
@@ -113,7 +113,7 @@ fn negate(value: &Value) -> Value {
 }
 
 /// How two values compare; `None` where they cannot be compared: unknown.
-pub(in crate::plan) fn compare(a: &Value, b: &Value) -> Option<Ordering> {
+pub(crate) fn compare(a: &Value, b: &Value) -> Option<Ordering> {
     match (a, b) {
         (Value::Null, _) | (_, Value::Null) => None,
         (Value::Int(_) | Value::Float(_) | Value::Ratio(_), _)
@@ -175,7 +175,8 @@ fn checked(result: Option<i64>, unit: fn(i64) -> Value) -> Value {
     result.map_or(Value::Null, unit)
 }
 
-fn add(a: &Value, b: &Value) -> Value {
+/// A sum of like quantities; null of others.
+pub(crate) fn add(a: &Value, b: &Value) -> Value {
     use Value::{Duration, Float, Int, Ratio, Size, Str, Time};
     match (a, b) {
         (Int(a), Int(b)) => checked(a.checked_add(*b), Int),
@@ -223,7 +224,8 @@ fn multiply(a: &Value, b: &Value) -> Value {
     }
 }
 
-fn divide(a: &Value, b: &Value) -> Value {
+/// A quotient; null where there is none.
+pub(crate) fn divide(a: &Value, b: &Value) -> Value {
     use Value::{Duration, Float, Int, Ratio, Size};
     let (Some(x), Some(y)) = (a.as_f64(), b.as_f64()) else { return Value::Null };
     if y == 0.0 {

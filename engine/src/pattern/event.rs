@@ -1,0 +1,66 @@
+//! What goes in, what comes out.
+
+use serde::{Deserialize, Serialize};
+
+use super::register::Registers;
+use crate::model::{RuleId, Value};
+
+/// The place of an event: a key's events are taken in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct Place {
+    pub(crate) time_ns: i64,
+    /// The source; rows of rules come behind items.
+    pub(crate) source: u32,
+    pub(crate) seq: u64,
+    pub(crate) row: u32,
+}
+
+/// An event, as one pattern sees it under one key.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Event {
+    pub(crate) pattern: RuleId,
+    pub(crate) place: Place,
+    pub(crate) key_hash: u128,
+    pub(crate) key: Vec<Value>,
+    /// What it can be: one bit a symbol.
+    pub(crate) mask: u128,
+    /// The values that the pattern reads of it.
+    pub(crate) slots: Vec<Value>,
+}
+
+impl Event {
+    /// Whether it can be a symbol, conditions on other events aside.
+    pub(crate) fn is(&self, symbol: u32) -> bool {
+        self.mask >> symbol & 1 == 1
+    }
+
+    /// Takes over what the same item is to the pattern by another of its inputs.
+    pub(crate) fn join(&mut self, other: Self) {
+        self.mask |= other.mask;
+        for (mine, theirs) in self.slots.iter_mut().zip(other.slots) {
+            if mine.is_null() {
+                *mine = theirs;
+            }
+        }
+    }
+}
+
+/// What a run came to.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum FoundKind {
+    Match,
+    /// It ran out of time at this step.
+    Timeout { symbol: u32 },
+}
+
+/// A match, or what is left of one.
+#[derive(Debug, Clone)]
+pub(crate) struct Found {
+    pub(crate) kind: FoundKind,
+    pub(crate) key: Vec<Value>,
+    /// Of its first event.
+    pub(crate) start: Place,
+    /// Of the event or deadline that decided it, nanoseconds.
+    pub(crate) end_ns: i64,
+    pub(crate) registers: Registers,
+}

@@ -1,0 +1,190 @@
+//! All keys of one pattern on one worker: events wait for the watermark, deadlines come by it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
+
+use super::event::{Event, Found};
+use super::key::{Key, Said};
+use crate::limits::{PATTERN_KEYS_PER_SHARD_MAX, SHARDS};
+use crate::plan::PatternRule;
+
+/// Events wait in buckets of 2^28 ns, about a quarter of a second: finding one is cheap, and only
+/// what leaves is sorted.
+const BUCKET_BITS: u32 = 28;
+
+/// What a snapshot holds of a pattern.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct MatcherState {
+    keys: Vec<Key>,
+    waiting: Vec<Event>,
+    /// Rows taken so far.
+    pub(crate) rows: u64,
+}
+
+impl MatcherState {
+    /// The part whose keys fulfil a condition on their hash.
+    pub(crate) fn part(&self, is_mine: impl Fn(u128) -> bool) -> Self {
+        let keys = self.keys.iter().filter(|key| is_mine(key.hash)).cloned().collect();
+        let waiting = self.waiting.iter().filter(|event| is_mine(event.key_hash));
+        Self { keys, waiting: waiting.cloned().collect(), rows: self.rows }
+    }
+
+    /// Adds another worker's part.
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.keys.extend(other.keys);
+        self.waiting.extend(other.waiting);
+        self.rows = self.rows.max(other.rows);
+    }
+}
+
+/// One pattern on one worker.
+pub(crate) struct Matcher {
+    rule: Arc<PatternRule>,
+    keys: HashMap<u128, Key, FixedState>,
+    /// Events that wait for the watermark, by bucket of time.
+    waiting: BTreeMap<i64, Vec<Event>>,
+    /// Keys to look at once the watermark has passed a time.
+    wakes: BTreeMap<i64, Vec<u128>>,
+    /// By shard of keys: how many are under way.
+    shards: Vec<u32>,
+    said: Said,
+}
+
+impl Matcher {
+    pub(crate) fn new(rule: &Arc<PatternRule>, restored: MatcherState) -> Self {
+        let mut matcher = Self {
+            rule: Arc::clone(rule),
+            keys: HashMap::with_hasher(FixedState::with_seed(2)),
+            waiting: BTreeMap::new(),
+            wakes: BTreeMap::new(),
+            shards: vec![0; SHARDS as usize],
+            said: Said::default(),
+        };
+        for key in restored.keys {
+            matcher.shards[shard(key.hash)] += 1;
+            matcher.wakes.entry(key.wake_ns).or_default().push(key.hash);
+            matcher.keys.insert(key.hash, key);
+        }
+        restored.waiting.into_iter().for_each(|event| matcher.push(event));
+        matcher
+    }
+
+    pub(crate) fn state(&self, rows: u64) -> MatcherState {
+        let mut keys: Vec<Key> = self.keys.values().cloned().collect();
+        keys.sort_by_key(|key| key.hash);
+        let waiting = self.waiting.values().flatten().cloned().collect();
+        MatcherState { keys, waiting, rows }
+    }
+
+    /// Takes an event that the watermark has not passed yet.
+    pub(crate) fn push(&mut self, event: Event) {
+        self.waiting.entry(event.place.time_ns >> BUCKET_BITS).or_default().push(event);
+    }
+
+    /// Decides everything up to a watermark: what was found, and how many events or starts a
+    /// bound left no room for.
+    pub(crate) fn advance(&mut self, watermark_ns: i64) -> (Vec<Found>, u64) {
+        let mut events = self.passed(watermark_ns);
+        let order = |event: &Event| (event.place, event.key_hash);
+        events.sort_by_key(order);
+        events.dedup_by(|next, first| {
+            let is_same = order(next) == order(first);
+            if is_same {
+                let empty = Vec::new();
+                let (mask, slots) = (next.mask, std::mem::replace(&mut next.slots, empty));
+                first.join(Event { mask, slots, ..next.clone() });
+            }
+            is_same
+        });
+        for event in events {
+            self.wake(event.place.time_ns.saturating_sub(1));
+            self.take(&event);
+        }
+        self.wake(watermark_ns);
+        let said = std::mem::take(&mut self.said);
+        (said.found, said.refused)
+    }
+
+    /// The events that a watermark has passed.
+    fn passed(&mut self, watermark_ns: i64) -> Vec<Event> {
+        let last = watermark_ns >> BUCKET_BITS;
+        let later = self.waiting.split_off(&last);
+        let mut events: Vec<Event> =
+            std::mem::replace(&mut self.waiting, later).into_values().flatten().collect();
+        if let Some(mut bucket) = self.waiting.first_entry().filter(|entry| *entry.key() == last) {
+            let is_passed = |event: &mut Event| event.place.time_ns <= watermark_ns;
+            events.extend(bucket.get_mut().extract_if(.., is_passed));
+            if bucket.get().is_empty() {
+                bucket.remove();
+            }
+        }
+        events
+    }
+
+    /// Ends what has waited up to a time, in the order of time.
+    fn wake(&mut self, now_ns: i64) {
+        while let Some(first) = self.wakes.first_entry().filter(|entry| *entry.key() <= now_ns) {
+            let at_ns = *first.key();
+            let mut hashes = first.remove();
+            hashes.sort_unstable();
+            for hash in hashes {
+                let Some(key) = self.keys.get_mut(&hash) else { continue };
+                if key.wake_ns == at_ns {
+                    key.wake_ns = i64::MAX;
+                    key.expire(&self.rule, at_ns, &mut self.said);
+                    self.settle(hash);
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, event: &Event) {
+        let hash = event.key_hash;
+        if !self.keys.contains_key(&hash) {
+            let mut fresh = Key::new(event);
+            let said = self.said.found.len();
+            fresh.take(&self.rule, event, &mut self.said);
+            if fresh.is_idle() {
+                return;
+            }
+            if self.shards[shard(hash)] >= PATTERN_KEYS_PER_SHARD_MAX {
+                self.said.found.truncate(said);
+                self.said.refused += 1;
+                return;
+            }
+            self.shards[shard(hash)] += 1;
+            self.keys.insert(hash, fresh);
+        } else if let Some(key) = self.keys.get_mut(&hash) {
+            key.take(&self.rule, event, &mut self.said);
+        }
+        self.settle(hash);
+    }
+
+    /// Forgets a key that is idle, else looks at it again at its first deadline.
+    fn settle(&mut self, hash: u128) {
+        let Some(key) = self.keys.get_mut(&hash) else { return };
+        if key.is_idle() {
+            self.keys.remove(&hash);
+            self.shards[shard(hash)] -= 1;
+            return;
+        }
+        let deadline_ns = key.deadline_ns(&self.rule);
+        if deadline_ns < key.wake_ns {
+            key.wake_ns = deadline_ns;
+            self.wakes.entry(deadline_ns).or_default().push(hash);
+        }
+    }
+
+    /// The rule that it runs.
+    pub(crate) fn rule(&self) -> &Arc<PatternRule> {
+        &self.rule
+    }
+}
+
+fn shard(key_hash: u128) -> usize {
+    (key_hash as u64 % SHARDS) as usize
+}
