@@ -162,6 +162,10 @@ impl Summary {
                 let other = grouped(counts.to_other);
                 let _ = write!(text, ", {other} in `other` (limit of groups)");
             }
+            if counts.refused > 0 {
+                let refused = grouped(counts.refused);
+                let _ = write!(text, ", {refused} refused (bounds of patterns)");
+            }
             if counts.amended > 0 {
                 let _ = write!(text, ", {} of them amend", grouped(counts.amended));
             }

@@ -35,7 +35,7 @@ pub(crate) enum Element {
     /// One of several sequences.
     Branches(Vec<Sequence>),
     /// `not x: … for d`.
-    Absence(Step, Expr),
+    Absence(Box<(Step, Expr)>),
 }
 
 /// `e{3}: spans where … by … gap …`.
@@ -67,7 +67,7 @@ impl Sequence {
             match &link.element {
                 Element::Steps(steps) | Element::AnyOrder(steps) => steps.iter().for_each(&mut *f),
                 Element::Branches(branches) => branches.iter().for_each(|branch| branch.steps(f)),
-                Element::Absence(step, _) => f(step),
+                Element::Absence(absence) => f(&absence.0),
             }
         }
     }

@@ -295,8 +295,7 @@ impl Checker<'_> {
         | Entity::Timeout(index)
         | Entity::Import(index)) = entity;
         let tree = &self.items[index].tree;
-        if let (Entity::Timeout(_), DeclarationKind::Pattern { clauses, .. }) =
-            (entity, &tree.kind)
+        if let (Entity::Timeout(_), DeclarationKind::Pattern { clauses, .. }) = (entity, &tree.kind)
         {
             let side = clauses.iter().find_map(|clause| match &clause.kind {
                 ast::ClauseKind::Timeout(side) => Some(side.range),

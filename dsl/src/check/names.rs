@@ -76,9 +76,8 @@ impl Checker<'_> {
         let full = self.full(&name.text, module);
         self.mark_used(&full);
         let target = self.target(&name.text, module);
-        if let Some(
-            Target::Declaration(index) | Target::Late(index) | Target::Timeout(index),
-        ) = target
+        if let Some(Target::Declaration(index) | Target::Late(index) | Target::Timeout(index)) =
+            target
         {
             let own = &self.items[index];
             let local = own.tree.name.as_ref().map_or("", |name| name.text.as_str()).to_owned();
@@ -132,7 +131,8 @@ impl Checker<'_> {
         }
         let prefix = &self.modules[module].prefix;
         let own = self.names.iter().filter_map(|(full, entity)| {
-            let is_source = matches!(entity, Entity::Source(_) | Entity::Late(_) | Entity::Timeout(_));
+            let is_source =
+                matches!(entity, Entity::Source(_) | Entity::Late(_) | Entity::Timeout(_));
             full.strip_prefix(prefix.as_str()).filter(|_| is_source)
         });
         let builtin = self.catalog.sources.iter().map(|source| source.name.as_str());

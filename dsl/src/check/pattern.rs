@@ -9,9 +9,7 @@ use super::step::Steps;
 use super::{Checker, Site};
 use crate::ast::{self, Clause, ClauseKind, PatternBody};
 use crate::diagnostic::{Diagnostic, codes};
-use crate::hir::{
-    DeclarationKind, FieldRef, LaneStep, MatchMode, Pattern, SelectItem, SourceRef,
-};
+use crate::hir::{DeclarationKind, FieldRef, LaneStep, MatchMode, Pattern, SelectItem, SourceRef};
 use crate::types::Type;
 
 pub(super) const CLAUSES: [&str; 6] = ["by", "within", "match", "select", "on timeout", "to"];

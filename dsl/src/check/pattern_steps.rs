@@ -128,7 +128,8 @@ impl Checker<'_> {
                     reading.body.labels = all;
                     more
                 }
-                Element::Absence(step, time) => {
+                Element::Absence(absence) => {
+                    let (step, time) = &**absence;
                     let place = (is_whole, at == 0, at == last);
                     self.absence(step, time, place, is_next, reading);
                     continue;
@@ -204,17 +205,17 @@ impl Checker<'_> {
     ) {
         let is_placed = is_whole && (is_first != is_last) && !is_next;
         if !is_placed {
-            let message = "an absence stands first or last in a pattern, beside a step, behind `then`";
+            let message =
+                "an absence stands first or last in a pattern, beside a step, behind `then`";
             self.report(
                 Diagnostic::new(codes::STEP_PLACE, step.range, message)
                     .help("between steps, `without` says what must not come"),
             );
         }
-        for wrong in [step.quantity.as_ref().map(|q| q.range), step.gap.as_ref().map(|g| g.range)] {
-            if let Some(range) = wrong {
-                let message = "an absence has no quantity and no gap: `for` says how long it lasts";
-                self.report(Diagnostic::new(codes::STEP_PLACE, range, message));
-            }
+        let quantity = step.quantity.as_ref().map(|quantity| quantity.range);
+        for range in quantity.into_iter().chain(step.gap.as_ref().map(|gap| gap.range)) {
+            let message = "an absence has no quantity and no gap: `for` says how long it lasts";
+            self.report(Diagnostic::new(codes::STEP_PLACE, range, message));
         }
         let for_ns = self.duration(time, reading.module, "`for`", 1);
         let known = if is_first { Vec::new() } else { reading.body.labels.clone() };
@@ -397,12 +398,7 @@ impl Checker<'_> {
         key
     }
 
-    fn guards(
-        &mut self,
-        body: &PatternBody,
-        mode: Option<MatchMode>,
-        reading: &mut Reading<'_>,
-    ) {
+    fn guards(&mut self, body: &PatternBody, mode: Option<MatchMode>, reading: &mut Reading<'_>) {
         let known = reading.body.labels.clone();
         for guard in &body.guards {
             if let Some(gap) = &guard.step.gap {

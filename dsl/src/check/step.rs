@@ -156,9 +156,7 @@ impl Checker<'_> {
         if let Some(filter) = &call.filter {
             let message = format!("`{name}` over the events of a step takes no `where`");
             let help = "put the condition into the step itself";
-            self.report(
-                Diagnostic::new(codes::AGGREGATE_PLACE, filter.range, message).help(help),
-            );
+            self.report(Diagnostic::new(codes::AGGREGATE_PLACE, filter.range, message).help(help));
         }
         if name == "prev" && steps.own.as_deref() != Some(label.name.as_str()) {
             let message = "`prev` stands in the condition of the step itself";
@@ -198,7 +196,8 @@ impl Checker<'_> {
     fn wrong_step_call(&mut self, call: &ast::Call, range: TextRange) -> Expr {
         let name = &call.name.text;
         let message = format!("`{name}` in a pattern is over the events of one step");
-        let example = if name == "count" { "`count(e)`".to_owned() } else { format!("`{name}(e.duration)`") };
+        let example =
+            if name == "count" { "`count(e)`".to_owned() } else { format!("`{name}(e.duration)`") };
         self.report(
             Diagnostic::new(codes::ARGUMENTS, call.name.range, message)
                 .help(format!("name the step and a field of its events: {example}")),

@@ -55,8 +55,7 @@ impl Token {
 /// Longest first: the first that fits is taken.
 const PUNCTUATION: [&str; 25] = [
     "===", "==", "!=", "<>", "<=", ">=", "=~", "&&", "||", "??", "=", "<", ">", "!", "+", "-", "*",
-    "/", "%", ",", ":", ".", "&", "|",
-    "?",
+    "/", "%", ",", ":", ".", "&", "|", "?",
 ];
 
 /// Characters of a text in typographic quotes: its end is looked for no further.

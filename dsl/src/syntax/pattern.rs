@@ -4,7 +4,9 @@ use pest::iterators::{Pair, Pairs};
 
 use super::build::Build;
 use super::grammar::Rule;
-use crate::ast::{Clause, DeclarationKind, Element, Guard, Link, Name, PatternBody, Sequence, Step};
+use crate::ast::{
+    Clause, DeclarationKind, Element, Guard, Link, Name, PatternBody, Sequence, Step,
+};
 
 impl Build {
     /// A pattern behind its keyword.
@@ -71,7 +73,7 @@ impl Build {
             }
         }
         Some(match rule {
-            Rule::absence => Element::Absence(steps.pop()?, time?),
+            Rule::absence => Element::Absence(Box::new((steps.pop()?, time?))),
             Rule::any_order => Element::AnyOrder(steps),
             _ => Element::Steps(steps),
         })

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::dedupe::{Candidate, candidates};
-use super::pattern::EventsBetween;
 use super::facts::{EpochFacts, FrameEvent, FrameFacts, NewKey, TimeProfile};
+use super::pattern::EventsBetween;
 use super::slice_table::{NewSlot, SliceTable};
 use super::stream::{EpochNumber, Outbox, Stage};
 use crate::ingest::{DecodeReport, Decoder};

@@ -38,9 +38,11 @@ struct Taker {
     dedupe: Option<u32>,
     late: Option<RuleId>,
     key: Vec<u32>,
-    /// Symbol and filter.
-    symbols: Vec<(u32, Option<u32>)>,
+    symbols: Symbols,
 }
+
+/// Symbols and their filters.
+type Symbols = Vec<(u32, Option<u32>)>;
 
 /// What the patterns of a plan take of items.
 pub(super) struct Takers {
@@ -58,7 +60,7 @@ impl Takers {
                 let PatternSource::Signal { signal, timeline, dedupe, late } = source.from else {
                     continue;
                 };
-                let mut keys: Vec<(Vec<u32>, Vec<(u32, Option<u32>)>)> = Vec::new();
+                let mut keys: Vec<(Vec<u32>, Symbols)> = Vec::new();
                 let own = |(_, symbol): &(usize, &PatternSymbol)| symbol.input as usize == input;
                 for (at, symbol) in rule.symbols.iter().enumerate().filter(own) {
                     let said = (at as u32, symbol.filter);
@@ -328,6 +330,11 @@ impl Patterns {
                 found.iter().map(|found| row(*id, matcher.rule(), found, shift_ns)).collect();
             rows.sort_by(Row::output_cmp);
             let timeout = matcher.rule().timeout;
+            for row in rows.iter().filter(|row| Some(row.rule) == timeout) {
+                let counts = &mut out.rules[row.rule.0 as usize];
+                counts.taken += 1;
+                counts.used += 1;
+            }
             for alert in alerts.iter_mut() {
                 let source = alert.source();
                 if source != *id && Some(source) != timeout {
@@ -377,9 +384,8 @@ fn row_events(
                     None => keys.push((&one.key, 1 << symbol)),
                 }
             }
-            let time_ns = row.end_ns.saturating_sub(1);
-            let place =
-                Place { time_ns, source: RULES_FROM + row.rule.0, seq: *taken, row: 0 };
+            let time_ns = plan.row_time_ns(row);
+            let place = Place { time_ns, source: RULES_FROM + row.rule.0, seq: *taken, row: 0 };
             for (key, mask) in keys {
                 let value = |column: &u32| columns[*column as usize].clone();
                 let key: Vec<Value> = key.iter().map(value).collect();
@@ -419,11 +425,13 @@ fn row(id: RuleId, rule: &PatternRule, found: &Found, shift_ns: i64) -> Row {
         values.push(Value::str(&rule.symbols[symbol as usize].name));
         of = rule.timeout.unwrap_or(id);
     }
+    let end_ns = found.end_ns.saturating_add(shift_ns);
+    let is_row = found.start.source >= RULES_FROM;
     Row {
         rule: of,
-        decision_ns: found.end_ns.saturating_add(shift_ns),
-        start_ns: found.start.time_ns,
-        end_ns: found.end_ns.saturating_add(1),
+        decision_ns: end_ns,
+        start_ns: found.start.time_ns.saturating_add(i64::from(is_row)),
+        end_ns,
         kind: RowKind::Final,
         is_other: false,
         key: found.key.clone(),

@@ -99,7 +99,7 @@ impl RowTableWindows {
         let (mut deltas, mut events) = (Vec::new(), Vec::new());
         if !rows.is_empty() {
             let mut counts = RuleCounts::default();
-            for (time_ns, group) in self.groups(input, table, rows, &mut counts) {
+            for (time_ns, group) in self.groups((plan, input, table), rows, &mut counts) {
                 self.taken += 1;
                 if table.keyed_shape().is_some() {
                     events.push(self.event(time_ns, group));
@@ -143,12 +143,11 @@ impl RowTableWindows {
     /// Every row that the table takes, with its time, as a group of its own.
     fn groups(
         &mut self,
-        input: &RowInput,
-        table: &Table,
+        (plan, input, table): (&Plan, &RowInput, &Table),
         rows: &[&Row],
         counts: &mut RuleCounts,
     ) -> Vec<(i64, GroupDelta)> {
-        let times: Vec<i64> = rows.iter().map(|row| row.end_ns.saturating_sub(1)).collect();
+        let times: Vec<i64> = rows.iter().map(|row| plan.row_time_ns(row)).collect();
         let prepared = self.prepare(input, rows);
         let all: Vec<u32> = (0..rows.len() as u32).collect();
         let taken = table.filter.map_or(&all, |filter| &prepared.filters[filter as usize]);

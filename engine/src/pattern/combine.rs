@@ -52,9 +52,8 @@ impl Key {
         self.runs.retain_mut(|run| run.guard(rule, event) != Some(Step::Dead));
         let oldest_ns = event.place.time_ns.saturating_sub(rule.within_ns);
         self.held.retain(|held| held.event.place.time_ns >= oldest_ns);
-        let is_unconditional = |symbol: &u32| {
-            event.is(*symbol) && rule.symbols[*symbol as usize].condition.is_none()
-        };
+        let is_unconditional =
+            |symbol: &u32| event.is(*symbol) && rule.symbols[*symbol as usize].condition.is_none();
         if rule.without.iter().any(is_unconditional) {
             self.held.clear();
             return;
@@ -93,7 +92,8 @@ impl Key {
 
 /// Whether combinations are made of an event, or fail because of it.
 fn is_part(rule: &PatternRule, event: &Event) -> bool {
-    let is_step = |step: &LaneStep| event.is(step.symbol) || step.stream.is_some_and(|s| event.is(s));
+    let is_step =
+        |step: &LaneStep| event.is(step.symbol) || step.stream.is_some_and(|s| event.is(s));
     rule.lanes.iter().flatten().any(is_step) || rule.without.iter().any(|s| event.is(*s))
 }
 

@@ -50,7 +50,9 @@ impl Event {
 pub(crate) enum FoundKind {
     Match,
     /// It ran out of time at this step.
-    Timeout { symbol: u32 },
+    Timeout {
+        symbol: u32,
+    },
 }
 
 /// A match, or what is left of one.

@@ -169,9 +169,7 @@ impl Key {
         if self.lead_end_ns(rule).is_some_and(|end_ns| end_ns <= now_ns) {
             self.lead_ns = None;
         }
-        self.held.retain(|held| {
-            held.event.place.time_ns.saturating_add(rule.within_ns) > now_ns
-        });
+        self.held.retain(|held| held.event.place.time_ns.saturating_add(rule.within_ns) > now_ns);
     }
 
     fn complete_all(&mut self, rule: &PatternRule, done: Vec<Run>, end_ns: i64, said: &mut Said) {

@@ -95,6 +95,22 @@ impl Plan {
         window.shape.is_grid().then(|| (window.shape.every_ns(), offset_ns))
     }
 
+    /// Whether the rows of a rule end with a moment inside them, as matches of telemetry do; other
+    /// rows end before the moment that their end names.
+    pub fn ends_inside(&self, rule: crate::model::RuleId) -> bool {
+        let Some(rule) = self.rules.get(rule.0 as usize) else { return false };
+        match &rule.kind {
+            RuleKind::Rows(rows) => self.ends_inside(rows.input),
+            RuleKind::Pattern(_) | RuleKind::Timeout(_) => rule.place.level == 0,
+            _ => false,
+        }
+    }
+
+    /// The time that a row of a rule counts at for the rules that read it, nanoseconds.
+    pub fn row_time_ns(&self, row: &crate::model::Row) -> i64 {
+        row.end_ns.saturating_sub(i64::from(!self.ends_inside(row.rule)))
+    }
+
     /// What the decoder must fill.
     pub fn demand(&self) -> Demand {
         let mut demand = Demand::default();

@@ -196,7 +196,8 @@ impl PatternRule {
 
     /// Unfinished matches of a key, where [`PatternRule::keeps_newest`]: one a step and repetition.
     pub fn states(&self) -> u64 {
-        let of_lane = |lane: &Vec<LaneStep>| lane.iter().map(|s| u64::from(s.min.max(1))).sum::<u64>();
+        let of_lane =
+            |lane: &Vec<LaneStep>| lane.iter().map(|s| u64::from(s.min.max(1))).sum::<u64>();
         let trail = u64::from(self.trail.is_some());
         self.lanes.iter().map(|lane| of_lane(lane) - 1 + trail).sum()
     }

@@ -2,9 +2,11 @@
 //!
 //! [`explain`] gives data; [`text`], [`dot`] and [`mermaid`] render it.
 
+mod pattern;
 mod render;
 mod words;
 
+pub use pattern::Matching;
 pub use render::{dot, mermaid, text};
 
 use tailwater_engine::model::RuleId;
@@ -74,6 +76,8 @@ pub struct Explanation {
     pub tables: Vec<SharedTable>,
     /// Its rules that make rows from rows.
     pub relations: Vec<Relation>,
+    /// Its rules that find events in an order.
+    pub patterns: Vec<Matching>,
 }
 
 /// Explains a plan.
@@ -84,7 +88,17 @@ pub fn explain(plan: &Plan) -> Explanation {
         RuleKind::Rows(rows) => Some(relation(plan, RuleId(index as u32), rule, rows)),
         _ => None,
     });
-    Explanation { tables: tables.chain(over_rows).collect(), relations: relations.collect() }
+    let patterns = plan.rules.iter().enumerate().filter_map(|(index, rule)| match &rule.kind {
+        RuleKind::Pattern(pattern) => {
+            Some(pattern::matching(plan, RuleId(index as u32), rule, pattern))
+        }
+        _ => None,
+    });
+    Explanation {
+        tables: tables.chain(over_rows).collect(),
+        relations: relations.collect(),
+        patterns: patterns.collect(),
+    }
 }
 
 fn shared(plan: &Plan, table: &Table) -> SharedTable {

@@ -42,6 +42,17 @@ pub fn text(explanation: &Explanation) -> String {
         relation.alerts.iter().for_each(|alert| line(&mut out, "", &format!("alert {alert}")));
         out.push('\n');
     }
+    for pattern in &explanation.patterns {
+        let _ = writeln!(out, "events of {} in an order", pattern.reads.join(" and "));
+        line(&mut out, "rule", &pattern.rule);
+        let by = if pattern.by.is_empty() { "all".to_owned() } else { pattern.by.join(", ") };
+        line(&mut out, "by", &by);
+        pattern.steps.iter().for_each(|step| line(&mut out, "", step));
+        line(&mut out, "finds", &pattern.algorithm);
+        line(&mut out, "state", &pattern.bound);
+        pattern.alerts.iter().for_each(|alert| line(&mut out, "", &format!("alert {alert}")));
+        out.push('\n');
+    }
     out
 }
 
@@ -98,6 +109,11 @@ fn edges(explanation: &Explanation) -> Vec<(String, String)> {
         edges.extend(relation.reads.iter().map(|read| (node(read), relation.rule.clone())));
         let alerts = relation.alerts.iter();
         edges.extend(alerts.map(|alert| (relation.rule.clone(), format!("alert {alert}"))));
+    }
+    for pattern in &explanation.patterns {
+        edges.extend(pattern.reads.iter().map(|read| (node(read), pattern.rule.clone())));
+        let alerts = pattern.alerts.iter();
+        edges.extend(alerts.map(|alert| (pattern.rule.clone(), format!("alert {alert}"))));
     }
     for (index, table) in explanation.tables.iter().enumerate() {
         let name = table_name(index, table);

@@ -3,7 +3,9 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use tailwater_dsl::hir::{self, BinaryOp, ExprKind, FieldRef, Literal, StepPick, TemplatePart, UnaryOp};
+use tailwater_dsl::hir::{
+    self, BinaryOp, ExprKind, FieldRef, Literal, StepPick, TemplatePart, UnaryOp,
+};
 use tailwater_dsl::text_range::TextRange;
 use tailwater_dsl::types::Type;
 use tailwater_engine::model::Value;

@@ -45,12 +45,14 @@ pub(super) fn lower(
     for (at, symbol) in pattern.symbols.iter().enumerate() {
         lowering.symbol(at, symbol)?;
     }
-    let lanes = pattern.lanes.iter().map(|lane| lane.iter().map(|s| lowering.lane_step(s)).collect());
+    let lanes =
+        pattern.lanes.iter().map(|lane| lane.iter().map(|s| lowering.lane_step(s)).collect());
     let lanes: Vec<Vec<LaneStep>> = lanes.collect();
     let (mut items, mut values) = (BTreeMap::new(), Vec::new());
     items.extend(pattern.by.iter().enumerate().map(|(at, name)| (name.clone(), at as u32)));
     for item in &pattern.items {
-        let value = lower_expr(&item.value, &mut ValueNames { lowering: &mut lowering, items: &items })?;
+        let value =
+            lower_expr(&item.value, &mut ValueNames { lowering: &mut lowering, items: &items })?;
         items.insert(item.name.clone(), VALUES_FROM + values.len() as u32);
         values.push((Arc::from(item.name.as_str()), value));
     }
@@ -58,10 +60,8 @@ pub(super) fn lower(
     if place.level > LEVELS_MAX {
         return Err(not_yet(&format!("more than {LEVELS_MAX} rules that read one another"), range));
     }
-    let absence = |absence: hir::Absence| Absence {
-        symbol: absence.symbol as u32,
-        for_ns: absence.for_ns,
-    };
+    let absence =
+        |absence: hir::Absence| Absence { symbol: absence.symbol as u32, for_ns: absence.for_ns };
     let id = RuleId(lowering.plan.rules.len() as u32);
     let Lowering { inputs, symbols, slots, registers, .. } = lowering;
     let mut rule = PatternRule {

@@ -50,22 +50,22 @@ fn source_text(plan: &Plan, from: PatternSource) -> String {
             let signal = &plan.signals[signal as usize];
             let line = &plan.timelines[timeline as usize];
             let time = plan.time_columns[line.time_column as usize].column;
-            let mut text = format!(
+            let mut texts = vec![format!(
                 "{} {:?} {} {} {:?}",
                 signal.signal.name(),
                 signal.columns.get(time as usize),
                 line.lateness_ns,
                 line.idle_ns,
                 late.map(name),
-            );
+            )];
             let mut at = dedupe;
             while let Some(dedupe) = at.map(|at| &plan.dedupes[at as usize]) {
                 let key: Vec<String> =
                     dedupe.key.iter().map(|at| signal_column(signal, *at)).collect();
-                text += &format!(" {key:?} {} {}", dedupe.within_ns, dedupe.keys_max);
+                texts.push(format!("{key:?} {} {}", dedupe.within_ns, dedupe.keys_max));
                 at = dedupe.after;
             }
-            text
+            texts.join(" ")
         }
         PatternSource::Rows { rule, .. } => format!("{} {}", name(rule), rule_identity(plan, rule)),
     }

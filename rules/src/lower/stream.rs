@@ -255,12 +255,7 @@ pub(super) struct Streams<'a> {
 
 impl<'a> Streams<'a> {
     pub(super) fn new(program: &'a Program) -> Self {
-        Self {
-            program,
-            rules: BTreeMap::new(),
-            timeouts: BTreeMap::new(),
-            late: BTreeMap::new(),
-        }
+        Self { program, rules: BTreeMap::new(), timeouts: BTreeMap::new(), late: BTreeMap::new() }
     }
 
     /// Composes a stream; makes the rule for its late side where one is read.

@@ -3,8 +3,8 @@
 use tailwater_engine::model::RuleId;
 use tailwater_engine::plan::expr::Expr;
 use tailwater_engine::plan::{
-    PatternSource, Plan, ROW_KEY_FROM, Results, RowTable, RuleKind, SignalPlan, Table, TableAccumulator,
-    TableWindow, WindowShape,
+    PatternSource, Plan, ROW_KEY_FROM, Results, RowTable, RuleKind, SignalPlan, Table,
+    TableAccumulator, TableWindow, WindowShape,
 };
 use xxhash_rust::xxh3::xxh3_64;
 

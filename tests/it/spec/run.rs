@@ -270,6 +270,9 @@ fn counts(plan: &Plan, last: &EpochOutput) -> Vec<String> {
         if counts.to_other > 0 {
             line += &format!(" other {}", counts.to_other);
         }
+        if counts.refused > 0 {
+            line += &format!(" refused {}", counts.refused);
+        }
         lines.push(line);
         assert_eq!(counts.unaccounted(), 0, "{}", rule.name);
     }

@@ -8,6 +8,6 @@ mod memo;
 mod scalar;
 mod vector;
 
-pub(crate) use scalar::{add, compare, divide, eval_with as eval_columns};
 pub use scalar::eval_row;
+pub(crate) use scalar::{add, compare, divide, eval_with as eval_columns};
 pub use vector::Evaluator;

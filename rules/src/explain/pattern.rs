@@ -1,0 +1,188 @@
+//! What a pattern waits for, how it finds it, and what bounds that.
+
+use tailwater_engine::limits::{
+    PATTERN_EVENTS_PER_KEY_MAX, PATTERN_KEYS_PER_SHARD_MAX, PATTERN_RUNS_PER_KEY_MAX,
+    PATTERN_WALK_MAX, SHARDS,
+};
+use tailwater_engine::model::RuleId;
+use tailwater_engine::model::render::duration;
+use tailwater_engine::plan::expr::Expr;
+use tailwater_engine::plan::{
+    LaneStep, MatchMode, PatternRule, PatternSource, PatternSymbol, Plan, REGISTERS_FROM, Rule,
+};
+
+use super::{alerts_of, words};
+
+/// A rule that finds events in an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Matching {
+    /// The rule's name.
+    pub rule: String,
+    /// Names of what it reads.
+    pub reads: Vec<String>,
+    /// Names of the key values.
+    pub by: Vec<String>,
+    /// Its steps and guards, as rules write them.
+    pub steps: Vec<String>,
+    /// How matches are found.
+    pub algorithm: String,
+    /// The bound of its state, in words with numbers.
+    pub bound: String,
+    /// Names of the alerts that read its rows.
+    pub alerts: Vec<String>,
+}
+
+pub(super) fn matching(plan: &Plan, id: RuleId, rule: &Rule, pattern: &PatternRule) -> Matching {
+    let mut reads: Vec<String> = Vec::new();
+    for input in &pattern.inputs {
+        let name = source(plan, input.from);
+        if !reads.contains(&name) {
+            reads.push(name);
+        }
+    }
+    Matching {
+        rule: rule.name.to_string(),
+        reads,
+        by: pattern.key_names.iter().map(ToString::to_string).collect(),
+        steps: steps(plan, pattern),
+        algorithm: algorithm(pattern),
+        bound: bound(pattern),
+        alerts: alerts_of(plan, id),
+    }
+}
+
+fn source(plan: &Plan, from: PatternSource) -> String {
+    match from {
+        PatternSource::Signal { signal, .. } => {
+            plan.signals[signal as usize].signal.name().to_owned()
+        }
+        PatternSource::Rows { rule, .. } => plan.rules[rule.0 as usize].name.to_string(),
+    }
+}
+
+fn steps(plan: &Plan, pattern: &PatternRule) -> Vec<String> {
+    let mut steps: Vec<String> = Vec::new();
+    let mut add = |text: String| {
+        if !steps.contains(&text) {
+            steps.push(text);
+        }
+    };
+    let of = |symbol: u32| of_symbol(plan, pattern, &pattern.symbols[symbol as usize]);
+    let name = |symbol: u32| &*pattern.symbols[symbol as usize].name;
+    if let Some(lead) = pattern.lead {
+        add(format!(
+            "not {}: {} for {}",
+            name(lead.symbol),
+            of(lead.symbol),
+            duration(lead.for_ns)
+        ));
+    }
+    for step in pattern.lanes.iter().flatten() {
+        let gap = step.gap_ns.map_or(String::new(), |ns| format!(" gap {}", duration(ns)));
+        let next = if step.stream.is_some() { "next " } else { "" };
+        add(format!("{next}{}{}: {}{gap}", name(step.symbol), quantity(step), of(step.symbol)));
+    }
+    if let Some(trail) = pattern.trail {
+        let time = duration(trail.for_ns);
+        add(format!("not {}: {} for {time}", name(trail.symbol), of(trail.symbol)));
+    }
+    pattern.without.iter().for_each(|symbol| add(format!("without {}", of(*symbol))));
+    pattern.until.iter().for_each(|symbol| add(format!("until {}", of(*symbol))));
+    steps
+}
+
+fn quantity(step: &LaneStep) -> String {
+    match (step.min, step.max) {
+        (1, 1) => String::new(),
+        (0, 1) => "?".to_owned(),
+        (min, u32::MAX) => format!("{{{min},}}"),
+        (min, max) if min == max => format!("{{{min}}}"),
+        (min, max) => format!("{{{min},{max}}}"),
+    }
+}
+
+fn of_symbol(plan: &Plan, pattern: &PatternRule, symbol: &PatternSymbol) -> String {
+    let input = &pattern.inputs[symbol.input as usize];
+    let filter = |filters: &[Expr], named: &dyn Fn(u32) -> String| {
+        symbol.filter.map(|at| words::expression(&filters[at as usize], named))
+    };
+    let condition = symbol.condition.as_ref();
+    let (own, other) = match input.from {
+        PatternSource::Signal { signal, .. } => {
+            let signal = &plan.signals[signal as usize];
+            let named = |at: u32| words::column(signal, at);
+            let own = filter(&signal.filters, &named);
+            (own, condition.map(|condition| related(pattern, condition, &named)))
+        }
+        PatternSource::Rows { input, rule } => {
+            let known = &plan.row_inputs[input as usize];
+            let column = |at: u32| plan.rules[rule.0 as usize].column_name(at).to_string();
+            let named = |at: u32| match at.checked_sub(known.columns) {
+                Some(at) => words::expression(&known.computed[at as usize], &column),
+                None => column(at),
+            };
+            let own = filter(&known.filters, &named);
+            (own, condition.map(|condition| related(pattern, condition, &named)))
+        }
+    };
+    let all: Vec<String> = own.into_iter().chain(other).collect();
+    let condition =
+        if all.is_empty() { String::new() } else { format!(" where {}", all.join(" and ")) };
+    format!("{}{condition}", source(plan, input.from))
+}
+
+/// A condition on other events, too.
+fn related(pattern: &PatternRule, condition: &Expr, named: &dyn Fn(u32) -> String) -> String {
+    let of_slot = |slot: u32| {
+        let slots = pattern.inputs.iter().flat_map(|input| &input.slots);
+        let column = slots.clone().find(|(known, _)| *known == slot).map(|(_, column)| *column);
+        column.map_or_else(|| "?".to_owned(), named)
+    };
+    let name = |at: u32| match at.checked_sub(REGISTERS_FROM) {
+        None => of_slot(at),
+        Some(at) => match pattern.registers.get(at as usize) {
+            None => "?".to_owned(),
+            Some(register) => {
+                let step = &pattern.symbols[register.symbol as usize].name;
+                format!("{}({step}.…)", format!("{:?}", register.pick).to_lowercase())
+            }
+        },
+    };
+    words::expression(condition, &name)
+}
+
+fn algorithm(pattern: &PatternRule) -> String {
+    match pattern.mode {
+        MatchMode::One { .. } if pattern.keeps_newest() => {
+            "one unfinished match a step: of several, the one that began last".to_owned()
+        }
+        MatchMode::One { .. } | MatchMode::Each => {
+            "one unfinished match a start, each moved by every event of its key".to_owned()
+        }
+        MatchMode::All { limit } => format!(
+            "events are held and combined anew for each that may be a last one; at most {limit} \
+             matches and {PATTERN_WALK_MAX} tries each"
+        ),
+    }
+}
+
+fn bound(pattern: &PatternRule) -> String {
+    let keys = SHARDS * u64::from(PATTERN_KEYS_PER_SHARD_MAX);
+    let lanes = match pattern.lanes.len() {
+        1 => String::new(),
+        lanes => format!(", {lanes} orders written out"),
+    };
+    let a_key = match pattern.mode {
+        MatchMode::One { .. } if pattern.keeps_newest() => {
+            format!("{} unfinished matches{lanes}", pattern.states())
+        }
+        MatchMode::One { .. } | MatchMode::Each => {
+            format!("{PATTERN_RUNS_PER_KEY_MAX} unfinished matches{lanes}")
+        }
+        MatchMode::All { .. } => format!("{PATTERN_EVENTS_PER_KEY_MAX} events{lanes}"),
+    };
+    let within = duration(pattern.within_ns);
+    format!(
+        "at most {a_key} a key, for {within}; at most {keys} keys, more are refused and counted"
+    )
+}
