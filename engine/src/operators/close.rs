@@ -165,7 +165,19 @@ impl Close {
         let is_mine = |rule: RuleId| plan.rules[rule.0 as usize].place.level == 0;
         let patterns = Patterns::new(plan, is_mine, restored.patterns);
         let (plan, local) = (Arc::clone(plan), Rc::clone(local));
-        Self { plan, local, tables, alerts, patterns, feeds, looks, times, worker, peers, snapshots }
+        Self {
+            plan,
+            local,
+            tables,
+            alerts,
+            patterns,
+            feeds,
+            looks,
+            times,
+            worker,
+            peers,
+            snapshots,
+        }
     }
 
     fn tell(&mut self) {
