@@ -3,7 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 mod alertmanager;
+mod grpc;
 mod otlp;
 mod pages;
 mod push;
 mod receiver;
+mod sums;
+mod support;
+mod tls;

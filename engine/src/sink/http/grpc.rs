@@ -19,6 +19,9 @@ use crate::sink::counts::Failure;
 use crate::sink::protobuf::{field, fields};
 use crate::sink::trouble::plain;
 
+/// What `Content-Type` says of every call.
+pub(super) const CONTENT_TYPE: &str = "application/grpc+proto";
+
 /// A flag and a length stand before a message.
 const PREFIX_BYTES: usize = 5;
 

@@ -169,7 +169,7 @@ impl Client {
         self.complaint.take()
     }
 
-    /// Posts a packed body.
+    /// Posts a packed body; a call of gRPC has a content type of its own.
     pub(super) async fn post(&mut self, content_type: &'static str, body: Bytes) -> Verdict {
         self.look_at_files().await;
         let mut request = Request::new(Full::new(body));
@@ -177,6 +177,10 @@ impl Client {
         request.uri_mut().clone_from(&self.uri);
         let headers = request.headers_mut();
         headers.clone_from(&self.headers);
+        let content_type = match self.framing {
+            Framing::Plain => content_type,
+            Framing::Grpc => grpc::CONTENT_TYPE,
+        };
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         if let Some(bearer) = &self.bearer {
             headers.insert(AUTHORIZATION, bearer.value().clone());
