@@ -289,3 +289,12 @@ pub const PATTERN_EVENTS_PER_KEY_MAX: usize = 1_024;
 
 /// Events tried one behind another for the combinations that one event completes.
 pub const PATTERN_WALK_MAX: usize = 100_000;
+
+/// Bytes from which a file of a sink is rotated.
+pub const SINK_FILE_BYTES: u64 = 100 * 1024 * 1024;
+
+/// Rotated files of a sink that are kept.
+pub const SINK_FILES_KEPT: usize = 5;
+
+/// Bytes of lines that a file sink gathers before it writes them.
+pub const SINK_FILE_WRITE_BYTES: usize = 64 * 1024;

@@ -9,6 +9,7 @@ mod backoff;
 mod breaker;
 mod counts;
 mod exemplar;
+pub mod file;
 mod http;
 mod merge;
 pub mod otlp;

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 mod alertmanager;
+mod file;
 mod grpc;
+mod hostile;
 mod otlp;
 mod pages;
 mod push;

@@ -18,6 +18,12 @@ pub(crate) enum Act {
     Hang(Duration),
     /// Answers with what is no HTTP.
     Garbage,
+    /// Writes bytes, waits for so many milliseconds, and closes the connection.
+    Raw(&'static [u8], u64),
+    /// Writes a beginning, and the same again and again until nobody reads it.
+    Endless(&'static [u8], &'static [u8]),
+    /// Answers 200 with JSON of a partial success and a text of so many bytes.
+    Long(usize),
 }
 
 /// A request that came.
@@ -72,7 +78,9 @@ fn serve(stream: TcpStream, acts: &Mutex<VecDeque<Act>>, got: &Mutex<Vec<Got>>) 
         }
         let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
         let mut body = vec![0; length.map_or(0, |length| length.trim().parse().unwrap())];
-        read.read_exact(&mut body).unwrap();
+        if read.read_exact(&mut body).is_err() {
+            return;
+        }
         got.lock().unwrap().push(Got { head, body: String::from_utf8_lossy(&body).into_owned() });
         let act = acts.lock().unwrap().pop_front().unwrap_or(Act::Answer(200, "", ""));
         let sent = match act {
@@ -89,6 +97,23 @@ fn serve(stream: TcpStream, acts: &Mutex<VecDeque<Act>>, got: &Mutex<Vec<Got>>) 
                 return;
             }
             Act::Garbage => write!(write, "nonsense\r\n\r\n"),
+            Act::Raw(bytes, ms) => {
+                let _ = write.write_all(bytes);
+                thread::park_timeout(Duration::from_millis(ms));
+                return;
+            }
+            Act::Endless(first, again) => {
+                let _ = write.write_all(first);
+                while write.write_all(again).is_ok() {}
+                return;
+            }
+            Act::Long(length) => {
+                let text = "x".repeat(length);
+                let body = format!(
+                    r#"{{"partialSuccess":{{"rejectedDataPoints":"1","errorMessage":"{text}"}}}}"#
+                );
+                write!(write, "HTTP/1.1 200 x\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+            }
         };
         if sent.is_err() {
             return;
