@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tailwater_engine::sink::file::{FileConfig, FileSink};
 use tailwater_engine::sink::{DropReason, Failure, SinkCounts, Trouble};
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 use crate::support::{Told, count, shapes};
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
@@ -14,6 +14,7 @@ use opentelemetry_proto::tonic::collector::metrics::v1::{
 use prost::Message;
 use tailwater_engine::sink::otlp::{OtlpConfig, OtlpSink, Protocol};
 use tailwater_engine::sink::{Compression, DropReason, Failure, SinkCounts};
+use tokio::time::Instant;
 use tonic::codec::CompressionEncoding;
 use tonic::{Code, Request, Response, Status};
 

@@ -1,10 +1,11 @@
 //! Receivers that answer with every status, hang, break off, send garbage, or never end.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tailwater_engine::limits::SINK_ANSWER_BYTES_MAX;
 use tailwater_engine::sink::otlp::{OtlpConfig, OtlpSink, Protocol};
 use tailwater_engine::sink::{DropReason, SinkCounts};
+use tokio::time::Instant;
 
 use crate::push::runtime;
 use crate::receiver::{Act, Receiver};

@@ -21,7 +21,7 @@ type Issuer = CertifiedIssuer<'static, KeyPair>;
 
 /// Certificates of a server, of its clients and of a stranger, in a folder.
 struct Folder {
-    folder: TempDir,
+    held: TempDir,
     authority: Issuer,
     stranger: Issuer,
 }
@@ -35,7 +35,7 @@ fn authority() -> Issuer {
 impl Folder {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let made = Self { folder, authority: authority(), stranger: authority() };
+        let made = Self { held: folder, authority: authority(), stranger: authority() };
         made.write("ca.pem", &made.authority.pem());
         made.write("stranger.pem", &made.stranger.pem());
         made.issue("server", &made.authority);
@@ -51,7 +51,7 @@ impl Folder {
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.held.path().join(name)
     }
 
     fn write(&self, name: &str, text: &str) {
@@ -79,9 +79,9 @@ impl Folder {
         }
     }
 
-    fn own(&self) -> Option<ClientKey> {
+    fn own(&self) -> ClientKey {
         let (certificate, key) = (self.path("client.pem"), self.path("client.key"));
-        Some(ClientKey { certificate, key })
+        ClientKey { certificate, key }
     }
 }
 
@@ -111,7 +111,7 @@ impl Server {
 
     fn items(&self) -> u64 {
         let next = || self.receiver.recv_timeout(Duration::ZERO).ok();
-        std::iter::from_fn(next).map(|accepted| u64::from(accepted.items)).sum()
+        std::iter::from_fn(next).map(|accepted| accepted.items).sum()
     }
 }
 
@@ -160,7 +160,7 @@ async fn a_client_shows_its_certificate_and_a_renewed_one_is_used() {
     for protocol in PROTOCOLS {
         let server = Server::start(protocol, folder.mutual()).await;
         folder.issue("client", &folder.stranger);
-        let tls = ClientTls { own: folder.own(), ..folder.client("ca.pem") };
+        let tls = ClientTls { own: Some(folder.own()), ..folder.client("ca.pem") };
         let mut config = config(&server, protocol, &tls);
         config.metrics.push.breaker_failures = 1_000;
         let sink = OtlpSink::start(config, shapes(), Told::default().tell()).unwrap();
@@ -178,7 +178,7 @@ async fn a_client_shows_its_certificate_and_a_renewed_one_is_used() {
 async fn files_that_change_into_what_cannot_be_used_leave_those_before_in_use_and_are_told() {
     let folder = Folder::new();
     let server = Server::start(Protocol::HttpProtobuf, folder.mutual()).await;
-    let tls = ClientTls { own: folder.own(), ..folder.client("ca.pem") };
+    let tls = ClientTls { own: Some(folder.own()), ..folder.client("ca.pem") };
     let told = Told::default();
     let config = config(&server, Protocol::HttpProtobuf, &tls);
     let sink = OtlpSink::start(config, shapes(), told.tell()).unwrap();
@@ -248,6 +248,6 @@ async fn files_that_cannot_be_used_are_named_before_anything_starts() {
     assert!(two.contains("one token") && !two.contains("words"), "{two}");
     let open = std::fs::Permissions::from_mode(0o644);
     std::fs::set_permissions(folder.path("client.key"), open).unwrap();
-    let key = start(&|config| config.metrics.push.target.tls.own = folder.own());
+    let key = start(&|config| config.metrics.push.target.tls.own = Some(folder.own()));
     assert!(key.contains("others cannot read"), "{key}");
 }
