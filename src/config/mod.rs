@@ -11,6 +11,7 @@
 //! here reaches the input log. Must not know: how a run is built from its settings.
 
 mod find;
+mod hidden;
 mod measure;
 mod mistake;
 mod options;
@@ -23,7 +24,6 @@ mod section;
 mod settings;
 mod sinks;
 mod substitute;
-mod syntax_secrets;
 mod toml;
 mod tree;
 mod whole;
@@ -53,7 +53,7 @@ pub(crate) struct Loaded {
     /// The settings.
     pub(crate) config: Config,
     source: Option<Source>,
-    /// Places of secrets in the file.
+    /// Places in the file that are not shown.
     secrets: Vec<Range<usize>>,
 }
 
@@ -93,25 +93,31 @@ pub(crate) fn load_alone(path: Option<&Path>) -> anyhow::Result<Loaded> {
 }
 
 fn load_file(path: Option<&Path>) -> anyhow::Result<Loaded> {
-    let mut config = Config::default();
-    let Some(source) = find::find(path)? else {
-        return Ok(Loaded { config, source: None, secrets: Vec::new() });
-    };
-    let mut parsed = find::parse(&source);
-    let mut secrets = std::mem::take(&mut parsed.dropped);
-    let mut mistakes = std::mem::take(&mut parsed.mistakes);
-    if parsed.is_broken {
-        secrets.extend(syntax_secrets::places(&source.text));
+    match find::find(path)? {
+        Some(source) => Ok(of_source(source)?),
+        None => Ok(Loaded { config: Config::default(), source: None, secrets: Vec::new() }),
     }
+}
+
+fn of_source(source: Source) -> Result<Loaded, Wrong> {
+    let mut config = Config::default();
+    let mut parsed = find::parse(&source);
+    let mut mistakes = std::mem::take(&mut parsed.mistakes);
+    let mut seen = std::mem::take(&mut parsed.seen);
     let folder = source.path.parent().unwrap_or_else(|| Path::new(""));
     let found = read::read(parsed.root, folder, &mut config);
     mistakes.extend(found.mistakes);
-    secrets.extend(found.secrets);
+    seen.extend(found.seen);
+    let secrets = if parsed.is_broken {
+        hidden::values(&source.text)
+    } else {
+        hidden::but(&source.text, seen)
+    };
     if mistakes.is_empty() {
         return Ok(Loaded { config, source: Some(source), secrets });
     }
     let name = source.path.display().to_string();
-    Err(Wrong(Mistakes::new(&name, &source.text, mistakes, secrets)).into())
+    Err(Wrong(Mistakes::new(&name, &source.text, mistakes, secrets)))
 }
 
 impl Loaded {
@@ -193,3 +199,6 @@ pub(crate) fn variable_if_set(name: &str) -> Option<String> {
 pub(crate) fn schema() -> Json {
     schema::schema(&mut Config::default())
 }
+
+#[cfg(test)]
+mod tests;

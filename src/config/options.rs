@@ -95,7 +95,7 @@ impl Config {
                 settings.environment.set(option, Some(true));
             }
             sink => {
-                if let Some(to) = sink.to() {
+                if let Some(to) = sink.to_mut() {
                     to.url.set(option, Some(Some(Url::of_option(url))));
                 }
             }

@@ -25,18 +25,13 @@ const NAMED_MAX: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) mistakes: Vec<Mistake>,
-    /// Places of what is, or may be, a secret.
-    pub(super) secrets: Vec<Range<usize>>,
+    /// Places of what is known to be no secret.
+    pub(super) seen: Vec<Range<usize>>,
 }
 
 impl Found {
     fn wrong(&mut self, mistake: Mistake) {
         self.mistakes.push(mistake);
-    }
-
-    /// Nobody knows what stands there: none of it is shown.
-    fn hide(&mut self, node: &Node) {
-        node.scalars(&mut self.secrets);
     }
 }
 
@@ -72,7 +67,6 @@ pub(super) fn read<S: Section>(root: Option<Node>, folder: &Path, of: &mut S) ->
         }
         _ => {
             let text = format!("expected fields such as `workers`, found {}", root.what());
-            found.hide(&root);
             found.wrong(Mistake::new(root.range.start..root.range.start, text));
         }
     }
@@ -83,7 +77,9 @@ impl Reader<'_> {
     fn take(&mut self, name: &'static str) -> Option<(Key, Node)> {
         self.known.push(name);
         let at = self.pairs.iter().position(|(key, _)| key.text == name)?;
-        Some(self.pairs.remove(at))
+        let (key, node) = self.pairs.remove(at);
+        self.found.seen.push(key.range.clone());
+        Some((key, node))
     }
 
     fn inner<'b>(&'b mut self, pairs: Vec<(Key, Node)>, key: &Key) -> Reader<'b> {
@@ -104,15 +100,19 @@ impl Reader<'_> {
 
     /// What nobody asked for is unknown.
     fn finish(self) {
-        for (key, node) in &self.pairs {
-            self.found.hide(node);
+        for (key, _) in &self.pairs {
             let within = match &*self.path {
                 "" => String::new(),
                 path => format!(" in `{path}`"),
             };
-            let told =
-                Mistake::new(key.range.clone(), format!("unknown field `{}`{within}", key.text));
             let near = nearest(&key.text, self.known.iter().copied());
+            let text = if near.is_some() || key.is_plain() {
+                self.found.seen.push(key.range.clone());
+                format!("unknown field `{}`{within}", key.text)
+            } else {
+                format!("unknown field{within}")
+            };
+            let told = Mistake::new(key.range.clone(), text);
             self.found.wrong(match near {
                 Some(near) => told.help(format!("did you mean `{near}`?")),
                 None => {
@@ -131,7 +131,6 @@ impl Reader<'_> {
                 Some(Vec::new())
             }
             _ => {
-                self.found.hide(&node);
                 let text = format!("expected {what}, found {}", node.what());
                 self.found.wrong(Mistake::new(node.range, text));
                 None
@@ -140,12 +139,8 @@ impl Reader<'_> {
     }
 
     fn value<T: Scalar>(&mut self, node: &Node) -> Option<Setting<T>> {
-        if T::IS_SECRET {
-            self.found.hide(node);
-        }
         let expected = T::EXPECTED;
         let Value::Scalar(written) = &node.value else {
-            self.found.hide(node);
             let text = format!("expected {expected}, found {}", node.what());
             self.found.wrong(Mistake::new(node.range.clone(), text));
             return None;
@@ -178,9 +173,9 @@ impl Reader<'_> {
         written: &Written,
         Substituted { text, from }: Substituted,
     ) -> Option<Setting<T>> {
-        let may_hold_secret = text.contains("://") && text.contains(['@', '?']);
-        if may_hold_secret {
-            self.found.hide(node);
+        let may_hold_secret = text.contains(['@', '?']);
+        if !T::IS_SECRET && !may_hold_secret {
+            self.found.seen.push(node.range.clone());
         }
         let is_masked = T::IS_SECRET || may_hold_secret;
         let expected = T::EXPECTED;
@@ -244,7 +239,8 @@ impl Reader<'_> {
             self.found.wrong(told.help(format!("types are {}", listed(kinds(), LISTED_MAX))));
             return None;
         };
-        let (_, node) = pairs.remove(at);
+        let (type_key, node) = pairs.remove(at);
+        self.found.seen.push(type_key.range);
         let written: Setting<String> = self.value(&node)?;
         if let Some(kind) = kinds().find(|kind| *kind == written.value) {
             return Some((kind, written.origin));
@@ -264,6 +260,7 @@ impl Reader<'_> {
     }
 
     fn named<K: Kinds>(&mut self, key: &Key, node: Node, of: &mut BTreeMap<String, Named<K>>) {
+        self.found.seen.push(key.range.clone());
         if !is_name(&key.text) {
             let text = format!("`{}` is no name that a rule can write", shown(&key.text));
             let told = Mistake::new(key.range.clone(), text);
@@ -271,7 +268,6 @@ impl Reader<'_> {
         }
         let Some(mut pairs) = self.map(node, "a map of fields") else { return };
         let Some((kind, origin)) = self.kind::<K>(key, &mut pairs) else {
-            pairs.iter().for_each(|(_, node)| self.found.hide(node));
             return;
         };
         let part = match of.remove(&key.text) {
@@ -325,7 +321,6 @@ impl Visit for Reader<'_> {
                 of.origin = origin;
             }
             _ => {
-                self.found.hide(&node);
                 let text = format!("expected a list, found {}", node.what());
                 let told = Mistake::new(node.range.clone(), text);
                 self.found
@@ -339,8 +334,11 @@ impl Visit for Reader<'_> {
         let origin = Origin::File(node.range.clone());
         let Some(pairs) = self.map(node, "a map of names and values") else { return };
         let values = pairs.into_iter().filter_map(|(key, node)| {
-            let value = self.value(&node)?;
-            Some((key.text, value))
+            let value = self.value(&node);
+            if key.is_plain() && (value.is_some() || !T::IS_SECRET) {
+                self.found.seen.push(key.range);
+            }
+            Some((key.text, value?))
         });
         *of = Pairs { items: values.collect(), origin };
     }

@@ -66,7 +66,17 @@ impl Section for Sink {
 
 impl Sink {
     /// Where it sends to, for those that send.
-    pub(super) fn to(&mut self) -> Option<&mut To> {
+    pub(super) fn to(&self) -> Option<&To> {
+        match self {
+            Self::Prometheus(_) => None,
+            Self::Alertmanager(settings) => Some(&settings.to),
+            Self::Webhook(settings) => Some(&settings.to),
+            Self::Otlp(settings) => Some(&settings.to),
+        }
+    }
+
+    /// The same, to be changed.
+    pub(super) fn to_mut(&mut self) -> Option<&mut To> {
         match self {
             Self::Prometheus(_) => None,
             Self::Alertmanager(settings) => Some(&mut settings.to),

@@ -43,6 +43,14 @@ pub(super) struct Key {
     pub(super) range: Range<usize>,
 }
 
+impl Key {
+    /// Whether it looks like the name of a field, and not like a value that a slip of the
+    /// punctuation has turned into a key.
+    pub(super) fn is_plain(&self) -> bool {
+        self.text.chars().all(|c| c.is_ascii_alphabetic() || "_-.".contains(c))
+    }
+}
+
 /// A scalar.
 #[derive(Debug, Clone)]
 pub(super) struct Scalar {
@@ -79,15 +87,6 @@ impl Node {
             },
             Value::List(_) => "a list",
             Value::Map(_) => "a map",
-        }
-    }
-
-    /// The places of all scalars in it.
-    pub(super) fn scalars(&self, places: &mut Vec<Range<usize>>) {
-        match &self.value {
-            Value::Scalar(_) => places.push(self.range.clone()),
-            Value::List(items) => items.iter().for_each(|item| item.scalars(places)),
-            Value::Map(pairs) => pairs.iter().for_each(|(_, node)| node.scalars(places)),
         }
     }
 }

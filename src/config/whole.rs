@@ -1,7 +1,8 @@
 //! What single fields cannot tell: whether settings fit together.
 
-use super::section::Origin;
-use super::section::Setting;
+use std::path::PathBuf;
+
+use super::section::{Origin, Setting};
 use super::settings::{Access, Config};
 use super::sinks::Sink;
 use crate::args::At;
@@ -43,7 +44,10 @@ pub(super) fn check(config: &Config) -> Vec<Misfit> {
         &admin.allow_insecure,
         &mut wrong,
     );
-    for named in config.sinks.values() {
+    for (name, named) in &config.sinks {
+        if let Some(to) = named.part.to() {
+            pair(name, &to.tls.cert, &to.tls.key, &mut wrong);
+        }
         if let Sink::Prometheus(of) = &named.part {
             let at = of.address.value.as_ref();
             page("--prometheus", at, &of.address.origin, &of.allow_insecure, &mut wrong);
@@ -54,18 +58,29 @@ pub(super) fn check(config: &Config) -> Vec<Misfit> {
 
 fn access(name: &str, of: &Access, wrong: &mut Vec<Misfit>) {
     let tls = &of.tls;
-    let needs = |given: &Origin, what: &str, missing: &str| {
-        let text = format!("`{what}` of `{name}` needs `{missing}`, too");
-        Misfit::new(given, text, "give both files, or none")
-    };
-    match (&tls.cert.value, &tls.key.value) {
-        (Some(_), None) => wrong.push(needs(&tls.cert.origin, "cert", "key")),
-        (None, Some(_)) => wrong.push(needs(&tls.key.origin, "key", "cert")),
-        (None, None) if tls.client_ca.value.is_some() => {
-            wrong.push(needs(&tls.client_ca.origin, "client_ca", "cert"));
-        }
+    pair(name, &tls.cert, &tls.key, wrong);
+    if tls.client_ca.value.is_some() && tls.cert.value.is_none() && tls.key.value.is_none() {
+        wrong.push(needs(name, &tls.client_ca.origin, "client_ca", "cert"));
+    }
+}
+
+/// A certificate and its key come together.
+fn pair(
+    name: &str,
+    cert: &Setting<Option<PathBuf>>,
+    key: &Setting<Option<PathBuf>>,
+    wrong: &mut Vec<Misfit>,
+) {
+    match (&cert.value, &key.value) {
+        (Some(_), None) => wrong.push(needs(name, &cert.origin, "cert", "key")),
+        (None, Some(_)) => wrong.push(needs(name, &key.origin, "key", "cert")),
         _ => {}
     }
+}
+
+fn needs(name: &str, given: &Origin, what: &str, missing: &str) -> Misfit {
+    let text = format!("`{what}` of `{name}` needs `{missing}`, too");
+    Misfit::new(given, text, "give both files, or none")
 }
 
 /// Pages have no TLS: they stay on this machine unless somebody says that they may leave it.

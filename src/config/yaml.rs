@@ -20,8 +20,8 @@ pub(super) struct Parsed {
     pub(super) mistakes: Vec<Mistake>,
     /// Whether the syntax is broken: then nothing is known of what is a secret.
     pub(super) is_broken: bool,
-    /// Places that were dropped from the tree and may hold secrets.
-    pub(super) dropped: Vec<Range<usize>>,
+    /// Places beside the tree that are known to be no secrets.
+    pub(super) seen: Vec<Range<usize>>,
 }
 
 /// Reads YAML.
@@ -213,17 +213,18 @@ impl Builder<'_> {
                         return Ok(());
                     }
                     Next::ValueOf(key) => key,
-                    Next::Nothing => {
-                        node.scalars(&mut self.parsed.dropped);
-                        return Ok(());
-                    }
+                    Next::Nothing => return Ok(()),
                 };
                 match pairs.iter().find(|(other, _)| other.text == key.text) {
                     Some((first, _)) => {
-                        let text = format!("`{}` is given twice", key.text);
+                        let is_plain = key.is_plain();
+                        let name = if is_plain { &*key.text } else { "a name" };
+                        let text = format!("`{name}` is given twice");
+                        if is_plain {
+                            self.parsed.seen.push(key.range.clone());
+                        }
                         let told = Mistake::new(key.range, text).label("here again");
                         self.parsed.mistakes.push(told.because(first.range.clone(), "given here"));
-                        node.scalars(&mut self.parsed.dropped);
                     }
                     None => pairs.push((key, node)),
                 }
@@ -240,7 +241,6 @@ fn key(node: Node, parsed: &mut Parsed) -> Next {
         }
         _ => {
             let text = format!("expected a name in front of `:`, found {}", node.what());
-            node.scalars(&mut parsed.dropped);
             parsed.mistakes.push(Mistake::new(node.range, text));
             Next::Nothing
         }

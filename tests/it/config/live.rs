@@ -48,15 +48,18 @@ fn a_run_with_two_sinks_of_one_kind_and_a_file() {
          admin: {{ address: none }}\n\
          sinks:\n  prometheus: {{ address: none }}\n\
          \x20 page: {{ type: prometheus, address: '127.0.0.1:0' }}\n\
-         \x20 one: {{ type: otlp, url: 'http://{}', interval: 10ms, compression: none }}\n\
+         \x20 one: {{ type: otlp, environment: true, interval: 10ms }}\n\
          \x20 two: {{ type: otlp, url: 'http://{}/x', interval: 10ms, compression: none, headers: {{ x-key: '${{env:TW_TOKEN}}' }} }}\n",
-        one.local_addr().unwrap(),
         two.local_addr().unwrap(),
     );
     let files =
         [("r.tw", rules), ("tailwater.yaml", &config), ("token", "hunter2-correct-horse\n")];
     let folder = folder("run", &files);
     let mut command = tailwater(&["run", "--grace", "2"]);
+    command
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{}", one.local_addr().unwrap()))
+        .env("OTEL_EXPORTER_OTLP_HEADERS", "x-of-environment=yes")
+        .env("OTEL_EXPORTER_OTLP_COMPRESSION", "none");
     let child = command.current_dir(&folder).stderr(Stdio::piped()).stdout(Stdio::null()).spawn();
     let mut child = child.unwrap();
     let mut feed = None;
@@ -81,6 +84,9 @@ fn a_run_with_two_sinks_of_one_kind_and_a_file() {
     assert!(to_one.contains("POST /v1/metrics ") && !to_one.contains("second.n"), "{to_one}");
     assert!(to_two.contains("POST /x/v1/metrics ") && !to_two.contains("first.n"), "{to_two}");
     assert!(to_two.contains(&format!("x-key: {SECRET}")) && !to_one.contains(SECRET), "{to_two}");
+    assert!(to_one.contains("x-of-environment: yes"), "{to_one}");
+    // What the environment says is for the sink alone that asks for it.
+    assert!(!to_two.contains("x-of-environment"), "{to_two}");
     drop((one, two));
     let id = child.id().to_string();
     assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());

@@ -222,6 +222,11 @@ fn odd_files_are_refused_and_nothing_falls_over() {
             "sinks: { a-b: { type: webhook, url: 'http://x' } }\n",
             "no name that a rule can",
         ),
+        (
+            "a.yaml",
+            "sinks: { p: { type: otlp, url: 'http://x', tls: { cert: a } } }\n",
+            "`cert` of `p` needs `key`, too",
+        ),
         ("a.yaml", "sinks: { p: { type: prometheus, address: '0.0.0.0:1' } }\n", "a.yaml:1:42\n"),
         (
             "a.yaml",
