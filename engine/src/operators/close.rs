@@ -188,6 +188,7 @@ impl Close {
             tell_bytes(gauges, plan, holder, windows.held_bytes(looks));
         }
         self.alerts.iter().for_each(|alert| alert.tell(gauges, self.worker));
+        self.patterns.tell(gauges, self.worker);
     }
 
     fn snapshot(&self, epoch: EpochNumber) {

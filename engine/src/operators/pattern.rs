@@ -25,6 +25,7 @@ use crate::plan::eval::{eval_columns, eval_row};
 use crate::plan::{
     PatternRule, PatternSource, PatternSymbol, Plan, REGISTERS_FROM, RuleKind, VALUES_FROM,
 };
+use crate::self_metrics::{EngineGauges, Holder};
 
 /// The first place number of rules among the sources: rows come behind items of their time.
 const RULES_FROM: u32 = 1 << 31;
@@ -287,6 +288,15 @@ impl Patterns {
         });
         let own = own.collect();
         Self { own, rows }
+    }
+
+    /// Tells what they hold on a worker: each worker has its own keys.
+    pub(crate) fn tell(&self, gauges: &EngineGauges, worker: usize) {
+        for (id, matcher) in &self.own {
+            let (keys, bytes) = matcher.held();
+            gauges.set_instances(worker, id.0 as usize, keys);
+            gauges.set_state_bytes(Holder::Windows, worker, id.0 as usize, bytes);
+        }
     }
 
     pub(crate) fn state(&self) -> PatternsState {

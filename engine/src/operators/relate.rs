@@ -179,6 +179,7 @@ impl Relate {
             table.tell(plan, gauges, self.worker);
         }
         self.alerts.iter().for_each(|alert| alert.tell(gauges, self.worker));
+        self.patterns.tell(gauges, self.worker);
     }
 
     fn snapshot(&self, epoch: EpochNumber) {

@@ -80,6 +80,16 @@ impl Matcher {
         MatcherState { keys, waiting, rows }
     }
 
+    /// Keys under way, and about how many bytes they and the events that wait take: one key stands
+    /// for all.
+    pub(crate) fn held(&self) -> (u64, u64) {
+        let of_key = |key: &Key| size_of::<Key>() + key.runs.len() * size_of::<Run>();
+        let key = self.keys.values().next().map_or(0, of_key);
+        let waiting: usize = self.waiting.values().map(Vec::len).sum();
+        let bytes = self.keys.len() * key + waiting * size_of::<Event>();
+        (self.keys.len() as u64, bytes as u64)
+    }
+
     /// Takes an event that the watermark has not passed yet.
     pub(crate) fn push(&mut self, event: Event) {
         self.waiting.entry(event.place.time_ns >> BUCKET_BITS).or_default().push(event);

@@ -180,6 +180,19 @@ fn value(families: &BTreeMap<String, Family>, name: &str, labels: &str) -> f64 {
     found.unwrap_or_else(|| panic!("{name}{{{labels}: {samples:?}")).2
 }
 
+/// The page of docs names every family, and none that is not there.
+fn check_docs(families: &BTreeMap<String, Family>) {
+    let docs = std::fs::read_to_string(crate::tidy::root().join("docs/operating.md")).unwrap();
+    let section =
+        docs.split("\n## ").find(|text| text.starts_with("The run's own metrics")).unwrap();
+    let named: BTreeSet<&str> = section
+        .split(|c: char| !c.is_ascii_lowercase() && c != '_')
+        .filter(|word| word.starts_with("tailwater_"))
+        .collect();
+    let own = families.keys().map(String::as_str).filter(|name| name.starts_with("tailwater_"));
+    assert_eq!(named, own.collect::<BTreeSet<_>>());
+}
+
 #[test]
 fn the_page_keeps_prometheus_conventions_and_tells_what_happened() {
     let dead = "http://127.0.0.1:9";
@@ -206,6 +219,7 @@ fn the_page_keeps_prometheus_conventions_and_tells_what_happened() {
     for name in WANTED {
         assert!(families.contains_key(name), "{name} is missing: {body}");
     }
+    check_docs(&families);
     let number = |name: &str, labels: &str| value(&families, name, labels);
     let whole = |name: &str, labels: &str| number(name, labels) as u64;
     assert_eq!(whole("tailwater_item_age_seconds_count", ""), 8);
