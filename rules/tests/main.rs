@@ -4,6 +4,7 @@
 
 mod changing;
 mod explain;
+mod gauges;
 mod keys;
 mod replay;
 mod rows;

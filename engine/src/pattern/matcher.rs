@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::event::{Event, Found};
 use super::key::{Key, Said};
+use super::run::Run;
 use crate::limits::{PATTERN_KEYS_PER_SHARD_MAX, SHARDS};
 use crate::plan::PatternRule;
 
