@@ -1,5 +1,7 @@
 //! A full queue: shares, policies, and a ledger that always balances.
 
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -45,6 +47,45 @@ async fn the_oldest_makes_room() {
     assert!(server.is_empty());
     let discarded = server.counts().sources[&SOURCE].discarded[&DiscardReason::Oldest];
     assert_eq!((discarded.requests, discarded.items), (3, 7));
+}
+
+/// Turns would let a sender's only frame overtake what another one brought before it.
+#[tokio::test]
+async fn frames_leave_in_the_order_in_which_they_came() {
+    let server = Server::http().await;
+    let (mut one, mut other) = (Kept::to(server.address()), Kept::to(server.address()));
+    tokio::task::spawn_blocking(move || {
+        for spans in 1..=3 {
+            one.post(&traces(spans));
+        }
+        other.post(&traces(4));
+        one.post(&traces(5));
+    })
+    .await
+    .unwrap();
+    let order: Vec<u64> = (0..5).map(|_| server.frame().items).collect();
+    assert_eq!(order, [1, 2, 3, 4, 5]);
+}
+
+/// One connection for several requests.
+struct Kept(TcpStream);
+
+impl Kept {
+    fn to(address: SocketAddr) -> Self {
+        Self(TcpStream::connect(address).unwrap())
+    }
+
+    fn post(&mut self, body: &[u8]) {
+        let length = body.len();
+        let head = format!(
+            "POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\n\
+             content-length: {length}\r\n\r\n"
+        );
+        self.0.write_all(&[head.as_bytes(), body].concat()).unwrap();
+        let mut answer = [0; 1_024];
+        let read = self.0.read(&mut answer).unwrap();
+        assert!(answer[..read].starts_with(b"HTTP/1.1 200"));
+    }
 }
 
 /// Nine senders with a request now and then beside one that sends without pause: each of the

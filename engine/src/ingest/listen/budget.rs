@@ -217,6 +217,11 @@ impl State {
 }
 
 impl Permit {
+    /// Who holds it.
+    pub(super) fn sender(&self) -> Sender {
+        self.sender
+    }
+
     /// Bytes that are held.
     pub(super) fn bytes(&self) -> u64 {
         self.amount.bytes

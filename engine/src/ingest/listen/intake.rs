@@ -1,8 +1,8 @@
 //! The bounded queue between the listeners and the one thread that writes the input log.
 //!
 //! Invariant: what becomes of a request is counted before anything of it is discarded; a frame's
-//! room is given back only when its owner drops the [`Accepted`]. Senders take turns; the frames
-//! of one sender keep their order.
+//! room is given back only when its owner drops the [`Accepted`]. Frames leave in the order in
+//! which they came, whoever brought them; that no sender takes all the room is the budget's work.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -106,11 +106,19 @@ struct Shared {
 
 #[derive(Default)]
 struct Queue {
-    /// Senders with frames, in the order of their turns.
-    turns: VecDeque<Sender>,
-    frames: BTreeMap<Sender, VecDeque<Accepted>>,
+    /// By number, in the order in which they came.
+    frames: BTreeMap<u64, Accepted>,
+    next_number: u64,
+    waiting: BTreeMap<Sender, Waiting>,
     sources: BTreeMap<SourceId, SourceCounts>,
     is_closed: bool,
+}
+
+/// What of one sender waits.
+#[derive(Default)]
+struct Waiting {
+    bytes: u64,
+    numbers: VecDeque<u64>,
 }
 
 /// What became of a checked payload.
@@ -323,11 +331,7 @@ impl Reception {
             payload,
             place: u64::from(!is_binary(format)),
         };
-        let waiting = queue.frames.entry(self.sender).or_default();
-        waiting.push_back(Accepted { frame, items, room });
-        if waiting.len() == 1 {
-            queue.turns.push_back(self.sender);
-        }
+        queue.push(Accepted { frame, items, room });
         drop(queue);
         shared.arrived.notify_one();
         Outcome::Taken
@@ -396,15 +400,31 @@ impl Shared {
 }
 
 impl Queue {
-    fn pop(&mut self) -> Option<Accepted> {
-        let sender = self.turns.pop_front()?;
-        let waiting = self.frames.get_mut(&sender)?;
-        let frame = waiting.pop_front()?;
-        if waiting.is_empty() {
-            self.frames.remove(&sender);
-        } else {
-            self.turns.push_back(sender);
+    fn push(&mut self, frame: Accepted) {
+        let number = self.next_number;
+        self.next_number += 1;
+        let waiting = self.waiting.entry(frame.room.sender()).or_default();
+        waiting.bytes += frame.count().bytes;
+        waiting.numbers.push_back(number);
+        self.frames.insert(number, frame);
+    }
+
+    /// Takes the oldest frame of a sender out.
+    fn take(&mut self, sender: Sender) -> Option<Accepted> {
+        let waiting = self.waiting.get_mut(&sender)?;
+        let frame = self.frames.remove(&waiting.numbers.pop_front()?)?;
+        waiting.bytes -= frame.count().bytes;
+        if waiting.numbers.is_empty() {
+            self.waiting.remove(&sender);
         }
+        Some(frame)
+    }
+
+    /// The oldest frame. Turns of senders would be kinder to one that comes late to a long queue,
+    /// but let its telemetry overtake that of the others, whose items could then be late.
+    fn pop(&mut self) -> Option<Accepted> {
+        let sender = self.frames.first_key_value()?.1.room.sender();
+        let frame = self.take(sender)?;
         let counts = self.sources.entry(frame.frame.source).or_default();
         counts.queued.subtract(frame.count());
         counts.accepted.add(frame.count());
@@ -413,17 +433,8 @@ impl Queue {
 
     /// The oldest frame of the sender with the most bytes waiting, counted as discarded.
     fn discard_oldest(&mut self) -> Option<Accepted> {
-        let weight = |frames: &VecDeque<Accepted>| -> u64 {
-            frames.iter().map(|frame| frame.count().bytes).sum()
-        };
-        let largest = self.frames.iter().max_by_key(|(_, frames)| weight(frames));
-        let sender = *largest?.0;
-        let waiting = self.frames.get_mut(&sender)?;
-        let oldest = waiting.pop_front()?;
-        if waiting.is_empty() {
-            self.frames.remove(&sender);
-            self.turns.retain(|turn| *turn != sender);
-        }
+        let sender = *self.waiting.iter().max_by_key(|(_, waiting)| waiting.bytes)?.0;
+        let oldest = self.take(sender)?;
         let counts = self.sources.entry(oldest.frame.source).or_default();
         counts.queued.subtract(oldest.count());
         counts.discarded.entry(DiscardReason::Oldest).or_default().add(oldest.count());
@@ -449,7 +460,7 @@ impl IntakeReceiver {
     /// [`NoFrame`] if none came in time, or none will.
     pub fn recv_timeout(&self, timeout: Duration) -> Result<Accepted, NoFrame> {
         let queue = self.shared.lock();
-        let is_empty = |queue: &mut Queue| queue.turns.is_empty() && !queue.is_closed;
+        let is_empty = |queue: &mut Queue| queue.frames.is_empty() && !queue.is_closed;
         let (mut queue, _) = self
             .shared
             .arrived
