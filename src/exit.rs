@@ -86,7 +86,7 @@ fn of_engine(kind: ErrorKind) -> ExitCode {
             tell("hint: `--input-format` names it; `tailwater help replay` lists the formats\n");
             Exit::Damage.into()
         }
-        ErrorKind::Plan => ExitCode::from(2),
+        ErrorKind::Plan | ErrorKind::Setting => ExitCode::from(2),
         _ => Exit::Input.into(),
     }
 }

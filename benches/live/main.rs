@@ -3,7 +3,8 @@
 //!
 //! `cargo bench -p tailwater --bench live [-- WHAT…] [--peer PROGRAM]`, WHAT out of `cpu`,
 //! `latency`, `idle`, `soak[=SECONDS]`; without one it is the first three. The peer is rotel's
-//! agent, which decodes and discards. Client and server share the machine, so CPU is what is compared.
+//! agent, which decodes and discards. Client and server share the machine, so CPU is what is
+//! compared.
 //!
 //! Every loop over the load shifts its timestamps by the load's own length, so that nothing is
 //! late; after the load one last span closes all windows, and the rows must count every span.

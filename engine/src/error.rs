@@ -13,6 +13,8 @@ pub enum ErrorKind {
     Read,
     /// The format of an input could not be recognised, or does not fit the request.
     Format,
+    /// A setting of a listener, a queue or a sink cannot be used.
+    Setting,
     /// A result could not be written.
     Write,
     /// A snapshot is damaged, of another version, or of another plan.

@@ -138,7 +138,7 @@ impl Intake {
     /// A queue: the end for listeners, and the end for the writer of the log.
     ///
     /// # Errors
-    /// [`ErrorKind::Format`] if a budget is smaller than one message may be.
+    /// [`ErrorKind::Setting`] if a budget is smaller than one message may be.
     pub fn new(config: IntakeConfig) -> Result<(Self, IntakeReceiver), Error> {
         let message = MESSAGE_BYTES_MAX as u64;
         if config.items == 0 || config.bytes < message || config.reading_bytes < 2 * message {
@@ -150,7 +150,7 @@ impl Intake {
                 config.bytes,
                 config.reading_bytes
             );
-            return Err(Error::new(ErrorKind::Format, text));
+            return Err(Error::new(ErrorKind::Setting, text));
         }
         let whole_s = config.retry_after.as_millis().div_ceil(1_000).max(1);
         let retry_after = Duration::from_secs(whole_s as u64);

@@ -87,7 +87,7 @@ impl AlertmanagerSink {
     /// Starts the sink; call it within a tokio runtime. Shapes are by rule id.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Format`] if the URL, a header or a file cannot be used,
+    /// [`crate::ErrorKind::Setting`] if the URL, a header or a file cannot be used,
     /// [`crate::ErrorKind::Read`] if a file cannot be read.
     pub fn start(
         config: &AlertmanagerConfig,

@@ -51,7 +51,7 @@ fn token(path: &Path) -> Result<HeaderValue, Error> {
         && token.bytes().all(|byte| byte.is_ascii_graphic());
     let value = HeaderValue::try_from(format!("Bearer {token}")).ok().filter(|_| is_token);
     let mut value =
-        value.ok_or_else(|| wrong(ErrorKind::Format, "one token, of printable ASCII"))?;
+        value.ok_or_else(|| wrong(ErrorKind::Setting, "one token, of printable ASCII"))?;
     value.set_sensitive(true);
     Ok(value)
 }

@@ -118,7 +118,7 @@ impl Client {
     /// A client for a target.
     ///
     /// # Errors
-    /// [`ErrorKind::Format`] if the URL, a header or a file cannot be used, [`ErrorKind::Read`] if
+    /// [`ErrorKind::Setting`] if the URL, a header or a file cannot be used, [`ErrorKind::Read`] if
     /// a file cannot be read.
     pub(super) fn new(target: &Target, framing: Framing) -> Result<Self, Error> {
         let uri = parsed(&target.url)?;
@@ -138,7 +138,7 @@ impl Client {
         let bearer = target.bearer_file.as_deref().map(Bearer::read).transpose()?;
         if bearer.is_some() && headers.contains_key(AUTHORIZATION) {
             let text = "expected a header `authorization` or a file with a token, found both";
-            return Err(Error::new(ErrorKind::Format, text));
+            return Err(Error::new(ErrorKind::Setting, text));
         }
         let is_https = uri.scheme_str() == Some("https");
         let tls = is_https.then(|| target.tls.clone());
@@ -234,7 +234,7 @@ impl Client {
 fn parsed(url: &str) -> Result<Uri, Error> {
     let wrong = |expected: &str| {
         let text = format!("expected {expected}, found `{}`", shown_url(url));
-        Err(Error::new(ErrorKind::Format, text))
+        Err(Error::new(ErrorKind::Setting, text))
     };
     let uri: Option<Uri> = url.parse().ok();
     let Some(uri) = uri.filter(|uri| uri.host().is_some_and(|host| !host.is_empty())) else {
@@ -255,7 +255,7 @@ fn parsed_headers(pairs: &[(String, String)]) -> Result<HeaderMap, Error> {
         let parsed = (HeaderName::try_from(name), HeaderValue::try_from(value));
         let (Ok(name), Ok(mut value)) = parsed else {
             let text = format!("`{name}` is no header that can be sent");
-            return Err(Error::new(ErrorKind::Format, text));
+            return Err(Error::new(ErrorKind::Setting, text));
         };
         // Never shown by what prints headers.
         value.set_sensitive(true);
@@ -283,7 +283,7 @@ mod tests {
     fn urls_that_cannot_be_used_are_refused() {
         for url in ["", "localhost:4318", "ftp://x", "http://", "https:///path", "http://a b"] {
             let error = Client::new(&Target::new(url), Framing::Plain).err().expect(url);
-            assert_eq!(error.kind(), ErrorKind::Format, "{url}");
+            assert_eq!(error.kind(), ErrorKind::Setting, "{url}");
         }
         let newline = Target {
             headers: vec![("x".to_owned(), "hush\r\ny: z".to_owned())],

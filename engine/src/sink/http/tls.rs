@@ -69,7 +69,7 @@ impl ClientTls {
                 let key = own.key.display();
                 let text =
                     format!("expected a key that others cannot read, found `{key}`: `chmod o=`");
-                return Err(Error::new(ErrorKind::Format, text));
+                return Err(Error::new(ErrorKind::Setting, text));
             }
             Some(own) => Some((read(&own.certificate)?, read(&own.key)?)),
         };
@@ -90,7 +90,7 @@ impl ClientTls {
         let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(|error| {
-                Error::new(ErrorKind::Format, "expected TLS 1.2 and 1.3").caused_by(error)
+                Error::new(ErrorKind::Setting, "expected TLS 1.2 and 1.3").caused_by(error)
             })?
             .with_root_certificates(roots);
         let (Some(own), Some((certificate, key))) = (&self.own, &contents.own) else {
@@ -144,7 +144,7 @@ fn unusable(
     error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
 ) -> Error {
     let text = format!("expected {expected} in `{}`", path.display());
-    Error::new(ErrorKind::Format, text).caused_by(error)
+    Error::new(ErrorKind::Setting, text).caused_by(error)
 }
 
 fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
@@ -218,7 +218,7 @@ fn no_tls() -> Result<ClientConfig, Error> {
     let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions();
     let builder = builder.map_err(|error| {
-        Error::new(ErrorKind::Format, "expected TLS 1.2 and 1.3").caused_by(error)
+        Error::new(ErrorKind::Setting, "expected TLS 1.2 and 1.3").caused_by(error)
     })?;
     Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
 }

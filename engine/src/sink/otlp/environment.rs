@@ -42,7 +42,7 @@ pub(super) fn config(
 
 fn unusable(variable: &str, expected: &str) -> Error {
     // What it holds may be secret, and is not told.
-    Error::new(ErrorKind::Format, format!("expected {expected} in `{variable}`"))
+    Error::new(ErrorKind::Setting, format!("expected {expected} in `{variable}`"))
 }
 
 /// The variables of a signal.

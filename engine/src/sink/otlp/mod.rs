@@ -122,7 +122,7 @@ impl OtlpConfig {
     /// The settings that `OTEL_EXPORTER_OTLP_*` ask for, given what each variable holds.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Format`] if a variable holds what cannot be used; its name is told.
+    /// [`crate::ErrorKind::Setting`] if a variable holds what cannot be used; its name is told.
     pub fn from_environment(
         name: &str,
         lookup: impl Fn(&str) -> Option<String>,
@@ -167,7 +167,7 @@ impl OtlpSink {
     /// Starts a sink; call it within a tokio runtime. Shapes are by rule id.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Format`] if a URL, a header or a file cannot be used,
+    /// [`crate::ErrorKind::Setting`] if a URL, a header or a file cannot be used,
     /// [`crate::ErrorKind::Read`] if a file cannot be read.
     pub fn start(config: OtlpConfig, shapes: Arc<[Shape]>, tell: Tell) -> Result<Self, Error> {
         let OtlpConfig { metrics, logs, temporality, series, rows } = config;

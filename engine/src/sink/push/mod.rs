@@ -154,7 +154,7 @@ impl Push {
     /// Starts a sink; call it within a tokio runtime.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Format`] if the URL, a header or a file cannot be used,
+    /// [`crate::ErrorKind::Setting`] if the URL, a header or a file cannot be used,
     /// [`crate::ErrorKind::Read`] if a file cannot be read.
     pub fn start(config: PushConfig, encode: impl Encode, tell: Tell) -> Result<Self, Error> {
         let client = Client::new(&config.target, Framing::Plain)?;
