@@ -48,8 +48,8 @@ pub struct Page {
     pub status: u16,
     /// Its `Content-Type`.
     pub content_type: &'static str,
-    /// Its text.
-    pub text: String,
+    /// What is on it.
+    pub body: Bytes,
 }
 
 /// Makes the page of a path, given the request's `Accept`; `None` where there is none.
@@ -149,9 +149,9 @@ fn answer(request: &Request<Incoming>, make: &MakePage) -> Response<Whole> {
     };
     let takes_gzip = text(ACCEPT_ENCODING).is_some_and(takes_gzip);
     let packed =
-        if takes_gzip && page.text.len() >= GZIP_FROM_BYTES { gzip(&page.text) } else { None };
+        if takes_gzip && page.body.len() >= GZIP_FROM_BYTES { gzip(&page.body) } else { None };
     let is_packed = packed.is_some();
-    let body = packed.unwrap_or_else(|| Bytes::from(page.text));
+    let body = packed.unwrap_or(page.body);
     let mut response = Response::new(Whole::new(if is_head { Bytes::new() } else { body }));
     *response.status_mut() =
         StatusCode::from_u16(page.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -182,9 +182,9 @@ fn takes_gzip(accepted: &str) -> bool {
     })
 }
 
-fn gzip(text: &str) -> Option<Bytes> {
+fn gzip(body: &[u8]) -> Option<Bytes> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(text.as_bytes()).ok()?;
+    encoder.write_all(body).ok()?;
     encoder.finish().ok().map(Bytes::from)
 }
 

@@ -20,7 +20,7 @@ fn pages() -> MakePage {
             "/long" => "line\n".repeat(10_000),
             _ => return None,
         };
-        Some(Page { status: 200, content_type: "text/plain", text })
+        Some(Page { status: 200, content_type: "text/plain", body: text.into() })
     })
 }
 

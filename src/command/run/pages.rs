@@ -61,8 +61,8 @@ fn results_page(store: &SharedStore) -> MakePage {
         let format = PageFormat::accepted(accept);
         let mut store = locked(&store);
         store.expire(clock());
-        let text = store.page(format);
-        Some(Page { status: 200, content_type: format.content_type(), text })
+        let body = store.page(format);
+        Some(Page { status: 200, content_type: format.content_type(), body })
     })
 }
 
@@ -81,6 +81,6 @@ fn admin(observed: &Arc<Observed>) -> MakePage {
             "/metrics" => (200, PageFormat::Text.content_type(), observed.page()),
             _ => return None,
         };
-        Some(Page { status, content_type, text })
+        Some(Page { status, content_type, body: text.into() })
     })
 }

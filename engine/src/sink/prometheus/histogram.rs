@@ -63,9 +63,10 @@ fn of_exponential(mut held: ExponentialBuckets) -> Vec<(f64, u64)> {
     }
     let base = 2f64.powf(2f64.powi(-held.scale));
     let mut buckets = Vec::new();
-    for (count, at) in held.negative.iter().zip(held.negative_offset..).rev() {
+    for (count, at) in held.negative.iter().zip(held.negative_offset..) {
         buckets.push((-base.powi(at), *count));
     }
+    buckets.reverse();
     if held.zero_count > 0 || !buckets.is_empty() {
         buckets.push((held.zero_threshold, held.zero_count));
     }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use super::name::{label, label_text, labels, metric, sample};
 use crate::limits::{PROMETHEUS_EXPIRY_NS, PROMETHEUS_SERIES_MAX};
-use crate::model::{AlertState, Row, RowKind, Transition, Value};
+use crate::model::{AlertState, HistogramPoint, Row, RowKind, Transition, Value};
+use crate::sink::exemplar::{Exemplar, exemplars};
+use crate::sink::merge;
 use crate::sink::{AlertShape, RuleShape, Shape};
 
 /// How much is held, and how long.
@@ -40,10 +42,11 @@ pub struct PrometheusCounts {
 pub(super) enum Kind {
     Gauge,
     Counter,
+    Histogram,
 }
 
 /// A metric: what `# TYPE` and `# HELP` say.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(super) struct Family {
     pub(super) kind: Kind,
     pub(super) unit: &'static str,
@@ -54,13 +57,70 @@ pub(super) struct Family {
 /// Sorted label pairs.
 pub(super) type Labels = Vec<(String, String)>;
 
+/// What a series says now.
+#[derive(Debug, Clone)]
+pub(super) enum Sample {
+    Number(f64),
+    Histogram(Box<HistogramPoint>),
+}
+
 /// One series.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone)]
 pub(super) struct Series {
-    pub(super) value: f64,
+    pub(super) value: Sample,
+    /// Items that stand for what was added last.
+    pub(super) exemplars: Vec<Exemplar>,
     /// When it was made, nanoseconds since the Unix epoch: a counter counts since then.
     pub(super) created_ns: i64,
     expires_ns: i64,
+}
+
+/// What a row says of a series.
+enum Added<'a> {
+    /// How things are.
+    Now(f64),
+    /// How much came.
+    More(f64, &'a [Exemplar]),
+    /// What came.
+    Histogram(&'a HistogramPoint, &'a [Exemplar]),
+}
+
+impl Series {
+    fn new(added: &Added<'_>, created_ns: i64, expires_ns: i64) -> Self {
+        let (value, exemplars) = match added {
+            Added::Now(number) => (Sample::Number(*number), Vec::new()),
+            Added::More(number, exemplars) => (Sample::Number(*number), exemplars.to_vec()),
+            Added::Histogram(window, exemplars) => {
+                (Sample::Histogram(Box::new((*window).clone())), exemplars.to_vec())
+            }
+        };
+        Self { value, exemplars, created_ns, expires_ns }
+    }
+
+    fn add(&mut self, added: &Added<'_>, now_ns: i64) {
+        let is_added = match (&mut self.value, added) {
+            (Sample::Number(held), Added::Now(number)) => {
+                *held = *number;
+                true
+            }
+            (Sample::Number(held), Added::More(number, _)) => {
+                *held += number;
+                true
+            }
+            (Sample::Histogram(held), Added::Histogram(window, _)) => merge::add(held, window),
+            _ => false,
+        };
+        if !is_added {
+            // Other bounds than before: it begins anew, and says since when.
+            *self = Self::new(added, now_ns, self.expires_ns);
+        }
+        match added {
+            Added::More(_, exemplars) | Added::Histogram(_, exemplars) if !exemplars.is_empty() => {
+                self.exemplars = exemplars.to_vec();
+            }
+            _ => {}
+        }
+    }
 }
 
 /// The page's contents.
@@ -102,10 +162,19 @@ impl PrometheusStore {
             return;
         }
         let labels = row_labels(shape, row);
+        let exemplars = exemplars(row);
         let lasts_ns = self.config.expiry_ns.max(shape.every_ns.saturating_mul(2));
         let expires_ns = now_ns.saturating_add(lasts_ns);
         for (index, (name, value)) in shape.values.iter().zip(&row.values).enumerate() {
             if value.is_null() {
+                continue;
+            }
+            if let (Value::Histogram(window), Some(true)) = (value, shape.histograms.get(index)) {
+                let full = metric(&shape.name, name, "");
+                let help = || format!("`{name}` of all windows of `{}` so far", shape.name);
+                let place = (full.as_str(), Kind::Histogram, "");
+                let added = Added::Histogram(window, &exemplars);
+                self.put(place, help, &labels, (now_ns, expires_ns), &added);
                 continue;
             }
             let Some((number, unit)) = sample(value) else {
@@ -115,12 +184,13 @@ impl PrometheusStore {
             let full = metric(&shape.name, name, unit);
             let help = || format!("`{name}` of the newest window of `{}`", shape.name);
             let place = (full.as_str(), Kind::Gauge, unit);
-            self.put(place, help, &labels, (now_ns, expires_ns), |_| number);
+            self.put(place, help, &labels, (now_ns, expires_ns), &Added::Now(number));
             if shape.counts.get(index) == Some(&true) && number >= 0.0 {
                 let full = format!("{full}_seen");
                 let help = || format!("`{name}` of all windows of `{}` so far", shape.name);
                 let place = (full.as_str(), Kind::Counter, unit);
-                self.put(place, help, &labels, (now_ns, expires_ns), |so_far| so_far + number);
+                let added = Added::More(number, &exemplars);
+                self.put(place, help, &labels, (now_ns, expires_ns), &added);
             }
         }
     }
@@ -134,7 +204,7 @@ impl PrometheusStore {
             if transition.state == state {
                 let help = || "Alerts that are pending or firing".to_owned();
                 let place = ("ALERTS", Kind::Gauge, "");
-                self.put(place, help, &labels, (now_ns, i64::MAX), |_| 1.0);
+                self.put(place, help, &labels, (now_ns, i64::MAX), &Added::Now(1.0));
             } else {
                 self.remove("ALERTS", &labels);
             }
@@ -147,7 +217,7 @@ impl PrometheusStore {
         help: impl FnOnce() -> String,
         labels: &Labels,
         (now_ns, expires_ns): (i64, i64),
-        value: impl FnOnce(f64) -> f64,
+        added: &Added<'_>,
     ) {
         let known = self.families.get_mut(name);
         // Two columns whose names fall together keep the kind of the first.
@@ -156,7 +226,8 @@ impl PrometheusStore {
             return;
         }
         if let Some(series) = known.and_then(|family| family.series.get_mut(labels)) {
-            *series = Series { value: value(series.value), expires_ns, ..*series };
+            series.expires_ns = expires_ns;
+            series.add(added, now_ns);
             return;
         }
         if self.series >= self.config.series {
@@ -170,7 +241,7 @@ impl PrometheusStore {
             help: help(),
             series: BTreeMap::new(),
         });
-        let series = Series { value: value(0.0), created_ns: now_ns, expires_ns };
+        let series = Series::new(added, now_ns, expires_ns);
         family.series.insert(labels.clone(), series);
     }
 

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::model::{AlertState, Row, RowKind, RuleId, Transition, Value};
+use crate::model::{
+    AlertState, ExponentialBuckets, HistogramPoint, Row, RowKind, RuleId, Transition, Value,
+};
+use crate::sink::protobuf::field;
 use crate::sink::{AlertShape, RuleShape, Shape};
 
 const SECOND: i64 = 1_000_000_000;
@@ -29,6 +32,10 @@ fn store(series: usize) -> PrometheusStore {
     };
     let config = PrometheusConfig { series, ..PrometheusConfig::default() };
     PrometheusStore::new(config, Arc::from([Shape::Rule(rule), Shape::Alert(alert)]))
+}
+
+fn read(store: &PrometheusStore, format: PageFormat) -> String {
+    String::from_utf8(store.page(format).to_vec()).unwrap()
 }
 
 fn row(service: &str, n: i64) -> Row {
@@ -82,8 +89,8 @@ http_p99_seconds{service_name=\"shop\"} 1.5
 # TYPE http_share_ratio gauge
 http_share_ratio{service_name=\"shop\"} 0.25
 ";
-    assert_eq!(store.page(PageFormat::Text), text);
-    let open = store.page(PageFormat::OpenMetrics);
+    assert_eq!(read(&store, PageFormat::Text), text);
+    let open = read(&store, PageFormat::OpenMetrics);
     assert!(open.contains("# TYPE http_n_seen counter\n"), "{open}");
     assert!(open.contains("http_n_seen_total{service_name=\"shop\"} 7\n"), "{open}");
     assert!(open.contains("http_n_seen_created{service_name=\"shop\"} 2.000000000\n"), "{open}");
@@ -98,7 +105,7 @@ fn revisions_show_nothing_and_the_overflow_group_says_so() {
     store.row(&Row { kind: RowKind::Revision(1), ..row("shop", 3) }, 0);
     assert!(store.is_empty());
     store.row(&Row { is_other: true, key: vec![Value::Null], ..row("shop", 3) }, 0);
-    let page = store.page(PageFormat::Text);
+    let page = read(&store, PageFormat::Text);
     assert!(page.contains("http_n{otel_metric_overflow=\"true\"} 3\n"), "{page}");
 }
 
@@ -108,11 +115,11 @@ fn a_series_leaves_when_it_is_not_renewed() {
     store.row(&row("old", 1), 0);
     store.row(&row("new", 1), 200 * SECOND);
     store.expire(301 * SECOND);
-    let page = store.page(PageFormat::Text);
+    let page = read(&store, PageFormat::Text);
     assert!(!page.contains("old") && page.contains("http_n{service_name=\"new\"} 1\n"), "{page}");
     assert_eq!((store.counts().expired, store.len()), (4, 4));
     store.expire(501 * SECOND);
-    assert_eq!(store.page(PageFormat::Text), "");
+    assert_eq!(read(&store, PageFormat::Text), "");
 }
 
 #[test]
@@ -122,7 +129,7 @@ fn further_series_are_left_out_and_counted() {
     store.row(&row("b", 1), 0);
     assert_eq!((store.len(), store.counts().overflowed), (5, 3));
     store.row(&row("a", 9), 0);
-    let page = store.page(PageFormat::Text);
+    let page = read(&store, PageFormat::Text);
     assert!(page.contains("http_n{service_name=\"a\"} 9\n"), "known series go on: {page}");
 }
 
@@ -136,12 +143,129 @@ fn an_alert_is_on_the_page_while_it_is_pending_or_firing() {
              severity=\"page\"}} 1\n"
         )
     };
-    assert!(store.page(PageFormat::Text).contains(&labels("pending")));
+    assert!(read(&store, PageFormat::Text).contains(&labels("pending")));
     store.transition(&transition(AlertState::Firing), 0);
-    let page = store.page(PageFormat::Text);
+    let page = read(&store, PageFormat::Text);
     assert!(page.contains(&labels("firing")) && !page.contains("pending\""), "{page}");
     store.expire(i64::MAX - 1);
-    assert!(store.page(PageFormat::Text).contains(&labels("firing")), "it fires until it resolves");
+    assert!(
+        read(&store, PageFormat::Text).contains(&labels("firing")),
+        "it fires until it resolves"
+    );
     store.transition(&transition(AlertState::Resolved), 0);
     assert!(store.is_empty());
+}
+
+/// A rule with a count, a distribution and exemplars.
+fn with_histogram() -> PrometheusStore {
+    let rule = RuleShape {
+        name: Arc::from("http"),
+        keys: names(&["service.name"]),
+        values: names(&["n", "times", "some"]),
+        counts: vec![true, false, false],
+        histograms: vec![false, true, false],
+        ..RuleShape::default()
+    };
+    PrometheusStore::new(PrometheusConfig::default(), Arc::from([Shape::Rule(rule)]))
+}
+
+fn histogram_row(counts: &[u64]) -> Row {
+    let exponential = ExponentialBuckets {
+        scale: 0,
+        positive_offset: 0,
+        positive: counts.to_vec(),
+        ..ExponentialBuckets::default()
+    };
+    let count = counts.iter().sum();
+    let point = HistogramPoint {
+        count,
+        sum: Some(count as f64),
+        exponential: Some(exponential),
+        ..HistogramPoint::default()
+    };
+    let some = Value::map(vec![
+        (Arc::from("trace_id"), Value::Bytes(Arc::from([7; 16]))),
+        (Arc::from("span_id"), Value::Bytes(Arc::from([9; 8]))),
+        (Arc::from("value"), Value::Duration(3 * SECOND)),
+        (Arc::from("time"), Value::Time(5 * SECOND)),
+    ]);
+    let values = vec![
+        Value::Int(count as i64),
+        Value::Histogram(Arc::new(point)),
+        Value::List(Arc::from([some])),
+    ];
+    Row { values, ..row("shop", 0) }
+}
+
+#[test]
+fn distributions_are_added_up_to_classic_buckets_with_exemplars() {
+    let mut store = with_histogram();
+    store.row(&histogram_row(&[1, 2]), 2 * SECOND);
+    store.row(&histogram_row(&[1, 1, 1]), 3 * SECOND);
+    let lines = "\
+# HELP http_times `times` of all windows of `http` so far
+# TYPE http_times histogram
+http_times_bucket{le=\"2.0\",service_name=\"shop\"} 2
+http_times_bucket{le=\"4.0\",service_name=\"shop\"} 5
+http_times_bucket{le=\"8.0\",service_name=\"shop\"} 6
+http_times_bucket{le=\"+Inf\",service_name=\"shop\"} 6
+http_times_sum{service_name=\"shop\"} 6
+http_times_count{service_name=\"shop\"} 6
+";
+    let found = read(&store, PageFormat::Text);
+    assert!(found.contains(lines), "{found}");
+    assert!(!found.contains("trace_id"), "text has no exemplars: {found}");
+    let found = read(&store, PageFormat::OpenMetrics);
+    let trace = "07".repeat(16);
+    let exemplar =
+        format!("# {{trace_id=\"{trace}\",span_id=\"{}\"}} 3 5.000000000\n", "09".repeat(8));
+    let bucket = format!("http_times_bucket{{le=\"4.0\",service_name=\"shop\"}} 5 {exemplar}");
+    assert!(found.contains(&bucket), "{found}");
+    assert!(found.contains(&format!("http_n_seen_total{{service_name=\"shop\"}} 6 {exemplar}")));
+    assert_eq!(found.matches("trace_id").count(), 2, "{found}");
+    assert!(found.contains("http_times_created{service_name=\"shop\"} 2.000000000\n"));
+}
+
+#[test]
+fn a_sum_that_may_go_back_is_left_out_of_openmetrics_with_its_count() {
+    let mut store = with_histogram();
+    let mut below_zero = histogram_row(&[1]);
+    if let Value::Histogram(point) = &mut below_zero.values[1] {
+        let exponential = Arc::make_mut(point).exponential.as_mut().unwrap();
+        exponential.negative = vec![1];
+    }
+    store.row(&below_zero, 0);
+    let found = read(&store, PageFormat::OpenMetrics);
+    assert!(found.contains("http_times_bucket{le=\"-1.0\",service_name=\"shop\"} 1\n"), "{found}");
+    assert!(!found.contains("http_times_sum") && !found.contains("http_times_count"), "{found}");
+    assert!(read(&store, PageFormat::Text).contains("http_times_sum"));
+}
+
+#[test]
+fn protobuf_has_native_histograms() {
+    let mut store = with_histogram();
+    store.row(&histogram_row(&[1, 3]), 2 * SECOND);
+    let page = store.page(PageFormat::Protobuf);
+    let mut rest = &page[..];
+    let mut found = Vec::new();
+    while !rest.is_empty() {
+        let digits = rest.iter().take_while(|byte| **byte >= 0x80).count() + 1;
+        let length =
+            rest[..digits].iter().rev().fold(0, |sum, byte| sum << 7 | usize::from(byte & 0x7f));
+        found.push(&rest[digits..digits + length]);
+        rest = &rest[digits + length..];
+    }
+    let text = |family: &[u8]| String::from_utf8(field(family, 1).unwrap().1.to_vec()).unwrap();
+    let titles: Vec<String> = found.iter().map(|family| text(family)).collect();
+    assert_eq!(titles, ["http_n", "http_n_seen_total", "http_times"]);
+    let metric = field(found[2], 4).unwrap().1;
+    let histogram = field(metric, 7).unwrap().1;
+    let number = |number: u64| field(histogram, number).unwrap();
+    assert_eq!((field(found[2], 3).unwrap().0, number(1).0, number(5).0), (4, 4, 0));
+    let span = number(12).1;
+    // The first bucket, (1, 2], is number 1; zigzag makes 2 of it.
+    assert_eq!((field(span, 1).unwrap().0, field(span, 2).unwrap().0), (2, 2));
+    assert_eq!(number(13).1, [2, 4], "1, then 2 more");
+    assert_eq!(f64::from_le_bytes(number(2).1.try_into().unwrap()).to_bits(), 4f64.to_bits());
+    assert!(field(histogram, 16).is_some(), "an exemplar");
 }
