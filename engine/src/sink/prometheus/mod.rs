@@ -6,7 +6,8 @@
 //! been renewed for a while, and further series than a bound are left out and counted. A
 //! distribution of windows that do not overlap is added up to a histogram.
 //!
-//! Formats: text 0.0.4, OpenMetrics 1.0 with exemplars, and protobuf with native histograms. Names follow OpenTelemetry's rules for Prometheus.
+//! Formats: text 0.0.4, OpenMetrics 1.0 with exemplars, and protobuf with native histograms. Names
+//! follow OpenTelemetry's rules for Prometheus.
 
 mod histogram;
 mod name;
