@@ -24,16 +24,31 @@ pub(crate) enum LogLevel {
     Debug,
 }
 
+/// [`ObserveArgs`] with a configuration below them.
+#[derive(Debug)]
+pub(crate) struct Observe {
+    /// How log lines are written.
+    pub(crate) log_format: LogFormat,
+    /// How much is logged.
+    pub(crate) log_level: LogLevel,
+    /// Whether the run's own metrics are a source.
+    pub(crate) self_metrics: bool,
+    /// Where spans about itself go.
+    pub(crate) trace_self: Option<String>,
+    /// One epoch and one delivery in so many has a span.
+    pub(crate) trace_self_every: u64,
+}
+
 /// What a live run says of itself.
 #[derive(Debug, ClapArgs)]
-pub(crate) struct Observe {
-    /// How log lines on standard error are written
-    #[arg(long, value_enum, default_value_t = LogFormat::Text, help_heading = "Itself")]
-    pub(crate) log_format: LogFormat,
+pub(crate) struct ObserveArgs {
+    /// How log lines on standard error are written [default: text]
+    #[arg(long, value_enum, help_heading = "Itself")]
+    pub(crate) log_format: Option<LogFormat>,
 
-    /// How much is logged
-    #[arg(long, value_enum, default_value_t = LogLevel::Info, help_heading = "Itself")]
-    pub(crate) log_level: LogLevel,
+    /// How much is logged [default: info]
+    #[arg(long, value_enum, help_heading = "Itself")]
+    pub(crate) log_level: Option<LogLevel>,
 
     /// Take the run's own metrics as telemetry of the source `self` every 10 s, for rules to read
     #[arg(long, help_heading = "Itself")]
@@ -43,10 +58,10 @@ pub(crate) struct Observe {
     #[arg(long, value_name = "URL", help_heading = "Itself")]
     pub(crate) trace_self: Option<String>,
 
-    /// Trace one epoch and one delivery in so many
-    #[arg(long, default_value_t = 100, value_name = "N", help_heading = "Itself")]
+    /// Trace one epoch and one delivery in so many [default: 100]
+    #[arg(long, value_name = "N", help_heading = "Itself")]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) trace_self_every: u64,
+    pub(crate) trace_self_every: Option<u64>,
 }
 
 /// `tailwater health`

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use clap::{Args as ClapArgs, ValueEnum};
 
-use super::observe::Observe;
+use super::observe::ObserveArgs;
 use super::replay::RuleInputs;
 
 /// An address, or none at all.
@@ -126,7 +126,7 @@ pub(crate) struct Run {
 
     /// What it says of itself.
     #[command(flatten)]
-    pub(crate) observe: Observe,
+    pub(crate) observe: ObserveArgs,
 }
 
 /// How a configuration is printed.

@@ -10,8 +10,10 @@
 //! ever shown; what is put in from the environment or a file is a value and never syntax. Nothing
 //! here reaches the input log. Must not know: how a run is built from its settings.
 
+mod file;
 mod find;
 mod hidden;
+mod itself;
 mod measure;
 mod mistake;
 mod options;
@@ -35,6 +37,7 @@ use std::path::Path;
 
 use serde_json::{Value as Json, json};
 
+pub(crate) use file::{FileFormat, FileSettings};
 pub(crate) use mistake::Mistakes;
 pub(crate) use scalar::Url;
 pub(crate) use section::Origin;

@@ -38,6 +38,13 @@ impl Config {
         self.admin.address.set("--admin", args.admin);
         self.admin.allow_insecure.set("--allow-insecure", is_insecure);
         self.grace.set("--grace", args.grace.map(Duration::from_secs));
+        let observe = &args.observe;
+        self.log.format.set("--log-format", observe.log_format);
+        self.log.level.set("--log-level", observe.log_level);
+        self.itself.metrics.set("--self-metrics", observe.self_metrics.then_some(true));
+        let trace_url = observe.trace_self.as_deref().map(|url| Some(Url::of_option(url)));
+        self.itself.trace_url.set("--trace-self", trace_url);
+        self.itself.trace_every.set("--trace-self-every", observe.trace_self_every.map(Count));
         self.take_prometheus(args.prometheus);
         self.take_url("--alertmanager", "alertmanager", args.alertmanager.as_deref());
         self.take_url("--otlp", "otlp", args.otlp.as_deref());

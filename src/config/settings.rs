@@ -12,12 +12,13 @@ use tailwater_engine::ingest::listen::{
 };
 use tailwater_engine::model::SourceId;
 
+use super::itself::{self, Itself, Log};
 use super::measure::Bytes;
 use super::scalar::{Count, ParamText, RulePath};
 use super::secret::Secret;
 use super::section::{List, Named, Origin, Pairs, Section, Setting, Visit};
 use super::sinks::{PrometheusSettings, Sink};
-use crate::args::At;
+use crate::args::{At, Observe};
 
 /// The usual ports, on this machine alone.
 const OTLP_GRPC_PORT: u16 = 4317;
@@ -47,6 +48,8 @@ pub(crate) struct Config {
     pub(crate) output: Setting<Option<PathBuf>>,
     pub(crate) admin: Admin,
     pub(crate) grace: Setting<Duration>,
+    pub(crate) log: Log,
+    pub(crate) itself: Itself,
     pub(crate) sinks: BTreeMap<String, Named<Sink>>,
 }
 
@@ -66,6 +69,8 @@ impl Default for Config {
                 allow_insecure: Setting::default(),
             },
             grace: Setting::new(GRACE),
+            log: Log::default(),
+            itself: Itself::default(),
             sinks: BTreeMap::from([(PROMETHEUS.to_owned(), page)]),
         }
     }
@@ -86,11 +91,18 @@ impl Section for Config {
         visit.section("admin", doc, &mut self.admin);
         let doc = "What the end of a run may take: what was accepted is worked on and sent.";
         visit.scalar("grace", doc, &mut self.grace);
+        visit.section("log", "How the run logs.", &mut self.log);
+        visit.section("itself", "Telemetry of the run about itself.", &mut self.itself);
         visit.kinds("sinks", "Where results go, by the names that rules use.", &mut self.sinks);
     }
 }
 
 impl Config {
+    /// What the run says of itself.
+    pub(crate) fn observe(&self) -> Observe {
+        itself::observe(&self.log, &self.itself)
+    }
+
     /// Names of the sinks that rules may go to.
     pub(crate) fn sink_names(&self) -> Vec<String> {
         let is_there = |named: &Named<Sink>| match &named.part {

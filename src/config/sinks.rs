@@ -9,6 +9,7 @@ use tailwater_engine::sink::prometheus::PrometheusConfig;
 use tailwater_engine::sink::push::PushConfig;
 use tailwater_engine::sink::{ClientKey, Compression, Target};
 
+use super::file::FileSettings;
 use super::measure::Bytes;
 use super::scalar::{Count, Url};
 use super::secret::Secret;
@@ -23,11 +24,13 @@ pub(crate) enum Sink {
     Alertmanager(Box<AlertmanagerSettings>),
     Webhook(Box<PushSettings>),
     Otlp(Box<OtlpSettings>),
+    File(Box<FileSettings>),
 }
 
 impl Kinds for Sink {
     const KINDS: &'static [(&'static str, &'static str)] = &[
         ("alertmanager", "Alerts to an Alertmanager, API version 2."),
+        ("file", "Rows and alerts as lines of a file that is rotated."),
         ("otlp", "Rows as OTLP metrics and alerts as OTLP logs."),
         ("prometheus", "The newest results on a page for Prometheus."),
         ("webhook", "Alerts to a URL, as Alertmanager's webhooks post them."),
@@ -36,6 +39,7 @@ impl Kinds for Sink {
     fn of_kind(kind: &str) -> Option<Self> {
         Some(match kind {
             "alertmanager" => Self::Alertmanager(Box::default()),
+            "file" => Self::File(Box::default()),
             "otlp" => Self::Otlp(Box::default()),
             "prometheus" => Self::Prometheus(Box::default()),
             "webhook" => Self::Webhook(Box::default()),
@@ -49,6 +53,7 @@ impl Kinds for Sink {
             Self::Alertmanager(_) => "alertmanager",
             Self::Webhook(_) => "webhook",
             Self::Otlp(_) => "otlp",
+            Self::File(_) => "file",
         }
     }
 }
@@ -60,6 +65,7 @@ impl Section for Sink {
             Self::Alertmanager(settings) => settings.visit(visit),
             Self::Webhook(settings) => settings.visit(visit),
             Self::Otlp(settings) => settings.visit(visit),
+            Self::File(settings) => settings.visit(visit),
         }
     }
 }
@@ -68,7 +74,7 @@ impl Sink {
     /// Where it sends to, for those that send.
     pub(super) fn to(&self) -> Option<&To> {
         match self {
-            Self::Prometheus(_) => None,
+            Self::Prometheus(_) | Self::File(_) => None,
             Self::Alertmanager(settings) => Some(&settings.to),
             Self::Webhook(settings) => Some(&settings.to),
             Self::Otlp(settings) => Some(&settings.to),
@@ -78,7 +84,7 @@ impl Sink {
     /// The same, to be changed.
     pub(super) fn to_mut(&mut self) -> Option<&mut To> {
         match self {
-            Self::Prometheus(_) => None,
+            Self::Prometheus(_) | Self::File(_) => None,
             Self::Alertmanager(settings) => Some(&mut settings.to),
             Self::Webhook(settings) => Some(&mut settings.to),
             Self::Otlp(settings) => Some(&mut settings.to),

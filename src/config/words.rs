@@ -6,7 +6,9 @@ use tailwater_engine::ingest::listen::WhenFull;
 use tailwater_engine::sink::Compression;
 use tailwater_engine::sink::otlp::{Protocol, RowsAs, Temporality};
 
+use super::file::FileFormat;
 use super::scalar::{Raw, Scalar, Unread};
+use crate::args::{LogFormat, LogLevel};
 
 /// Types that are one word of a few.
 macro_rules! words {
@@ -40,6 +42,23 @@ words!(WhenFull, "`block`, `drop_newest` or `drop_oldest`",
     "block" => Self::Block,
     "drop_newest" => Self::DropNewest,
     "drop_oldest" => Self::DropOldest,
+);
+
+words!(FileFormat, "`json` or `otlp_json`",
+    "json" => Self::Json,
+    "otlp_json" => Self::OtlpJson,
+);
+
+words!(LogFormat, "`text` or `json`",
+    "text" => Self::Text,
+    "json" => Self::Json,
+);
+
+words!(LogLevel, "`error`, `warn`, `info` or `debug`",
+    "error" => Self::Error,
+    "warn" => Self::Warn,
+    "info" => Self::Info,
+    "debug" => Self::Debug,
 );
 
 words!(Compression, "`none`, `gzip` or `zstd`",

@@ -81,6 +81,11 @@ impl RowWriter {
         output.text(&self.line)
     }
 
+    /// What was written last, where nothing is gathered: a JSON line with its end.
+    pub(crate) fn line(&self) -> &str {
+        &self.line
+    }
+
     /// Writes what was gathered.
     pub(crate) fn finish(&self, output: &mut Output) -> Result<(), WriteFailed> {
         if self.format != Format::Text {

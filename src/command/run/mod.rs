@@ -55,7 +55,6 @@ const TRACES_STOP: Duration = Duration::from_secs(1);
 
 /// Runs until it is told to end.
 pub(crate) fn run(args: &Run, general: General) -> anyhow::Result<Exit> {
-    let general = observe::begin_log(&args.observe, general);
     let loaded = match config::load(args) {
         Ok(loaded) => loaded,
         Err(error) => {
@@ -65,6 +64,8 @@ pub(crate) fn run(args: &Run, general: General) -> anyhow::Result<Exit> {
         }
     };
     let config = &loaded.config;
+    let observe = config.observe();
+    let general = observe::begin_log(&observe, general);
     let files = rules(args, config)?;
     let params = config.rules.params();
     let compiled = compile(&files, params.clone());
@@ -80,7 +81,7 @@ pub(crate) fn run(args: &Run, general: General) -> anyhow::Result<Exit> {
         .build()?;
     let inputs = listeners::inputs(config)?;
     let mut opening = opening(&files, &compiled, params, &inputs);
-    if args.observe.self_metrics {
+    if observe.self_metrics {
         opening.sources.push(source(SELF)); // after all others, as names of sources are sorted
     }
     let shapes = shapes::shapes(&plan);
@@ -91,8 +92,7 @@ pub(crate) fn run(args: &Run, general: General) -> anyhow::Result<Exit> {
     let open = inputs.iter().zip(&listeners);
     let open = open.map(|(input, (_, listener))| (Arc::from(input.name), listener.watch()));
     let say = told::of_sinks(&clock);
-    let traces =
-        runtime.block_on(async { Traces::start(&args.observe, &listeners, &clock, say) })?;
+    let traces = runtime.block_on(async { Traces::start(&observe, &listeners, &clock, say) })?;
     let observed = Observed::new(&plan, &intake, names, open.collect(), &sinks, traces);
     let left = Arc::clone(&observed);
     ending.leaves(move || left.left());
@@ -101,7 +101,7 @@ pub(crate) fn run(args: &Run, general: General) -> anyhow::Result<Exit> {
     let notify = Arc::new(Notify::from_environment());
     let live = Live {
         config,
-        feeds_itself: args.observe.self_metrics,
+        feeds_itself: observe.self_metrics,
         general,
         plan,
         opening,
@@ -216,8 +216,9 @@ impl Live<'_> {
                 return Ok(());
             }
             in_order(said, &mut |said| {
-                sinks.take(said);
-                rows.write(said, &mut output)
+                rows.write(said, &mut output)?;
+                sinks.take(said, rows.line());
+                Ok(())
             })?;
             output.pass_on()
         });

@@ -39,7 +39,8 @@ fn a_run_with_two_sinks_of_one_kind_and_a_file() {
         (TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
     let lines = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let rules = "stream l = logs lateness 0s\n\
-                 aggregate first from l over tumbling(1s) select { n: count() } to one\n\
+                 aggregate first from l over tumbling(1s) select { n: count() } \
+                 to one, kept, otlp_kept\n\
                  aggregate second from l over tumbling(1s) select { n: count() } to two, page\n";
     let config = format!(
         "rules: {{ paths: [r.tw] }}\nrecord: rec.twlog\noutput: out.jsonl\n\
@@ -48,6 +49,8 @@ fn a_run_with_two_sinks_of_one_kind_and_a_file() {
          admin: {{ address: none }}\n\
          sinks:\n  prometheus: {{ address: none }}\n\
          \x20 page: {{ type: prometheus, address: '127.0.0.1:0' }}\n\
+         \x20 kept: {{ type: file, path: kept.jsonl, rotate: {{ bytes: 1MiB, keep: 2 }} }}\n\
+         \x20 otlp_kept: {{ type: file, path: otlp.jsonl, format: otlp_json }}\n\
          \x20 one: {{ type: otlp, environment: true, interval: 10ms }}\n\
          \x20 two: {{ type: otlp, url: 'http://{}/x', interval: 10ms, compression: none, headers: {{ x-key: '${{env:TW_TOKEN}}' }} }}\n",
         two.local_addr().unwrap(),
@@ -96,7 +99,14 @@ fn a_run_with_two_sinks_of_one_kind_and_a_file() {
     assert!(stderr.starts_with("configuration: tailwater.yaml\nrunning "), "{stderr}");
     assert!(stderr.contains("Prometheus `page` on 127.0.0.1:"), "{stderr}");
     assert!(!stderr.contains("hunter2"), "{stderr}");
-    assert!(fs::read_to_string(folder.join("out.jsonl")).unwrap().contains("\"rule\":\"first\""));
+    let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
+    let output = read("out.jsonl");
+    let first: String =
+        output.split_inclusive('\n').filter(|line| line.contains("first")).collect();
+    assert!(first.contains("\"rule\":\"first\"") && first != output, "{output}");
+    assert_eq!(read("kept.jsonl"), first);
+    let otlp = read("otlp.jsonl");
+    assert!(otlp.starts_with("{\"resourceMetrics\":") && !otlp.contains("second"), "{otlp}");
     // The log has the rules, and nothing of the configuration.
     let record = fs::read(folder.join("rec.twlog")).unwrap();
     let has = |text: &str| record.windows(text.len()).any(|part| part == text.as_bytes());

@@ -33,6 +33,8 @@ intake: { items: 1000, bytes: 64MiB, when_full: drop_oldest, wait: 250ms }
 record: \"record.twlog\"
 admin: { address: '[::1]:0' }
 grace: 1m30s
+log: { format: json, level: warn }
+itself: { metrics: true, trace_url: http://localhost:4318, trace_every: 10 }
 sinks:
   prometheus: { address: 127.0.0.1:0 }
   pager:
@@ -40,6 +42,7 @@ sinks:
     url: http://localhost:9093
     headers: { Authorization: \"Bearer ${env:TW_TOKEN}\", X-Price: \"$$5\" }
   hook: { type: webhook, url: 'https://example.com/a', retry_within: 2h }
+  kept: { type: file, path: out.jsonl, rotate: { age: 1d, bytes: 1GiB } }
 ";
 
 const TOML: &str = "\
@@ -64,6 +67,13 @@ items = 1_000
 bytes = '65536KiB'
 when_full = 'drop_oldest'
 wait = '250ms'
+[log]
+format = 'json'
+level = 'warn'
+[itself]
+metrics = true
+trace_url = 'http://localhost:4318'
+trace_every = 10
 [admin]
 address = '[::1]:0'
 [sinks.prometheus]
@@ -76,6 +86,11 @@ headers = { Authorization = 'Bearer ${env:TW_TOKEN}', X-Price = '$$5' }
 type = 'webhook'
 url = 'https://example.com/a'
 retry_within = '120m'
+[sinks.kept]
+type = 'file'
+path = 'out.jsonl'
+rotate.age = '24h'
+rotate.bytes = '1024MiB'
 ";
 
 fn tailwater(args: &[&str]) -> Command {

@@ -90,6 +90,25 @@ pub struct FileSink {
     meter: Arc<Meter>,
 }
 
+/// A view of a file sink.
+#[derive(Clone)]
+pub struct FileWatch {
+    queue: usize,
+    meter: Arc<Meter>,
+}
+
+impl FileWatch {
+    /// What became of what was offered. A file has no breaker: it is always closed.
+    pub fn counts(&self) -> SinkCounts {
+        self.meter.counts(BreakerState::Closed)
+    }
+
+    /// Lines that may wait.
+    pub fn queue(&self) -> usize {
+        self.queue
+    }
+}
+
 impl FileSink {
     /// Opens the file, to be written after what it holds, and starts a thread that writes it.
     /// Shapes are by rule id, for what is offered as rows and transitions.
@@ -154,6 +173,14 @@ impl FileSink {
     /// What became of what was offered. A file has no breaker: it is always closed.
     pub fn counts(&self) -> SinkCounts {
         self.meter.counts(BreakerState::Closed)
+    }
+
+    /// A view of it that outlives it.
+    pub fn watch(&self) -> FileWatch {
+        FileWatch {
+            queue: self.queue.capacity().unwrap_or(usize::MAX),
+            meter: Arc::clone(&self.meter),
+        }
     }
 
     /// Writes what waits, trying for so long at most, and makes sure that it is on the disk. Waits

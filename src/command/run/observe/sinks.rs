@@ -18,6 +18,7 @@ impl Observed {
         self.sinks.iter().filter_map(|watched| {
             let items = match &watched.watch {
                 SinkWatch::Push(watch) => watch.counts().waiting(),
+                SinkWatch::File(watch) => watch.counts().waiting(),
                 // It knows alerts, not items: what fires is known to its receiver until it ends.
                 SinkWatch::Alertmanager(_) => 0,
             };
@@ -42,6 +43,13 @@ impl Observed {
                     breaker(&labels, &counts, all);
                     all.histogram("tailwater_sink_batch_items", "Items of a batch of a sink")
                         .add(&labels, Sample::histogram(watch.batches(), 1.0));
+                }
+                // A file has no breaker.
+                SinkWatch::File(watch) => {
+                    let counts = watch.counts();
+                    queue(&labels, &counts, watch.queue() as u64, all);
+                    outcomes(&labels, &counts, all);
+                    deliveries(&labels, &counts, all);
                 }
                 SinkWatch::Alertmanager(watch) => {
                     let counts = watch.counts();

@@ -100,14 +100,14 @@ impl Sinks {
         self.running.iter().flat_map(of_one).collect()
     }
 
-    /// Hands on what the engine said. Never waits.
-    pub(super) fn take(&self, said: Said<'_>) {
+    /// Hands on what the engine said, and it as a line of the output. Never waits.
+    pub(super) fn take(&self, said: Said<'_>, line: &str) {
         let rule = match said {
             Said::Row(row) => row.rule,
             Said::Transition(transition) => transition.rule,
         };
         let Some(to) = self.goes.get(rule.0 as usize) else { return };
-        let mut offer = Offer::new(said, &self.clock);
+        let mut offer = Offer::new(said, line, &self.clock);
         to.iter().for_each(|sink| self.running[*sink].1.take(&mut offer));
     }
 

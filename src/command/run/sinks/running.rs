@@ -4,9 +4,11 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tailwater_engine::clock::Clock;
 use tailwater_engine::model::{Row, Transition};
 use tailwater_engine::sink::alertmanager::{AlertmanagerSink, AlertmanagerWatch};
+use tailwater_engine::sink::file::{FileSink, FileWatch};
 use tailwater_engine::sink::otlp::{OtlpConfig, OtlpSink};
 use tailwater_engine::sink::prometheus::PrometheusStore;
 use tailwater_engine::sink::push::{Push, PushWatch, Said as Pushed};
@@ -22,6 +24,8 @@ pub(in crate::command::run) enum SinkWatch {
     Push(PushWatch),
     /// Of an Alertmanager.
     Alertmanager(AlertmanagerWatch),
+    /// Of a file.
+    File(FileWatch),
 }
 
 /// A sink that has started.
@@ -34,6 +38,10 @@ pub(super) enum Running {
     Alerts(Push),
     /// Rows as metrics, transitions as log records.
     Otlp(OtlpSink),
+    /// Lines of the output.
+    Lines(FileSink),
+    /// Lines of OTLP.
+    OtlpLines(FileSink),
 }
 
 impl Running {
@@ -57,6 +65,8 @@ impl Running {
                 let webhook = Webhook::new(&spec.name, shapes);
                 Self::Alerts(Push::start(config.clone(), webhook, say)?)
             }
+            SinkKind::Lines(config) => Self::Lines(FileSink::start(config, shapes, say)?),
+            SinkKind::OtlpLines(config) => Self::OtlpLines(FileSink::start(config, shapes, say)?),
             SinkKind::Otlp(config) => {
                 Self::Otlp(OtlpSink::start(OtlpConfig::clone(config), shapes, say)?)
             }
@@ -85,6 +95,8 @@ impl Running {
                 }
             }
             Self::Otlp(sink) => sink.offer(offer.shared()),
+            Self::Lines(sink) => sink.offer_line(offer.line()),
+            Self::OtlpLines(sink) => sink.offer(offer.shared()),
         }
     }
 
@@ -94,6 +106,8 @@ impl Running {
             Self::Page { .. } => Vec::new(),
             Self::Alertmanager(sink) => vec![("alerts", SinkWatch::Alertmanager(sink.watch()))],
             Self::Alerts(push) => vec![("alerts", SinkWatch::Push(push.watch()))],
+            Self::Lines(sink) => vec![("lines", SinkWatch::File(sink.watch()))],
+            Self::OtlpLines(sink) => vec![("otlp", SinkWatch::File(sink.watch()))],
             Self::Otlp(sink) => {
                 let watches = sink.watch().map(SinkWatch::Push);
                 ["metrics", "logs"].into_iter().zip(watches).collect()
@@ -111,6 +125,12 @@ impl Running {
                 if dropped > 0 { vec![text] } else { Vec::new() }
             }
             Self::Alerts(push) => undelivered(name, &push.stop(within).await).into_iter().collect(),
+            Self::Lines(sink) | Self::OtlpLines(sink) => {
+                // Its thread is waited for, and that blocks.
+                let stopped = tokio::task::spawn_blocking(move || sink.stop(within)).await;
+                // One that panicked has nothing more to say.
+                stopped.ok().and_then(|counts| undelivered(name, &counts)).into_iter().collect()
+            }
             Self::Otlp(sink) => {
                 let counts = sink.stop(within).await;
                 let metrics = undelivered(&format!("{name} metrics"), &counts.metrics);
@@ -129,14 +149,21 @@ fn undelivered(what: &str, counts: &SinkCounts) -> Option<String> {
 /// Something that is offered to several sinks: copied once, and only if one of them keeps it.
 pub(super) struct Offer<'a> {
     said: Said<'a>,
+    /// It as a line of the output.
+    text: &'a str,
     clock: &'a Clock,
     now_ns: Option<i64>,
     shared: Option<Pushed>,
+    line: Option<Bytes>,
 }
 
 impl<'a> Offer<'a> {
-    pub(super) fn new(said: Said<'a>, clock: &'a Clock) -> Self {
-        Self { said, clock, now_ns: None, shared: None }
+    pub(super) fn new(said: Said<'a>, text: &'a str, clock: &'a Clock) -> Self {
+        Self { said, text, clock, now_ns: None, shared: None, line: None }
+    }
+
+    fn line(&mut self) -> Bytes {
+        self.line.get_or_insert_with(|| Bytes::copy_from_slice(self.text.as_bytes())).clone()
     }
 
     fn now_ns(&mut self) -> i64 {

@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tailwater_engine::sink::alertmanager::AlertmanagerConfig;
+use tailwater_engine::sink::file::FileConfig;
 use tailwater_engine::sink::otlp::{OtlpConfig, SignalConfig};
 use tailwater_engine::sink::prometheus::PrometheusConfig;
 use tailwater_engine::sink::push::PushConfig;
 
 use crate::args::At;
-use crate::config::{self, Config, Origin, OtlpSettings, Sink, To, Url};
+use crate::config::{self, Config, FileFormat, FileSettings, Origin, OtlpSettings, Sink, To, Url};
 use crate::exit::Usage;
 
 /// Names of the sinks that options configure; each option is named like its sink.
@@ -33,6 +34,10 @@ pub(in crate::command::run) enum SinkKind {
     Webhook(PushConfig),
     /// Rows and alerts over OTLP.
     Otlp(Box<OtlpConfig>),
+    /// Rows and alerts in a file, as lines of the output.
+    Lines(FileConfig),
+    /// Rows and alerts in a file, as lines of OTLP.
+    OtlpLines(FileConfig),
 }
 
 impl SinkSpec {
@@ -77,6 +82,10 @@ impl SinkKind {
                 settings.batches.apply(&mut config);
                 Self::Webhook(config)
             }
+            Sink::File(settings) => match settings.format.value {
+                FileFormat::Json => Self::Lines(file(name, settings)),
+                FileFormat::OtlpJson => Self::OtlpLines(file(name, settings)),
+            },
             Sink::Otlp(settings) => Self::Otlp(Box::new(otlp(name, settings)?)),
         }))
     }
@@ -85,6 +94,21 @@ impl SinkKind {
 /// Its URL. There is one, or else the configuration was refused.
 fn url(to: &To) -> &str {
     to.url.value.as_ref().map_or("", Url::reveal)
+}
+
+fn file(name: &str, settings: &FileSettings) -> FileConfig {
+    // There is a path, or else the configuration was refused.
+    let path = settings.path.value.clone().unwrap_or_default();
+    FileConfig {
+        bytes: settings.rotate.bytes.value.0,
+        age: settings.rotate.age.value,
+        keep: settings.rotate.keep.value.0 as usize,
+        queue: settings.queue.value.0 as usize,
+        retry_within: settings.retry_within.value,
+        temporality: settings.temporality.value,
+        rows: settings.rows.value,
+        ..FileConfig::new(name, path)
+    }
 }
 
 /// What is said of an OTLP sink, above the environment where that is asked for.
