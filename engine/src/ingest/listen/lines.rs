@@ -211,7 +211,7 @@ impl Talk<'_> {
             return (Outcome::Taken, lines, refused);
         }
         let deadline = self.lines.intake.deadline();
-        let payload = Bytes::from(ready.payload.into_boxed_slice());
+        let payload = Bytes::from(ready.payload);
         (reception.put(payload, PayloadFormat::Lines, lines, deadline).await, lines, refused)
     }
 
