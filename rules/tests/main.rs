@@ -6,6 +6,7 @@ mod changing;
 mod explain;
 mod gauges;
 mod keys;
+mod patterns;
 mod replay;
 mod rows;
 mod unit_tests;

@@ -21,9 +21,9 @@ pub(super) struct Held {
     pub(super) begins: bool,
 }
 
-/// A combination: the places of its events, and the run that took them.
+/// A combination: its events and what each of them is in the lane, and the run that took them.
 struct Combination {
-    places: Vec<Place>,
+    places: Vec<(Place, u32)>,
     run: Run,
 }
 
@@ -36,7 +36,7 @@ struct Walk<'a> {
     limit: usize,
     /// Tries left.
     left: usize,
-    places: Vec<Place>,
+    places: Vec<(Place, u32)>,
     found: Vec<Combination>,
 }
 
@@ -128,7 +128,7 @@ fn walk(
         let firsts = steps.iter().position(|step| step.min > 0).unwrap_or(0);
         for step in 0..=firsts {
             if let Some((run, done)) = begin(rule, lane as u32, step, &first.event) {
-                walk.places.push(first.event.place);
+                walk.places.push((first.event.place, step as u32));
                 walk.on(at, &run, done);
                 walk.places.pop();
             }
@@ -176,7 +176,7 @@ impl Walk<'_> {
                 let mut taken = run.clone();
                 let done = taken.take(self.rule, step, event);
                 if done != Step::Dead {
-                    self.places.push(event.place);
+                    self.places.push((event.place, step));
                     self.on(next, &taken, done);
                     self.places.pop();
                 }

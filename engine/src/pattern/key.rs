@@ -125,11 +125,12 @@ impl Key {
         done.sort_by_key(|run| (run.start, run.lane));
         if let MatchMode::One { overlap } = rule.mode {
             let newest = done.last().map(|run| run.start);
+            // The first match of a start is its only one, said or not.
+            self.runs.retain(|other| done.iter().all(|run| run.start != other.start));
             let Some(run) = done.into_iter().find(|run| Some(run.start) == newest) else { return };
             if !overlap {
                 self.runs.clear();
             }
-            self.runs.retain(|other| other.start != run.start);
             said.found.push(self.found(run, end_ns, FoundKind::Match));
             return;
         }

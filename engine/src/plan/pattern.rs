@@ -191,7 +191,9 @@ impl PatternRule {
     /// both take the same events from there on.
     pub fn keeps_newest(&self) -> bool {
         let MatchMode::One { overlap } = self.mode else { return false };
-        !self.has_conditions() && self.until.is_none() && !(overlap && self.trail.is_some())
+        // Where the key does not start over, a start that gave way in one lane may end in another.
+        let outlives = overlap && (self.trail.is_some() || self.lanes.len() > 1);
+        !self.has_conditions() && self.until.is_none() && !outlives
     }
 
     /// Unfinished matches of a key, where [`PatternRule::keeps_newest`]: one a step and repetition.
