@@ -230,18 +230,16 @@ fn body() -> impl Strategy<Value = Body> {
 /// Events that mostly go forward: ties, disorder, and some too late.
 fn log() -> impl Strategy<Value = Vec<Event>> {
     let back = prop_oneof![5 => Just(0i64), 2 => 1..4i64, 1 => 4..9i64];
-    vec((0..4i64, back, 0..4usize, prop_oneof![4 => Just(0usize), 1 => Just(1)], 0..4i64), 1..13)
-        .prop_map(|steps| {
-            let mut now_s = 20;
-            let event = |(place, (on_s, back_s, letter, key, v)): (
-                usize,
-                (i64, i64, usize, usize, i64),
-            )| {
+    let key = prop_oneof![4 => Just(0usize), 1 => Just(1)];
+    vec((0..4i64, back, 0..4usize, key, 0..4i64), 1..13).prop_map(|steps| {
+        let mut now_s = 20;
+        let event =
+            |(place, (on_s, back_s, letter, key, v)): (usize, (i64, i64, usize, usize, i64))| {
                 now_s += on_s;
                 Event { time_s: now_s - back_s, letter, key, v, place: place + 1 }
             };
-            steps.into_iter().enumerate().map(event).collect()
-        })
+        steps.into_iter().enumerate().map(event).collect()
+    })
 }
 
 fn cases() -> ProptestConfig {
