@@ -242,6 +242,11 @@ fn log() -> impl Strategy<Value = Vec<Event>> {
     })
 }
 
+/// Workers, and frames of an epoch.
+fn ways() -> impl Strategy<Value = (usize, usize)> {
+    prop_oneof![Just((1, 64)), Just((1, 1)), Just((2, 3)), Just((4, 2))]
+}
+
 fn cases() -> ProptestConfig {
     // The full sweep is a command of its own: see docs/testing.md.
     let cases = std::env::vars().find(|(name, _)| name == "PATTERN_CASES");
@@ -256,7 +261,7 @@ proptest! {
     fn patterns_find_what_trying_everything_finds(
         body in body(),
         log in log(),
-        (workers, frames_max) in prop_oneof![Just((1, 64)), Just((1, 1)), Just((2, 3)), Just((4, 2))],
+        (workers, frames_max) in ways(),
     ) {
         let said = said(&rules(&body), &log, workers, frames_max);
         for ((name, mode), rows) in MODES.iter().zip(&said) {
