@@ -77,7 +77,7 @@ fn cpu(peer: Option<&str>) {
         let ours = server.cpu_of(&bodies, way, loops);
         let said = server.end_checked((1 + loops) * bodies.spans() as u64);
         let anchor = match (way, peer) {
-            (Way::Lines, _) => Some(server::replayed(LOOP_SPANS)),
+            (Way::Lines, _) => Some(server::replayed(4 * LOOP_SPANS)),
             (_, Some(peer)) => Some(Server::peer(peer).cpu_of(&bodies, way, loops)),
             _ => None,
         };
