@@ -1,7 +1,7 @@
 //! What a live run says of itself: metrics, log lines, words to the service manager, its end.
 //!
 //! Invariant: nothing here decides a result, and the thread that writes the input log pays a few
-//! atomic steps a frame. Pages and the run's own telemetry are made of the same [`Families`].
+//! atomic steps a frame. Pages and the run's own telemetry are made of the same `Families`.
 
 mod ending;
 mod exposition;
