@@ -20,6 +20,7 @@ pub mod limits;
 pub mod model;
 mod operators;
 mod pattern;
+mod pem;
 pub mod plan;
 pub mod runtime;
 pub mod self_metrics;

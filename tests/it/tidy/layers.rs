@@ -5,13 +5,14 @@ use super::source::{code_only, is_test_file, line_of, words};
 
 /// The engine's modules by rank: imports point to a lower rank, to the module itself, or along
 /// one of [`EDGES`].
-const RANKS: [(&str, u8); 15] = [
+const RANKS: [(&str, u8); 16] = [
     ("model", 0),
     ("limits", 0),
     ("error", 0),
     ("render", 0),
     ("self_metrics", 0),
     ("clock", 0),
+    ("pem", 0),
     ("ingest", 1),
     ("plan", 1),
     ("aggregate", 1),
@@ -23,10 +24,16 @@ const RANKS: [(&str, u8); 15] = [
     ("runtime", 4),
 ];
 
-/// Edges between modules of one rank: the model's bounds and errors; a plan names its
-/// accumulators, and patterns are run as planned.
-const EDGES: [(&str, &str); 4] =
-    [("model", "limits"), ("model", "error"), ("plan", "aggregate"), ("pattern", "plan")];
+/// Edges between modules of one rank: bounds and errors of the model and of files of keys; a plan
+/// names its accumulators, and patterns are run as planned.
+const EDGES: [(&str, &str); 6] = [
+    ("model", "limits"),
+    ("model", "error"),
+    ("pem", "limits"),
+    ("pem", "error"),
+    ("plan", "aggregate"),
+    ("pattern", "plan"),
+];
 
 /// (crate folder, crates that it must not name).
 const CRATES: [(&str, &[&str]); 3] = [

@@ -10,16 +10,18 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::{ServerSessionMemoryCache, WebPkiClientVerifier};
-use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 use crate::error::{Error, ErrorKind};
-use crate::limits::{TLS_FILE_BYTES_MAX, TLS_SESSIONS_MAX};
+use crate::limits::TLS_SESSIONS_MAX;
+use crate::pem;
 
 use super::connection::Stream;
+
+/// What goes wrong here keeps a listener from starting.
+const KIND: ErrorKind = ErrorKind::Listen;
 
 /// Where a listener's certificate and key are, in PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,11 +48,8 @@ impl TlsFiles {
     }
 
     fn read(&self) -> Result<Contents, Error> {
-        if is_open_to_others(&self.key) {
-            let key = self.key.display();
-            let text = format!("expected a key that others cannot read, found `{key}`: `chmod o=`");
-            return Err(Error::new(ErrorKind::Listen, text));
-        }
+        pem::guarded(&self.key, KIND)?;
+        let read = |path: &Path| pem::read(path, KIND);
         Ok(Contents {
             certificate: read(&self.certificate)?,
             key: read(&self.key)?,
@@ -64,29 +63,6 @@ struct Contents {
     certificate: Vec<u8>,
     key: Vec<u8>,
     client_authorities: Option<Vec<u8>>,
-}
-
-fn is_open_to_others(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o007 != 0)
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    use io::Read;
-    let mut contents = Vec::new();
-    let file = std::fs::File::open(path);
-    file.and_then(|file| file.take(TLS_FILE_BYTES_MAX as u64).read_to_end(&mut contents))
-        .map_err(|error| unusable(path, "a file that can be read", error))?;
-    Ok(contents)
-}
-
-fn unusable(
-    path: &Path,
-    expected: &str,
-    error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-) -> Error {
-    let text = format!("expected {expected} in `{}`", path.display());
-    Error::new(ErrorKind::Listen, text).caused_by(error)
 }
 
 /// What handshakes use now.
@@ -162,36 +138,26 @@ fn config(
     let provider = Arc::new(default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
-        .map_err(|error| unusable(&files.certificate, "a provider of TLS 1.2 and 1.3", error))?;
+        .map_err(|error| {
+            pem::unusable(&files.certificate, "a provider of TLS 1.2 and 1.3", KIND, error)
+        })?;
     let builder = match (&files.client_authorities, &contents.client_authorities) {
         (Some(path), Some(pem)) => {
-            let mut roots = RootCertStore::empty();
-            for authority in certificates(path, pem)? {
-                roots.add(authority).map_err(|error| unusable(path, "an authority", error))?;
-            }
+            let roots = pem::authorities(path, pem, KIND)?;
             let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider);
-            let verifier =
-                verifier.build().map_err(|error| unusable(path, "authorities", error))?;
+            let verifier = verifier
+                .build()
+                .map_err(|error| pem::unusable(path, "authorities", KIND, error))?;
             builder.with_client_cert_verifier(verifier)
         }
         _ => builder.with_no_client_auth(),
     };
-    let key = PrivateKeyDer::from_pem_slice(&contents.key)
-        .map_err(|error| unusable(&files.key, "a private key in PEM", error))?;
-    let chain = certificates(&files.certificate, &contents.certificate)?;
+    let key = pem::private_key(&files.key, &contents.key, KIND)?;
+    let chain = pem::certificates(&files.certificate, &contents.certificate, KIND)?;
     let mut config = builder
         .with_single_cert(chain, key)
-        .map_err(|error| unusable(&files.key, "the certificate's private key", error))?;
+        .map_err(|error| pem::unusable(&files.key, "the certificate's private key", KIND, error))?;
     config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
     config.session_storage = ServerSessionMemoryCache::new(TLS_SESSIONS_MAX);
     Ok(Arc::new(config))
-}
-
-fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    let found = found.map_err(|error| unusable(path, "certificates in PEM", error))?;
-    if found.is_empty() {
-        return Err(unusable(path, "certificates in PEM", "there is none"));
-    }
-    Ok(found)
 }

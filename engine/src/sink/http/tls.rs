@@ -15,15 +15,12 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::Instant;
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::clock::monotonic;
 use crate::error::{Error, ErrorKind};
-use crate::limits::{
-    SINK_ANSWER_FIELDS_MAX, SINK_ANSWER_HEAD_BYTES_MAX, SINK_CONNECTIONS_MAX, TLS_FILE_BYTES_MAX,
-};
+use crate::limits::{SINK_ANSWER_FIELDS_MAX, SINK_ANSWER_HEAD_BYTES_MAX, SINK_CONNECTIONS_MAX};
+use crate::pem;
 
 /// How long a connection without a request is kept.
 const IDLE: Duration = Duration::from_secs(90);
@@ -63,28 +60,20 @@ struct Contents {
 
 impl ClientTls {
     fn read(&self) -> Result<Contents, Error> {
+        let read = |path: &Path| pem::read(path, ErrorKind::Read);
         let own = match &self.own {
             None => None,
-            Some(own) if is_open_to_others(&own.key) => {
-                let key = own.key.display();
-                let text =
-                    format!("expected a key that others cannot read, found `{key}`: `chmod o=`");
-                return Err(Error::new(ErrorKind::Setting, text));
+            Some(own) => {
+                pem::guarded(&own.key, ErrorKind::Setting)?;
+                Some((read(&own.certificate)?, read(&own.key)?))
             }
-            Some(own) => Some((read(&own.certificate)?, read(&own.key)?)),
         };
         Ok(Contents { authorities: self.authorities.as_deref().map(read).transpose()?, own })
     }
 
     fn config(&self, contents: &Contents) -> Result<ClientConfig, Error> {
         let roots = match (&self.authorities, &contents.authorities) {
-            (Some(path), Some(pem)) => {
-                let mut roots = RootCertStore::empty();
-                for authority in certificates(path, pem)? {
-                    roots.add(authority).map_err(|error| unusable(path, "an authority", error))?;
-                }
-                roots
-            }
+            (Some(path), Some(pem)) => pem::authorities(path, pem, ErrorKind::Setting)?,
             _ => system_roots()?,
         };
         let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
@@ -96,12 +85,11 @@ impl ClientTls {
         let (Some(own), Some((certificate, key))) = (&self.own, &contents.own) else {
             return Ok(builder.with_no_client_auth());
         };
-        let chain = certificates(&own.certificate, certificate)?;
-        let key = PrivateKeyDer::from_pem_slice(key)
-            .map_err(|error| unusable(&own.key, "a private key in PEM", error))?;
-        builder
-            .with_client_auth_cert(chain, key)
-            .map_err(|error| unusable(&own.key, "the certificate's private key", error))
+        let chain = pem::certificates(&own.certificate, certificate, ErrorKind::Setting)?;
+        let key = pem::private_key(&own.key, key, ErrorKind::Setting)?;
+        builder.with_client_auth_cert(chain, key).map_err(|error| {
+            pem::unusable(&own.key, "the certificate's private key", ErrorKind::Setting, error)
+        })
     }
 }
 
@@ -119,41 +107,6 @@ fn system_roots() -> Result<RootCertStore, Error> {
         Some(cause) => error.caused_by(cause),
         None => error,
     })
-}
-
-fn is_open_to_others(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o007 != 0)
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    use std::io::Read;
-    let mut contents = Vec::new();
-    let file = std::fs::File::open(path);
-    let max = TLS_FILE_BYTES_MAX as u64;
-    file.and_then(|file| file.take(max).read_to_end(&mut contents)).map_err(|error| {
-        let text = format!("expected a file that can be read in `{}`", path.display());
-        Error::new(ErrorKind::Read, text).caused_by(error)
-    })?;
-    Ok(contents)
-}
-
-fn unusable(
-    path: &Path,
-    expected: &str,
-    error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-) -> Error {
-    let text = format!("expected {expected} in `{}`", path.display());
-    Error::new(ErrorKind::Setting, text).caused_by(error)
-}
-
-fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    let found = found.map_err(|error| unusable(path, "certificates in PEM", error))?;
-    if found.is_empty() {
-        return Err(unusable(path, "certificates in PEM", "there is none"));
-    }
-    Ok(found)
 }
 
 type Connector = HttpsConnector<HttpConnector>;
