@@ -6,7 +6,8 @@
 //!
 //! Modules are ranked and import downwards only:
 //! 0 [`model`], [`limits`], [`error`], [`clock`], [`self_metrics`] · 1 [`ingest`], [`journal`],
-//! [`plan`], [`aggregate`], [`sink`], `pattern` · 2 `operators` · 3 `dataflow` · 4 [`runtime`].
+//! [`plan`], [`aggregate`], [`sink`], [`trace`], `pattern` · 2 `operators` · 3 `dataflow` ·
+//! 4 [`runtime`].
 
 #![forbid(unsafe_code)]
 
@@ -25,5 +26,6 @@ pub mod plan;
 pub mod runtime;
 pub mod self_metrics;
 pub mod sink;
+pub mod trace;
 
 pub use error::{Error, ErrorKind};

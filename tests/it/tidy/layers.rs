@@ -5,7 +5,7 @@ use super::source::{code_only, is_test_file, line_of, words};
 
 /// The engine's modules by rank: imports point to a lower rank, to the module itself, or along
 /// one of [`EDGES`].
-const RANKS: [(&str, u8); 16] = [
+const RANKS: [(&str, u8); 17] = [
     ("model", 0),
     ("limits", 0),
     ("error", 0),
@@ -19,20 +19,22 @@ const RANKS: [(&str, u8); 16] = [
     ("sink", 1),
     ("journal", 1),
     ("pattern", 1),
+    ("trace", 1),
     ("operators", 2),
     ("dataflow", 3),
     ("runtime", 4),
 ];
 
 /// Edges between modules of one rank: bounds and errors of the model and of files of keys; a plan
-/// names its accumulators, and patterns are run as planned.
-const EDGES: [(&str, &str); 6] = [
+/// names its accumulators and structures of traces, and patterns are run as planned.
+const EDGES: [(&str, &str); 7] = [
     ("model", "limits"),
     ("model", "error"),
     ("pem", "limits"),
     ("pem", "error"),
     ("plan", "aggregate"),
     ("pattern", "plan"),
+    ("plan", "trace"),
 ];
 
 /// (crate folder, crates that it must not name).
