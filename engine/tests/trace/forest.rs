@@ -97,11 +97,11 @@ fn check(ids: &[u64], parent_ids: &[u64]) {
         }
         up.map(|_| seen)
     };
-    for at in 0..ids.len() {
+    for (at, &parent_id) in parent_ids.iter().enumerate() {
         let role = match on_loop(at) {
             _ if !stands(at) => Role::Duplicate,
             Some(of) if of.iter().min() == Some(&at) => Role::LoopHead,
-            _ if parent_ids[at] == 0 => Role::Root,
+            _ if parent_id == 0 => Role::Root,
             _ if named(at).is_some() => Role::Child,
             _ => Role::Orphan,
         };
