@@ -6,8 +6,8 @@
 //!
 //! Modules are ranked and import downwards only:
 //! 0 [`model`], [`limits`], [`error`], [`clock`], [`self_metrics`] · 1 [`ingest`], [`journal`],
-//! [`plan`], [`aggregate`], [`sink`], [`trace`], `pattern` · 2 `operators` · 3 `dataflow` ·
-//! 4 [`runtime`].
+//! [`plan`], [`aggregate`], [`sink`], [`trace`], [`sampling`], `pattern` · 2 `operators` ·
+//! 3 `dataflow` · 4 [`runtime`].
 
 #![forbid(unsafe_code)]
 
@@ -24,6 +24,7 @@ mod pattern;
 mod pem;
 pub mod plan;
 pub mod runtime;
+pub mod sampling;
 pub mod self_metrics;
 pub mod sink;
 pub mod trace;

@@ -298,3 +298,26 @@ pub const SINK_FILES_KEPT: usize = 5;
 
 /// Bytes of lines that a file sink gathers before it writes them.
 pub const SINK_FILE_WRITE_BYTES: usize = 64 * 1024;
+
+/// Bytes of a tracestate that is read, and of one that is written; a longer one is refused whole.
+pub const TRACESTATE_BYTES_MAX: usize = 512;
+
+/// Members of a tracestate; one with more is refused whole.
+pub const TRACESTATE_MEMBERS_MAX: usize = 32;
+
+/// Keys of one `target` or `rate` line that are followed each by itself; further ones share one
+/// place.
+pub const SAMPLE_KEYS_MAX: usize = 500;
+
+/// Verdicts that one shard of trace ids remembers exactly, of the newest traces.
+pub const VERDICTS_RECENT_PER_SHARD: usize = 128;
+
+/// Verdicts to keep that one shard of trace ids remembers exactly beyond the newest.
+pub const VERDICTS_KEPT_PER_SHARD: usize = 512;
+
+/// Places of one generation of one shard's memory of dropped trace ids, four bytes each; a
+/// generation is full at three quarters.
+pub const VERDICTS_DROPPED_PLACES: usize = 2_048;
+
+/// Generations of one shard's memory of dropped trace ids; the oldest gives way.
+pub const VERDICTS_DROPPED_GENERATIONS: usize = 4;

@@ -5,7 +5,7 @@ use super::source::{code_only, is_test_file, line_of, words};
 
 /// The engine's modules by rank: imports point to a lower rank, to the module itself, or along
 /// one of [`EDGES`].
-const RANKS: [(&str, u8); 17] = [
+const RANKS: [(&str, u8); 18] = [
     ("model", 0),
     ("limits", 0),
     ("error", 0),
@@ -20,6 +20,7 @@ const RANKS: [(&str, u8); 17] = [
     ("journal", 1),
     ("pattern", 1),
     ("trace", 1),
+    ("sampling", 1),
     ("operators", 2),
     ("dataflow", 3),
     ("runtime", 4),

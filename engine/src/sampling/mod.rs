@@ -1,0 +1,23 @@
+//! What decides which traces and items are kept, and what kept ones carry.
+//!
+//! Pure functions and state machines: thresholds of consistent probability sampling, the
+//! tracestate that carries them, targets and rates over what has closed, and the memory of past
+//! verdicts. Everything is integer arithmetic in a given order, so that every process and every
+//! replay decides alike. Knows values; must not know rules, traces, epochs or operators.
+
+mod decisions;
+mod filter;
+mod logarithm;
+mod rate;
+mod stamp;
+mod target;
+mod threshold;
+mod tracestate;
+
+pub use decisions::{Decisions, DecisionsState, Past, Verdict};
+pub use filter::IdFilter;
+pub use rate::{Buckets, RateLimit};
+pub use stamp::{stamp_log, stamp_span};
+pub use target::{Goal, Target, TargetState};
+pub use threshold::{Randomness, Threshold};
+pub use tracestate::{Arrived, Reading, read_tracestate, rewrite_tracestate};

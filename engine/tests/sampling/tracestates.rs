@@ -1,0 +1,125 @@
+//! The W3C tracestate and what is appended to kept items.
+
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
+use opentelemetry_proto::tonic::trace::v1::Span;
+use proptest::prelude::*;
+use prost::Message;
+use tailwater_engine::sampling::{
+    Randomness, Reading, Threshold, read_tracestate, rewrite_tracestate, stamp_log, stamp_span,
+};
+
+fn half() -> Option<Threshold> {
+    Threshold::from_hex("8")
+}
+
+#[test]
+fn the_entry_of_opentelemetry_is_read() {
+    let arrived = read_tracestate("vendor=a b, ot=rv:6e6d1a75832a2f;th:c ,x=1");
+    assert_eq!(arrived.reading, Reading::Read);
+    assert_eq!(arrived.threshold, Threshold::from_hex("c"));
+    assert_eq!(arrived.randomness, Randomness::from_hex("6e6d1a75832a2f"));
+    assert_eq!(read_tracestate("").reading, Reading::Absent);
+    assert_eq!(read_tracestate(" , ").reading, Reading::Absent);
+    // Of equal keys the first counts.
+    assert_eq!(read_tracestate("ot=th:8,ot=th:c").threshold, half());
+    // A damaged entry says nothing and leaves the others alone.
+    let damaged = read_tracestate("a=1,ot=th");
+    assert_eq!((damaged.reading, damaged.threshold), (Reading::Read, None));
+    assert_eq!(read_tracestate("ot=th:XYZ").threshold, None);
+}
+
+#[test]
+fn what_breaks_the_rules_is_refused_whole() {
+    let many = vec!["a=1"; 33].join(",");
+    let long = format!("a={}", "x".repeat(257));
+    let bomb = "a=1,".repeat(200_000);
+    for bad in [
+        "foo=", "=1", "foo", "Foo=1", "@a=1", "a=1=2", "a=\u{e9}", "a=1\n", "a =1", &many, &long,
+        &bomb,
+    ] {
+        let shown: String = bad.chars().take(20).collect();
+        assert_eq!(read_tracestate(bad).reading, Reading::Refused, "`{shown}`");
+        assert_eq!(rewrite_tracestate(bad, half()), "ot=th:8", "`{shown}`");
+        assert_eq!(rewrite_tracestate(bad, None), "", "`{shown}`");
+    }
+    for good in ["foo@=1", "foo@@bar=1", "0=1", "a/b*c-d_e=1", &vec!["a=1"; 32].join(",")] {
+        assert_eq!(read_tracestate(good).reading, Reading::Read, "`{good}`");
+    }
+}
+
+#[test]
+fn rewriting_moves_the_entry_first_and_keeps_the_rest() {
+    let rewritten = |text| rewrite_tracestate(text, half());
+    assert_eq!(rewritten(""), "ot=th:8");
+    assert_eq!(rewritten("b=2,a= x"), "ot=th:8,b=2,a= x");
+    assert_eq!(
+        rewritten("b=2,ot=rv:6e6d1a75832a2f;th:4;zz:9,a=1"),
+        "ot=th:8;rv:6e6d1a75832a2f;zz:9,b=2,a=1"
+    );
+    // Nothing to say: nothing is touched, not even blanks.
+    assert_eq!(rewritten("b=2 ,, ot=th:8"), "b=2 ,, ot=th:8");
+    assert_eq!(rewrite_tracestate("b=2 ,, c=1", None), "b=2 ,, c=1");
+    assert_eq!(rewrite_tracestate("b=2,ot=th:8", None), "b=2");
+    assert_eq!(rewrite_tracestate("ot=th:8;rv:6e6d1a75832a2f", None), "ot=rv:6e6d1a75832a2f");
+}
+
+#[test]
+fn what_has_no_room_leaves_long_members_first_then_from_the_right() {
+    let long = format!("l={}", "x".repeat(200));
+    let short = |key: char| format!("{key}={}", "y".repeat(98));
+    let text = [short('a'), long, short('b'), short('c')].join(",");
+    assert_eq!(text.len(), 505);
+    let expected = ["ot=th:8".to_owned(), short('a'), short('b'), short('c')].join(",");
+    assert_eq!(rewrite_tracestate(&text, half()), expected);
+    let full = (0..32).map(|n| format!("k{n}=1")).collect::<Vec<_>>().join(",");
+    let cut = rewrite_tracestate(&full, half());
+    assert!(cut.starts_with("ot=th:8,k0=1") && cut.ends_with(",k30=1"), "{cut}");
+}
+
+#[test]
+fn a_stamped_span_says_its_threshold_and_line_in_any_decoder() {
+    let span = Span {
+        name: "GET /".into(),
+        trace_state: "a=1,ot=th:4".into(),
+        attributes: vec![],
+        ..Span::default()
+    };
+    let mut bytes = span.encode_to_vec();
+    bytes.extend(stamp_span(&span.trace_state, half(), Some(("sampling.line", "errors"))));
+    let read = Span::decode(bytes.as_slice()).unwrap();
+    assert_eq!(read.trace_state, "ot=th:8,a=1");
+    assert_eq!(read.name, "GET /");
+    let value = read.attributes[0].value.clone().and_then(|value| value.value);
+    assert_eq!(value, Some(Value::StringValue("errors".into())));
+    assert!(stamp_span("ot=th:8", half(), None).is_empty(), "nothing changes");
+
+    let mut log = LogRecord { severity_number: 9, ..LogRecord::default() }.encode_to_vec();
+    log.extend(stamp_log(&[("a", "1"), ("b", &"z".repeat(300))]));
+    let read = LogRecord::decode(log.as_slice()).unwrap();
+    assert_eq!((read.severity_number, read.attributes.len()), (9, 2));
+    assert_eq!(read.attributes[1].key, "b");
+}
+
+#[test]
+fn a_threshold_that_the_randomness_contradicts_does_not_count() {
+    let low = Randomness::from_hex("10000000000000").unwrap();
+    assert_eq!(read_tracestate("ot=th:8").settled(low), (low, None));
+    let explicit = Randomness::from_hex("90000000000000").unwrap();
+    let arrived = read_tracestate("ot=th:8;rv:90000000000000");
+    assert_eq!(arrived.settled(low), (explicit, half()));
+}
+
+proptest! {
+    /// Whatever arrives, what leaves is by the rules, says the threshold and keeps `rv`.
+    #[test]
+    fn what_leaves_can_be_read(text in "[a-c0t@=,:; th\\PC]{0,80}", share in 0.0001_f64..1.0) {
+        let threshold = Threshold::of_share(share);
+        let written = rewrite_tracestate(&text, Some(threshold));
+        let (before, after) = (read_tracestate(&text), read_tracestate(&written));
+        prop_assert_eq!(after.reading, Reading::Read);
+        prop_assert_eq!(after.threshold, Some(threshold));
+        prop_assert_eq!(after.randomness, before.randomness);
+        prop_assert_eq!(rewrite_tracestate(&written, Some(threshold)), written);
+    }
+}
