@@ -140,6 +140,12 @@ pub const REGEX_BYTES_MAX: usize = 4 * 1024;
 /// Bytes of memory of one compiled regular expression.
 pub const REGEX_PROGRAM_BYTES_MAX: usize = 1024 * 1024;
 
+/// Conditions of one filter that the index of filters tells apart; the rest is asked as one.
+pub const FILTER_TREE_DEPTH_MAX: usize = 16;
+
+/// Branches by the text of one column from which on a lookup decides among them.
+pub const FILTER_LOOKUP_MIN: usize = 4;
+
 /// Expressions whose results by text a worker remembers.
 pub const MEMO_EXPRESSIONS_MAX: usize = 4_096;
 

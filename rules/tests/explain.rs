@@ -87,3 +87,28 @@ rows of http and http
     assert!(graph.contains(&format!("{http} -> \"shift\";")), "{graph}");
     assert!(graph.contains("\"shift\" -> \"alert Shift\";"), "{graph}");
 }
+
+#[test]
+fn what_many_filters_have_in_common_is_said() {
+    let of = |at: usize| {
+        format!(
+            "pattern p{at} by trace.id within 10s match one {{
+               a: s where service.name == \"s{at}\" and name == \"n\" and duration > {at}s
+               then b: s where service.name == \"s{at}\" and status == error }}\n
+             aggregate slow{at} from s where duration > {at}s by name over tumbling(1m)
+               select {{ n: count() }}\n"
+        )
+    };
+    let rules: Vec<String> = (0..4).map(of).collect();
+    let rules = format!("stream s = spans lateness 5s\n{}", rules.concat());
+    let said = text(&explain(&plan(&rules).unwrap()));
+    let at = said.find("12 filters of spans").expect("it is said");
+    assert_eq!(
+        &said[at..],
+        "12 filters of spans, asked together\n  lookups   service.name (4 texts)\n  \
+         in order  duration (4 bounds)\n  singly    2 conditions\n\n"
+    );
+    // A rule or two have nothing to gain.
+    let few = text(&explain(&plan(RULES).unwrap()));
+    assert!(!few.contains("asked together"), "{few}");
+}

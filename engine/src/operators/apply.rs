@@ -18,7 +18,7 @@ use super::facts::{ClockStep, Decisions, FrameDecision, SharedDecisions};
 use super::groups::GroupDelta;
 use super::held::{Looks, tell_bytes};
 use super::lateness::{fresh_from, live_by_window, live_from};
-use super::pattern::Takers;
+use super::pattern_events::Takers;
 use super::slice_table::NO_SLOT;
 use super::snapshot::{Snapshots, StageName};
 use super::stream::{EpochNumber, Outbox, Stage};
@@ -430,7 +430,7 @@ pub(crate) fn accumulate(
             accumulator.update(&buffers.rows, &buffers.slots, &arguments, &batch.batch, &order);
             continue;
         };
-        let wanted = &batch.filters[filter as usize];
+        let wanted = batch.filters.of(filter);
         buffers.filtered_rows.clear();
         buffers.filtered_slots.clear();
         let mut at = 0;

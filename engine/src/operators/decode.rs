@@ -21,7 +21,7 @@ use crate::model::{
     Batch, Column, DataFrame, DropReason, Frame, FrameBody, Interner, SourceSpec, Symbols,
 };
 use crate::plan::Plan;
-use crate::plan::eval::Evaluator;
+use crate::plan::eval::{Evaluator, FilterIndex, Selections};
 use crate::self_metrics::EngineGauges;
 
 /// The frames of one epoch that one worker decodes.
@@ -36,7 +36,7 @@ pub(crate) struct WorkerFrames {
 pub(crate) struct PreparedBatch {
     pub(crate) batch: Batch,
     /// By filter of the signal: the rows where it is true.
-    pub(crate) filters: Vec<Vec<u32>>,
+    pub(crate) filters: Selections,
     /// By table of the signal, in plan order.
     pub(crate) tables: Vec<PreparedTable>,
 }
@@ -110,6 +110,8 @@ pub(crate) struct Decode {
     plan: Arc<Plan>,
     decoder: Decoder,
     evaluator: Evaluator,
+    /// By signal of the plan.
+    filters: Vec<FilterIndex>,
     local: Rc<RefCell<LocalState>>,
 }
 
@@ -123,6 +125,7 @@ impl Decode {
             plan: Arc::clone(plan),
             decoder: Decoder::new(Arc::new(plan.demand()), Arc::clone(sources)),
             evaluator: Evaluator::default(),
+            filters: plan.signals.iter().map(|plan| FilterIndex::new(&plan.filters)).collect(),
             local: Rc::clone(local),
         }
     }
@@ -212,7 +215,7 @@ impl Decode {
         &self,
         signal: u32,
         batch: &Batch,
-        filters: &[Vec<u32>],
+        filters: &Selections,
         out: &mut Vec<Candidate>,
     ) {
         for (index, dedupe) in self.plan.dedupes.iter().enumerate() {
@@ -225,7 +228,7 @@ impl Decode {
             let dedupe = (index as u32, dedupe);
             match dedupe.1.filter {
                 Some(filter) => {
-                    let rows = filters[filter as usize].iter().copied();
+                    let rows = filters.of(filter).iter().copied();
                     candidates(dedupe, batch, times, rows, out);
                 }
                 None => candidates(dedupe, batch, times, 0..batch.rows as u32, out),
@@ -242,7 +245,8 @@ impl Decode {
         facts: &mut EpochFacts,
     ) -> PreparedBatch {
         let plan = &self.plan.signals[signal as usize];
-        let filters = self.evaluator.derive(&plan.computed, &plan.filters, &mut batch);
+        let index = &mut self.filters[signal as usize];
+        let filters = self.evaluator.derive(&plan.computed, index, &mut batch);
         self.candidates(signal, &batch, &filters, &mut facts.candidates);
         let mut tables = Vec::new();
         for (index, table) in self.plan.tables.iter().enumerate() {
@@ -250,7 +254,7 @@ impl Decode {
                 continue;
             }
             let rows = match table.filter {
-                Some(filter) => filters[filter as usize].clone(),
+                Some(filter) => filters.of(filter).to_vec(),
                 None => (0..batch.rows as u32).collect(),
             };
             let time_column = self.plan.timelines[table.timeline as usize].time_column;

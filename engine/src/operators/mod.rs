@@ -26,6 +26,7 @@ mod lateness;
 pub(crate) mod output;
 pub(crate) mod past;
 pub(crate) mod pattern;
+mod pattern_events;
 pub(crate) mod relate;
 pub(crate) mod row_maker;
 pub(crate) mod row_table;

@@ -1,91 +1,27 @@
-//! Patterns between the stages: items become their events, what they find becomes rows.
+//! Patterns between the stages: what becomes of their events, and what they find as rows.
 //!
 //! Where a pattern reads telemetry only, a key's events meet on the worker of its virtual shard, in
-//! the closing stage; where it reads rows, all of them on the worker of the rule. Events behind
-//! the watermark of their own stream are late. Must not know what a run is.
+//! the closing stage; where it reads rows, all of them on the worker of the rule. Must not know
+//! what a run is.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use xxhash_rust::xxh3::xxh3_128;
-
 use super::alert::Alert;
-use super::applied::owner_of;
-use super::apply::Apply;
 use super::clock::UNSEEN;
 use super::close::{Closed, rule_watermark_ns};
-use super::decode::{PreparedBatch, PreparedFrame};
-use super::facts::{ClockStep, Decisions, FrameDecision};
-use super::feeds::owner_of_rule;
+use super::pattern_events::hash_of;
 use super::relate::{top_ns, watch};
-use crate::limits::AHEAD_MAX_NS;
-use crate::model::{Column, Row, RowKind, RuleId, SourceId, Value};
+use crate::model::{Row, RowKind, RuleId, Value};
 use crate::pattern::{Event, Found, FoundKind, Matcher, MatcherState, Place};
 use crate::plan::eval::{eval_columns, eval_row};
 use crate::plan::{
-    PatternRule, PatternSource, PatternSymbol, Plan, REGISTERS_FROM, RuleKind, VALUES_FROM,
+    PatternInput, PatternRule, PatternSource, Plan, REGISTERS_FROM, RuleKind, VALUES_FROM,
 };
 use crate::self_metrics::{EngineGauges, Holder};
 
 /// The first place number of rules among the sources: rows come behind items of their time.
 const RULES_FROM: u32 = 1 << 31;
-
-/// What one pattern takes of the items of one signal under one key.
-struct Taker {
-    pattern: RuleId,
-    rule: Arc<PatternRule>,
-    input: usize,
-    timeline: usize,
-    dedupe: Option<u32>,
-    late: Option<RuleId>,
-    key: Vec<u32>,
-    symbols: Symbols,
-}
-
-/// Symbols and their filters.
-type Symbols = Vec<(u32, Option<u32>)>;
-
-/// What the patterns of a plan take of items.
-pub(super) struct Takers {
-    /// By signal of the plan.
-    by_signal: Vec<Vec<Taker>>,
-}
-
-impl Takers {
-    pub(super) fn new(plan: &Plan) -> Self {
-        let mut by_signal: Vec<Vec<Taker>> = Vec::new();
-        by_signal.resize_with(plan.signals.len(), Vec::new);
-        for (id, rule) in patterns(plan) {
-            let rule = Arc::new(rule.clone());
-            for (input, source) in rule.inputs.iter().enumerate() {
-                let PatternSource::Signal { signal, timeline, dedupe, late } = source.from else {
-                    continue;
-                };
-                let mut keys: Vec<(Vec<u32>, Symbols)> = Vec::new();
-                let own = |(_, symbol): &(usize, &PatternSymbol)| symbol.input as usize == input;
-                for (at, symbol) in rule.symbols.iter().enumerate().filter(own) {
-                    let said = (at as u32, symbol.filter);
-                    match keys.iter_mut().find(|(key, _)| *key == symbol.key) {
-                        Some((_, symbols)) => symbols.push(said),
-                        None => keys.push((symbol.key.clone(), vec![said])),
-                    }
-                }
-                let takers = keys.into_iter().map(|(key, symbols)| Taker {
-                    pattern: id,
-                    rule: Arc::clone(&rule),
-                    input,
-                    timeline: timeline as usize,
-                    dedupe,
-                    late,
-                    key,
-                    symbols,
-                });
-                by_signal[signal as usize].extend(takers);
-            }
-        }
-        Self { by_signal }
-    }
-}
 
 /// The patterns of a plan.
 pub(crate) fn patterns(plan: &Plan) -> impl Iterator<Item = (RuleId, &PatternRule)> {
@@ -95,168 +31,21 @@ pub(crate) fn patterns(plan: &Plan) -> impl Iterator<Item = (RuleId, &PatternRul
     })
 }
 
-impl Taker {
-    /// The rows of a batch that are something to the pattern, and what.
-    fn rows(&self, batch: &PreparedBatch) -> Vec<(u32, u128)> {
-        let mut rows: Vec<(u32, u128)> = Vec::new();
-        for (symbol, filter) in &self.symbols {
-            let bit = 1u128 << symbol;
-            match filter {
-                Some(filter) => {
-                    rows.extend(batch.filters[*filter as usize].iter().map(|row| (*row, bit)));
-                }
-                None => rows.extend((0..batch.batch.rows as u32).map(|row| (row, bit))),
-            }
-        }
-        if self.symbols.len() > 1 {
-            rows.sort_unstable();
-            rows.dedup_by(|next, first| {
-                let is_same = next.0 == first.0;
-                if is_same {
-                    first.1 |= next.1;
-                }
-                is_same
-            });
-        }
-        rows
-    }
-
-    fn event(&self, batch: &PreparedBatch, (row, mask): (u32, u128), place: Place) -> Event {
-        let batch = &batch.batch;
-        let value = |column: &u32| batch.value_at(&batch.columns[*column as usize], row as usize);
-        let key: Vec<Value> = self.key.iter().map(value).collect();
-        let input = &self.rule.inputs[self.input];
-        let mut slots = vec![Value::Null; self.rule.slots as usize];
-        for (slot, column) in &input.slots {
-            slots[*slot as usize] = value(column);
-        }
-        Event { pattern: self.pattern, place, key_hash: hash_of(&key), key, mask, slots }
-    }
-}
-
-fn hash_of(key: &[Value]) -> u128 {
-    let mut bytes = Vec::with_capacity(64);
-    key.iter().for_each(|value| value.encode_key(&mut bytes));
-    xxh3_128(&bytes)
-}
-
-/// The watermark of one timeline, row by row through a frame's batch.
-struct Walk<'a> {
-    times: &'a [i64],
-    ahead: &'a [u32],
-    bound_ns: i64,
-    next: usize,
-    high_ns: i64,
-    watermark_ns: i64,
-}
-
-impl Apply {
-    /// Sends what patterns take of a batch to the workers of its keys.
-    pub(super) fn pattern_events(
-        &mut self,
-        (frame, batch): (&PreparedFrame, &PreparedBatch),
-        (source, decision): (SourceId, &FrameDecision),
-        decisions: &Decisions,
-    ) {
-        let takers = Arc::clone(&self.takers);
-        let plan = Arc::clone(&self.plan);
-        let signal = plan.signals.iter().position(|plan| plan.signal == batch.batch.signal);
-        let Some(signal) = signal else { return };
-        for taker in &takers.by_signal[signal] {
-            let rows = taker.rows(batch);
-            let timeline = &plan.timelines[taker.timeline];
-            let time_column = plan.time_columns[timeline.time_column as usize];
-            let Column::Times(times) = &batch.batch.columns[time_column.column as usize] else {
-                continue;
-            };
-            let ahead = decision.ahead.iter().find(|(column, _)| *column == timeline.time_column);
-            let mut walk = Walk {
-                times,
-                ahead: ahead.map_or(&[], |(_, rows)| rows),
-                bound_ns: frame.arrival_ns.map_or(i64::MAX, |at| at.saturating_add(AHEAD_MAX_NS)),
-                next: 0,
-                high_ns: self.clock.high(timeline.time_column, source),
-                watermark_ns: self.clock.watermark(taker.timeline),
-            };
-            // Most frames lie whole ahead of where the watermark is after them.
-            let end_ns = self.end_of_frame_ns(taker.timeline, source, decision);
-            for (row, mask) in rows {
-                let time_ns = times[row as usize];
-                if time_ns == 0 || walk.ahead.binary_search(&row).is_ok() {
-                    continue; // counted by the ledger
-                }
-                let counts = &mut self.rules[taker.pattern.0 as usize];
-                counts.taken += 1;
-                let place = |dedupe| (dedupe, frame.seq, row);
-                let is_duplicate = |dedupe| decisions.duplicates.binary_search(&place(dedupe));
-                if taker.dedupe.is_some_and(|dedupe| is_duplicate(dedupe).is_ok()) {
-                    counts.duplicates += 1;
-                    continue;
-                }
-                if time_ns <= end_ns {
-                    self.walk_to(row, &mut walk, (taker.timeline, source));
-                    if time_ns <= walk.watermark_ns {
-                        self.late_event(taker, batch, (row, time_ns), walk.watermark_ns);
-                        continue;
-                    }
-                }
-                self.rules[taker.pattern.0 as usize].used += 1;
-                let place = Place { time_ns, source: source.0, seq: frame.seq, row };
-                let event = taker.event(batch, (row, mask), place);
-                let peers = self.outgoing.len();
-                let worker = if plan.rules[taker.pattern.0 as usize].place.level == 0 {
-                    owner_of(event.key_hash, peers)
-                } else {
-                    owner_of_rule(&plan, taker.pattern, peers)
-                };
-                self.outgoing[worker].pattern_events.push(event);
-            }
-        }
-    }
-
-    /// The watermark that a timeline will have after a frame.
-    fn end_of_frame_ns(&self, line: usize, source: SourceId, decision: &FrameDecision) -> i64 {
-        let timeline = &self.plan.timelines[line];
-        let ClockStep::Data { highs, .. } = &decision.step else { return UNSEEN };
-        let own = highs.iter().filter(|(column, _)| *column == timeline.time_column);
-        let last_ns = own.map(|(_, high_ns)| *high_ns).max().unwrap_or(UNSEEN);
-        let high_ns = self.clock.high(timeline.time_column, source).max(last_ns);
-        self.clock.watermark_with(line, timeline, source, high_ns)
-    }
-
-    /// Lets a walk come to a row: the watermark is as of the row before.
-    fn walk_to(&self, row: u32, walk: &mut Walk<'_>, (line, source): (usize, SourceId)) {
-        let timeline = &self.plan.timelines[line];
-        while walk.next < row as usize {
-            let time_ns = walk.times[walk.next];
-            let moves = time_ns != 0 && time_ns > walk.high_ns && time_ns <= walk.bound_ns;
-            if moves && walk.ahead.binary_search(&(walk.next as u32)).is_err() {
-                walk.high_ns = time_ns;
-                walk.watermark_ns = self.clock.watermark_with(line, timeline, source, time_ns);
-            }
-            walk.next += 1;
-        }
-    }
-
-    fn late_event(
-        &mut self,
-        taker: &Taker,
-        batch: &PreparedBatch,
-        (row, time_ns): (u32, i64),
-        watermark_ns: i64,
-    ) {
-        let counts = &mut self.rules[taker.pattern.0 as usize];
-        counts.late += 1;
-        counts.worst_late_ns = counts.worst_late_ns.max(watermark_ns.saturating_sub(time_ns));
-        self.send_late(taker.late, batch, (row, time_ns), watermark_ns);
-    }
-}
-
 /// The patterns that live in one stage of one worker.
 pub(crate) struct Patterns {
-    own: Vec<(RuleId, Matcher)>,
-    /// By pattern: rows taken so far.
-    rows: BTreeMap<RuleId, u64>,
+    own: Vec<Own>,
+    /// By rule of the plan: its index among them.
+    places: Vec<Option<u32>>,
+}
+
+/// One of them.
+struct Own {
+    id: RuleId,
+    matcher: Matcher,
+    /// Rows taken so far.
+    rows: u64,
+    /// Whether it reads rows of rules.
+    reads_rows: bool,
 }
 
 /// What a snapshot holds of them, by hash.
@@ -280,19 +69,23 @@ impl Patterns {
         for (hash, state) in restored {
             states.entry(hash).or_default().extend(state);
         }
-        let mut rows = BTreeMap::new();
         let own = patterns(plan).filter(|(id, _)| is_mine(*id)).map(|(id, rule)| {
             let state = states.remove(&rule.hash).unwrap_or_default();
-            rows.insert(id, state.rows);
-            (id, Matcher::new(&Arc::new(rule.clone()), state))
+            let is_row = |input: &PatternInput| matches!(input.from, PatternSource::Rows { .. });
+            let (rows, reads_rows) = (state.rows, rule.inputs.iter().any(is_row));
+            Own { id, matcher: Matcher::new(&Arc::new(rule.clone()), state), rows, reads_rows }
         });
-        let own = own.collect();
-        Self { own, rows }
+        let own: Vec<Own> = own.collect();
+        let mut places = vec![None; plan.rules.len()];
+        for (index, one) in own.iter().enumerate() {
+            places[one.id.0 as usize] = Some(index as u32);
+        }
+        Self { own, places }
     }
 
     /// Tells what they hold on a worker: each worker has its own keys.
     pub(crate) fn tell(&self, gauges: &EngineGauges, worker: usize) {
-        for (id, matcher) in &self.own {
+        for Own { id, matcher, .. } in &self.own {
             let (keys, bytes) = matcher.held();
             gauges.set_instances(worker, id.0 as usize, keys);
             gauges.set_state_bytes(Holder::Windows, worker, id.0 as usize, bytes);
@@ -300,11 +93,7 @@ impl Patterns {
     }
 
     pub(crate) fn state(&self) -> PatternsState {
-        let state = |(id, matcher): &(RuleId, Matcher)| {
-            let rows = self.rows.get(id).copied().unwrap_or(0);
-            (matcher.rule().hash, matcher.state(rows))
-        };
-        self.own.iter().map(state).collect()
+        self.own.iter().map(|own| (own.matcher.rule().hash, own.matcher.state(own.rows))).collect()
     }
 
     /// Takes the events of an epoch, then decides what the watermark has passed.
@@ -316,47 +105,63 @@ impl Patterns {
         alerts: &mut [Alert],
         out: &mut Closed,
     ) {
-        let mut by_pattern: BTreeMap<RuleId, Vec<Event>> = BTreeMap::new();
         for event in events {
-            by_pattern.entry(event.pattern).or_default().push(event);
+            if let Some(own) = self.places[event.pattern.0 as usize] {
+                self.own[own as usize].matcher.push(event);
+            }
         }
-        for (id, matcher) in &mut self.own {
-            by_pattern.remove(id).into_iter().flatten().for_each(|event| matcher.push(event));
-            let taken = self.rows.entry(*id).or_default();
-            row_events(plan, (*id, matcher), fed, taken, out);
-            let watermark_ns = rule_watermark_ns(plan, *id, span.after);
+        let mut watching: BTreeMap<RuleId, Vec<usize>> = BTreeMap::new();
+        for (index, alert) in alerts.iter().enumerate() {
+            watching.entry(alert.source()).or_default().push(index);
+        }
+        for own in &mut self.own {
+            let id = own.id;
+            if own.reads_rows {
+                row_events(plan, (id, &mut own.matcher), fed, &mut own.rows, out);
+            }
+            let timeout = own.matcher.rule().timeout;
+            let watchers = [Some(id), timeout].into_iter().flatten();
+            let watchers = watchers.filter_map(|rule| Some((rule, watching.get(&rule)?)));
+            let watermark_ns = rule_watermark_ns(plan, id, span.after);
             // A row says what was decided at the end of its window, 1 ns behind its own time.
             let shift_ns = i64::from(plan.rules[id.0 as usize].place.level > 0);
             let to_ns = match watermark_ns {
-                UNSEEN | i64::MAX => watermark_ns,
+                UNSEEN => continue,
+                i64::MAX => watermark_ns,
                 watermark_ns => watermark_ns - shift_ns,
             };
-            if to_ns == UNSEEN {
-                continue;
-            }
-            let (found, refused) = matcher.advance(to_ns);
-            out.rules[id.0 as usize].refused += refused;
-            let mut rows: Vec<Row> =
-                found.iter().map(|found| row(*id, matcher.rule(), found, shift_ns)).collect();
-            rows.sort_by(Row::output_cmp);
-            let timeout = matcher.rule().timeout;
-            for row in rows.iter().filter(|row| Some(row.rule) == timeout) {
-                let counts = &mut out.rules[row.rule.0 as usize];
-                counts.taken += 1;
-                counts.used += 1;
-            }
-            for alert in alerts.iter_mut() {
-                let source = alert.source();
-                if source != *id && Some(source) != timeout {
-                    continue;
-                }
-                let own: Vec<Row> = rows.iter().filter(|r| r.rule == source).cloned().collect();
-                let before_ns = rule_watermark_ns(plan, *id, span.before);
-                let between = (before_ns, watermark_ns, top_ns(plan, *id, span.after));
-                watch(alert, plan, &own, between, &mut out.transitions);
+            let rows = own.decide(to_ns, shift_ns, out);
+            for (rule, index) in
+                watchers.flat_map(|(rule, all)| all.iter().map(move |at| (rule, at)))
+            {
+                let read: Vec<Row> = rows.iter().filter(|r| r.rule == rule).cloned().collect();
+                let before_ns = rule_watermark_ns(plan, id, span.before);
+                let between = (before_ns, watermark_ns, top_ns(plan, id, span.after));
+                watch(&mut alerts[*index], plan, &read, between, &mut out.transitions);
             }
             out.rows.extend(rows);
         }
+    }
+}
+
+impl Own {
+    /// Decides what has been passed up to a time: rows in output order.
+    fn decide(&mut self, to_ns: i64, shift_ns: i64, out: &mut Closed) -> Vec<Row> {
+        if !self.matcher.is_due(to_ns) {
+            return Vec::new();
+        }
+        let (found, refused) = self.matcher.advance(to_ns);
+        out.rules[self.id.0 as usize].refused += refused;
+        let rule = self.matcher.rule();
+        let mut rows: Vec<Row> =
+            found.iter().map(|found| row(self.id, rule, found, shift_ns)).collect();
+        rows.sort_by(Row::output_cmp);
+        for row in rows.iter().filter(|row| Some(row.rule) == rule.timeout) {
+            let counts = &mut out.rules[row.rule.0 as usize];
+            counts.taken += 1;
+            counts.used += 1;
+        }
+        rows
     }
 }
 

@@ -19,8 +19,8 @@ use super::key_limit::KeyLimit;
 use super::slice_table::SliceTable;
 use super::windows::{Closing, Windows, WindowsState};
 use crate::model::{Batch, Cell, Column, Interner, Row, Signal, SourceId, Symbols};
-use crate::plan::eval::Evaluator;
-use crate::plan::{Plan, RowInput, Table};
+use crate::plan::eval::{Evaluator, FilterIndex};
+use crate::plan::{Plan, RowInput, RowTable, Table};
 use crate::self_metrics::{EngineGauges, Holder};
 
 /// What a snapshot holds of a table over rows.
@@ -39,6 +39,7 @@ pub(crate) struct RowTableWindows {
     slots: SliceTable,
     symbols: Symbols,
     evaluator: Evaluator,
+    filters: FilterIndex,
     buffers: Buffers,
     /// Rows taken so far: their place.
     taken: u64,
@@ -52,7 +53,8 @@ impl RowTableWindows {
         watermark_ns: i64,
         restored: RowTableState,
     ) -> Self {
-        let table = &plan.row_tables[index].table;
+        let RowTable { input, table } = &plan.row_tables[index];
+        let input = &plan.row_inputs[*input as usize];
         let symbols = Interner::shared();
         Self {
             index,
@@ -61,6 +63,7 @@ impl RowTableWindows {
             slots: SliceTable::new(Arc::new(table.clone()), Symbols::clone(&symbols)),
             symbols,
             evaluator: Evaluator::default(),
+            filters: FilterIndex::new(&input.filters),
             buffers: Buffers::default(),
             taken: 0,
             looks: Looks::default(),
@@ -150,7 +153,7 @@ impl RowTableWindows {
         let times: Vec<i64> = rows.iter().map(|row| plan.row_time_ns(row)).collect();
         let prepared = self.prepare(input, rows);
         let all: Vec<u32> = (0..rows.len() as u32).collect();
-        let taken = table.filter.map_or(&all, |filter| &prepared.filters[filter as usize]);
+        let taken = table.filter.map_or(&all[..], |filter| prepared.filters.of(filter));
         let mut groups = Vec::with_capacity(taken.len());
         let is_keyed = table.keyed_shape().is_some();
         for &row in taken {
@@ -191,7 +194,7 @@ impl RowTableWindows {
             }
         }
         batch.columns = columns.into_iter().map(Column::Cells).collect();
-        let filters = self.evaluator.derive(&input.computed, &input.filters, &mut batch);
+        let filters = self.evaluator.derive(&input.computed, &mut self.filters, &mut batch);
         PreparedBatch { batch, filters, tables: Vec::new() }
     }
 }

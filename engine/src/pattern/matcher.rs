@@ -48,6 +48,8 @@ pub(crate) struct Matcher {
     keys: HashMap<u128, Key, FixedState>,
     /// Events that wait for the watermark, by bucket of time.
     waiting: BTreeMap<i64, Vec<Event>>,
+    /// How many events wait.
+    waiting_len: usize,
     /// Keys to look at once the watermark has passed a time.
     wakes: BTreeMap<i64, Vec<u128>>,
     /// By shard of keys: how many are under way.
@@ -61,6 +63,7 @@ impl Matcher {
             rule: Arc::clone(rule),
             keys: HashMap::with_hasher(FixedState::with_seed(2)),
             waiting: BTreeMap::new(),
+            waiting_len: 0,
             wakes: BTreeMap::new(),
             shards: vec![0; SHARDS as usize],
             said: Said::default(),
@@ -86,14 +89,21 @@ impl Matcher {
     pub(crate) fn held(&self) -> (u64, u64) {
         let of_key = |key: &Key| size_of::<Key>() + key.runs.len() * size_of::<Run>();
         let key = self.keys.values().next().map_or(0, of_key);
-        let waiting: usize = self.waiting.values().map(Vec::len).sum();
-        let bytes = self.keys.len() * key + waiting * size_of::<Event>();
+        let bytes = self.keys.len() * key + self.waiting_len * size_of::<Event>();
         (self.keys.len() as u64, bytes as u64)
     }
 
     /// Takes an event that the watermark has not passed yet.
     pub(crate) fn push(&mut self, event: Event) {
+        self.waiting_len += 1;
         self.waiting.entry(event.place.time_ns >> BUCKET_BITS).or_default().push(event);
+    }
+
+    /// Whether [`Matcher::advance`] would find anything to do: most patterns of many have nothing.
+    pub(crate) fn is_due(&self, watermark_ns: i64) -> bool {
+        let last = watermark_ns >> BUCKET_BITS;
+        self.waiting.first_key_value().is_some_and(|(bucket, _)| *bucket <= last)
+            || self.wakes.first_key_value().is_some_and(|(at_ns, _)| *at_ns <= watermark_ns)
     }
 
     /// Decides everything up to a watermark: what was found, and how many events or starts a
@@ -133,6 +143,7 @@ impl Matcher {
                 bucket.remove();
             }
         }
+        self.waiting_len -= events.len();
         events
     }
 

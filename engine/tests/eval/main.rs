@@ -1,5 +1,6 @@
 //! Expressions: what rows mean, that columns agree, signatures of functions.
 
+mod index;
 mod meaning;
 mod vector;
 

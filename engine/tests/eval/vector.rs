@@ -7,12 +7,12 @@ use tailwater_engine::plan::expr::{BinaryOp, Expr};
 use tailwater_engine::plan::function::Function;
 
 const COLUMNS: u32 = 8;
-const TEXTS: [&str; 5] = ["", "GET", "get", "/api/v1", "7"];
+pub(super) const TEXTS: [&str; 5] = ["", "GET", "get", "/api/v1", "7"];
 
 /// Times, durations, ints, bools, symbols, ids, cells, cells.
-type Item = (u8, i64, i64, bool, usize, u8, usize, usize);
+pub(super) type Item = (u8, i64, i64, bool, usize, u8, usize, usize);
 
-fn batch(items: &[Item]) -> Batch {
+pub(super) fn batch(items: &[Item]) -> Batch {
     let symbols = Interner::shared();
     let text = |at: usize| symbols.borrow_mut().intern(TEXTS[at % TEXTS.len()]);
     let mut heap = Vec::new();
@@ -72,7 +72,7 @@ fn constant() -> impl Strategy<Value = Value> {
     ]
 }
 
-fn expr() -> impl Strategy<Value = Expr> {
+pub(super) fn expr() -> impl Strategy<Value = Expr> {
     let leaf = prop_oneof![
         3 => (0..=COLUMNS).prop_map(Expr::Column),
         2 => constant().prop_map(Expr::Const),
@@ -118,9 +118,23 @@ fn expr() -> impl Strategy<Value = Expr> {
     })
 }
 
-fn rows_of(batch: &Batch) -> Vec<Vec<Value>> {
+pub(super) fn rows_of(batch: &Batch) -> Vec<Vec<Value>> {
     let row = |at| batch.columns.iter().map(|column| batch.value_at(column, at)).collect();
     (0..batch.rows).map(row).collect()
+}
+
+pub(super) fn items() -> impl Strategy<Value = Vec<Item>> {
+    let item = (
+        any::<u8>(),
+        0..5_i64,
+        0..5_i64,
+        any::<bool>(),
+        0..5_usize,
+        0..3_u8,
+        0..14_usize,
+        0..14_usize,
+    );
+    prop::collection::vec(item, 1..24)
 }
 
 proptest! {
@@ -128,11 +142,7 @@ proptest! {
 
     #[test]
     fn filters_and_columns_agree_with_rows(
-        items in prop::collection::vec(
-            (any::<u8>(), 0..5_i64, 0..5_i64, any::<bool>(), 0..5_usize, 0..3_u8, 0..14_usize,
-                0..14_usize),
-            1..24,
-        ),
+        items in items(),
         exprs in prop::collection::vec(expr(), 1..4),
         first in 0..3_u32,
     ) {

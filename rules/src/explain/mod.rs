@@ -2,10 +2,12 @@
 //!
 //! [`explain`] gives data; [`text`], [`dot`] and [`mermaid`] render it.
 
+mod index;
 mod pattern;
 mod render;
 mod words;
 
+pub use index::Indexed;
 pub use pattern::Matching;
 pub use render::{dot, mermaid, text};
 
@@ -78,6 +80,8 @@ pub struct Explanation {
     pub relations: Vec<Relation>,
     /// Its rules that find events in an order.
     pub patterns: Vec<Matching>,
+    /// What the filters of all rules have in common.
+    pub indexed: Vec<Indexed>,
 }
 
 /// Explains a plan.
@@ -98,6 +102,7 @@ pub fn explain(plan: &Plan) -> Explanation {
         tables: tables.chain(over_rows).collect(),
         relations: relations.collect(),
         patterns: patterns.collect(),
+        indexed: index::indexed(plan),
     }
 }
 

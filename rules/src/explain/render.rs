@@ -53,6 +53,19 @@ pub fn text(explanation: &Explanation) -> String {
         pattern.alerts.iter().for_each(|alert| line(&mut out, "", &format!("alert {alert}")));
         out.push('\n');
     }
+    for indexed in &explanation.indexed {
+        let _ = writeln!(out, "{} filters of {}, asked together", indexed.filters, indexed.signal);
+        if !indexed.lookups.is_empty() {
+            line(&mut out, "lookups", &indexed.lookups.join(", "));
+        }
+        if !indexed.bounds.is_empty() {
+            line(&mut out, "in order", &indexed.bounds.join(", "));
+        }
+        if indexed.single > 0 {
+            line(&mut out, "singly", &format!("{} conditions", indexed.single));
+        }
+        out.push('\n');
+    }
     out
 }
 

@@ -4,6 +4,7 @@
 //! distinct text where it reads one column of text, and else by row.
 
 use super::compare::{self, keep};
+use super::index::{FilterIndex, Selections};
 use super::memo::{self, Memo};
 use super::scalar::eval_with;
 use crate::model::{Batch, Cell, Column, Value};
@@ -41,20 +42,25 @@ impl Evaluator {
     pub fn derive(
         &mut self,
         computed: &[Expr],
-        filters: &[Expr],
+        filters: &mut FilterIndex,
         batch: &mut Batch,
-    ) -> Vec<Vec<u32>> {
+    ) -> Selections {
         for expr in computed {
             let column = self.eval(expr, batch);
             batch.columns.push(column);
         }
-        let mut selections = Vec::with_capacity(filters.len());
-        for filter in filters {
-            let mut selection = (0..batch.rows as u32).collect();
-            self.filter(filter, batch, &mut selection);
-            selections.push(selection);
-        }
-        selections
+        filters.select(self, batch)
+    }
+
+    /// An empty selection.
+    pub(super) fn spare(&mut self) -> Vec<u32> {
+        let mut selection = self.spare.pop().unwrap_or_default();
+        selection.clear();
+        selection
+    }
+
+    pub(super) fn give_back(&mut self, selection: Vec<u32>) {
+        self.spare.push(selection);
     }
 
     /// Keeps the rows where an expression is true; unknown is not. Row indices stay ascending.
@@ -142,12 +148,10 @@ impl Evaluator {
         batch: &Batch,
         selection: &mut Vec<u32>,
     ) {
-        let mut first = self.spare.pop().unwrap_or_default();
-        first.clear();
+        let mut first = self.spare();
         first.extend_from_slice(selection);
         self.narrow(a, wanted, batch, &mut first);
-        let mut second = self.spare.pop().unwrap_or_default();
-        second.clear();
+        let mut second = self.spare();
         without(selection, &first, &mut second);
         self.narrow(b, wanted, batch, &mut second);
         merge(&first, &second, selection);

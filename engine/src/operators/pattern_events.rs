@@ -1,0 +1,278 @@
+//! Items on their way into patterns: which of a batch are something to which pattern, and when
+//! they are late.
+//!
+//! A batch is shown to those patterns only that a filter says it is something to. Events behind the
+//! watermark of their own stream are late. Must not know what becomes of an event.
+
+use std::sync::Arc;
+
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::applied::owner_of;
+use super::apply::Apply;
+use super::clock::UNSEEN;
+use super::decode::{PreparedBatch, PreparedFrame};
+use super::facts::{ClockStep, Decisions, FrameDecision};
+use super::feeds::owner_of_rule;
+use super::pattern::patterns;
+use crate::limits::AHEAD_MAX_NS;
+use crate::model::{Column, RuleId, SourceId, Value};
+use crate::pattern::{Event, Place};
+use crate::plan::{PatternRule, PatternSource, PatternSymbol, Plan, SignalPlan};
+
+/// What one pattern takes of the items of one signal under one key.
+struct Taker {
+    pattern: RuleId,
+    rule: Arc<PatternRule>,
+    input: usize,
+    timeline: usize,
+    dedupe: Option<u32>,
+    late: Option<RuleId>,
+    key: Vec<u32>,
+    symbols: Symbols,
+}
+
+/// Symbols and their filters.
+type Symbols = Vec<(u32, Option<u32>)>;
+
+/// What the patterns of a plan take of items of one signal.
+#[derive(Default)]
+struct SignalTakers {
+    takers: Vec<Taker>,
+    /// Those that take items without a filter.
+    always: Vec<u32>,
+    /// By filter: those that take its items.
+    by_filter: Vec<Vec<u32>>,
+}
+
+impl SignalTakers {
+    fn add(&mut self, taker: Taker) {
+        let index = self.takers.len() as u32;
+        for (_, filter) in &taker.symbols {
+            let readers = match filter {
+                Some(filter) => &mut self.by_filter[*filter as usize],
+                None => &mut self.always,
+            };
+            readers.push(index);
+        }
+        self.takers.push(taker);
+    }
+
+    /// Those that take any item of a batch, in the order of the plan: what a batch costs must not
+    /// follow the number of patterns that it is nothing to.
+    fn of(&self, batch: &PreparedBatch) -> impl Iterator<Item = &Taker> {
+        let hits = batch.filters.hits().iter().flat_map(|hit| &self.by_filter[*hit as usize]);
+        let mut takers: Vec<u32> = self.always.iter().chain(hits).copied().collect();
+        takers.sort_unstable();
+        takers.dedup();
+        takers.into_iter().map(|index| &self.takers[index as usize])
+    }
+}
+
+/// What the patterns of a plan take of items.
+pub(super) struct Takers {
+    /// By signal of the plan.
+    by_signal: Vec<SignalTakers>,
+}
+
+impl Takers {
+    pub(super) fn new(plan: &Plan) -> Self {
+        let of = |plan: &SignalPlan| SignalTakers {
+            by_filter: vec![Vec::new(); plan.filters.len()],
+            ..SignalTakers::default()
+        };
+        let mut by_signal: Vec<SignalTakers> = plan.signals.iter().map(of).collect();
+        for (id, rule) in patterns(plan) {
+            let rule = Arc::new(rule.clone());
+            for (input, source) in rule.inputs.iter().enumerate() {
+                let PatternSource::Signal { signal, timeline, dedupe, late } = source.from else {
+                    continue;
+                };
+                let mut keys: Vec<(Vec<u32>, Symbols)> = Vec::new();
+                let own = |(_, symbol): &(usize, &PatternSymbol)| symbol.input as usize == input;
+                for (at, symbol) in rule.symbols.iter().enumerate().filter(own) {
+                    let said = (at as u32, symbol.filter);
+                    match keys.iter_mut().find(|(key, _)| *key == symbol.key) {
+                        Some((_, symbols)) => symbols.push(said),
+                        None => keys.push((symbol.key.clone(), vec![said])),
+                    }
+                }
+                let takers = keys.into_iter().map(|(key, symbols)| Taker {
+                    pattern: id,
+                    rule: Arc::clone(&rule),
+                    input,
+                    timeline: timeline as usize,
+                    dedupe,
+                    late,
+                    key,
+                    symbols,
+                });
+                takers.for_each(|taker| by_signal[signal as usize].add(taker));
+            }
+        }
+        Self { by_signal }
+    }
+}
+
+impl Taker {
+    /// The rows of a batch that are something to the pattern, and what.
+    fn rows(&self, batch: &PreparedBatch) -> Vec<(u32, u128)> {
+        let mut rows: Vec<(u32, u128)> = Vec::new();
+        for (symbol, filter) in &self.symbols {
+            let bit = 1u128 << symbol;
+            match filter {
+                Some(filter) => {
+                    rows.extend(batch.filters.of(*filter).iter().map(|row| (*row, bit)));
+                }
+                None => rows.extend((0..batch.batch.rows as u32).map(|row| (row, bit))),
+            }
+        }
+        if self.symbols.len() > 1 {
+            rows.sort_unstable();
+            rows.dedup_by(|next, first| {
+                let is_same = next.0 == first.0;
+                if is_same {
+                    first.1 |= next.1;
+                }
+                is_same
+            });
+        }
+        rows
+    }
+
+    fn event(&self, batch: &PreparedBatch, (row, mask): (u32, u128), place: Place) -> Event {
+        let batch = &batch.batch;
+        let value = |column: &u32| batch.value_at(&batch.columns[*column as usize], row as usize);
+        let key: Vec<Value> = self.key.iter().map(value).collect();
+        let input = &self.rule.inputs[self.input];
+        let mut slots = vec![Value::Null; self.rule.slots as usize];
+        for (slot, column) in &input.slots {
+            slots[*slot as usize] = value(column);
+        }
+        Event { pattern: self.pattern, place, key_hash: hash_of(&key), key, mask, slots }
+    }
+}
+
+pub(super) fn hash_of(key: &[Value]) -> u128 {
+    let mut bytes = Vec::with_capacity(64);
+    key.iter().for_each(|value| value.encode_key(&mut bytes));
+    xxh3_128(&bytes)
+}
+
+/// The watermark of one timeline, row by row through a frame's batch.
+struct Walk<'a> {
+    times: &'a [i64],
+    ahead: &'a [u32],
+    bound_ns: i64,
+    next: usize,
+    high_ns: i64,
+    watermark_ns: i64,
+}
+
+impl Apply {
+    /// Sends what patterns take of a batch to the workers of its keys.
+    pub(super) fn pattern_events(
+        &mut self,
+        (frame, batch): (&PreparedFrame, &PreparedBatch),
+        (source, decision): (SourceId, &FrameDecision),
+        decisions: &Decisions,
+    ) {
+        let takers = Arc::clone(&self.takers);
+        let plan = Arc::clone(&self.plan);
+        let signal = plan.signals.iter().position(|plan| plan.signal == batch.batch.signal);
+        let Some(signal) = signal else { return };
+        // Most patterns follow one timeline: where a frame takes it is computed once.
+        let mut known_end: Option<(usize, i64)> = None;
+        for taker in takers.by_signal[signal].of(batch) {
+            let rows = taker.rows(batch);
+            let timeline = &plan.timelines[taker.timeline];
+            let time_column = plan.time_columns[timeline.time_column as usize];
+            let Column::Times(times) = &batch.batch.columns[time_column.column as usize] else {
+                continue;
+            };
+            let ahead = decision.ahead.iter().find(|(column, _)| *column == timeline.time_column);
+            let mut walk = Walk {
+                times,
+                ahead: ahead.map_or(&[], |(_, rows)| rows),
+                bound_ns: frame.arrival_ns.map_or(i64::MAX, |at| at.saturating_add(AHEAD_MAX_NS)),
+                next: 0,
+                high_ns: self.clock.high(timeline.time_column, source),
+                watermark_ns: self.clock.watermark(taker.timeline),
+            };
+            // Most frames lie whole ahead of where the watermark is after them.
+            let end_ns = match known_end {
+                Some((timeline, end_ns)) if timeline == taker.timeline => end_ns,
+                _ => self.end_of_frame_ns(taker.timeline, source, decision),
+            };
+            known_end = Some((taker.timeline, end_ns));
+            for (row, mask) in rows {
+                let time_ns = times[row as usize];
+                if time_ns == 0 || walk.ahead.binary_search(&row).is_ok() {
+                    continue; // counted by the ledger
+                }
+                let counts = &mut self.rules[taker.pattern.0 as usize];
+                counts.taken += 1;
+                let place = |dedupe| (dedupe, frame.seq, row);
+                let is_duplicate = |dedupe| decisions.duplicates.binary_search(&place(dedupe));
+                if taker.dedupe.is_some_and(|dedupe| is_duplicate(dedupe).is_ok()) {
+                    counts.duplicates += 1;
+                    continue;
+                }
+                if time_ns <= end_ns {
+                    self.walk_to(row, &mut walk, (taker.timeline, source));
+                    if time_ns <= walk.watermark_ns {
+                        self.late_event(taker, batch, (row, time_ns), walk.watermark_ns);
+                        continue;
+                    }
+                }
+                self.rules[taker.pattern.0 as usize].used += 1;
+                let place = Place { time_ns, source: source.0, seq: frame.seq, row };
+                let event = taker.event(batch, (row, mask), place);
+                let peers = self.outgoing.len();
+                let worker = if plan.rules[taker.pattern.0 as usize].place.level == 0 {
+                    owner_of(event.key_hash, peers)
+                } else {
+                    owner_of_rule(&plan, taker.pattern, peers)
+                };
+                self.outgoing[worker].pattern_events.push(event);
+            }
+        }
+    }
+
+    /// The watermark that a timeline will have after a frame.
+    fn end_of_frame_ns(&self, line: usize, source: SourceId, decision: &FrameDecision) -> i64 {
+        let timeline = &self.plan.timelines[line];
+        let ClockStep::Data { highs, .. } = &decision.step else { return UNSEEN };
+        let own = highs.iter().filter(|(column, _)| *column == timeline.time_column);
+        let last_ns = own.map(|(_, high_ns)| *high_ns).max().unwrap_or(UNSEEN);
+        let high_ns = self.clock.high(timeline.time_column, source).max(last_ns);
+        self.clock.watermark_with(line, timeline, source, high_ns)
+    }
+
+    /// Lets a walk come to a row: the watermark is as of the row before.
+    fn walk_to(&self, row: u32, walk: &mut Walk<'_>, (line, source): (usize, SourceId)) {
+        let timeline = &self.plan.timelines[line];
+        while walk.next < row as usize {
+            let time_ns = walk.times[walk.next];
+            let moves = time_ns != 0 && time_ns > walk.high_ns && time_ns <= walk.bound_ns;
+            if moves && walk.ahead.binary_search(&(walk.next as u32)).is_err() {
+                walk.high_ns = time_ns;
+                walk.watermark_ns = self.clock.watermark_with(line, timeline, source, time_ns);
+            }
+            walk.next += 1;
+        }
+    }
+
+    fn late_event(
+        &mut self,
+        taker: &Taker,
+        batch: &PreparedBatch,
+        (row, time_ns): (u32, i64),
+        watermark_ns: i64,
+    ) {
+        let counts = &mut self.rules[taker.pattern.0 as usize];
+        counts.late += 1;
+        counts.worst_late_ns = counts.worst_late_ns.max(watermark_ns.saturating_sub(time_ns));
+        self.send_late(taker.late, batch, (row, time_ns), watermark_ns);
+    }
+}
