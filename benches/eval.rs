@@ -44,6 +44,7 @@ fn batch() -> Batch {
         columns,
         heap: Vec::new(),
         symbols,
+        raw: None,
     }
 }
 

@@ -5,9 +5,9 @@
 //! workers, thread timing, hash seeds or the wall clock.
 //!
 //! Modules are ranked and import downwards only:
-//! 0 [`model`], [`limits`], [`error`], [`clock`], [`self_metrics`] · 1 [`ingest`], [`journal`],
-//! [`plan`], [`aggregate`], [`sink`], [`trace`], [`sampling`], `pattern` · 2 `operators` ·
-//! 3 `dataflow` · 4 [`runtime`].
+//! 0 [`model`], [`limits`], [`error`], `otlp`, [`clock`], [`self_metrics`] · 1 [`ingest`],
+//! [`journal`], [`plan`], [`aggregate`], [`sink`], [`trace`], [`sampling`], `pattern` ·
+//! 2 `operators` · 3 `dataflow` · 4 [`runtime`].
 
 #![forbid(unsafe_code)]
 
@@ -20,6 +20,7 @@ pub mod journal;
 pub mod limits;
 pub mod model;
 mod operators;
+mod otlp;
 mod pattern;
 mod pem;
 pub mod plan;

@@ -34,6 +34,10 @@ pub const SORT_RUNS_MAX: usize = 64;
 /// items would otherwise fill a hundred times its size.
 pub const FRAME_ITEMS_MAX: u64 = 1 << 20;
 
+/// Messages that an item which is said again nests, at most: of a value in a list or map two or
+/// three a level. One that nests deeper cannot be written as JSON.
+pub const ITEM_DEPTH_MAX: usize = 4 + 3 * VALUE_DEPTH_MAX;
+
 /// Elements of one list or map in an attribute or body, and buckets of one histogram, that are
 /// decoded; an item with more is set aside.
 pub const VALUE_ITEMS_MAX: usize = 1 << 16;

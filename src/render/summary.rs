@@ -164,12 +164,17 @@ impl Summary {
             }
             if counts.refused > 0 {
                 let refused = grouped(counts.refused);
-                let _ = write!(text, ", {refused} refused (bounds of patterns)");
+                let is_route = matches!(rule.kind, RuleKind::Route(_));
+                let why = if is_route { "OTLP cannot hold them" } else { "bounds of patterns" };
+                let _ = write!(text, ", {refused} refused ({why})");
             }
             if counts.amended > 0 {
                 let _ = write!(text, ", {} of them amend", grouped(counts.amended));
             }
-            if rule.place.is_hidden {
+            if matches!(rule.kind, RuleKind::Route(_)) {
+                let left = grouped(counts.used - counts.refused);
+                let _ = writeln!(text, ", {left} sent on");
+            } else if rule.place.is_hidden {
                 text.push('\n');
             } else {
                 let _ = writeln!(text, ", {} rows", grouped(self.rows[index]));

@@ -67,6 +67,7 @@ fn plan(windows: Windows) -> Arc<Plan> {
             columns: [service].into_iter().chain(fields).collect(),
             computed: Vec::new(),
             filters: vec![is_error],
+            raw: false,
         }],
         time_columns: vec![TimeColumn { signal: 0, column: 2 }],
         timelines: vec![Timeline {

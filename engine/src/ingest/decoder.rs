@@ -3,10 +3,12 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::model::{
-    Batch, Compression, DataFrame, Demand, Ledger, PayloadFormat, SetAside, Signal, SourceSpec,
-    Symbols,
+    Batch, ByteRange, Compression, DataFrame, Demand, Ledger, PayloadFormat, RawItems, SetAside,
+    Signal, SourceSpec, Symbols,
 };
 
 use super::damage::{Damage, Reason};
@@ -99,8 +101,20 @@ impl Decoder {
             Ok(()) => self.walk(payload, frame, symbols),
         }
         self.settle(frame, payload, report);
+        let kept = self.kept_payload(frame, &mut inflated);
         self.inflated = inflated;
-        self.emit(frame_seq, frame, symbols, out);
+        self.emit(frame_seq, frame, (symbols, kept.as_ref()), out);
+    }
+
+    /// The payload, decompressed, where rows of the frame may be said again.
+    fn kept_payload(&self, frame: &DataFrame, inflated: &mut Vec<u8>) -> Option<Bytes> {
+        if !self.tables.iter().any(|table| table.is_raw() && table.rows > 0) {
+            return None;
+        }
+        Some(match frame.compression {
+            Compression::None => frame.payload.clone(),
+            _ => Bytes::from(std::mem::take(inflated)),
+        })
     }
 
     /// Takes a batch's memory back for later frames.
@@ -137,6 +151,7 @@ impl Decoder {
             members,
             tally: &mut self.tally,
             source,
+            range: ByteRange::default(),
             scratch: &mut self.scratch,
         };
         match frame.format {
@@ -176,11 +191,24 @@ impl Decoder {
         report.senders.extend(tally.senders);
     }
 
-    fn emit(&mut self, frame_seq: u64, frame: &DataFrame, symbols: &Symbols, out: &mut Vec<Batch>) {
+    fn emit(
+        &mut self,
+        frame_seq: u64,
+        frame: &DataFrame,
+        (symbols, payload): (&Symbols, Option<&Bytes>),
+        out: &mut Vec<Batch>,
+    ) {
         for (table, &signal) in self.tables.iter_mut().zip(&Signal::ALL) {
+            let raw = table.take_raw();
             if table.rows == 0 {
                 continue;
             }
+            let raw = payload.zip(raw).map(|(payload, raw)| RawItems {
+                payload: payload.clone(),
+                format: frame.format,
+                rows: raw.rows,
+                contexts: raw.contexts,
+            });
             let (rows, columns, heap) = table.take(&self.demand);
             out.push(Batch {
                 signal,
@@ -190,6 +218,7 @@ impl Decoder {
                 columns,
                 heap,
                 symbols: Rc::clone(symbols),
+                raw,
             });
         }
     }

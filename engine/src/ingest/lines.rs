@@ -19,7 +19,7 @@ use super::hex;
 use super::json::{Json, Text};
 use super::writer::Writer;
 use crate::limits::LINE_BYTES_MAX;
-use crate::model::{ColumnMapping, Signal, Symbol};
+use crate::model::{ByteRange, ColumnMapping, Signal, Symbol};
 
 /// The columns of each type's `data`.
 #[derive(Default)]
@@ -93,6 +93,7 @@ fn message(
 ) -> Result<(), Damage> {
     let at = json.pos();
     let envelope = envelope(&mut json)?;
+    w.range = ByteRange::new(at, json.pos());
     let Head { source, time_ns, kind } = head(&envelope, at)?;
     let signals = match kind {
         Kind::Goodbye => {

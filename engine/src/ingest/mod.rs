@@ -8,6 +8,7 @@
 
 mod damage;
 mod decoder;
+mod emit;
 mod flat;
 mod hex;
 mod inflate;
@@ -24,5 +25,7 @@ mod table;
 mod verify;
 mod writer;
 mod zipkin;
+
+pub use emit::emit;
 
 pub use decoder::{DecodeReport, Decoder, SenderSeen};

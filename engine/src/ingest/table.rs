@@ -2,7 +2,10 @@
 //!
 //! Invariant: between rows, every column holds exactly `rows` entries.
 
-use crate::model::{Batch, Cell, Column, Demand, Field, FieldKind, Interner, Symbol, Value};
+use crate::model::{
+    Batch, ByteRange, Cell, Column, Demand, Field, FieldKind, Interner, RawContext, RawRow, Symbol,
+    Value,
+};
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -52,6 +55,28 @@ pub(super) struct Table {
     resource: Vec<Cell>,
     scope: Vec<Cell>,
     spare: Vec<Vec<Column>>,
+    /// Where items lie, if anybody wants them again.
+    raw: Option<RawTable>,
+}
+
+/// Where items lie, under way.
+#[derive(Default)]
+pub(super) struct RawTable {
+    pub(super) rows: Vec<RawRow>,
+    pub(super) contexts: Vec<RawContext>,
+    now: RawContext,
+    /// Whether the last of the contexts is the one of now.
+    is_noted: bool,
+}
+
+impl RawTable {
+    fn push(&mut self, range: ByteRange) {
+        if !self.is_noted {
+            self.is_noted = true;
+            self.contexts.push(self.now);
+        }
+        self.rows.push(RawRow { range, context: self.contexts.len() as u32 - 1 });
+    }
 }
 
 /// Batches whose memory is kept for reuse, per signal.
@@ -63,6 +88,7 @@ impl Table {
         let slots = layout.attributes.len();
         Self {
             columns: layout.columns(demand),
+            raw: demand.wants_raw(layout.signal).then(RawTable::default),
             layout,
             rows: 0,
             heap: Vec::new(),
@@ -149,9 +175,27 @@ impl Table {
         self.layout.identifies() || !self.layout.keys(level).find(key).is_empty()
     }
 
-    /// Writes the item as the next row.
+    /// Says where the message lies that holds the next items' resource, scope or metric.
     #[inline]
-    pub(super) fn push(&mut self, item: &Item, source: Symbol, members: &Members) {
+    pub(super) fn around(&mut self, set: impl FnOnce(&mut RawContext)) {
+        if let Some(raw) = &mut self.raw {
+            set(&mut raw.now);
+            raw.is_noted = false;
+        }
+    }
+
+    /// Writes the item, which lies at a range of the payload, as the next row.
+    #[inline]
+    pub(super) fn push(
+        &mut self,
+        item: &Item,
+        range: ByteRange,
+        source: Symbol,
+        members: &Members,
+    ) {
+        if let Some(raw) = &mut self.raw {
+            raw.push(range);
+        }
         let scope = (self.scope_name, self.scope_version);
         let series = if self.layout.identifies() { self.series() } else { 0 };
         for &(field, column) in &self.layout.fields {
@@ -170,6 +214,9 @@ impl Table {
     pub(super) fn truncate(&mut self, rows: usize, heap: usize) {
         self.rows = rows;
         self.heap.truncate(heap);
+        if let Some(raw) = &mut self.raw {
+            raw.rows.truncate(rows);
+        }
         for column in &mut self.columns {
             match column {
                 Column::Times(v) | Column::Durations(v) | Column::Ints(v) => v.truncate(rows),
@@ -190,6 +237,16 @@ impl Table {
             std::mem::replace(&mut self.columns, fresh),
             std::mem::take(&mut self.heap),
         )
+    }
+
+    /// Whether it notes where items lie.
+    pub(super) fn is_raw(&self) -> bool {
+        self.raw.is_some()
+    }
+
+    /// Takes out where the rows' items lie.
+    pub(super) fn take_raw(&mut self) -> Option<RawTable> {
+        self.raw.as_mut().map(std::mem::take)
     }
 
     /// Keeps a batch's memory for later frames.

@@ -84,6 +84,7 @@ impl Verifier {
 
     fn writer<'w>(&'w mut self, tally: &'w mut Tally) -> Writer<'w> {
         Writer {
+            range: crate::model::ByteRange::default(),
             tables: &mut self.tables,
             interner: &mut self.interner,
             members: &self.members,

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::limits::{FRAME_ITEMS_MAX, SET_ASIDE_KEPT_MAX};
-use crate::model::{Cell, Field, Interner, Signal, Symbol, Value};
+use crate::model::{ByteRange, Cell, Field, Interner, RawContext, Signal, Symbol, Value};
 
 use super::damage::{Damage, Reason};
 use super::decoder::SenderSeen;
@@ -48,6 +48,8 @@ pub(super) struct Writer<'w> {
     pub(super) tally: &'w mut Tally,
     /// Name of the source.
     pub(super) source: Symbol,
+    /// Where the item under way lies in the payload.
+    pub(super) range: ByteRange,
     /// Scratch for text with escapes.
     pub(super) scratch: &'w mut Vec<u8>,
 }
@@ -76,6 +78,14 @@ impl Writer<'_> {
         &mut self.tables[signal.index()]
     }
 
+    /// Says where the message lies that holds the next items' resource, scope or metric.
+    #[inline]
+    pub(super) fn around(&mut self, signals: &[Signal], set: impl Fn(&mut RawContext)) {
+        for &signal in signals {
+            self.table(signal).around(&set);
+        }
+    }
+
     /// Whether any rule reads the signal.
     #[inline]
     pub(super) fn wants(&self, signal: Signal) -> bool {
@@ -101,7 +111,7 @@ impl Writer<'_> {
         *received += 1;
         let table = &mut self.tables[signal.index()];
         if table.layout.wanted {
-            table.push(item, self.source, self.members);
+            table.push(item, self.range, self.source, self.members);
         }
         Ok(())
     }

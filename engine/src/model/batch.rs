@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::column::{Cell, Column};
 use super::frame::SourceId;
+use super::raw::RawItems;
 use super::signal::Signal;
 use super::symbol::Symbols;
 use super::value::Value;
@@ -25,6 +26,8 @@ pub struct Batch {
     pub heap: Vec<Value>,
     /// The strings behind the symbols.
     pub symbols: Symbols,
+    /// Where the items lie as received, if a rule may say them again.
+    pub raw: Option<RawItems>,
 }
 
 impl Batch {

@@ -40,12 +40,24 @@ pub enum ColumnSpec {
 pub struct Demand {
     wanted: [bool; Signal::ALL.len()],
     columns: [Vec<ColumnSpec>; Signal::ALL.len()],
+    raw: [bool; Signal::ALL.len()],
 }
 
 impl Demand {
     /// Marks a signal as read.
     pub fn want(&mut self, signal: Signal) {
         self.wanted[signal.index()] = true;
+    }
+
+    /// Marks a signal whose items some rule may say again.
+    pub fn want_raw(&mut self, signal: Signal) {
+        self.want(signal);
+        self.raw[signal.index()] = true;
+    }
+
+    /// Whether some rule may say items of this signal again.
+    pub fn wants_raw(&self, signal: Signal) -> bool {
+        self.raw[signal.index()]
     }
 
     /// Adds a column, once, and returns its index in the batch.

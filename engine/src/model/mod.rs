@@ -5,10 +5,12 @@
 mod batch;
 mod column;
 mod demand;
+mod emitted;
 mod field;
 mod frame;
 mod ledger;
 mod metric;
+mod raw;
 pub mod render;
 mod row;
 mod signal;
@@ -19,12 +21,14 @@ mod value;
 pub use batch::Batch;
 pub use column::{Cell, Column};
 pub use demand::{AttributePlace, ColumnSpec, Demand};
+pub use emitted::{EmittedItem, ItemContent, ItemKey};
 pub use field::{Field, FieldKind};
 pub use frame::{
     ColumnMapping, Compression, DataFrame, Frame, FrameBody, PayloadFormat, SourceId, SourceSpec,
 };
 pub use ledger::{DropReason, Ledger, SetAside, SignalCounts};
 pub use metric::{ExponentialBuckets, HistogramPoint};
+pub use raw::{ByteRange, RawContext, RawItems, RawRow};
 pub use row::{Row, RowKind, RuleId};
 pub use signal::Signal;
 pub use symbol::{Interner, Symbol, Symbols};

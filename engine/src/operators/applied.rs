@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::groups::GroupDelta;
 use crate::limits::SHARDS;
-use crate::model::{Ledger, Row};
+use crate::model::{EmittedItem, Ledger, Row};
 use crate::pattern::Event;
 
 /// What a rule did with the items that its filter took.
@@ -24,7 +24,8 @@ pub struct RuleCounts {
     pub worst_late_ns: i64,
     /// Items among the used ones that went to `other` because the group limit was reached.
     pub to_other: u64,
-    /// Events, or matches that they would have begun, that a bound of a pattern left no room for.
+    /// Events, or matches that they would have begun, that a bound of a pattern left no room for;
+    /// of a route, items that cannot be written as OTLP.
     pub refused: u64,
 }
 
@@ -81,6 +82,8 @@ pub(crate) struct Applied {
     pub(crate) pattern_events: Vec<Event>,
     /// Late items, for the rules that read them.
     pub(crate) late: Vec<Row>,
+    /// Items that leave.
+    pub(crate) items: Vec<EmittedItem>,
     /// To worker 0 only: what was counted in this epoch.
     pub(crate) ledger: Option<Ledger>,
     pub(crate) rules: Vec<RuleCounts>,

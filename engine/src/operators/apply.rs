@@ -124,6 +124,7 @@ impl Apply {
                     self.table_rows(&frame, batch, table, (*source, decision), local);
                 }
                 self.pattern_events((&frame, batch), (*source, decision), decisions);
+                self.routed((&frame, batch), (*source, decision), decisions);
             }
             if local.spent.len() < SPENT_BATCHES_MAX {
                 local.spent.extend(frame.batches.into_iter().map(|batch| batch.batch));

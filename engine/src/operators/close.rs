@@ -20,7 +20,7 @@ use super::pattern::{Patterns, PatternsState, Span};
 use super::snapshot::{Snapshots, StageName};
 use super::stream::{EpochNumber, Outbox, Stage};
 use super::windows::{Closing, Windows, WindowsState};
-use crate::model::{Ledger, Row, RuleId, Transition};
+use crate::model::{EmittedItem, Ledger, Row, RuleId, Transition};
 use crate::plan::{Plan, RuleKind};
 use crate::self_metrics::Holder;
 
@@ -33,6 +33,8 @@ pub(crate) type Times = Vec<(i64, i64)>;
 pub(crate) struct Closed {
     pub(crate) rows: Vec<Row>,
     pub(crate) transitions: Vec<Transition>,
+    /// Items that leave.
+    pub(crate) items: Vec<EmittedItem>,
     pub(crate) ledger: Option<Ledger>,
     pub(crate) rules: Vec<RuleCounts>,
     pub(crate) snapshot: bool,
@@ -58,6 +60,7 @@ impl Closed {
     pub(crate) fn take(&mut self, other: Self) {
         self.rows.extend(other.rows);
         self.transitions.extend(other.transitions);
+        self.items.extend(other.items);
         self.ledger = self.ledger.take().or(other.ledger);
         self.snapshot |= other.snapshot;
         for (mine, theirs) in self.rules.iter_mut().zip(&other.rules) {
@@ -274,6 +277,7 @@ impl Stage for Close {
                 mine.merge(theirs);
             }
             late.extend(message.late);
+            closed.items.extend(message.items);
             for event in message.pattern_events {
                 if plan.rules[event.pattern.0 as usize].place.level == 0 {
                     events.push(event);

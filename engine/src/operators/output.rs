@@ -9,7 +9,7 @@ use super::applied::RuleCounts;
 use super::close::Closed;
 use super::snapshot::{Snapshots, StageName};
 use super::stream::{EpochNumber, Outbox, Stage};
-use crate::model::{Ledger, Row, Transition};
+use crate::model::{EmittedItem, Ledger, Row, Transition};
 use crate::plan::Plan;
 
 /// What the engine says at the end of an epoch.
@@ -21,6 +21,8 @@ pub struct EpochOutput {
     pub rows: Vec<Row>,
     /// Its alert transitions, in output order: decision time, alert, key.
     pub transitions: Vec<Transition>,
+    /// Items that leave, in output order: decision time, rule, place in the log.
+    pub items: Vec<EmittedItem>,
     /// What became of every item since the start of the log.
     pub ledger: Ledger,
     /// What every rule did with its items since the start of the log.
@@ -75,6 +77,7 @@ impl Stage for Output {
             return epoch + 1;
         }
         let (mut rows, mut transitions): (Vec<Row>, Vec<Transition>) = (Vec::new(), Vec::new());
+        let mut items: Vec<EmittedItem> = Vec::new();
         let mut snapshot = false;
         for message in messages {
             if rows.is_empty() {
@@ -83,6 +86,7 @@ impl Stage for Output {
                 rows.extend(message.rows);
             }
             transitions.extend(message.transitions);
+            items.extend(message.items);
             snapshot |= message.snapshot;
             if let Some(ledger) = &message.ledger {
                 self.totals.ledger.merge(ledger);
@@ -93,6 +97,7 @@ impl Stage for Output {
         }
         rows.sort_by(Row::output_cmp);
         transitions.sort_by(Transition::output_cmp);
+        items.sort_by(EmittedItem::output_cmp);
         if snapshot {
             self.snapshots.write(epoch, StageName::Output, &self.totals);
         }
@@ -100,6 +105,7 @@ impl Stage for Output {
             epoch,
             rows,
             transitions,
+            items,
             ledger: self.totals.ledger.clone(),
             rules: self.totals.rules.clone(),
         };

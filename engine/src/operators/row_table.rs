@@ -185,6 +185,7 @@ impl RowTableWindows {
             columns: Vec::new(),
             heap: Vec::new(),
             symbols: Symbols::clone(&self.symbols),
+            raw: None,
         };
         let mut columns: Vec<Vec<Cell>> = vec![Vec::new(); input.columns as usize];
         for row in rows {

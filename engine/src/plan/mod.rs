@@ -10,6 +10,7 @@ pub mod expr;
 pub mod function;
 mod past;
 mod pattern;
+mod route;
 mod rows;
 mod rule;
 mod table;
@@ -21,6 +22,7 @@ pub use pattern::{
     Absence, LaneStep, MatchMode, PatternInput, PatternRule, PatternSource, PatternSymbol, Pick,
     REGISTERS_FROM, Register, TimeoutRule, VALUES_FROM,
 };
+pub use route::RouteRule;
 pub use rows::{
     LateRule, ROW_KEY_FROM, RowInput, RowTable, RowsJoin, RowsRule, RowsTop, RulePlace,
 };
@@ -43,6 +45,8 @@ pub struct SignalPlan {
     pub computed: Vec<Expr>,
     /// The distinct filters of all rules.
     pub filters: Vec<Expr>,
+    /// Whether a rule may say its items again: then the decoder keeps where they lie.
+    pub raw: bool,
 }
 
 /// A time column: the column of a signal that some timeline follows.
@@ -116,6 +120,9 @@ impl Plan {
         let mut demand = Demand::default();
         for plan in &self.signals {
             demand.want(plan.signal);
+            if plan.raw {
+                demand.want_raw(plan.signal);
+            }
             for column in &plan.columns {
                 demand.column(plan.signal, column.clone());
             }

@@ -46,6 +46,8 @@ pub enum RuleKind {
     Pattern(Box<PatternRule>),
     /// Unfinished matches of a pattern; said to their readers only.
     Timeout(TimeoutRule),
+    /// Items as they came.
+    Route(super::RouteRule),
 }
 
 impl Rule {
@@ -56,6 +58,7 @@ impl Rule {
             RuleKind::Aggregate(rule) => names(&rule.key_names, &rule.values),
             RuleKind::Rows(rule) => names(&rule.key_names, &rule.values),
             RuleKind::Late(rule) => rule.values.iter().map(|(name, _)| name).collect(),
+            RuleKind::Route(_) => Vec::new(),
             RuleKind::Pattern(rule) => names(&rule.key_names, &rule.values),
             RuleKind::Timeout(rule) => {
                 let all = rule.key_names.iter().chain(&rule.value_names);
@@ -95,7 +98,7 @@ impl Rule {
             RuleKind::Alert(rule) => &rule.key_names,
             RuleKind::Pattern(rule) => &rule.key_names,
             RuleKind::Timeout(rule) => &rule.key_names,
-            RuleKind::Late(_) => &[],
+            RuleKind::Late(_) | RuleKind::Route(_) => &[],
         }
     }
 
@@ -106,7 +109,7 @@ impl Rule {
             RuleKind::Rows(rule) => {
                 std::iter::once(rule.input).chain(rule.join.as_ref().map(|j| j.with)).collect()
             }
-            RuleKind::Late(_) | RuleKind::Timeout(_) => Vec::new(),
+            RuleKind::Late(_) | RuleKind::Timeout(_) | RuleKind::Route(_) => Vec::new(),
             RuleKind::Alert(alert) => vec![alert.source],
             RuleKind::Pattern(pattern) => {
                 let mut rules: Vec<RuleId> = Vec::new();

@@ -15,7 +15,6 @@ mod merge;
 pub mod otlp;
 pub mod pages;
 pub mod prometheus;
-mod protobuf;
 pub mod push;
 mod trouble;
 pub mod webhook;

@@ -49,6 +49,7 @@ fn partial_of(kind: &AccumulatorKind, updates: &[(u64, Update)]) -> Partial {
             columns: Vec::new(),
             heap,
             symbols: Interner::shared(),
+            raw: None,
         };
         let order = OrderColumn { times: &[*time_ns], source: 0, frame_seq: *frame_seq };
         accumulators.update(&[0], &[1], &[&values, &traces, &spans], &batch, &order);

@@ -54,6 +54,7 @@ pub(super) fn batch(items: &[Item]) -> Batch {
         columns,
         heap,
         symbols,
+        raw: None,
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod cuts;
 mod damage;
+mod emit;
 mod flat;
 mod formats;
 mod generate;

@@ -3,35 +3,60 @@
 use std::sync::Arc;
 
 use tailwater_dsl::hir::{Declaration, DeclarationKind, Route};
-use tailwater_engine::plan::{Plan, Route as PlanRoute};
+use tailwater_engine::model::Signal;
+use tailwater_engine::plan::{Plan, Route as PlanRoute, RouteRule, Rule, RuleKind, RulePlace};
 
-use super::NotYet;
 use super::expr::lower as lower_expr;
-use super::stream::{Columns, Streams};
+use super::stream::{Columns, Streams, both, timeline};
+use super::{NotYet, not_yet};
 
-/// Checks that a route can be followed, and notes it.
+/// Puts a route into the plan.
 pub(super) fn lower(
     plan: &mut Plan,
     streams: &Streams<'_>,
     declaration: &Declaration,
     route: &Route,
 ) -> Result<(), Vec<NotYet>> {
-    // What it reads is composed on a copy: where nothing is sent, nothing need be decoded.
-    let mut scratch = plan.clone();
     match streams.rule(&route.input) {
         Some(rule) => {
             if let Some(filter) = &route.filter {
-                lower_expr(filter, &mut Columns { rule: &scratch.rules[rule.0 as usize] })?;
+                lower_expr(filter, &mut Columns { rule: &plan.rules[rule.0 as usize] })?;
             }
         }
-        None => {
-            let source = streams.compose(&mut scratch, &route.input, declaration.range)?;
-            if let Some(filter) = &route.filter {
-                source.lower(&mut scratch, streams, filter)?;
-            }
-        }
+        None => items(plan, streams, declaration, route)?,
     }
     note(plan, &declaration.name, &route.to);
+    Ok(())
+}
+
+/// A route of telemetry: its items leave as they came.
+fn items(
+    plan: &mut Plan,
+    streams: &Streams<'_>,
+    declaration: &Declaration,
+    route: &Route,
+) -> Result<(), Vec<NotYet>> {
+    let range = declaration.range;
+    let source = streams.compose(plan, &route.input, range)?;
+    let Some(index) = source.signal() else {
+        return Err(not_yet("`route` of late items", range));
+    };
+    let signal = plan.signals[index as usize].signal;
+    if !matches!(signal, Signal::Spans | Signal::Logs | Signal::Metrics) {
+        let what = format!("`route` of {}, which OTLP has no message for,", signal.name());
+        return Err(not_yet(&what, range));
+    }
+    let own =
+        route.filter.as_ref().map(|filter| source.lower(plan, streams, filter)).transpose()?;
+    let condition = both(source.condition.clone(), own);
+    let filter = condition.map(|condition| source.filter(plan, condition));
+    let timeline = timeline(plan, &source, index);
+    plan.signals[index as usize].raw = true;
+    plan.rules.push(Rule {
+        name: Arc::from(&*declaration.name),
+        kind: RuleKind::Route(RouteRule { signal: index, filter, dedupe: source.dedupe, timeline }),
+        place: RulePlace { timelines: vec![timeline], ..RulePlace::default() },
+    });
     Ok(())
 }
 

@@ -23,6 +23,7 @@ pub(super) fn signal_index(plan: &mut Plan, signal: tailwater_engine::model::Sig
         columns: Vec::new(),
         computed: Vec::new(),
         filters: Vec::new(),
+        raw: false,
     });
     (plan.signals.len() - 1) as u32
 }

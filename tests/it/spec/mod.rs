@@ -1,6 +1,7 @@
 //! The spec runner: files under `tests/spec`, one behaviour each, under many ways to cut the work.
 
 mod input;
+mod items;
 mod parse;
 mod run;
 

@@ -16,6 +16,7 @@ use tailwater_engine::plan::{Plan, RuleKind};
 use tailwater_engine::runtime::{Engine, EpochCut, EpochOutput, Snapshot};
 
 use super::input::{BASE_NS, Record, is_protocol};
+use super::items::line as item;
 use super::parse::Shown;
 
 /// How the work is cut.
@@ -150,6 +151,7 @@ pub(super) fn answer(
         alerts.sort_by_key(|transition| transition.rule);
     }
     lines.extend(alerts.into_iter().map(|transition| alert(plan, transition)));
+    lines.extend(outputs.iter().flat_map(|output| &output.items).map(|one| item(plan, one)));
     let counts = outputs.last().map_or_else(Vec::new, |last| counts(plan, last));
     Ok(Answer { rows: lines, counts })
 }

@@ -5,7 +5,7 @@ use super::source::{code_only, is_test_file, line_of, words};
 
 /// The engine's modules by rank: imports point to a lower rank, to the module itself, or along
 /// one of [`EDGES`].
-const RANKS: [(&str, u8); 18] = [
+const RANKS: [(&str, u8); 19] = [
     ("model", 0),
     ("limits", 0),
     ("error", 0),
@@ -13,6 +13,7 @@ const RANKS: [(&str, u8); 18] = [
     ("self_metrics", 0),
     ("clock", 0),
     ("pem", 0),
+    ("otlp", 0),
     ("ingest", 1),
     ("plan", 1),
     ("aggregate", 1),
@@ -28,11 +29,13 @@ const RANKS: [(&str, u8); 18] = [
 
 /// Edges between modules of one rank: bounds and errors of the model and of files of keys; a plan
 /// names its accumulators and structures of traces, and patterns are run as planned.
-const EDGES: [(&str, &str); 7] = [
+const EDGES: [(&str, &str); 9] = [
     ("model", "limits"),
     ("model", "error"),
     ("pem", "limits"),
     ("pem", "error"),
+    ("otlp", "limits"),
+    ("otlp", "model"),
     ("plan", "aggregate"),
     ("pattern", "plan"),
     ("plan", "trace"),

@@ -10,7 +10,7 @@ use super::target::{FlatSource, Target};
 use crate::ingest::damage::{Damage, Reason};
 use crate::ingest::json::integer_of;
 use crate::ingest::writer::Writer;
-use crate::model::Cell;
+use crate::model::{ByteRange, Cell};
 
 /// Decodes all records of a payload; a damaged one is set aside.
 pub(in crate::ingest) fn decode(payload: &[u8], source: &mut FlatSource, w: &mut Writer<'_>) {
@@ -82,6 +82,7 @@ fn record(
             _ => row.set_text(target, &field.text, at, source, w)?,
         }
     }
+    w.range = ByteRange::new(start, records.pos);
     row.finish(source, w)
 }
 

@@ -12,7 +12,7 @@ use crate::ingest::json::{Json, Members, Pattern, cell};
 use crate::ingest::layout::Level;
 use crate::ingest::writer::Writer;
 use crate::limits::FLAT_NAMES_MAX;
-use crate::model::Cell;
+use crate::model::{ByteRange, Cell};
 
 /// Decodes all lines of a payload; a damaged one is set aside.
 pub(in crate::ingest) fn decode(payload: &[u8], source: &mut FlatSource, w: &mut Writer<'_>) {
@@ -37,8 +37,9 @@ fn line(json: &mut Json<'_>, source: &mut FlatSource, w: &mut Writer<'_>) -> Res
     if json.peek() != b'{' {
         return Err(json.damage(Reason::NotObject));
     }
-    let mut row = Row::begin(source, w);
+    let (mut row, start) = (Row::begin(source, w), json.pos());
     object(json, &mut row, source, w)?;
+    w.range = ByteRange::new(start, json.pos());
     json.end_of_line()?;
     row.finish(source, w)
 }

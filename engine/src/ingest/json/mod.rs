@@ -15,6 +15,7 @@ pub(super) use text::Text;
 pub(super) use value::cell;
 
 use super::damage::{Damage, Reason};
+use crate::model::ByteRange;
 
 /// Nesting that is skipped; one bit a level.
 const DEPTH_MAX: u32 = 128;
@@ -44,6 +45,12 @@ impl<'a> Json<'a> {
     #[inline]
     pub(super) fn pos(&self) -> usize {
         self.pos
+    }
+
+    /// Where the rest of the payload lies, from the next value on.
+    #[inline]
+    pub(super) fn rest(&self) -> ByteRange {
+        ByteRange::new(self.pos, self.data.len())
     }
 
     /// Goes back (or on) to a position.

@@ -7,7 +7,7 @@ use crate::ingest::item::{Item, time_ns};
 use crate::ingest::json::Json;
 use crate::ingest::layout::Level;
 use crate::ingest::writer::Writer;
-use crate::model::{Field, Signal};
+use crate::model::{ByteRange, Field, Signal};
 
 pub(super) const SHAPE: Shape = Shape {
     resources: b"resourceLogs",
@@ -48,7 +48,7 @@ const SEVERITY_NAMES: &[&str] = &[
 
 fn record(json: &mut Json<'_>, w: &mut Writer<'_>) -> Result<(), Damage> {
     const LOGS: Signal = Signal::Logs;
-    let mut item = Item::EMPTY;
+    let (mut item, start) = (Item::EMPTY, json.pos());
     w.table(LOGS).begin_row();
     let mut members = json.object()?;
     while let Some(key) = json.key(&mut members)? {
@@ -68,5 +68,6 @@ fn record(json: &mut Json<'_>, w: &mut Writer<'_>) -> Result<(), Damage> {
     if item.time == 0 {
         item.time = item.observed;
     }
+    w.range = ByteRange::new(start, json.pos());
     w.push(LOGS, &item)
 }

@@ -8,7 +8,7 @@ use crate::ingest::json::Json;
 use crate::ingest::layout::Level;
 use crate::ingest::protobuf::{Metric, NO_RECORDED_VALUE, distribution, empty_summary};
 use crate::ingest::writer::Writer;
-use crate::model::{Cell, ExponentialBuckets, Field, HistogramPoint, Signal};
+use crate::model::{ByteRange, Cell, ExponentialBuckets, Field, HistogramPoint, Signal};
 
 pub(super) const SHAPE: Shape = Shape {
     resources: b"resourceMetrics",
@@ -27,6 +27,7 @@ const TEMPORALITY_NAMES: &[&str] = &[
 fn metric(json: &mut Json<'_>, w: &mut Writer<'_>) -> Result<(), Damage> {
     let mut item = Item::EMPTY;
     let mut data = None;
+    w.around(&[Signal::Metrics], |raw| raw.metric = json.rest());
     let mut members = json.object()?;
     while let Some(key) = json.key(&mut members)? {
         let kind = match &*key.bytes()? {
@@ -97,7 +98,7 @@ fn point(
         _ => HistogramPoint::default(),
     };
     let mut buckets = ExponentialBuckets::default();
-    let mut flags = 0;
+    let (mut flags, start) = (0, json.pos());
     w.table(Signal::Metrics).begin_row();
     let mut members = json.object()?;
     while let Some(key) = json.key(&mut members)? {
@@ -125,6 +126,7 @@ fn point(
     } else if !matches!(kind, Metric::Gauge | Metric::Sum) {
         item.value = distribution(point, w);
     }
+    w.range = ByteRange::new(start, json.pos());
     w.push(Signal::Metrics, &item)
 }
 

@@ -129,6 +129,7 @@ fn resource_group(json: &mut Json<'_>, w: &mut Writer<'_>, shape: &Shape) -> Res
     for &signal in shape.signals {
         w.table(signal).begin_resource();
     }
+    w.around(shape.signals, |raw| raw.resource = json.rest());
     two_passes(
         json,
         w,
@@ -159,6 +160,7 @@ fn scope_group(json: &mut Json<'_>, w: &mut Writer<'_>, shape: &Shape) -> Result
     for &signal in shape.signals {
         w.table(signal).begin_scope();
     }
+    w.around(shape.signals, |raw| raw.scope = json.rest());
     two_passes(
         json,
         w,

@@ -7,7 +7,7 @@ use crate::ingest::item::{Item, KINDS, STATUSES, member, time_ns};
 use crate::ingest::json::Json;
 use crate::ingest::layout::Level;
 use crate::ingest::writer::Writer;
-use crate::model::{Field, Signal};
+use crate::model::{ByteRange, Field, Signal};
 
 pub(super) const SHAPE: Shape = Shape {
     resources: b"resourceSpans",
@@ -30,7 +30,7 @@ const STATUS_NAMES: &[&str] = &["STATUS_CODE_UNSET", "STATUS_CODE_OK", "STATUS_C
 fn span(json: &mut Json<'_>, w: &mut Writer<'_>) -> Result<(), Damage> {
     const SPANS: Signal = Signal::Spans;
     let mut item = Item::EMPTY;
-    let mut events = None;
+    let (mut events, start) = (None, json.pos());
     w.table(SPANS).begin_row();
     let mut members = json.object()?;
     while let Some(key) = json.key(&mut members)? {
@@ -53,6 +53,7 @@ fn span(json: &mut Json<'_>, w: &mut Writer<'_>) -> Result<(), Damage> {
             _ => json.skip()?,
         }
     }
+    w.range = ByteRange::new(start, json.pos());
     w.push_span(&mut item)?;
     match events {
         Some(mut json) if w.wants(Signal::SpanEvents) => span_events(&mut json, w, &item),

@@ -48,6 +48,7 @@ fn resource_group(wire: Wire<'_>, w: &mut Writer<'_>, shape: &Shape) -> Result<(
     for &signal in shape.signals {
         w.table(signal).begin_resource();
     }
+    w.around(shape.signals, |raw| raw.resource = wire.range());
     let mut scan = wire;
     loop {
         match scan.tag()? {
@@ -97,6 +98,7 @@ fn scope_group(wire: Wire<'_>, w: &mut Writer<'_>, shape: &Shape) -> Result<(), 
     for &signal in shape.signals {
         w.table(signal).begin_scope();
     }
+    w.around(shape.signals, |raw| raw.scope = wire.range());
     let checkpoint = w.checkpoint();
     if items(wire, w, shape, false)? {
         return Ok(());

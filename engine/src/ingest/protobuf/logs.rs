@@ -27,6 +27,7 @@ const RECORD: u64 = fields([1, 2, 3, 5, 6, 9, 10, 11, 12]);
 fn record(mut wire: Wire<'_>, w: &mut Writer<'_>) -> Result<(), Damage> {
     const LOGS: Signal = Signal::Logs;
     let mut item = Item::EMPTY;
+    w.range = wire.range();
     w.table(LOGS).begin_row();
     loop {
         match wire.tag()? {

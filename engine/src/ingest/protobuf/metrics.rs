@@ -32,6 +32,7 @@ const DATA: u64 = fields([1, 2, 3]);
 fn metric(mut wire: Wire<'_>, w: &mut Writer<'_>) -> Result<(), Damage> {
     let mut item = Item::EMPTY;
     let mut data = None;
+    w.around(&[Signal::Metrics], |raw| raw.metric = wire.range());
     loop {
         match wire.tag()? {
             0 => break,

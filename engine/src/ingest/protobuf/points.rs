@@ -33,6 +33,7 @@ pub(super) fn point(
     mut item: Item,
     kind: Metric,
 ) -> Result<(), Damage> {
+    w.range = wire.range();
     w.table(Signal::Metrics).begin_row();
     if matches!(kind, Metric::Gauge | Metric::Sum) {
         number(wire, w, &mut item)?;

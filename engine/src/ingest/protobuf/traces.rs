@@ -83,6 +83,7 @@ fn span(mut wire: Wire<'_>, w: &mut Writer<'_>) -> Result<(), Damage> {
     let mut item = Item::EMPTY;
     let mut events: SmallVec<[Wire<'_>; 8]> = SmallVec::new();
     let wants_events = w.wants(Signal::SpanEvents);
+    w.range = wire.range();
     w.table(SPANS).begin_row();
     loop {
         match wire.tag()? {

@@ -4,6 +4,7 @@
 //! in the payload everywhere. Source: protobuf.dev, "Encoding".
 
 use crate::ingest::damage::{Damage, Reason};
+use crate::model::ByteRange;
 
 /// Wire type of varints.
 pub(super) const VARINT: u32 = 0;
@@ -57,6 +58,12 @@ impl<'a> Wire<'a> {
     #[inline]
     pub(super) fn pos(&self) -> usize {
         self.pos
+    }
+
+    /// Where the rest of the message lies in the payload.
+    #[inline]
+    pub(super) fn range(&self) -> ByteRange {
+        ByteRange::new(self.pos, self.data.len())
     }
 
     /// Damage at this place.

@@ -15,8 +15,8 @@ use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::http::response::Parts;
 
 use super::verdict::{Kind, Verdict, with_causes};
+use crate::otlp::wire::{field, fields};
 use crate::sink::counts::Failure;
-use crate::sink::protobuf::{field, fields};
 use crate::sink::trouble::plain;
 
 /// What `Content-Type` says of every call.

@@ -6,6 +6,7 @@
 //! Source: OTLP 1.11; opentelemetry-proto 1.11.
 
 mod environment;
+mod items;
 mod json;
 mod logs;
 mod metrics;
@@ -21,6 +22,7 @@ use super::http::Compression;
 use super::push::{Push, PushConfig, PushWatch, Said};
 use super::{Shape, SinkCounts, Tell};
 use crate::error::Error;
+pub use items::{ItemRequest, item_requests};
 pub use logs::Logs;
 pub use metrics::{Metrics, MetricsConfig};
 pub use wire::{Encoding, Temporality};

@@ -6,9 +6,9 @@ use bytes::Bytes;
 
 use super::wire::{Head, Kind, Number, Place, Record};
 use crate::model::{ExponentialBuckets, HistogramPoint, Value};
+use crate::otlp::wire::{Message, field, fields};
 use crate::sink::exemplar::Exemplar;
 use crate::sink::prometheus::label_text;
-use crate::sink::protobuf::{Message, field, fields};
 
 /// `KeyValue`s as the field that holds them in points and records alike, but for its number.
 pub(super) fn attributes<'a>(pairs: impl Iterator<Item = (&'a str, &'a Value)>) -> Vec<u8> {

@@ -6,8 +6,8 @@
 use super::histogram::{classic, native};
 use super::store::{Family, Kind, Labels, PrometheusStore, Sample, Series};
 use crate::model::HistogramPoint;
+use crate::otlp::wire::{Message, zigzag};
 use crate::sink::exemplar::{Exemplar, hex};
-use crate::sink::protobuf::{Message, zigzag};
 
 /// Types of families.
 const COUNTER: u64 = 0;

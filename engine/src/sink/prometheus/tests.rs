@@ -6,7 +6,7 @@ use super::*;
 use crate::model::{
     AlertState, ExponentialBuckets, HistogramPoint, Row, RowKind, RuleId, Transition, Value,
 };
-use crate::sink::protobuf::field;
+use crate::otlp::wire::field;
 use crate::sink::{AlertShape, RuleShape, Shape};
 
 const SECOND: i64 = 1_000_000_000;

@@ -1,0 +1,63 @@
+//! Items of a batch said again, as OTLP messages in protobuf.
+//!
+//! What came as OTLP in protobuf leaves as slices of the payload; where little of a payload
+//! leaves, that little is copied, so that waiting items pin at most twice their own bytes. What
+//! came in another format is written anew, when it leaves and not before.
+
+mod otlp_json;
+mod protobuf;
+
+use bytes::Bytes;
+
+use crate::model::{Batch, ItemContent, PayloadFormat, RawItems};
+
+/// The items of some rows; `None` for one that cannot be written as OTLP.
+pub fn emit(batch: &Batch, rows: &[u32]) -> Vec<Option<ItemContent>> {
+    let Some(raw) = &batch.raw else { return vec![None; rows.len()] };
+    match raw.format {
+        PayloadFormat::OtlpTraces
+        | PayloadFormat::OtlpLogs
+        | PayloadFormat::OtlpMetrics
+        | PayloadFormat::OtlpDelimited => protobuf::emit(raw, batch.signal, rows),
+        PayloadFormat::OtlpJson => otlp_json::emit(raw, batch.signal, rows),
+        _ => vec![None; rows.len()],
+    }
+}
+
+/// Everything around an item, by the context that the rows share; made once for each.
+struct Contexts<T> {
+    made: Vec<Option<T>>,
+}
+
+impl<T> Contexts<T> {
+    fn new(raw: &RawItems) -> Self {
+        Self { made: raw.contexts.iter().map(|_| None).collect() }
+    }
+
+    fn get(&mut self, index: u32, make: impl FnOnce() -> T) -> &T {
+        self.made[index as usize].get_or_insert_with(make)
+    }
+
+    fn known(&self, index: u32) -> Option<&T> {
+        self.made[index as usize].as_ref()
+    }
+}
+
+/// Bytes that are made for a batch: one buffer, cut when all is there.
+#[derive(Default)]
+struct Made {
+    bytes: Vec<u8>,
+}
+
+impl Made {
+    /// Adds bytes; where they will lie.
+    fn add(&mut self, bytes: &[u8]) -> std::ops::Range<usize> {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        start..self.bytes.len()
+    }
+
+    fn finish(self) -> Bytes {
+        Bytes::from(self.bytes)
+    }
+}

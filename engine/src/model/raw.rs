@@ -1,0 +1,73 @@
+//! Where the items of a batch lie in the payload that they were decoded from.
+//!
+//! Kept only where a rule may say items again: 12 bytes a row, and the payload as long as the
+//! batch lives.
+
+use bytes::Bytes;
+
+use super::frame::PayloadFormat;
+
+/// A range of bytes of a payload, which has at most [`crate::limits::MESSAGE_BYTES_MAX`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ByteRange {
+    /// The first byte.
+    pub start: u32,
+    /// The byte after the last.
+    pub end: u32,
+}
+
+impl ByteRange {
+    /// A range of a payload.
+    pub fn new(start: usize, end: usize) -> Self {
+        Self { start: start as u32, end: end as u32 }
+    }
+
+    /// Number of bytes.
+    pub fn len(self) -> usize {
+        (self.end - self.start) as usize
+    }
+
+    /// Whether nothing is in it.
+    pub fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+
+    /// It as a range of indices.
+    pub fn indices(self) -> std::ops::Range<usize> {
+        self.start as usize..self.end as usize
+    }
+}
+
+/// What stands around items: the messages that hold their resource, their scope and their metric.
+/// In text formats a range ends with the payload: the value in it knows its own end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RawContext {
+    /// `ResourceSpans` and the like; in Jaeger's format the trace.
+    pub resource: ByteRange,
+    /// `ScopeSpans` and the like.
+    pub scope: ByteRange,
+    /// `Metric`.
+    pub metric: ByteRange,
+}
+
+/// Where a row's item lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RawRow {
+    /// The item's bytes.
+    pub range: ByteRange,
+    /// Index of what stands around it.
+    pub context: u32,
+}
+
+/// The items of a batch as received.
+#[derive(Debug, Clone)]
+pub struct RawItems {
+    /// The payload, decompressed.
+    pub payload: Bytes,
+    /// How it is encoded.
+    pub format: PayloadFormat,
+    /// By row.
+    pub rows: Vec<RawRow>,
+    /// What stands around them.
+    pub contexts: Vec<RawContext>,
+}

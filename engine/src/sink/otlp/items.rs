@@ -1,0 +1,159 @@
+//! Items that leave as they came, as requests: grouped by resource and scope again.
+//!
+//! Invariant: groups stand in the order of their first items, and items in their own order.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde_json::{Map, Value as Json, json};
+
+use super::wire::Encoding;
+use crate::model::{EmittedItem, ItemContent, Signal};
+use crate::otlp::schema::{RESOURCE, SCOPE, Schema};
+use crate::otlp::to_json;
+use crate::otlp::wire::Message;
+
+/// One request of one signal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ItemRequest {
+    /// Spans, logs or metrics.
+    pub signal: Signal,
+    /// `ExportTraceServiceRequest` and the like.
+    pub body: Bytes,
+    /// Items in it.
+    pub items: usize,
+    /// Items that are not in it, because the encoding has no form for them.
+    pub left_out: usize,
+}
+
+/// Items as requests, one for each signal that they have.
+pub fn item_requests(encoding: Encoding, items: &[&EmittedItem]) -> Vec<ItemRequest> {
+    let request = |signal| {
+        let own: Vec<&ItemContent> =
+            items.iter().filter(|item| item.signal == signal).map(|item| &item.content).collect();
+        (!own.is_empty()).then(|| match encoding {
+            Encoding::Protobuf => protobuf(signal, &own),
+            Encoding::Json => json(signal, &own),
+        })
+    };
+    [Signal::Spans, Signal::Logs, Signal::Metrics].into_iter().filter_map(request).collect()
+}
+
+/// What items of one resource, or one scope, have in common: the message and its schema.
+type Head<'a> = (&'a [u8], &'a [u8]);
+
+/// The items of a scope.
+type Scoped<'a> = (Head<'a>, Vec<&'a ItemContent>);
+
+/// Items by resource, then by scope.
+struct Grouped<'a> {
+    resources: Vec<(Head<'a>, Vec<Scoped<'a>>)>,
+}
+
+impl<'a> Grouped<'a> {
+    fn new(items: &[&'a ItemContent]) -> Self {
+        let (mut at, mut at_scope) = (BTreeMap::new(), BTreeMap::new());
+        let mut resources: Vec<(Head<'a>, Vec<Scoped<'a>>)> = Vec::new();
+        for item in items {
+            let resource: Head<'a> = (&item.resource, &item.resource_schema_url);
+            let scope: Head<'a> = (&item.scope, &item.scope_schema_url);
+            let index = *at.entry(resource).or_insert_with(|| {
+                resources.push((resource, Vec::new()));
+                resources.len() - 1
+            });
+            let scopes = &mut resources[index].1;
+            let within = *at_scope.entry((index, scope)).or_insert_with(|| {
+                scopes.push((scope, Vec::new()));
+                scopes.len() - 1
+            });
+            scopes[within].1.push(*item);
+        }
+        Self { resources }
+    }
+}
+
+fn with_head(message: &mut Message, head: &[u8]) {
+    if !head.is_empty() {
+        message.delimited(1, head);
+    }
+}
+
+fn with_schema(message: &mut Message, url: &[u8]) {
+    if !url.is_empty() {
+        message.delimited(3, url);
+    }
+}
+
+/// The numbers of the fields are the same in all three requests.
+fn protobuf(signal: Signal, items: &[&ItemContent]) -> ItemRequest {
+    let mut request = Message::default();
+    for ((resource, resource_schema), scopes) in Grouped::new(items).resources {
+        let mut of_resource = Message::default();
+        with_head(&mut of_resource, resource);
+        for ((scope, scope_schema), items) in scopes {
+            let mut of_scope = Message::default();
+            with_head(&mut of_scope, scope);
+            items.iter().for_each(|item| of_scope.pieces(2, &[&item.item, &item.append]));
+            with_schema(&mut of_scope, scope_schema);
+            of_resource.message(2, &of_scope);
+        }
+        with_schema(&mut of_resource, resource_schema);
+        request.message(1, &of_resource);
+    }
+    ItemRequest { signal, body: request.finish(), items: items.len(), left_out: 0 }
+}
+
+fn json(signal: Signal, items: &[&ItemContent]) -> ItemRequest {
+    let (of_resources, of_scopes, member) = match signal {
+        Signal::Metrics => ("resourceMetrics", "scopeMetrics", "metrics"),
+        Signal::Logs => ("resourceLogs", "scopeLogs", "logRecords"),
+        _ => ("resourceSpans", "scopeSpans", "spans"),
+    };
+    let mut left_out = 0;
+    let mut resources = Vec::new();
+    for ((resource, resource_schema), scopes) in Grouped::new(items).resources {
+        let mut groups = Vec::new();
+        for ((scope, scope_schema), items) in scopes {
+            let own: Vec<Json> = items.iter().filter_map(|item| item_json(signal, item)).collect();
+            left_out += items.len() - own.len();
+            let mut group = head_json("scope", &SCOPE, scope, scope_schema);
+            group.insert(member.to_owned(), Json::Array(own));
+            groups.push(Json::Object(group));
+        }
+        let mut group = head_json("resource", &RESOURCE, resource, resource_schema);
+        group.insert(of_scopes.to_owned(), Json::Array(groups));
+        resources.push(Json::Object(group));
+    }
+    let body = Bytes::from(json!({ of_resources: resources }).to_string());
+    ItemRequest { signal, body, items: items.len() - left_out, left_out }
+}
+
+/// An item as JSON; `None` where its bytes are damaged.
+fn item_json(signal: Signal, item: &ItemContent) -> Option<Json> {
+    let schema = Schema::of_item(signal)?;
+    let object = if item.append.is_empty() {
+        to_json(schema, &item.item)
+    } else {
+        to_json(schema, &[&item.item[..], &item.append].concat())
+    };
+    object.map(Json::Object)
+}
+
+/// Resource or scope; one that is damaged is left out, its items stay.
+fn head_json(
+    name: &str,
+    schema: &'static Schema,
+    head: &[u8],
+    schema_url: &[u8],
+) -> Map<String, Json> {
+    let mut group = Map::new();
+    if !head.is_empty() {
+        let head = to_json(schema, head).unwrap_or_default();
+        group.insert(name.to_owned(), Json::Object(head));
+    }
+    if !schema_url.is_empty() {
+        let url = String::from_utf8_lossy(schema_url).into_owned();
+        group.insert("schemaUrl".to_owned(), json!(url));
+    }
+    group
+}
