@@ -47,7 +47,7 @@ impl Apply {
         let counts = &mut self.rules[id.0 as usize];
         let is_timed = |row: u32| times[row as usize] != 0 && ahead.binary_search(&row).is_err();
         let mut taken: Vec<u32> = match route.filter {
-            Some(filter) => batch.filters[filter as usize].clone(),
+            Some(filter) => batch.filters.of(filter).to_vec(),
             None => (0..batch.batch.rows as u32).collect(),
         };
         taken.retain(|row| is_timed(*row)); // the ledger counts the others
