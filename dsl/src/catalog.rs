@@ -48,6 +48,8 @@ pub struct SourceDef {
     pub time: String,
     /// Whether `at start` may be asked for.
     pub has_start: bool,
+    /// The source of the items inside each item, as traces hold spans.
+    pub inner: Option<String>,
     /// A field whose values may be totals already, so that adding them up counts twice.
     pub totals: Option<TotalsDef>,
 }

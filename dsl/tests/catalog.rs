@@ -21,6 +21,7 @@ fn source(name: &str, fields: Vec<FieldDef>) -> SourceDef {
     }
     fields.push(field("source", Type::String));
     SourceDef {
+        inner: None,
         name: name.to_owned(),
         doc: String::new(),
         fields,

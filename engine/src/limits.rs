@@ -331,3 +331,23 @@ pub const VERDICTS_DROPPED_PLACES: usize = 2_048;
 
 /// Generations of one shard's memory of dropped trace ids; the oldest gives way.
 pub const VERDICTS_DROPPED_GENERATIONS: usize = 4;
+
+/// Spans of one trace where no rule states it; a trace with more is decided early.
+pub const TRACE_SPANS_MAX: u32 = 20_000;
+
+/// Bytes of one trace where no rule states it; a trace with more is decided early.
+pub const TRACE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Spans of open traces in one shard of trace ids, for one `traces` rule; with more of them the
+/// oldest traces of the shard are decided early.
+pub const TRACE_SPANS_PER_SHARD_MAX: usize = 32_768;
+
+/// How long a closed trace is remembered, nanoseconds of event time: its late spans are known as
+/// such.
+pub const TRACE_CLOSED_KEPT_NS: i64 = 60_000_000_000;
+
+/// Closed traces that are remembered in one shard of trace ids, for one `traces` rule.
+pub const TRACES_CLOSED_PER_SHARD_MAX: usize = 4_096;
+
+/// Conditions over single spans in the rules that read one `traces` rule.
+pub const TRACE_CONDITIONS_MAX: usize = 64;

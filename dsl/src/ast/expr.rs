@@ -1,6 +1,7 @@
 //! Expressions as written.
 
 use super::Name;
+use crate::hir::{Relation, RelationMode};
 use crate::text_range::TextRange;
 
 /// An expression.
@@ -59,6 +60,8 @@ pub(crate) enum ExprKind {
     If(Box<Expr>, Box<Expr>, Box<Expr>),
     List(Vec<Expr>),
     Map(Vec<(Name, Expr)>),
+    /// `{status == error}`: the spans of a trace of which a condition holds.
+    Spans(Box<Expr>),
     /// Something that has been reported.
     Broken,
 }
@@ -86,6 +89,58 @@ pub(crate) enum BinaryWord {
     Multiply,
     Divide,
     Modulo,
+    /// Between sets of spans.
+    Structure(StructureWord),
+}
+
+/// Operators between sets of spans, beside `>` and `<`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StructureWord {
+    pub(crate) text: &'static str,
+    pub(crate) relation: Relation,
+    pub(crate) mode: RelationMode,
+}
+
+impl StructureWord {
+    const ALL: [(&'static str, Relation, RelationMode); 13] = [
+        (">>", Relation::Descendant, RelationMode::Plain),
+        ("<<", Relation::Ancestor, RelationMode::Plain),
+        ("~", Relation::Sibling, RelationMode::Plain),
+        ("!>>", Relation::Descendant, RelationMode::Not),
+        ("!<<", Relation::Ancestor, RelationMode::Not),
+        ("!>", Relation::Child, RelationMode::Not),
+        ("!<", Relation::Parent, RelationMode::Not),
+        ("!~", Relation::Sibling, RelationMode::Not),
+        ("&>>", Relation::Descendant, RelationMode::Both),
+        ("&<<", Relation::Ancestor, RelationMode::Both),
+        ("&>", Relation::Child, RelationMode::Both),
+        ("&<", Relation::Parent, RelationMode::Both),
+        ("&~", Relation::Sibling, RelationMode::Both),
+    ];
+
+    /// The operator as written.
+    pub(crate) fn of(text: &str) -> Option<Self> {
+        let found = Self::ALL.iter().find(|known| known.0 == text)?;
+        Some(Self { text: found.0, relation: found.1, mode: found.2 })
+    }
+}
+
+impl Expr {
+    /// Whether it is a set of spans, by its looks: braces, or an operator behind some.
+    pub(crate) fn is_of_spans(&self) -> bool {
+        match &self.kind {
+            ExprKind::Spans(_) => true,
+            ExprKind::Map(entries) => entries.is_empty(),
+            ExprKind::Binary(BinaryWord::Structure(_), ..) => true,
+            ExprKind::Binary(
+                BinaryWord::Less | BinaryWord::Greater | BinaryWord::Or | BinaryWord::And,
+                _,
+                left,
+                right,
+            ) => left.is_of_spans() && right.is_of_spans(),
+            _ => false,
+        }
+    }
 }
 
 impl BinaryWord {
@@ -112,6 +167,7 @@ impl BinaryWord {
             Self::Multiply => "*",
             Self::Divide => "/",
             Self::Modulo => "%",
+            Self::Structure(word) => word.text,
         }
     }
 

@@ -3,10 +3,14 @@
 mod expr;
 mod pattern;
 mod test;
+mod traces;
 
-pub(crate) use expr::{Argument, BinaryWord, Call, Expr, ExprKind, NumberText, StringText};
+pub(crate) use expr::{
+    Argument, BinaryWord, Call, Expr, ExprKind, NumberText, StringText, StructureWord,
+};
 pub(crate) use pattern::{Element, Guard, Link, PatternBody, Sequence, Step};
 pub(crate) use test::{ExpectLine, ExpectMoment, GivenLine, GivenPart, TestBlock};
+pub(crate) use traces::Close;
 
 use crate::text_range::TextRange;
 
@@ -54,6 +58,7 @@ pub(crate) enum DeclarationKind {
         /// `None` where it could not be read.
         body: Option<PatternBody>,
     },
+    Traces(Vec<Clause>),
     Test {
         title: StringText,
         blocks: Vec<TestBlock>,
@@ -141,6 +146,10 @@ pub(crate) enum ClauseKind {
     },
     /// `on timeout side NAME`.
     Timeout(Name),
+    /// `close when …`.
+    Close(Close),
+    /// `limit spans … bytes …`.
+    Caps(Vec<(Name, Expr)>),
 }
 
 impl ClauseKind {
@@ -176,6 +185,8 @@ impl ClauseKind {
             Self::Within(_) => "within",
             Self::Match { .. } => "match",
             Self::Timeout(_) => "on timeout",
+            Self::Close(_) => "close",
+            Self::Caps(_) => "limit",
         }
     }
 }

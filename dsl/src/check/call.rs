@@ -34,6 +34,9 @@ impl Checker<'_> {
         if let Some(value) = self.step_call(call, range, scope) {
             return value;
         }
+        if let Some(value) = self.trace_call(call, range, scope) {
+            return value;
+        }
         let catalog = self.catalog;
         let Some(function) = catalog.function(&call.name.text) else {
             self.unknown_function(call, scope);

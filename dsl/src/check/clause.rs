@@ -10,6 +10,9 @@ use crate::hir::Literal;
 use crate::text_range::TextRange;
 use crate::types::Type;
 
+/// Spans and bytes that a trace is limited to, where stated.
+pub(super) type Caps = (Option<u64>, Option<u64>);
+
 /// A word of a clause and what it stands for.
 type Word<T> = (&'static str, T);
 
@@ -123,6 +126,30 @@ impl Checker<'_> {
         }
     }
 
+    /// A constant size from 1 byte to `max`.
+    pub(super) fn size(
+        &mut self,
+        expr: &ast::Expr,
+        module: usize,
+        what: &str,
+        max: u64,
+    ) -> Option<u64> {
+        let value = self.constant_expr(expr, module);
+        match constant_of(&value)? {
+            Literal::Size(bytes) if *bytes >= 1 && *bytes as u64 <= max => Some(*bytes as u64),
+            _ => {
+                let message = format!("{what} is a size such as `20MiB`, at most {max} bytes");
+                let mut diagnostic = Diagnostic::new(codes::CLAUSE_VALUE, value.range, message);
+                if value.ty != Type::Size {
+                    diagnostic = diagnostic.label(format!("{}", Named(&value.ty)));
+                }
+                let diagnostic = self.made_here(diagnostic, &value);
+                self.report(diagnostic);
+                None
+            }
+        }
+    }
+
     /// One of a few words.
     pub(super) fn word<T: Copy>(
         &mut self,
@@ -224,13 +251,14 @@ fn grouped(number: u64) -> String {
 
 /// Where a clause belongs that stands in the wrong declaration.
 fn belongs(word: &str) -> String {
-    let all: [(&str, &[&str]); 6] = [
+    let all: [(&str, &[&str]); 7] = [
         ("stream", &super::stream::CLAUSES),
         ("aggregate", &super::aggregate::CLAUSES),
         ("rows", &super::rows::CLAUSES),
         ("alert", &super::alert::CLAUSES),
         ("route", &super::alert::ROUTE_CLAUSES),
         ("pattern", &super::pattern::CLAUSES),
+        ("traces", &super::traces::CLAUSES),
     ];
     let known = all.iter().filter(|(_, clauses)| clauses.contains(&word)).map(|(kind, _)| *kind);
     format!("move it: it is a clause of {}", listed(known, 6))

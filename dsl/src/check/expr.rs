@@ -89,6 +89,7 @@ impl Checker<'_> {
                 let inner = self.is_in(value, list, range, scope);
                 unary(UnaryOp::Not, inner, range)
             }
+            ast::ExprKind::Binary(..) if expr.is_of_spans() => self.misplaced_spans(range, scope),
             ast::ExprKind::Binary(word, at, left, right) => {
                 self.binary(*word, *at, (left, right), range, scope)
             }
@@ -103,6 +104,7 @@ impl Checker<'_> {
                 );
                 broken(range)
             }
+            ast::ExprKind::Spans(_) => self.misplaced_spans(range, scope),
             ast::ExprKind::Broken => broken(range),
         }
     }
@@ -178,6 +180,9 @@ impl Checker<'_> {
         scope: &mut Scope,
     ) -> Expr {
         if let Some(found) = self.step_attribute(value, index, range, scope) {
+            return found;
+        }
+        if let Some(found) = self.root_attribute(value, index, range, scope) {
             return found;
         }
         if let ast::ExprKind::Path(path) = &value.kind

@@ -26,6 +26,8 @@ mod step;
 mod stream;
 mod template;
 mod test;
+mod trace;
+mod traces;
 mod unfit;
 mod value;
 
@@ -213,6 +215,7 @@ impl Checker<'_> {
             ast::DeclarationKind::Pattern { clauses, body } => {
                 self.pattern(&site, clauses, body.as_ref())
             }
+            ast::DeclarationKind::Traces(clauses) => self.traces(&site, clauses),
             _ => None,
         };
         if checked.is_none() {

@@ -86,8 +86,13 @@ impl Checker<'_> {
         }
         match target {
             Some(Target::Catalog(source)) => {
-                let found = self.catalog.source(&source);
-                Rc::new(found.map_or_else(|| Shape::broken(&source), Shape::of_catalog))
+                let shape = |name: &str| {
+                    let found = self.catalog.source(name);
+                    found.map_or_else(|| Shape::broken(name), Shape::of_catalog)
+                };
+                let inner = self.catalog.source(&source).and_then(|found| found.inner.as_deref());
+                let inner = inner.map(|inner| Rc::new(shape(inner)));
+                Rc::new(Shape { inner, ..shape(&source) })
             }
             Some(Target::Declaration(index)) => self.shape_of(index),
             Some(Target::Late(index)) => self.late_shape_of(index),

@@ -55,6 +55,7 @@ impl Checker<'_> {
                     | DeclarationKind::Alert(_)
                     | DeclarationKind::Route(_)
                     | DeclarationKind::Pattern { .. }
+                    | DeclarationKind::Traces(_)
             )
         });
         order
@@ -75,6 +76,7 @@ impl Checker<'_> {
         | DeclarationKind::Aggregate(clauses)
         | DeclarationKind::Rows(clauses)
         | DeclarationKind::Alert(clauses)
+        | DeclarationKind::Traces(clauses)
         | DeclarationKind::Route(clauses)) = &item.tree.kind
         else {
             return Vec::new();

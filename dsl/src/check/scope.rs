@@ -120,6 +120,9 @@ impl Checker<'_> {
         if let Some(value) = self.known(path, range, scope) {
             return value;
         }
+        if let Some(value) = self.root_path(path, range, scope) {
+            return value;
+        }
         if scope.is_broken() {
             return broken(range);
         }

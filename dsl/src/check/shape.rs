@@ -57,6 +57,8 @@ pub(super) struct Shape {
     pub(super) amends: Option<TextRange>,
     /// Whether these are the late items of a stream.
     pub(super) is_late: bool,
+    /// What the spans inside are, for traces.
+    pub(super) inner: Option<Rc<Shape>>,
     /// What windows rows are of.
     pub(super) rows_of: RowsOf,
     /// Whether nothing is known, because the declaration could not be read.
@@ -86,6 +88,7 @@ impl Shape {
             has_lateness: false,
             amends: None,
             is_late: false,
+            inner: None,
             rows_of: RowsOf::Grid,
             is_broken: false,
         }
@@ -104,6 +107,7 @@ impl Shape {
             has_lateness: true,
             amends: None,
             is_late: false,
+            inner: None,
             rows_of: RowsOf::Grid,
             is_broken: true,
         }
@@ -122,6 +126,7 @@ impl Shape {
             has_lateness: true,
             amends: None,
             is_late: false,
+            inner: None,
             rows_of: RowsOf::Grid,
             is_broken: false,
         };

@@ -111,6 +111,7 @@ fn one(text: &str, tokens: &[Token], declaration: &Declaration) -> String {
         | DeclarationKind::Aggregate(clauses)
         | DeclarationKind::Rows(clauses)
         | DeclarationKind::Alert(clauses)
+        | DeclarationKind::Traces(clauses)
         | DeclarationKind::Route(clauses) => clauses,
         _ => &[],
     };

@@ -67,6 +67,8 @@ pub enum ExprKind {
         /// Over the fields of the step's source; `None` for the number of events.
         value: Option<Box<Expr>>,
     },
+    /// Something about the spans of a trace.
+    Trace(Box<super::TraceValue>),
     /// Element of a list by number from 0, or of a map by key; null where there is none.
     Index(Box<Expr>, Box<Expr>),
     /// A list.

@@ -11,6 +11,7 @@ mod literal;
 mod pattern;
 mod stream;
 mod test;
+mod traces;
 
 pub use aggregate::Window;
 pub use aggregate::{Aggregate, AggregateCall, GroupLimit, Join, Results, Rows, SelectItem, Top};
@@ -20,6 +21,7 @@ pub use literal::{Literal, duration_text};
 pub use pattern::{Absence, LaneStep, MatchMode, Pattern, PatternSymbol, StepPick};
 pub use stream::{Dedupe, Late, Stream, TimeOf};
 pub use test::{AlertState, Expect, ExpectKind, Given, GivenKind, Moment, Test};
+pub use traces::{CloseTerm, Relation, RelationMode, SpanSet, TraceValue, Traces};
 
 use crate::text_range::TextRange;
 use crate::types::Type;
@@ -101,6 +103,8 @@ pub enum DeclarationKind {
     Route(Route),
     /// Rows from events in an order.
     Pattern(Box<Pattern>),
+    /// Spans of one trace id together.
+    Traces(Traces),
 }
 
 /// What a declaration reads.

@@ -10,7 +10,7 @@ use pest::pratt_parser::{Assoc, Op, PrattParser};
 
 use super::build::Build;
 use super::grammar::Rule;
-use crate::ast::{Argument, BinaryWord, Call, Expr, ExprKind, NumberText};
+use crate::ast::{Argument, BinaryWord, Call, Expr, ExprKind, NumberText, StructureWord};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::limits::{CHAIN_MAX, TREE_LEVELS_MAX};
 use crate::text_range::TextRange;
@@ -32,7 +32,8 @@ static PRATT: LazyLock<PrattParser<Rule>> = LazyLock::new(|| {
             | left(Rule::op_matches)
             | left(Rule::op_contains)
             | left(Rule::op_starts_with)
-            | left(Rule::op_ends_with))
+            | left(Rule::op_ends_with)
+            | left(Rule::op_structure))
         .op(left(Rule::op_coalesce))
         .op(left(Rule::op_add) | left(Rule::op_subtract))
         .op(left(Rule::op_multiply) | left(Rule::op_divide) | left(Rule::op_modulo))
@@ -115,6 +116,7 @@ impl Build {
                 ExprKind::List(items?)
             }
             Rule::map => ExprKind::Map(self.entries(pair)?),
+            Rule::spans => ExprKind::Spans(Box::new(self.expr(pair.into_inner().next()?)?)),
             Rule::call => self.call(pair)?,
             Rule::path => ExprKind::Path(pair.as_str().to_owned()),
             _ => return None,
@@ -163,7 +165,7 @@ impl Build {
     }
 
     fn infix(&mut self, left: Expr, op: &Pair<'_, Rule>, right: Expr) -> Step {
-        let word = binary_word(op.as_rule())?;
+        let word = binary_word(op)?;
         let at = self.range(op);
         let known = word.text();
         if word == BinaryWord::Modulo {
@@ -173,7 +175,7 @@ impl Build {
         }
         if let ExprKind::Binary(inner, ..) = &left.kind {
             // Brackets leave no mark in the tree; they show in the text between the ranges.
-            let chained = inner.is_comparison() && word.is_comparison();
+            let chained = inner.is_comparison() && word.is_comparison() && !left.is_of_spans();
             if chained && left.range.end <= at.start && !closes_before(op) {
                 let range = left.range.cover(right.range);
                 self.chained(&left, op, right.range);
@@ -227,8 +229,9 @@ fn closes_before(op: &Pair<'_, Rule>) -> bool {
     op.get_input()[..start].trim_end().ends_with(')')
 }
 
-fn binary_word(rule: Rule) -> Option<BinaryWord> {
-    Some(match rule {
+fn binary_word(op: &Pair<'_, Rule>) -> Option<BinaryWord> {
+    Some(match op.as_rule() {
+        Rule::op_structure => BinaryWord::Structure(StructureWord::of(op.as_str())?),
         Rule::op_or => BinaryWord::Or,
         Rule::op_and => BinaryWord::And,
         Rule::op_equal => BinaryWord::Equal,

@@ -11,6 +11,7 @@ mod parse;
 mod pattern;
 pub(crate) mod split;
 mod test_block;
+mod traces;
 
 pub(crate) use parse::{parse_expr, parse_file};
 

@@ -17,7 +17,7 @@ use crate::limits::{DECLARATIONS_MAX, RECOVERIES_MAX, SOURCE_BYTES_MAX};
 use crate::text_range::{FileId, TextRange};
 
 /// Words that open a clause.
-pub(super) const CLAUSES: [&str; 26] = [
+pub(super) const CLAUSES: [&str; 27] = [
     "from",
     "where",
     "set",
@@ -44,6 +44,7 @@ pub(super) const CLAUSES: [&str; 26] = [
     "labels",
     "annotations",
     "with",
+    "close",
 ];
 
 /// Reads a whole file.

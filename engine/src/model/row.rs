@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::value::Value;
 
 /// A rule by its place in the plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct RuleId(pub u32);
 
 /// What a row is to the rows before it, in the order in which they leave.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::groups::GroupDelta;
+use super::traces::SpanBlock;
 use crate::limits::SHARDS;
 use crate::model::{EmittedItem, Ledger, Row};
 use crate::pattern::Event;
@@ -80,6 +81,8 @@ pub(crate) struct Applied {
     pub(crate) events: Vec<KeyedEvent>,
     /// Items that are something to a pattern.
     pub(crate) pattern_events: Vec<Event>,
+    /// Spans on their way to their traces.
+    pub(crate) spans: Vec<SpanBlock>,
     /// Late items, for the rules that read them.
     pub(crate) late: Vec<Row>,
     /// Items that leave.

@@ -22,6 +22,7 @@ use super::pattern_events::Takers;
 use super::slice_table::NO_SLOT;
 use super::snapshot::{Snapshots, StageName};
 use super::stream::{EpochNumber, Outbox, Stage};
+use super::traces::TraceTakers;
 use crate::aggregate::OrderColumn;
 use crate::limits::{AHEAD_MAX_NS, SPENT_BATCHES_MAX};
 use crate::model::{Column, RuleId, SourceId};
@@ -44,6 +45,7 @@ pub(crate) struct Apply {
     pub(super) worker: usize,
     snapshots: Snapshots,
     pub(super) takers: Arc<Takers>,
+    pub(super) trace_takers: Arc<TraceTakers>,
     /// Reused between frames.
     pub(super) buffers: Buffers,
     /// By table.
@@ -106,6 +108,7 @@ impl Apply {
             worker,
             snapshots,
             takers: Arc::new(Takers::new(plan)),
+            trace_takers: Arc::new(TraceTakers::new(plan)),
             buffers: Buffers::default(),
             looks: plan.tables.iter().map(|_| Looks::default()).collect(),
         }
@@ -125,6 +128,7 @@ impl Apply {
                 }
                 self.pattern_events((&frame, batch), (*source, decision), decisions);
                 self.routed((&frame, batch), (*source, decision), decisions);
+                self.trace_spans((&frame, batch), (*source, decision), decisions);
             }
             if local.spent.len() < SPENT_BATCHES_MAX {
                 local.spent.extend(frame.batches.into_iter().map(|batch| batch.batch));

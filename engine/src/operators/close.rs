@@ -19,6 +19,7 @@ use super::held::{Looks, tell_bytes};
 use super::pattern::{Patterns, PatternsState, Span};
 use super::snapshot::{Snapshots, StageName};
 use super::stream::{EpochNumber, Outbox, Stage};
+use super::traces::{self, Traces, TracesState};
 use super::windows::{Closing, Windows, WindowsState};
 use crate::model::{EmittedItem, Ledger, Row, RuleId, Transition};
 use crate::plan::{Plan, RuleKind};
@@ -78,6 +79,7 @@ pub(crate) struct CloseState {
     pub(crate) alerts: Vec<(u64, GroupId, Instance)>,
     pub(crate) feeds: FeedsState,
     pub(crate) patterns: PatternsState,
+    pub(crate) traces: TracesState,
 }
 
 impl CloseState {
@@ -91,6 +93,7 @@ impl CloseState {
         let patterns = self.patterns.iter().map(|(hash, state)| (*hash, state.part(is_mine)));
         Self {
             patterns: patterns.collect(),
+            traces: traces::part(&self.traces, is_mine),
             windows: windows.map(|(hash, state)| (*hash, state.part(is_mine))).collect(),
             alerts: alerts.cloned().collect(),
             feeds: feeds.cloned().collect(),
@@ -103,6 +106,7 @@ impl CloseState {
         self.alerts.extend(other.alerts);
         self.feeds.extend(other.feeds);
         self.patterns.extend(other.patterns);
+        self.traces.extend(other.traces);
     }
 }
 
@@ -129,6 +133,7 @@ pub(crate) struct Close {
     tables: Vec<Windows>,
     alerts: Vec<Alert>,
     patterns: Patterns,
+    traces: Traces,
     feeds: Feeds,
     /// By table.
     looks: Vec<Looks>,
@@ -167,6 +172,7 @@ impl Close {
         let looks = plan.tables.iter().map(|_| Looks::default()).collect();
         let is_mine = |rule: RuleId| plan.rules[rule.0 as usize].place.level == 0;
         let patterns = Patterns::new(plan, is_mine, restored.patterns);
+        let traces = Traces::new(plan, restored.traces);
         let (plan, local) = (Arc::clone(plan), Rc::clone(local));
         Self {
             plan,
@@ -174,6 +180,7 @@ impl Close {
             tables,
             alerts,
             patterns,
+            traces,
             feeds,
             looks,
             times,
@@ -192,11 +199,13 @@ impl Close {
         }
         self.alerts.iter().for_each(|alert| alert.tell(gauges, self.worker));
         self.patterns.tell(gauges, self.worker);
+        self.traces.tell(gauges, self.worker);
     }
 
     fn snapshot(&self, epoch: EpochNumber) {
         let (feeds, patterns) = (self.feeds.state(), self.patterns.state());
-        let mut state = CloseState { feeds, patterns, ..CloseState::default() };
+        let traces = self.traces.state();
+        let mut state = CloseState { feeds, patterns, traces, ..CloseState::default() };
         for (table, windows) in self.plan.tables.iter().zip(&self.tables) {
             state.windows.push((table.hash, windows.state()));
         }
@@ -269,7 +278,7 @@ impl Stage for Close {
         let mut closed = Closed::new(&plan);
         let mut by_table: Vec<(Vec<SliceDelta>, Vec<KeyedEvent>)> = Vec::new();
         by_table.resize_with(plan.tables.len(), Default::default);
-        let (mut late, mut events) = (Vec::new(), Vec::new());
+        let (mut late, mut events, mut spans) = (Vec::new(), Vec::new(), Vec::new());
         for message in messages {
             closed.ledger = closed.ledger.or(message.ledger);
             closed.snapshot |= message.snapshot;
@@ -278,6 +287,7 @@ impl Stage for Close {
             }
             late.extend(message.late);
             closed.items.extend(message.items);
+            spans.extend(message.spans);
             for event in message.pattern_events {
                 if plan.rules[event.pattern.0 as usize].place.level == 0 {
                     events.push(event);
@@ -308,6 +318,7 @@ impl Stage for Close {
         }
         let span = Span { before: &self.times, after: &times };
         self.patterns.step(&plan, events, (&[], span), &mut self.alerts, &mut closed);
+        self.traces.step(&plan, spans, (&mut late, span), &mut self.alerts, &mut closed);
         self.tell();
         closed.rows.sort_by(Row::output_cmp);
         closed.transitions.sort_by(Transition::output_cmp);

@@ -39,5 +39,7 @@ pub(crate) mod slice_table;
 pub(crate) mod snapshot;
 pub(crate) mod stream;
 mod tails;
+pub(crate) mod traces;
+mod walk;
 mod window_ends;
 pub(crate) mod windows;

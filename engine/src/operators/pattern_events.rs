@@ -10,13 +10,11 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::applied::owner_of;
 use super::apply::Apply;
-use super::clock::UNSEEN;
 use super::decode::{PreparedBatch, PreparedFrame};
-use super::facts::{ClockStep, Decisions, FrameDecision};
+use super::facts::{Decisions, FrameDecision};
 use super::feeds::owner_of_rule;
 use super::pattern::patterns;
-use crate::limits::AHEAD_MAX_NS;
-use crate::model::{Column, RuleId, SourceId, Value};
+use crate::model::{RuleId, SourceId, Value};
 use crate::pattern::{Event, Place};
 use crate::plan::{PatternRule, PatternSource, PatternSymbol, Plan, SignalPlan};
 
@@ -159,16 +157,6 @@ pub(super) fn hash_of(key: &[Value]) -> u128 {
     xxh3_128(&bytes)
 }
 
-/// The watermark of one timeline, row by row through a frame's batch.
-struct Walk<'a> {
-    times: &'a [i64],
-    ahead: &'a [u32],
-    bound_ns: i64,
-    next: usize,
-    high_ns: i64,
-    watermark_ns: i64,
-}
-
 impl Apply {
     /// Sends what patterns take of a batch to the workers of its keys.
     pub(super) fn pattern_events(
@@ -185,20 +173,8 @@ impl Apply {
         let mut known_end: Option<(usize, i64)> = None;
         for taker in takers.by_signal[signal].of(batch) {
             let rows = taker.rows(batch);
-            let timeline = &plan.timelines[taker.timeline];
-            let time_column = plan.time_columns[timeline.time_column as usize];
-            let Column::Times(times) = &batch.batch.columns[time_column.column as usize] else {
-                continue;
-            };
-            let ahead = decision.ahead.iter().find(|(column, _)| *column == timeline.time_column);
-            let mut walk = Walk {
-                times,
-                ahead: ahead.map_or(&[], |(_, rows)| rows),
-                bound_ns: frame.arrival_ns.map_or(i64::MAX, |at| at.saturating_add(AHEAD_MAX_NS)),
-                next: 0,
-                high_ns: self.clock.high(timeline.time_column, source),
-                watermark_ns: self.clock.watermark(taker.timeline),
-            };
+            let walk = self.walk(taker.timeline, source, (frame, batch), decision);
+            let Some(mut walk) = walk else { continue };
             // Most frames lie whole ahead of where the watermark is after them.
             let end_ns = match known_end {
                 Some((timeline, end_ns)) if timeline == taker.timeline => end_ns,
@@ -206,8 +182,8 @@ impl Apply {
             };
             known_end = Some((taker.timeline, end_ns));
             for (row, mask) in rows {
-                let time_ns = times[row as usize];
-                if time_ns == 0 || walk.ahead.binary_search(&row).is_ok() {
+                let time_ns = walk.times[row as usize];
+                if time_ns == 0 || walk.is_ahead(row) {
                     continue; // counted by the ledger
                 }
                 let counts = &mut self.rules[taker.pattern.0 as usize];
@@ -236,30 +212,6 @@ impl Apply {
                 };
                 self.outgoing[worker].pattern_events.push(event);
             }
-        }
-    }
-
-    /// The watermark that a timeline will have after a frame.
-    fn end_of_frame_ns(&self, line: usize, source: SourceId, decision: &FrameDecision) -> i64 {
-        let timeline = &self.plan.timelines[line];
-        let ClockStep::Data { highs, .. } = &decision.step else { return UNSEEN };
-        let own = highs.iter().filter(|(column, _)| *column == timeline.time_column);
-        let last_ns = own.map(|(_, high_ns)| *high_ns).max().unwrap_or(UNSEEN);
-        let high_ns = self.clock.high(timeline.time_column, source).max(last_ns);
-        self.clock.watermark_with(line, timeline, source, high_ns)
-    }
-
-    /// Lets a walk come to a row: the watermark is as of the row before.
-    fn walk_to(&self, row: u32, walk: &mut Walk<'_>, (line, source): (usize, SourceId)) {
-        let timeline = &self.plan.timelines[line];
-        while walk.next < row as usize {
-            let time_ns = walk.times[walk.next];
-            let moves = time_ns != 0 && time_ns > walk.high_ns && time_ns <= walk.bound_ns;
-            if moves && walk.ahead.binary_search(&(walk.next as u32)).is_err() {
-                walk.high_ns = time_ns;
-                walk.watermark_ns = self.clock.watermark_with(line, timeline, source, time_ns);
-            }
-            walk.next += 1;
         }
     }
 

@@ -14,6 +14,7 @@ mod route;
 mod rows;
 mod rule;
 mod table;
+mod trace;
 
 pub use alert::{AlertRule, NoData};
 pub use dedupe::Dedupe;
@@ -28,6 +29,7 @@ pub use rows::{
 };
 pub use rule::{AggregateCall, AggregateRule, Results, Route, Rule, RuleKind};
 pub use table::{Table, TableAccumulator, TableWindow, Timeline, WindowShape};
+pub use trace::{CloseTerm, SpanColumns, TraceField, TraceRule, TraceValue};
 
 use serde::{Deserialize, Serialize};
 

@@ -48,6 +48,8 @@ pub enum RuleKind {
     Timeout(TimeoutRule),
     /// Items as they came.
     Route(super::RouteRule),
+    /// Rows from the spans of a trace.
+    Traces(Box<super::TraceRule>),
 }
 
 impl Rule {
@@ -59,6 +61,9 @@ impl Rule {
             RuleKind::Rows(rule) => names(&rule.key_names, &rule.values),
             RuleKind::Late(rule) => rule.values.iter().map(|(name, _)| name).collect(),
             RuleKind::Route(_) => Vec::new(),
+            RuleKind::Traces(rule) => {
+                TRACE_KEY.iter().chain(rule.values.iter().map(|(name, _)| name)).collect()
+            }
             RuleKind::Pattern(rule) => names(&rule.key_names, &rule.values),
             RuleKind::Timeout(rule) => {
                 let all = rule.key_names.iter().chain(&rule.value_names);
@@ -99,6 +104,7 @@ impl Rule {
             RuleKind::Pattern(rule) => &rule.key_names,
             RuleKind::Timeout(rule) => &rule.key_names,
             RuleKind::Late(_) | RuleKind::Route(_) => &[],
+            RuleKind::Traces(_) => &*TRACE_KEY,
         }
     }
 
@@ -109,7 +115,10 @@ impl Rule {
             RuleKind::Rows(rule) => {
                 std::iter::once(rule.input).chain(rule.join.as_ref().map(|j| j.with)).collect()
             }
-            RuleKind::Late(_) | RuleKind::Timeout(_) | RuleKind::Route(_) => Vec::new(),
+            RuleKind::Late(_)
+            | RuleKind::Timeout(_)
+            | RuleKind::Traces(_)
+            | RuleKind::Route(_) => Vec::new(),
             RuleKind::Alert(alert) => vec![alert.source],
             RuleKind::Pattern(pattern) => {
                 let mut rules: Vec<RuleId> = Vec::new();
@@ -129,6 +138,9 @@ impl Rule {
 
 /// The column of an unfinished match that names its last step.
 static REACHED: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("reached"));
+
+/// The key of traces.
+static TRACE_KEY: LazyLock<[Arc<str>; 1]> = LazyLock::new(|| [Arc::from("trace.id")]);
 
 /// What transitions say of themselves where rules read them.
 static TRANSITION_COLUMNS: LazyLock<[Arc<str>; 2]> =

@@ -15,7 +15,8 @@ use tailwater_engine::plan::function::Function;
 
 use super::{NotYet, not_yet, past};
 
-type Lowered = Result<Expr, Vec<NotYet>>;
+/// An expression, or what of it does not run.
+pub(super) type Lowered = Result<Expr, Vec<NotYet>>;
 
 /// Gives an expression for a name or an aggregate call; what they mean depends on the place.
 pub(super) trait Names {
@@ -25,6 +26,10 @@ pub(super) trait Names {
     fn call(&mut self, index: usize) -> Option<Expr>;
     /// The expression behind a value of a pattern's events, where there may be one.
     fn step(&mut self, _step: (usize, StepPick), _value: Option<&hir::Expr>) -> Option<Expr> {
+        None
+    }
+    /// The expression behind something about a trace, where there may be one.
+    fn trace(&mut self, _value: &hir::TraceValue) -> Option<Lowered> {
         None
     }
     /// The expression behind a call over the row's own past, where there may be one.
@@ -43,6 +48,10 @@ pub(super) fn lower(expr: &hir::Expr, names: &mut impl Names) -> Lowered {
         ExprKind::Step { symbol, pick, value } => {
             names.step((*symbol, *pick), value.as_deref()).ok_or_else(unknown)?
         }
+        ExprKind::Trace(value) => match names.trace(value) {
+            Some(value) => value?,
+            None => return Err(unknown()),
+        },
         ExprKind::Unary(op, x) => unary(*op, lower(x, names)?),
         ExprKind::Binary(op, a, b) => binary(*op, a, b, names)?,
         ExprKind::Coalesce(items) => coalesce(items, names)?,

@@ -14,6 +14,7 @@ mod rows;
 mod signal;
 mod stream;
 mod table;
+mod traces;
 
 use tailwater_dsl::hir::{DeclarationKind, Program};
 use tailwater_dsl::text_range::TextRange;
@@ -44,6 +45,9 @@ pub fn lower(program: &Program) -> Result<Plan, Vec<NotYet>> {
     let mut plan = Plan::default();
     let mut missing = Vec::new();
     let mut streams = Streams::new(program);
+    if traces::reads_all(program) {
+        traces::all(&mut plan, &mut streams);
+    }
     for declaration in &program.declarations {
         let id = declaration.id;
         let result = match &declaration.kind {
@@ -68,6 +72,10 @@ pub fn lower(program: &Program) -> Result<Plan, Vec<NotYet>> {
                     streams.timeouts.extend(timeout.map(|timeout| (id, timeout)));
                 })
             }
+            DeclarationKind::Traces(of) => traces::lower(&mut plan, &mut streams, declaration, of)
+                .map(|rule| {
+                    streams.rules.insert(id, rule);
+                }),
             DeclarationKind::Route(route) => route::lower(&mut plan, &streams, declaration, route),
         };
         route::of_rule(&mut plan, declaration);

@@ -67,7 +67,9 @@ pub(super) fn of_rule(plan: &mut Plan, declaration: &Declaration) {
         DeclarationKind::Rows(rule) => &rule.to,
         DeclarationKind::Alert(rule) => &rule.to,
         DeclarationKind::Pattern(rule) => &rule.to,
-        DeclarationKind::Stream(_) | DeclarationKind::Route(_) => return,
+        DeclarationKind::Stream(_) | DeclarationKind::Traces(_) | DeclarationKind::Route(_) => {
+            return;
+        }
     };
     note(plan, &declaration.name, to);
 }

@@ -15,9 +15,9 @@ use tailwater_engine::plan::{
     SignalPlan, TimeColumn, Timeline,
 };
 
-use super::expr::{Names, lower};
+use super::expr::{Lowered, Names, lower};
 use super::signal::{column_of, demand, filter_of, find_or_push, signal_index};
-use super::{NotYet, not_yet};
+use super::{NotYet, not_yet, traces};
 
 /// Lateness of a stream that states none: 10 s.
 pub(super) const LATENESS_DEFAULT_NS: i64 = 10_000_000_000;
@@ -126,6 +126,11 @@ struct RowNames<'a, 'b> {
 }
 
 impl Names for RowNames<'_, '_> {
+    fn trace(&mut self, value: &hir::TraceValue) -> Option<Lowered> {
+        let rule = self.plan.row_inputs[self.input as usize].rule;
+        Some(traces::value(self.plan, self.streams, rule, value))
+    }
+
     fn field(&mut self, field: &FieldRef) -> Option<Expr> {
         if let FieldRef::Column(name) | FieldRef::Item(name) = field
             && let Some(column) = self.columns.get(name)
@@ -133,6 +138,11 @@ impl Names for RowNames<'_, '_> {
             return Some(column.clone());
         }
         let rule = self.plan.row_inputs[self.input as usize].rule;
+        if let (RuleKind::Traces(_), FieldRef::Builtin(path)) =
+            (&self.plan.rules[rule.0 as usize].kind, field)
+        {
+            return traces::field(self.plan, self.streams, rule, path);
+        }
         if matches!(self.plan.rules[rule.0 as usize].kind, RuleKind::Late(_)) {
             return self.late_field(rule, field);
         }
@@ -249,13 +259,24 @@ pub(super) struct Streams<'a> {
     pub(super) rules: BTreeMap<DeclarationId, RuleId>,
     /// Rules that take unfinished matches, by the pattern's declaration.
     pub(super) timeouts: BTreeMap<DeclarationId, RuleId>,
+    /// Streams of spans by the rule that puts their traces together.
+    pub(super) traces: BTreeMap<RuleId, Composed>,
+    /// The rule of the source `traces`.
+    pub(super) all_traces: Option<RuleId>,
     /// The late sides that are read: rule and stream, by the stream's declaration.
     late: BTreeMap<DeclarationId, (RuleId, Composed)>,
 }
 
 impl<'a> Streams<'a> {
     pub(super) fn new(program: &'a Program) -> Self {
-        Self { program, rules: BTreeMap::new(), timeouts: BTreeMap::new(), late: BTreeMap::new() }
+        Self {
+            program,
+            rules: BTreeMap::new(),
+            timeouts: BTreeMap::new(),
+            traces: BTreeMap::new(),
+            all_traces: None,
+            late: BTreeMap::new(),
+        }
     }
 
     /// Composes a stream; makes the rule for its late side where one is read.
@@ -269,6 +290,7 @@ impl<'a> Streams<'a> {
         let DeclarationKind::Stream(stream) = &declaration.kind else { return Ok(()) };
         let is_read = self.program.declarations.iter().any(|reader| match &reader.kind {
             DeclarationKind::Stream(reader) => reader.input == SourceRef::Late(id),
+            DeclarationKind::Traces(reader) => reader.input == SourceRef::Late(id),
             DeclarationKind::Aggregate(reader) => reader.input == SourceRef::Late(id),
             DeclarationKind::Rows(reader) => reader.input == SourceRef::Late(id),
             DeclarationKind::Alert(reader) => reader.input == SourceRef::Late(id),
@@ -321,6 +343,10 @@ impl<'a> Streams<'a> {
         range: TextRange,
     ) -> Result<Composed, Vec<NotYet>> {
         match source {
+            SourceRef::Catalog(name) if name == "traces" => match self.all_traces {
+                Some(rule) => Ok(Composed::new(Origin::Rows(row_input(plan, rule)))),
+                None => Err(not_yet("`traces` here", range)),
+            },
             SourceRef::Catalog(name) => {
                 let what = format!("`{name}` as a source");
                 let signal = Signal::by_name(name).ok_or_else(|| not_yet(&what, range))?;

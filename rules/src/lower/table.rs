@@ -146,6 +146,7 @@ pub(super) fn seal(plan: &mut Plan) {
             late.values.iter_mut().for_each(|(_, column)| *column = resolve(columns, *column));
         }
     }
+    super::traces::seal(plan);
     for input in &mut plan.row_inputs {
         let columns = plan.rules[input.rule.0 as usize].column_names().len();
         input.columns = ROW_KEY_FROM + columns as u32;

@@ -1,0 +1,198 @@
+//! What conditions say about the spans of a trace: `has({…})`, `count({…})`, `any(…)`, `root.…`.
+//!
+//! Names between braces are those of a span; outside they are the trace's.
+
+use std::rc::Rc;
+
+use super::Checker;
+use super::expr::place_of;
+use super::scope::{Scope, broken};
+use super::shape::Shape;
+use crate::ast::{self, BinaryWord};
+use crate::diagnostic::{Diagnostic, codes};
+use crate::hir::{Expr, ExprKind, Relation, RelationMode, SpanSet, TraceValue};
+use crate::text_range::TextRange;
+use crate::types::Type;
+
+/// Before a name of the root's.
+const ROOT: &str = "root.";
+
+impl Checker<'_> {
+    /// A name of the root's: `root.service.name`.
+    pub(super) fn root_path(
+        &mut self,
+        path: &str,
+        range: TextRange,
+        scope: &Scope,
+    ) -> Option<Expr> {
+        let rest = path.strip_prefix(ROOT)?;
+        let mut inner = self.span_scope(scope)?;
+        let value = self.path(rest, range, &mut inner);
+        Some(of_root(value, range))
+    }
+
+    /// `root.attr["key"]`.
+    pub(super) fn root_attribute(
+        &mut self,
+        value: &ast::Expr,
+        index: &ast::Expr,
+        range: TextRange,
+        scope: &Scope,
+    ) -> Option<Expr> {
+        let ast::ExprKind::Path(path) = &value.kind else { return None };
+        let place = place_of(path.strip_prefix(ROOT)?)?;
+        let mut inner = self.span_scope(scope)?;
+        let value = self.attribute_index(place, index, range, &mut inner);
+        Some(of_root(value, range))
+    }
+
+    /// What names mean inside braces, where there are traces here.
+    fn span_scope(&self, scope: &Scope) -> Option<Scope> {
+        if scope.aggregates {
+            return None;
+        }
+        let spans: &Rc<Shape> = scope.shape.as_ref()?.inner.as_ref()?;
+        let mut inner = Scope::new(scope.module, Some(Rc::clone(spans)));
+        inner.arguments.clone_from(&scope.arguments);
+        Some(inner)
+    }
+
+    /// A function over the spans of a trace; `None` where the call is of something else.
+    pub(super) fn trace_call(
+        &mut self,
+        call: &ast::Call,
+        range: TextRange,
+        scope: &Scope,
+    ) -> Option<Expr> {
+        let name = call.name.text.as_str();
+        let is_of_spans = call.args.iter().any(|argument| argument.value.is_of_spans());
+        match name {
+            "has" | "any" => {}
+            "count" if is_of_spans => {}
+            _ => return None,
+        }
+        if scope.shape.as_ref().is_some_and(|shape| shape.is_broken) {
+            return Some(broken(range));
+        }
+        let Some(mut inner) = self.span_scope(scope) else {
+            let message = format!("`{name}` is about the spans of a trace, and here are no traces");
+            self.report(Diagnostic::new(codes::AGGREGATE_PLACE, call.name.range, message).help(
+                "it stands in conditions over `traces`; in `select`, inside an aggregate \
+                     function or its `where`",
+            ));
+            return Some(broken(range));
+        };
+        let [argument] = call.args.as_slice() else {
+            return Some(self.wrong_trace_call(call, range));
+        };
+        if name == "any" {
+            let of = match &call.filter {
+                Some(filter) => SpanSet::Where(Box::new(self.condition(filter, &mut inner))),
+                None => SpanSet::All,
+            };
+            let value = self.expr(&argument.value, &mut inner);
+            if value.ty == Type::Broken {
+                return Some(broken(range));
+            }
+            let ty = value.ty.clone();
+            let kind = ExprKind::Trace(Box::new(TraceValue::Any(Box::new(value), of)));
+            return Some(Expr { ty, optional: true, range, kind });
+        }
+        if let Some(filter) = &call.filter {
+            let message = format!("`{name}` takes no `where`");
+            let help = "the condition stands between the braces";
+            self.report(Diagnostic::new(codes::AGGREGATE_PLACE, filter.range, message).help(help));
+        }
+        if !argument.value.is_of_spans() {
+            return Some(self.wrong_trace_call(call, range));
+        }
+        let Some(set) = self.span_set(&argument.value, &mut inner) else {
+            return Some(broken(range));
+        };
+        let (ty, value) = match name {
+            "has" => (Type::Bool, TraceValue::Has(set)),
+            _ => (Type::Int, TraceValue::Count(set)),
+        };
+        Some(Expr { ty, optional: false, range, kind: ExprKind::Trace(Box::new(value)) })
+    }
+
+    fn wrong_trace_call(&mut self, call: &ast::Call, range: TextRange) -> Expr {
+        let name = call.name.text.as_str();
+        let example = match name {
+            "any" => "`any(http.route where kind == server)`".to_owned(),
+            _ => format!("`{name}({{status == error}})`"),
+        };
+        let what = if name == "any" { "one value of a span" } else { "spans in braces" };
+        let message = format!("`{name}` wants {what}");
+        self.report(
+            Diagnostic::new(codes::ARGUMENTS, call.name.range, message)
+                .help(format!("for example {example}")),
+        );
+        broken(range)
+    }
+
+    /// Spans chosen by conditions and by their places in the trace.
+    fn span_set(&mut self, expr: &ast::Expr, inner: &mut Scope) -> Option<SpanSet> {
+        let (relation, mode, left, right) = match &expr.kind {
+            ast::ExprKind::Map(entries) if entries.is_empty() => return Some(SpanSet::All),
+            ast::ExprKind::Spans(condition) => {
+                let condition = self.condition(condition, inner);
+                let is_broken = condition.ty == Type::Broken;
+                return (!is_broken).then(|| SpanSet::Where(Box::new(condition)));
+            }
+            ast::ExprKind::Binary(BinaryWord::Or, _, left, right) => {
+                let (left, right) = (self.span_set(left, inner), self.span_set(right, inner));
+                return Some(SpanSet::Union(Box::new(left?), Box::new(right?)));
+            }
+            ast::ExprKind::Binary(BinaryWord::And, at, _, _) => {
+                self.report(
+                    Diagnostic::new(codes::OPERATOR, *at, "`and` does not join sets of spans")
+                        .help(
+                            "for one span, join the conditions between the braces; for two spans, \
+                             write `has({…}) and has({…})`",
+                        ),
+                );
+                return None;
+            }
+            ast::ExprKind::Binary(word, _, left, right) => {
+                let (relation, mode) = match word {
+                    BinaryWord::Structure(word) => (word.relation, word.mode),
+                    BinaryWord::Greater => (Relation::Child, RelationMode::Plain),
+                    _ => (Relation::Parent, RelationMode::Plain),
+                };
+                (relation, mode, left, right)
+            }
+            _ => {
+                let message = "spans in braces are wanted here";
+                let help = "put the condition in braces: `{status == error}`";
+                self.report(Diagnostic::new(codes::OPERATOR, expr.range, message).help(help));
+                return None;
+            }
+        };
+        let (left, right) = (self.span_set(left, inner), self.span_set(right, inner));
+        let (left, right) = (Box::new(left?), Box::new(right?));
+        Some(SpanSet::Related { relation, mode, left, right })
+    }
+
+    /// Spans in braces where a value is wanted.
+    pub(super) fn misplaced_spans(&mut self, range: TextRange, scope: &Scope) -> Expr {
+        let is_trace = scope.shape.as_ref().is_some_and(|shape| shape.inner.is_some());
+        let message = "spans in braces are no value";
+        let help = if is_trace {
+            "say what about them: `has({…})`, `count({…})`"
+        } else {
+            "they stand in `has({…})` and `count({…})`, over `traces`"
+        };
+        self.report(Diagnostic::new(codes::OPERATOR, range, message).help(help));
+        broken(range)
+    }
+}
+
+fn of_root(value: Expr, range: TextRange) -> Expr {
+    if value.ty == Type::Broken || matches!(value.kind, ExprKind::Constant { .. }) {
+        return Expr { range, ..value };
+    }
+    let ty = value.ty.clone();
+    let kind = ExprKind::Trace(Box::new(TraceValue::Root(Box::new(value))));
+    Expr { ty, optional: true, range, kind }
+}

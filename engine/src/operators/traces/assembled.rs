@@ -1,0 +1,30 @@
+//! A trace that closes, as its readers see it.
+
+use super::spans::SpanState;
+use crate::model::Value;
+
+/// A closed trace.
+#[derive(Debug, Default)]
+pub(super) struct Assembled {
+    pub(super) id: [u8; 16],
+    /// When it was decided, event time.
+    pub(super) decided_ns: i64,
+    /// The earliest start.
+    pub(super) start_ns: i64,
+    /// The latest end.
+    pub(super) end_ns: i64,
+    pub(super) is_early: bool,
+    /// Of the first root, where one came.
+    pub(super) root: Option<Vec<Value>>,
+    /// All masks together.
+    pub(super) mask: u64,
+    /// In the order of (start, id), as far as starts are kept; else in the order of the log.
+    pub(super) spans: Vec<SpanState>,
+}
+
+impl Assembled {
+    /// Puts the spans in order: by start, then id; repeated ids in the order of the log.
+    pub(super) fn sort(&mut self) {
+        self.spans.sort_by_key(|span| (span.start_ns, span.span_id));
+    }
+}

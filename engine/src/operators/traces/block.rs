@@ -1,0 +1,40 @@
+//! Spans of one frame on their way to the worker of their traces.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Row, RuleId, Value};
+
+/// Columns with one entry a span, in log order.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct SpanBlock {
+    pub(crate) rule: RuleId,
+    /// Number of the frame.
+    pub(crate) seq: u64,
+    /// Rows of the batch.
+    pub(crate) rows: Vec<u32>,
+    pub(crate) trace_ids: Vec<[u8; 16]>,
+    /// Big-endian, so that their order is that of the bytes.
+    pub(crate) span_ids: Vec<u64>,
+    /// 0 where there is none.
+    pub(crate) parent_ids: Vec<u64>,
+    pub(crate) starts_ns: Vec<i64>,
+    pub(crate) durations_ns: Vec<i64>,
+    /// The times that the timeline follows.
+    pub(crate) times_ns: Vec<i64>,
+    /// (entry, the watermark as of the row before it and those that follow), ascending.
+    pub(crate) watermarks: Vec<(u32, i64)>,
+    /// Empty where no condition is asked about.
+    pub(crate) masks: Vec<u64>,
+    /// By carried column.
+    pub(crate) carried: Vec<Vec<Value>>,
+    /// (entry, values) of the spans without a parent, ascending.
+    pub(crate) roots: Vec<(u32, Vec<Value>)>,
+    /// Spans that may be late, as the rule that takes these reads them: (entry, row), ascending.
+    pub(crate) late: Vec<(u32, Row)>,
+}
+
+impl SpanBlock {
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+}

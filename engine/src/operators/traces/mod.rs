@@ -1,0 +1,128 @@
+//! Traces: spans meet on the worker of their trace id's shard and leave as one row a trace.
+//!
+//! A trace closes at the watermark as of some row of the log, so what is in it is a function of
+//! the log, whatever the cut into epochs. Must not know who reads traces.
+
+mod assembled;
+mod block;
+mod closed_ids;
+mod read;
+mod spans;
+mod state;
+mod store;
+mod take;
+mod wheel;
+
+pub(crate) use block::SpanBlock;
+pub(super) use take::TraceTakers;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::alert::Alert;
+use super::clock::UNSEEN;
+use super::close::{Closed, rule_watermark_ns};
+use super::pattern::Span;
+use super::relate::{top_ns, watch};
+use crate::model::{Row, RuleId};
+use crate::plan::{Plan, RuleKind, TraceRule};
+use crate::self_metrics::{EngineGauges, Holder};
+use read::Reader;
+use state::TraceState;
+use store::Store;
+
+/// What a snapshot holds of the traces of a plan, by the hash of their rule.
+pub(crate) type TracesState = Vec<(u64, Vec<TraceState>)>;
+
+/// The `traces` rules of a plan, on one worker.
+pub(crate) struct Traces {
+    own: Vec<(RuleId, Store, Reader)>,
+}
+
+/// The rules of a plan that put traces together.
+pub(super) fn trace_rules(plan: &Plan) -> impl Iterator<Item = (RuleId, &TraceRule)> {
+    plan.rules.iter().enumerate().filter_map(|(index, rule)| match &rule.kind {
+        RuleKind::Traces(traces) => Some((RuleId(index as u32), &**traces)),
+        _ => None,
+    })
+}
+
+/// The part of a state that one worker holds.
+pub(crate) fn part(state: &TracesState, is_mine: impl Fn(u128) -> bool) -> TracesState {
+    let own = |traces: &Vec<TraceState>| {
+        traces.iter().filter(|trace| is_mine(trace.shard_key())).cloned().collect()
+    };
+    state.iter().map(|(hash, traces)| (*hash, own(traces))).collect()
+}
+
+impl Traces {
+    pub(crate) fn new(plan: &Plan, restored: TracesState) -> Self {
+        let mut states: BTreeMap<u64, Vec<TraceState>> = BTreeMap::new();
+        for (hash, traces) in restored {
+            states.entry(hash).or_default().extend(traces);
+        }
+        let own = trace_rules(plan).map(|(id, rule)| {
+            let rule = Arc::new(rule.clone());
+            let mut store = Store::new(&rule);
+            for trace in states.remove(&rule.hash).unwrap_or_default() {
+                store.restore(trace);
+            }
+            (id, store, Reader::new(&rule))
+        });
+        Self { own: own.collect() }
+    }
+
+    pub(crate) fn state(&self) -> TracesState {
+        self.own.iter().map(|(_, store, _)| (store.rule().hash, store.state())).collect()
+    }
+
+    /// Tells what is held on a worker.
+    pub(crate) fn tell(&self, gauges: &EngineGauges, worker: usize) {
+        for (id, store, _) in &self.own {
+            gauges.set_instances(worker, id.0 as usize, store.open() as u64);
+            gauges.set_state_bytes(Holder::Windows, worker, id.0 as usize, store.held_bytes());
+        }
+    }
+
+    /// Takes the spans of an epoch in log order, then closes what the watermark has passed.
+    pub(crate) fn step(
+        &mut self,
+        plan: &Plan,
+        blocks: Vec<SpanBlock>,
+        (late, span): (&mut Vec<Row>, Span<'_>),
+        alerts: &mut [Alert],
+        out: &mut Closed,
+    ) {
+        let mut by_rule: BTreeMap<RuleId, Vec<SpanBlock>> = BTreeMap::new();
+        for block in blocks {
+            by_rule.entry(block.rule).or_default().push(block);
+        }
+        for (id, store, reader) in &mut self.own {
+            let mut blocks = by_rule.remove(id).unwrap_or_default();
+            blocks.sort_by_key(|block| block.seq);
+            let mut rows = Vec::new();
+            let is_read = store.rule().is_read;
+            let counts = &mut out.rules[id.0 as usize];
+            let mut close = |trace: &assembled::Assembled| {
+                if is_read {
+                    rows.push(reader.row(*id, trace));
+                }
+            };
+            for block in blocks {
+                store.take(block, counts, late, &mut close);
+            }
+            let watermark_ns = rule_watermark_ns(plan, *id, span.after);
+            if watermark_ns == UNSEEN {
+                continue;
+            }
+            store.advance(watermark_ns, &mut close);
+            rows.sort_by(Row::output_cmp);
+            for alert in alerts.iter_mut().filter(|alert| alert.source() == *id) {
+                let before_ns = rule_watermark_ns(plan, *id, span.before);
+                let between = (before_ns, watermark_ns, top_ns(plan, *id, span.after));
+                watch(alert, plan, &rows, between, &mut out.transitions);
+            }
+            out.rows.extend(rows);
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! What rules read of a closed trace: its values as a row.
+
+use std::sync::Arc;
+
+use super::assembled::Assembled;
+use crate::model::{Row, RowKind, RuleId, Value};
+use crate::plan::{TraceField, TraceRule, TraceValue};
+use crate::trace::{CriticalPath, Forest, PathSpans, SpanKind, Structure, Structures};
+
+/// Reads traces; keeps its memory between them.
+pub(super) struct Reader {
+    rule: Arc<TraceRule>,
+    needs_forest: bool,
+    needs_path: bool,
+    forest: Forest,
+    structures: Structures,
+    path: CriticalPath,
+    columns: Columns,
+}
+
+/// Columns of one trace as the functions over traces take them.
+#[derive(Default)]
+struct Columns {
+    ids: Vec<u64>,
+    parents: Vec<u64>,
+    masks: Vec<u64>,
+    starts_ns: Vec<i64>,
+    ends_ns: Vec<i64>,
+    kinds: Vec<SpanKind>,
+}
+
+impl Reader {
+    pub(super) fn new(rule: &Arc<TraceRule>) -> Self {
+        Self {
+            needs_forest: rule.needs_forest(),
+            needs_path: rule.needs_durations(),
+            rule: Arc::clone(rule),
+            forest: Forest::default(),
+            structures: Structures::default(),
+            path: CriticalPath::default(),
+            columns: Columns::default(),
+        }
+    }
+
+    /// The row of a trace.
+    pub(super) fn row(&mut self, id: RuleId, trace: &Assembled) -> Row {
+        self.prepare(trace);
+        let rule = Arc::clone(&self.rule);
+        Row {
+            rule: id,
+            decision_ns: trace.decided_ns,
+            start_ns: trace.start_ns,
+            end_ns: trace.decided_ns,
+            kind: RowKind::Final,
+            is_other: false,
+            key: vec![Value::Bytes(Arc::from(&trace.id[..]))],
+            values: rule.values.iter().map(|(_, value)| self.value(value, trace)).collect(),
+        }
+    }
+
+    fn prepare(&mut self, trace: &Assembled) {
+        let columns = &mut self.columns;
+        columns.ids.clear();
+        columns.ids.extend(trace.spans.iter().map(|span| span.span_id));
+        if !self.needs_forest {
+            return;
+        }
+        columns.parents.clear();
+        columns.parents.extend(trace.spans.iter().map(|span| span.parent_id));
+        columns.masks.clear();
+        columns.masks.extend(trace.spans.iter().map(|span| span.mask));
+        self.forest.build(&columns.ids, &columns.parents);
+        if !self.needs_path {
+            return;
+        }
+        columns.starts_ns.clear();
+        columns.ends_ns.clear();
+        columns.kinds.clear();
+        let kind = self.rule.values.iter().find_map(|(_, value)| match value {
+            TraceValue::CriticalPath { kind, .. } => Some(*kind),
+            TraceValue::CriticalPathDuration(kind) => Some(*kind),
+            _ => None,
+        });
+        for span in &trace.spans {
+            columns.starts_ns.push(span.start_ns);
+            columns.ends_ns.push(span.start_ns.saturating_add(span.duration_ns));
+            let kind = kind.and_then(|kind| span.carried.get(kind as usize));
+            columns.kinds.push(match kind {
+                Some(Value::Str(name)) => SpanKind::of_name(name),
+                _ => SpanKind::default(),
+            });
+        }
+        let spans = PathSpans {
+            starts_ns: &columns.starts_ns,
+            ends_ns: &columns.ends_ns,
+            kinds: &columns.kinds,
+        };
+        self.path.find(&self.forest, spans);
+    }
+
+    fn value(&mut self, value: &TraceValue, trace: &Assembled) -> Value {
+        match value {
+            TraceValue::Field(field) => self.field(*field, trace),
+            TraceValue::Distinct(column) => {
+                Value::List(distinct(trace, *column).into_iter().cloned().collect())
+            }
+            TraceValue::DistinctCount(column) => Value::Int(distinct(trace, *column).len() as i64),
+            TraceValue::Root(at) => {
+                let value = trace.root.as_ref().and_then(|root| root.get(*at as usize));
+                value.cloned().unwrap_or_default()
+            }
+            TraceValue::Has(Structure::Leaf(bit)) => Value::Bool(trace.mask >> bit & 1 == 1),
+            TraceValue::Has(structure) => {
+                let found = self.structures.evaluate(structure, &self.forest, &self.columns.masks);
+                let has = !found.is_empty();
+                self.structures.recycle(found);
+                Value::Bool(has)
+            }
+            TraceValue::Count(structure) => {
+                let found = self.structures.evaluate(structure, &self.forest, &self.columns.masks);
+                let count = found.count();
+                self.structures.recycle(found);
+                Value::Int(count as i64)
+            }
+            TraceValue::Any(column, structure) => {
+                let found = self.structures.evaluate(structure, &self.forest, &self.columns.masks);
+                let of = |span: u32| &trace.spans[span as usize].carried[*column as usize];
+                let value = found.iter().map(of).find(|value| !value.is_null()).cloned();
+                self.structures.recycle(found);
+                value.unwrap_or_default()
+            }
+            TraceValue::CriticalPath { service, name, .. } => {
+                self.critical_path(trace, *service as usize, *name as usize)
+            }
+            TraceValue::CriticalPathDuration(_) => Value::Duration(self.path.duration_ns()),
+        }
+    }
+
+    fn field(&self, field: TraceField, trace: &Assembled) -> Value {
+        let forest = &self.forest;
+        match field {
+            TraceField::Id => Value::Bytes(Arc::from(&trace.id[..])),
+            TraceField::Start => Value::Time(trace.start_ns),
+            TraceField::End => Value::Time(trace.end_ns),
+            TraceField::Duration => Value::Duration(trace.end_ns.saturating_sub(trace.start_ns)),
+            TraceField::SpanCount => Value::Int(self.distinct_ids() as i64),
+            TraceField::Duplicates => Value::Int((trace.spans.len() - self.distinct_ids()) as i64),
+            TraceField::Roots => Value::Int(forest.root_count().into()),
+            TraceField::Orphans => Value::Int(forest.orphan_count().into()),
+            TraceField::Complete => Value::Bool(forest.is_complete()),
+            TraceField::Depth => Value::Int(forest.depth().into()),
+            TraceField::Loops => Value::Int(forest.loop_count().into()),
+            TraceField::Early => Value::Bool(trace.is_early),
+            // Lowered to values of their own.
+            TraceField::ErrorCount
+            | TraceField::Services
+            | TraceField::ServiceCount
+            | TraceField::CriticalPath
+            | TraceField::CriticalPathDuration => Value::Null,
+        }
+    }
+
+    fn distinct_ids(&self) -> usize {
+        let mut ids = self.columns.ids.clone();
+        ids.sort_unstable();
+        ids.dedup();
+        ids.len()
+    }
+
+    fn critical_path(&self, trace: &Assembled, service: usize, name: usize) -> Value {
+        let segment = |segment: &crate::trace::Segment| {
+            let span = &trace.spans[segment.span as usize];
+            Value::map(vec![
+                (Arc::from("service"), span.carried[service].clone()),
+                (Arc::from("name"), span.carried[name].clone()),
+                (Arc::from("start"), Value::Time(segment.start_ns)),
+                (Arc::from("duration"), Value::Duration(segment.duration_ns())),
+            ])
+        };
+        Value::List(self.path.segments().iter().map(segment).collect())
+    }
+}
+
+fn distinct(trace: &Assembled, column: u32) -> std::collections::BTreeSet<&Value> {
+    let values = trace.spans.iter().map(|span| &span.carried[column as usize]);
+    values.filter(|value| !value.is_null()).collect()
+}

@@ -1,0 +1,187 @@
+//! Applying spans: each goes to the worker of its trace with the watermark as of the row before.
+
+use super::SpanBlock;
+use super::state::shard_key;
+use super::trace_rules;
+use crate::model::{Column, RuleId, SourceId, Value};
+use crate::operators::applied::owner_of;
+use crate::operators::apply::Apply;
+use crate::operators::decode::{PreparedBatch, PreparedFrame};
+use crate::operators::facts::{Decisions, FrameDecision};
+use crate::plan::{Plan, TraceRule};
+
+use std::sync::Arc;
+
+/// The `traces` rules of a plan, by the signal that they read.
+pub(in crate::operators) struct TraceTakers {
+    by_signal: Vec<Vec<(RuleId, Arc<TraceRule>)>>,
+}
+
+impl TraceTakers {
+    pub(in crate::operators) fn new(plan: &Plan) -> Self {
+        let mut by_signal = vec![Vec::new(); plan.signals.len()];
+        for (id, rule) in trace_rules(plan) {
+            by_signal[rule.signal as usize].push((id, Arc::new(rule.clone())));
+        }
+        Self { by_signal }
+    }
+}
+
+/// Columns of a batch that every trace needs.
+struct Columns<'a> {
+    trace_ids: &'a [[u8; 16]],
+    span_ids: &'a [[u8; 8]],
+    parent_ids: &'a [[u8; 8]],
+    starts_ns: &'a [i64],
+    durations_ns: &'a [i64],
+}
+
+impl<'a> Columns<'a> {
+    fn of(rule: &TraceRule, columns: &'a [Column]) -> Option<Self> {
+        let column = |at: u32| columns.get(at as usize);
+        let Some(Column::Ids16(trace_ids)) = column(rule.columns.trace_id) else { return None };
+        let Some(Column::Ids8(span_ids)) = column(rule.columns.span_id) else { return None };
+        let Some(Column::Ids8(parent_ids)) = column(rule.columns.parent_id) else { return None };
+        let Some(Column::Times(starts_ns)) = column(rule.columns.start) else { return None };
+        let Some(Column::Durations(durations_ns)) = column(rule.columns.duration) else {
+            return None;
+        };
+        Some(Self { trace_ids, span_ids, parent_ids, starts_ns, durations_ns })
+    }
+}
+
+impl Apply {
+    /// Sends spans to the workers of their traces.
+    pub(in crate::operators) fn trace_spans(
+        &mut self,
+        (frame, batch): (&PreparedFrame, &PreparedBatch),
+        (source, decision): (SourceId, &FrameDecision),
+        decisions: &Decisions,
+    ) {
+        let takers = Arc::clone(&self.trace_takers);
+        let signal = self.plan.signals.iter().position(|plan| plan.signal == batch.batch.signal);
+        let Some(signal) = signal else { return };
+        for (id, rule) in &takers.by_signal[signal] {
+            if let Some(columns) = Columns::of(rule, &batch.batch.columns) {
+                self.spans_of((*id, rule), &columns, (frame, batch), (source, decision), decisions);
+            }
+        }
+    }
+
+    fn spans_of(
+        &mut self,
+        (id, rule): (RuleId, &TraceRule),
+        columns: &Columns<'_>,
+        (frame, batch): (&PreparedFrame, &PreparedBatch),
+        (source, decision): (SourceId, &FrameDecision),
+        decisions: &Decisions,
+    ) {
+        let line = rule.timeline as usize;
+        let Some(mut walk) = self.walk(line, source, (frame, batch), decision) else { return };
+        let moves = self.end_of_frame_ns(line, source, decision) != walk.watermark_ns;
+        let peers = self.outgoing.len();
+        let mut blocks: Vec<SpanBlock> = Vec::with_capacity(peers);
+        blocks.resize_with(peers, || SpanBlock {
+            rule: id,
+            seq: frame.seq,
+            carried: vec![Vec::new(); rule.carried.len()],
+            ..SpanBlock::default()
+        });
+        let masks = masks_of(rule, batch);
+        let every: Vec<u32>;
+        let rows = match rule.filter {
+            Some(filter) => batch.filters.of(filter),
+            None => {
+                every = (0..batch.batch.rows as u32).collect();
+                &every
+            }
+        };
+        for &row in rows {
+            let at = row as usize;
+            let time_ns = walk.times[at];
+            if time_ns == 0 || walk.is_ahead(row) {
+                continue; // counted by the ledger
+            }
+            let counts = &mut self.rules[id.0 as usize];
+            if columns.trace_ids[at] == [0; 16] {
+                counts.refused += 1;
+                continue;
+            }
+            counts.taken += 1;
+            let place = |dedupe| (dedupe, frame.seq, row);
+            let is_duplicate = |dedupe| decisions.duplicates.binary_search(&place(dedupe)).is_ok();
+            if rule.dedupe.is_some_and(is_duplicate) {
+                counts.duplicates += 1;
+                continue;
+            }
+            if moves {
+                self.walk_to(row, &mut walk, (line, source));
+            }
+            let key = u128::from(shard_key(&columns.trace_ids[at]));
+            let block = &mut blocks[owner_of(key, peers)];
+            let entry = block.rows.len() as u32;
+            if block.watermarks.last().is_none_or(|last| last.1 != walk.watermark_ns) {
+                block.watermarks.push((entry, walk.watermark_ns));
+            }
+            if rule.late.is_some() {
+                let late = self.late_item(rule.late, batch, (row, time_ns), walk.watermark_ns);
+                block.late.extend(late.map(|(_, late)| (entry, late)));
+            }
+            push(block, (rule, batch), columns, &masks, (row, time_ns));
+        }
+        for (outgoing, block) in self.outgoing.iter_mut().zip(blocks) {
+            if block.len() > 0 {
+                outgoing.spans.push(block);
+            }
+        }
+    }
+}
+
+/// By row of a batch: which conditions over single spans hold.
+fn masks_of(rule: &TraceRule, batch: &PreparedBatch) -> Vec<u64> {
+    if rule.leaves.is_empty() {
+        return Vec::new();
+    }
+    let always = rule.leaves.iter().enumerate().filter(|(_, filter)| filter.is_none());
+    let always = always.fold(0, |mask, (bit, _)| mask | 1u64 << bit);
+    let mut masks = vec![always; batch.batch.rows];
+    for (bit, filter) in rule.leaves.iter().enumerate() {
+        let Some(filter) = filter else { continue };
+        for &row in batch.filters.of(*filter) {
+            masks[row as usize] |= 1 << bit;
+        }
+    }
+    masks
+}
+
+fn push(
+    block: &mut SpanBlock,
+    (rule, batch): (&TraceRule, &PreparedBatch),
+    columns: &Columns<'_>,
+    masks: &[u64],
+    (row, time_ns): (u32, i64),
+) {
+    let at = row as usize;
+    let value = |column: u32| {
+        let columns = &batch.batch.columns;
+        batch.batch.value_at(&columns[column as usize], at)
+    };
+    let parent_id = u64::from_be_bytes(columns.parent_ids[at]);
+    if parent_id == 0 {
+        let values: Vec<Value> = rule.of_root.iter().map(|&column| value(column)).collect();
+        block.roots.push((block.rows.len() as u32, values));
+    }
+    for (carried, &column) in block.carried.iter_mut().zip(&rule.carried) {
+        carried.push(value(column));
+    }
+    if let Some(mask) = masks.get(at) {
+        block.masks.push(*mask);
+    }
+    block.rows.push(row);
+    block.trace_ids.push(columns.trace_ids[at]);
+    block.span_ids.push(u64::from_be_bytes(columns.span_ids[at]));
+    block.parent_ids.push(parent_id);
+    block.starts_ns.push(columns.starts_ns[at]);
+    block.durations_ns.push(columns.durations_ns[at]);
+    block.times_ns.push(time_ns);
+}

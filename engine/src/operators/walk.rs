@@ -1,0 +1,83 @@
+//! The watermark of one timeline, row by row through a frame.
+//!
+//! Must not know what rows are to anybody.
+
+use super::apply::Apply;
+use super::clock::UNSEEN;
+use super::decode::{PreparedBatch, PreparedFrame};
+use super::facts::{ClockStep, FrameDecision};
+use crate::limits::AHEAD_MAX_NS;
+use crate::model::{Column, SourceId};
+
+/// A walk through the rows of a batch.
+pub(super) struct Walk<'a> {
+    pub(super) times: &'a [i64],
+    ahead: &'a [u32],
+    bound_ns: i64,
+    next: usize,
+    high_ns: i64,
+    /// As of the row before the one that was walked to.
+    pub(super) watermark_ns: i64,
+}
+
+impl Walk<'_> {
+    /// Whether a row's time lies too far ahead to count.
+    pub(super) fn is_ahead(&self, row: u32) -> bool {
+        !self.ahead.is_empty() && self.ahead.binary_search(&row).is_ok()
+    }
+}
+
+impl Apply {
+    /// A walk through a batch, before its first row.
+    pub(super) fn walk<'a>(
+        &self,
+        line: usize,
+        source: SourceId,
+        (frame, batch): (&PreparedFrame, &'a PreparedBatch),
+        decision: &'a FrameDecision,
+    ) -> Option<Walk<'a>> {
+        let timeline = &self.plan.timelines[line];
+        let time_column = self.plan.time_columns[timeline.time_column as usize];
+        let Column::Times(times) = &batch.batch.columns[time_column.column as usize] else {
+            return None;
+        };
+        let ahead = decision.ahead.iter().find(|(column, _)| *column == timeline.time_column);
+        Some(Walk {
+            times,
+            ahead: ahead.map_or(&[], |(_, rows)| rows),
+            bound_ns: frame.arrival_ns.map_or(i64::MAX, |at| at.saturating_add(AHEAD_MAX_NS)),
+            next: 0,
+            high_ns: self.clock.high(timeline.time_column, source),
+            watermark_ns: self.clock.watermark(line),
+        })
+    }
+
+    /// The watermark that a timeline will have after a frame.
+    pub(super) fn end_of_frame_ns(
+        &self,
+        line: usize,
+        source: SourceId,
+        decision: &FrameDecision,
+    ) -> i64 {
+        let timeline = &self.plan.timelines[line];
+        let ClockStep::Data { highs, .. } = &decision.step else { return UNSEEN };
+        let own = highs.iter().filter(|(column, _)| *column == timeline.time_column);
+        let last_ns = own.map(|(_, high_ns)| *high_ns).max().unwrap_or(UNSEEN);
+        let high_ns = self.clock.high(timeline.time_column, source).max(last_ns);
+        self.clock.watermark_with(line, timeline, source, high_ns)
+    }
+
+    /// Lets a walk come to a row: the watermark is as of the row before.
+    pub(super) fn walk_to(&self, row: u32, walk: &mut Walk<'_>, (line, source): (usize, SourceId)) {
+        let timeline = &self.plan.timelines[line];
+        while walk.next < row as usize {
+            let time_ns = walk.times[walk.next];
+            let moves = time_ns != 0 && time_ns > walk.high_ns && time_ns <= walk.bound_ns;
+            if moves && walk.ahead.binary_search(&(walk.next as u32)).is_err() {
+                walk.high_ns = time_ns;
+                walk.watermark_ns = self.clock.watermark_with(line, timeline, source, time_ns);
+            }
+            walk.next += 1;
+        }
+    }
+}

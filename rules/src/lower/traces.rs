@@ -1,0 +1,331 @@
+//! Traces: which spans, when they close, and what rules read of them.
+//!
+//! What is read of a trace is asked for by its readers, one value at a time, as late items are: a
+//! trace brings along nothing that no rule reads.
+
+use std::sync::Arc;
+
+use tailwater_dsl::hir::{
+    self, Declaration, DeclarationKind, Program, Relation, RelationMode, SourceRef, SpanSet, Traces,
+};
+use tailwater_dsl::text_range::{FileId, TextRange};
+use tailwater_engine::limits::{TRACE_BYTES_MAX, TRACE_CONDITIONS_MAX, TRACE_SPANS_MAX};
+use tailwater_engine::model::{AttributePlace, ColumnSpec, Field, RuleId, Value};
+use tailwater_engine::plan::expr::{BinaryOp, Expr};
+use tailwater_engine::plan::{
+    CloseTerm, Plan, ROW_KEY_FROM, Rule, RuleKind, RulePlace, SpanColumns, TraceField, TraceRule,
+    TraceValue,
+};
+use tailwater_engine::trace::{Relation as PlanRelation, Structure, StructureOp};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::expr::Lowered;
+use super::signal::{demand, find_or_push, resolve};
+use super::stream::{Composed, Origin, Streams, timeline};
+use super::{NotYet, not_yet};
+
+/// How the source `traces` closes: `(root and quiet 5s) or age 60s`.
+const CLOSE_DEFAULT: [CloseTerm; 2] = [
+    CloseTerm { root: true, quiet_ns: Some(5_000_000_000), age_ns: None },
+    CloseTerm { root: false, quiet_ns: None, age_ns: Some(60_000_000_000) },
+];
+
+/// Whether some declaration reads the source `traces`.
+pub(super) fn reads_all(program: &Program) -> bool {
+    let is_all = |source: &SourceRef| *source == SourceRef::Catalog("traces".to_owned());
+    program.declarations.iter().any(|declaration| match &declaration.kind {
+        DeclarationKind::Stream(reader) => is_all(&reader.input),
+        DeclarationKind::Aggregate(reader) => is_all(&reader.input),
+        DeclarationKind::Rows(reader) => is_all(&reader.input),
+        DeclarationKind::Alert(reader) => is_all(&reader.input),
+        DeclarationKind::Route(reader) => is_all(&reader.input),
+        DeclarationKind::Pattern(reader) => reader.symbols.iter().any(|s| is_all(&s.input)),
+        DeclarationKind::Traces(reader) => is_all(&reader.input),
+    })
+}
+
+/// Makes the rule of the source `traces`.
+pub(super) fn all(plan: &mut Plan, streams: &mut Streams<'_>) {
+    let nowhere = TextRange::new(FileId(0), 0, 0);
+    let spans = SourceRef::Catalog("spans".to_owned());
+    let Ok(composed) = streams.compose(plan, &spans, nowhere) else { return };
+    let rule = rule_of(plan, composed.clone(), CLOSE_DEFAULT.to_vec(), (None, None));
+    if let Some(rule) = rule {
+        let id = push(plan, "traces", rule);
+        streams.traces.insert(id, composed);
+        streams.all_traces = Some(id);
+    }
+}
+
+/// Lowers a declaration.
+pub(super) fn lower(
+    plan: &mut Plan,
+    streams: &mut Streams<'_>,
+    declaration: &Declaration,
+    traces: &Traces,
+) -> Result<RuleId, Vec<NotYet>> {
+    let composed = streams.compose(plan, &traces.input, declaration.name_range)?;
+    let term = |term: &hir::CloseTerm| CloseTerm {
+        root: term.root,
+        quiet_ns: term.quiet_ns,
+        age_ns: term.age_ns,
+    };
+    let close = traces.close.iter().map(term).collect();
+    let caps = (traces.spans_max, traces.bytes_max);
+    let rule = rule_of(plan, composed.clone(), close, caps)
+        .ok_or_else(|| not_yet("traces of late spans", declaration.name_range))?;
+    let id = push(plan, &declaration.name, rule);
+    streams.traces.insert(id, composed);
+    Ok(id)
+}
+
+fn push(plan: &mut Plan, name: &str, rule: TraceRule) -> RuleId {
+    let id = RuleId(plan.rules.len() as u32);
+    let place =
+        RulePlace { timelines: vec![rule.timeline], is_hidden: true, ..RulePlace::default() };
+    let kind = RuleKind::Traces(Box::new(rule));
+    plan.rules.push(Rule { name: Arc::from(name), kind, place });
+    id
+}
+
+fn rule_of(
+    plan: &mut Plan,
+    composed: Composed,
+    close: Vec<CloseTerm>,
+    (spans_max, bytes_max): (Option<u64>, Option<u64>),
+) -> Option<TraceRule> {
+    let signal = composed.signal()?;
+    let timeline = timeline(plan, &composed, signal);
+    let filter = composed.condition.clone().map(|condition| composed.filter(plan, condition));
+    let columns = &mut plan.signals[signal as usize];
+    let mut column = |field| demand(columns, ColumnSpec::Field(field));
+    let columns = SpanColumns {
+        trace_id: column(Field::TraceId),
+        span_id: column(Field::SpanId),
+        parent_id: column(Field::ParentId),
+        start: column(Field::Start),
+        duration: column(Field::Duration),
+    };
+    Some(TraceRule {
+        signal,
+        timeline,
+        filter,
+        dedupe: composed.dedupe,
+        late: composed.late,
+        columns,
+        close,
+        spans_max: spans_max.map_or(TRACE_SPANS_MAX, |max| max as u32),
+        bytes_max: bytes_max.unwrap_or(TRACE_BYTES_MAX),
+        leaves: Vec::new(),
+        carried: Vec::new(),
+        of_root: Vec::new(),
+        values: Vec::new(),
+        is_read: false,
+        hash: 0,
+    })
+}
+
+/// The column of a field of traces.
+pub(super) fn field(
+    plan: &mut Plan,
+    streams: &Streams<'_>,
+    rule: RuleId,
+    path: &str,
+) -> Option<Expr> {
+    let field = *TraceField::ALL.iter().find(|field| field.path() == path)?;
+    if field == TraceField::Id {
+        return Some(Expr::Column(ROW_KEY_FROM));
+    }
+    let mut reading = Reading::new(plan, streams, rule)?;
+    let value = reading.field(field);
+    Some(reading.column(path, value))
+}
+
+/// The column of something about the spans of a trace.
+pub(super) fn value(
+    plan: &mut Plan,
+    streams: &Streams<'_>,
+    rule: RuleId,
+    value: &hir::TraceValue,
+) -> Lowered {
+    let Some(mut reading) = Reading::new(plan, streams, rule) else { return Err(Vec::new()) };
+    let (name, value) = match value {
+        hir::TraceValue::Has(set) => ("has", TraceValue::Has(reading.set(set)?)),
+        hir::TraceValue::Count(set) => ("count", TraceValue::Count(reading.set(set)?)),
+        hir::TraceValue::Any(value, set) => {
+            let column = reading.batch_column(value)?;
+            let carried = find_or_push(&mut reading.rule().carried, column);
+            ("any", TraceValue::Any(carried, reading.set(set)?))
+        }
+        hir::TraceValue::Root(value) => {
+            let column = reading.batch_column(value)?;
+            ("root", TraceValue::Root(find_or_push(&mut reading.rule().of_root, column)))
+        }
+    };
+    Ok(reading.column(name, value))
+}
+
+/// A rule of traces that gets one more value.
+struct Reading<'a, 'b> {
+    plan: &'a mut Plan,
+    streams: &'a Streams<'b>,
+    composed: Composed,
+    id: RuleId,
+}
+
+impl<'a, 'b> Reading<'a, 'b> {
+    fn new(plan: &'a mut Plan, streams: &'a Streams<'b>, id: RuleId) -> Option<Self> {
+        let composed = streams.traces.get(&id)?.clone();
+        matches!(plan.rules[id.0 as usize].kind, RuleKind::Traces(_)).then_some(())?;
+        Some(Self { plan, streams, composed, id })
+    }
+
+    fn rule(&mut self) -> &mut TraceRule {
+        let RuleKind::Traces(rule) = &mut self.plan.rules[self.id.0 as usize].kind else {
+            unreachable!("looked at when it was made");
+        };
+        rule
+    }
+
+    /// The column of the rule's rows with a value, which is named after what it is.
+    fn column(&mut self, name: &str, value: TraceValue) -> Expr {
+        let values = &mut self.rule().values;
+        let at = match values.iter().position(|(_, known)| *known == value) {
+            Some(at) => at,
+            None => {
+                values.push((Arc::from(name), value));
+                values.len() - 1
+            }
+        };
+        Expr::Column(ROW_KEY_FROM + 1 + at as u32)
+    }
+
+    /// The column of the batch with an expression over spans.
+    fn batch_column(&mut self, expr: &hir::Expr) -> Result<u32, Vec<NotYet>> {
+        let expr = self.composed.lower(self.plan, self.streams, expr)?;
+        Ok(self.composed.column(self.plan, expr))
+    }
+
+    /// The carried column of a field or attribute.
+    fn carried(&mut self, spec: ColumnSpec) -> u32 {
+        let Origin::Signal(signal) = self.composed.origin else { return 0 };
+        let column = demand(&mut self.plan.signals[signal as usize], spec);
+        find_or_push(&mut self.rule().carried, column)
+    }
+
+    fn service(&mut self) -> u32 {
+        let key = Arc::from("service.name");
+        self.carried(ColumnSpec::Attribute { place: AttributePlace::Resource, key })
+    }
+
+    fn field(&mut self, field: TraceField) -> TraceValue {
+        match field {
+            TraceField::Services => TraceValue::Distinct(self.service()),
+            TraceField::ServiceCount => TraceValue::DistinctCount(self.service()),
+            TraceField::ErrorCount => {
+                let Origin::Signal(signal) = self.composed.origin else {
+                    return TraceValue::Field(field);
+                };
+                let signal = &mut self.plan.signals[signal as usize];
+                let status = Expr::Column(demand(signal, ColumnSpec::Field(Field::Status)));
+                let is_error = Expr::Const(Value::str("error"));
+                let condition = Expr::binary(BinaryOp::Eq, status, is_error);
+                let leaf = self.leaf(Some(condition));
+                TraceValue::Count(Structure::Leaf(leaf.unwrap_or(0)))
+            }
+            TraceField::CriticalPath => TraceValue::CriticalPath {
+                service: self.service(),
+                name: self.carried(ColumnSpec::Field(Field::Name)),
+                kind: self.carried(ColumnSpec::Field(Field::Kind)),
+            },
+            TraceField::CriticalPathDuration => {
+                TraceValue::CriticalPathDuration(self.carried(ColumnSpec::Field(Field::Kind)))
+            }
+            field => TraceValue::Field(field),
+        }
+    }
+
+    /// The bit of a condition over single spans.
+    fn leaf(&mut self, condition: Option<Expr>) -> Option<u32> {
+        let filter = condition.map(|condition| self.composed.filter(self.plan, condition));
+        let leaves = &mut self.rule().leaves;
+        let bit = find_or_push(leaves, filter);
+        ((bit as usize) < TRACE_CONDITIONS_MAX).then_some(bit)
+    }
+
+    fn set(&mut self, set: &SpanSet) -> Result<Structure, Vec<NotYet>> {
+        Ok(match set {
+            SpanSet::All => Structure::Leaf(self.leaf(None).ok_or_else(too_many)?),
+            SpanSet::Where(condition) => {
+                let lowered = self.composed.lower(self.plan, self.streams, condition)?;
+                Structure::Leaf(self.leaf(Some(lowered)).ok_or_else(too_many)?)
+            }
+            SpanSet::Union(left, right) => {
+                Structure::Or(Box::new(self.set(left)?), Box::new(self.set(right)?))
+            }
+            SpanSet::Related { relation, mode, left, right } => {
+                let relation = match relation {
+                    Relation::Descendant => PlanRelation::Descendant,
+                    Relation::Child => PlanRelation::Child,
+                    Relation::Ancestor => PlanRelation::Ancestor,
+                    Relation::Parent => PlanRelation::Parent,
+                    Relation::Sibling => PlanRelation::Sibling,
+                };
+                let op = match mode {
+                    RelationMode::Plain => StructureOp::Related(relation),
+                    RelationMode::Not => StructureOp::Unrelated(relation),
+                    RelationMode::Both => StructureOp::Both(relation),
+                };
+                Structure::Op(op, Box::new(self.set(left)?), Box::new(self.set(right)?))
+            }
+        })
+    }
+}
+
+fn too_many() -> Vec<NotYet> {
+    let what = format!("more than {TRACE_CONDITIONS_MAX} conditions over spans of one trace");
+    not_yet(&what, TextRange::new(FileId(0), 0, 0))
+}
+
+/// Gives columns their places and rules their identities, once everything is read that is.
+pub(super) fn seal(plan: &mut Plan) {
+    let read: Vec<RuleId> = plan.rules.iter().flat_map(Rule::inputs).collect();
+    let columns: Vec<u32> = plan.signals.iter().map(|s| s.columns.len() as u32).collect();
+    for index in 0..plan.rules.len() {
+        let RuleKind::Traces(traces) = &mut plan.rules[index].kind else { continue };
+        let columns = columns[traces.signal as usize];
+        for column in traces.carried.iter_mut().chain(&mut traces.of_root) {
+            *column = resolve(columns, *column);
+        }
+        let id = RuleId(index as u32);
+        traces.is_read = read.contains(&id);
+        let RuleKind::Traces(traces) = &plan.rules[index].kind else { continue };
+        let hash = identity(plan, traces);
+        if let RuleKind::Traces(traces) = &mut plan.rules[index].kind {
+            traces.hash = hash;
+        }
+    }
+}
+
+/// What decides which traces there are and what is kept of them.
+fn identity(plan: &Plan, rule: &TraceRule) -> u64 {
+    let signal = &plan.signals[rule.signal as usize];
+    let filter = |filter: u32| &signal.filters[filter as usize];
+    let text = format!(
+        "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+        signal.signal,
+        signal.columns,
+        signal.computed,
+        plan.timelines[rule.timeline as usize],
+        rule.filter.map(filter),
+        rule.dedupe.map(|dedupe| &plan.dedupes[dedupe as usize]),
+        rule.close,
+        (rule.spans_max, rule.bytes_max),
+        rule.leaves.iter().map(|leaf| leaf.map(filter)).collect::<Vec<_>>(),
+        rule.carried,
+        rule.of_root,
+        rule.needs_forest(),
+        (rule.needs_masks(), rule.needs_durations()),
+    );
+    xxh3_64(text.as_bytes())
+}
