@@ -117,10 +117,8 @@ impl Checker<'_> {
         if let Some(value) = self.step_path(path, range, scope) {
             return value;
         }
-        if let Some(value) = self.known(path, range, scope) {
-            return value;
-        }
-        if let Some(value) = self.root_path(path, range, scope) {
+        let known = self.known(path, range, scope);
+        if let Some(value) = known.or_else(|| self.root_path(path, range, scope)) {
             return value;
         }
         if scope.is_broken() {

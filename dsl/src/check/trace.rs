@@ -119,7 +119,7 @@ impl Checker<'_> {
     fn wrong_trace_call(&mut self, call: &ast::Call, range: TextRange) -> Expr {
         let name = call.name.text.as_str();
         let example = match name {
-            "any" => "`any(http.route where kind == server)`".to_owned(),
+            "any" => "`any(http.route) where kind == server`".to_owned(),
             _ => format!("`{name}({{status == error}})`"),
         };
         let what = if name == "any" { "one value of a span" } else { "spans in braces" };

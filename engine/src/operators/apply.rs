@@ -390,8 +390,7 @@ impl Apply {
         let mut state = ApplyState::default();
         for (index, table) in self.plan.tables.iter().enumerate() {
             for (slice, groups) in local.tables[index].read() {
-                let own = groups.into_iter().map(|group| (table.hash, slice, group));
-                state.groups.extend(own);
+                state.groups.extend(groups.into_iter().map(|group| (table.hash, slice, group)));
             }
             let restored = self.restored[index].iter().cloned();
             state.groups.extend(restored.map(|(slice, group)| (table.hash, slice, group)));

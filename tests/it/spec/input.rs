@@ -123,7 +123,7 @@ fn times(line: &str, unit_ns: i64) -> Result<String, String> {
 
 fn event(start_ns: i64, kind: &str, service: &str, rest: &[String]) -> Result<Vec<Record>, String> {
     let (mut item, mut attributes, mut source) = (json!({}), Vec::new(), "a".to_owned());
-    let (mut length_ns, mut times, mut every_ns) = (0, 1, 0);
+    let (mut length_ns, mut times, mut every_ns, mut numbered) = (0, 1, 0, false);
     let mut words = rest.iter();
     while let Some(word) = words.next() {
         if let Some(text) = word.strip_prefix('"') {
@@ -140,7 +140,10 @@ fn event(start_ns: i64, kind: &str, service: &str, rest: &[String]) -> Result<Ve
         } else if let Some(id) = word.strip_prefix("trace:") {
             item["traceId"] = json!(format!("{id:0>32}"));
         } else if let Some(id) = word.strip_prefix("span:") {
-            item["spanId"] = json!(format!("{id:0>16}"));
+            numbered = id.ends_with('+');
+            item["spanId"] = json!(format!("{:0>16}", id.trim_end_matches('+')));
+        } else if let Some(id) = word.strip_prefix("parent:") {
+            item["parentSpanId"] = json!(format!("{id:0>16}"));
         } else if let Some(count) = word.strip_prefix('x').and_then(|n| n.parse::<i64>().ok()) {
             times = count;
         } else if word == "every" {
@@ -152,7 +155,13 @@ fn event(start_ns: i64, kind: &str, service: &str, rest: &[String]) -> Result<Ve
     item["attributes"] = json!(attributes);
     let record = |index: i64| {
         let start_ns = start_ns + index * every_ns;
-        let text = request(kind, service, item.clone(), start_ns, start_ns + length_ns)?;
+        let mut item = item.clone();
+        if numbered {
+            let first = item["spanId"].as_str().and_then(|id| i64::from_str_radix(id, 16).ok());
+            let id = first.ok_or("a span id in hex digits before `+`")? + index;
+            item["spanId"] = json!(format!("{id:016x}"));
+        }
+        let text = request(kind, service, item, start_ns, start_ns + length_ns)?;
         Ok(Record::Line { source: source.clone(), text })
     };
     (0..times).map(record).collect()
