@@ -26,7 +26,7 @@ impl Checker<'_> {
         scope: &Scope,
     ) -> Option<Expr> {
         let rest = path.strip_prefix(ROOT)?;
-        let mut inner = self.span_scope(scope)?;
+        let mut inner = span_scope(scope)?;
         let value = self.path(rest, range, &mut inner);
         Some(of_root(value, range))
     }
@@ -41,20 +41,9 @@ impl Checker<'_> {
     ) -> Option<Expr> {
         let ast::ExprKind::Path(path) = &value.kind else { return None };
         let place = place_of(path.strip_prefix(ROOT)?)?;
-        let mut inner = self.span_scope(scope)?;
+        let mut inner = span_scope(scope)?;
         let value = self.attribute_index(place, index, range, &mut inner);
         Some(of_root(value, range))
-    }
-
-    /// What names mean inside braces, where there are traces here.
-    fn span_scope(&self, scope: &Scope) -> Option<Scope> {
-        if scope.aggregates {
-            return None;
-        }
-        let spans: &Rc<Shape> = scope.shape.as_ref()?.inner.as_ref()?;
-        let mut inner = Scope::new(scope.module, Some(Rc::clone(spans)));
-        inner.arguments.clone_from(&scope.arguments);
-        Some(inner)
     }
 
     /// A function over the spans of a trace; `None` where the call is of something else.
@@ -74,7 +63,7 @@ impl Checker<'_> {
         if scope.shape.as_ref().is_some_and(|shape| shape.is_broken) {
             return Some(broken(range));
         }
-        let Some(mut inner) = self.span_scope(scope) else {
+        let Some(mut inner) = span_scope(scope) else {
             let message = format!("`{name}` is about the spans of a trace, and here are no traces");
             self.report(Diagnostic::new(codes::AGGREGATE_PLACE, call.name.range, message).help(
                 "it stands in conditions over `traces`; in `select`, inside an aggregate \
@@ -186,6 +175,17 @@ impl Checker<'_> {
         self.report(Diagnostic::new(codes::OPERATOR, range, message).help(help));
         broken(range)
     }
+}
+
+/// What names mean inside braces, where there are traces here.
+fn span_scope(scope: &Scope) -> Option<Scope> {
+    if scope.aggregates {
+        return None;
+    }
+    let spans: &Rc<Shape> = scope.shape.as_ref()?.inner.as_ref()?;
+    let mut inner = Scope::new(scope.module, Some(Rc::clone(spans)));
+    inner.arguments.clone_from(&scope.arguments);
+    Some(inner)
 }
 
 fn of_root(value: Expr, range: TextRange) -> Expr {

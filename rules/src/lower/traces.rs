@@ -49,7 +49,7 @@ pub(super) fn all(plan: &mut Plan, streams: &mut Streams<'_>) {
     let nowhere = TextRange::new(FileId(0), 0, 0);
     let spans = SourceRef::Catalog("spans".to_owned());
     let Ok(composed) = streams.compose(plan, &spans, nowhere) else { return };
-    let rule = rule_of(plan, composed.clone(), CLOSE_DEFAULT.to_vec(), (None, None));
+    let rule = rule_of(plan, &composed, CLOSE_DEFAULT.to_vec(), (None, None));
     if let Some(rule) = rule {
         let id = push(plan, "traces", rule);
         streams.traces.insert(id, composed);
@@ -72,7 +72,7 @@ pub(super) fn lower(
     };
     let close = traces.close.iter().map(term).collect();
     let caps = (traces.spans_max, traces.bytes_max);
-    let rule = rule_of(plan, composed.clone(), close, caps)
+    let rule = rule_of(plan, &composed, close, caps)
         .ok_or_else(|| not_yet("traces of late spans", declaration.name_range))?;
     let id = push(plan, &declaration.name, rule);
     streams.traces.insert(id, composed);
@@ -90,12 +90,12 @@ fn push(plan: &mut Plan, name: &str, rule: TraceRule) -> RuleId {
 
 fn rule_of(
     plan: &mut Plan,
-    composed: Composed,
+    composed: &Composed,
     close: Vec<CloseTerm>,
     (spans_max, bytes_max): (Option<u64>, Option<u64>),
 ) -> Option<TraceRule> {
     let signal = composed.signal()?;
-    let timeline = timeline(plan, &composed, signal);
+    let timeline = timeline(plan, composed, signal);
     let filter = composed.condition.clone().map(|condition| composed.filter(plan, condition));
     let columns = &mut plan.signals[signal as usize];
     let mut column = |field| demand(columns, ColumnSpec::Field(field));
