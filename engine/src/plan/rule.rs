@@ -115,10 +115,9 @@ impl Rule {
             RuleKind::Rows(rule) => {
                 std::iter::once(rule.input).chain(rule.join.as_ref().map(|j| j.with)).collect()
             }
-            RuleKind::Late(_)
-            | RuleKind::Timeout(_)
-            | RuleKind::Traces(_)
-            | RuleKind::Route(_) => Vec::new(),
+            RuleKind::Late(_) | RuleKind::Timeout(_) | RuleKind::Traces(_) | RuleKind::Route(_) => {
+                Vec::new()
+            }
             RuleKind::Alert(alert) => vec![alert.source],
             RuleKind::Pattern(pattern) => {
                 let mut rules: Vec<RuleId> = Vec::new();
