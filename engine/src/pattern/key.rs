@@ -163,6 +163,8 @@ impl Key {
         if !done.is_empty() && rule.mode == (MatchMode::One { overlap: false }) {
             late.clear(); // the key starts over
         }
+        // A start that is a match has not run out of time in another order.
+        late.retain(|run| done.iter().all(|whole| whole.start != run.start));
         self.complete_all(rule, done, now_ns, said);
         if rule.timeout.is_some() {
             self.time_out(rule, late, now_ns, said);

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use super::outcome::Outcome;
+
 /// One event: second of event time, letter, number of the key, a small number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Event {
@@ -58,6 +60,8 @@ pub(crate) struct Body {
     pub(crate) lead: Option<(usize, i64)>,
     pub(crate) trail: Option<(usize, i64)>,
     pub(crate) without: Option<Without>,
+    /// The letter up to which the last step collects.
+    pub(crate) until: Option<usize>,
 }
 
 /// How many matches are wanted.
@@ -72,14 +76,21 @@ pub(crate) enum Mode {
 /// First second, last second, key, and by step the number of events and the sum of their places.
 pub(crate) type Match = (i64, i64, usize, Vec<(i64, i64)>);
 
+/// A match that ran out of time: as one, with its deadline as the end; and the step it had come to.
+pub(crate) type Timeout = (Match, usize);
+
 /// Indices of steps in the order of the text.
-type Lane<'b> = Vec<(usize, &'b Step)>;
+pub(super) type Lane<'b> = Vec<(usize, &'b Step)>;
+
+/// When something is decided: by an event, or by time once all events of that time have come.
+pub(super) type End = (i64, usize);
 
 /// A found match: lane, indices of events by step of the lane.
 #[derive(Debug, Clone)]
 struct Found {
     lane: usize,
     taken: Vec<Vec<usize>>,
+    end: End,
 }
 
 impl Found {
@@ -114,7 +125,7 @@ impl Body {
         steps
     }
 
-    fn lanes(&self) -> Vec<Lane<'_>> {
+    pub(super) fn lanes(&self) -> Vec<Lane<'_>> {
         let mut lanes: Vec<Lane<'_>> = vec![Vec::new()];
         let mut at = 0;
         for element in &self.elements {
@@ -138,8 +149,8 @@ impl Body {
         lanes
     }
 
-    /// All matches in the log.
-    pub(crate) fn matches(&self, log: &[Event], lateness_s: i64, mode: Mode) -> Vec<Match> {
+    /// What is on time in the log, by key.
+    fn on_time(log: &[Event], lateness_s: i64) -> Vec<Vec<Event>> {
         let mut high_s = i64::MIN;
         let mut on_time = Vec::new();
         for event in log {
@@ -150,14 +161,50 @@ impl Body {
         }
         on_time.sort_by_key(|event| (event.time_s, event.place));
         let keys: BTreeSet<usize> = on_time.iter().map(|event| event.key).collect();
+        let of = |key| on_time.iter().filter(|event| event.key == key).copied().collect();
+        keys.into_iter().map(of).collect()
+    }
+
+    /// All matches in the log.
+    pub(crate) fn matches(&self, log: &[Event], lateness_s: i64, mode: Mode) -> Vec<Match> {
         let mut all = Vec::new();
-        for key in keys {
-            let own: Vec<Event> = on_time.iter().filter(|e| e.key == key).copied().collect();
+        for own in Self::on_time(log, lateness_s) {
             let found = match mode {
                 Mode::All(limit) => self.every(&own, limit),
                 mode => self.chosen(&own, mode),
             };
             all.extend(found.iter().map(|found| self.row(&own, found)));
+        }
+        all.sort();
+        all
+    }
+
+    /// What `match each` leaves unfinished: of every start without a match what came furthest, if
+    /// nothing of that start goes on.
+    pub(crate) fn timeouts(&self, log: &[Event], lateness_s: i64) -> Vec<Timeout> {
+        let (lanes, mut all) = (self.lanes(), Vec::new());
+        for own in Self::on_time(log, lateness_s) {
+            for start in (0..own.len()).filter(|start| self.may_begin(&own, *start)) {
+                let outcome = |(at, lane)| Some((at, self.follow(lane, &own, start)?));
+                let outcomes: Vec<(usize, Outcome)> =
+                    lanes.iter().enumerate().filter_map(outcome).collect();
+                let last_s = outcomes.iter().map(|(_, outcome)| outcome.end_s()).max();
+                if outcomes.iter().any(|(_, o)| matches!(o, Outcome::Match { .. })) {
+                    continue;
+                }
+                let late = outcomes.into_iter().filter_map(|(lane, outcome)| match outcome {
+                    Outcome::Timeout { taken, at_s, reached } if Some(at_s) == last_s => {
+                        Some((reached, Found { lane, taken, end: (at_s, usize::MAX) }))
+                    }
+                    _ => None,
+                });
+                let furthest = late.min_by_key(|(reached, found)| {
+                    (std::cmp::Reverse((*reached, found.taken[*reached].len())), found.lane)
+                });
+                if let Some((reached, found)) = furthest {
+                    all.push((self.row(&own, &found), lanes[found.lane][reached].0));
+                }
+            }
         }
         all.sort();
         all
@@ -170,8 +217,7 @@ impl Body {
             let places = taken.iter().map(|index| events[*index].place as i64);
             steps[*at] = (taken.len() as i64, places.sum());
         }
-        let end_s = events[found.last()].time_s + self.trail.map_or(0, |trail| trail.1);
-        (events[found.first()].time_s, end_s, events[0].key, steps)
+        (events[found.first()].time_s, found.end.0, events[0].key, steps)
     }
 
     fn may_begin(&self, events: &[Event], at: usize) -> bool {
@@ -181,23 +227,23 @@ impl Body {
         });
         // Its step 0 has no event yet: a guard that asks for it does not hold.
         let ends = self.without.is_some_and(|w| w.letter == event.letter && !w.is_more_than_first);
-        is_quiet && !ends
+        is_quiet && !ends && self.until != Some(event.letter)
     }
 
     /// The number of the event of step 0, if it has come.
-    fn first_v(lane: &Lane<'_>, taken: &[Vec<usize>], events: &[Event]) -> Option<i64> {
+    pub(super) fn first_v(lane: &Lane<'_>, taken: &[Vec<usize>], events: &[Event]) -> Option<i64> {
         let at = lane.iter().position(|(step, _)| *step == 0)?;
         taken[at].first().map(|index| events[*index].v)
     }
 
-    fn kills(&self, event: &Event, first_v: Option<i64>) -> bool {
+    pub(super) fn kills(&self, event: &Event, first_v: Option<i64>) -> bool {
         self.without.is_some_and(|without| {
             let is_more = first_v.is_some_and(|v| event.v > v);
             event.letter == without.letter && (!without.is_more_than_first || is_more)
         })
     }
 
-    fn fits(
+    pub(super) fn fits(
         lane: &Lane<'_>,
         (taken, at): (&[Vec<usize>], usize),
         events: &[Event],
@@ -220,83 +266,17 @@ impl Body {
         step.letters.contains(&event.letter) && near && fulfils
     }
 
-    fn is_whole(lane: &Lane<'_>, taken: &[Vec<usize>]) -> bool {
+    pub(super) fn is_whole(lane: &Lane<'_>, taken: &[Vec<usize>]) -> bool {
         lane.iter().zip(taken).all(|((_, step), taken)| taken.len() >= step.min)
-    }
-
-    /// Whether what must not come behind a match comes not, and in time.
-    fn is_left_alone(&self, lane: &Lane<'_>, events: &[Event], taken: &[Vec<usize>]) -> bool {
-        let Some((letter, for_s)) = self.trail else { return true };
-        let (first, last) = {
-            let all: Vec<usize> = taken.iter().flatten().copied().collect();
-            (*all.iter().min().unwrap(), *all.iter().max().unwrap())
-        };
-        let end_s = events[last].time_s + for_s;
-        let first_v = Self::first_v(lane, taken, events);
-        let later = events[last + 1..].iter().take_while(|event| event.time_s <= end_s);
-        let comes = later.into_iter().any(|e| e.letter == letter || self.kills(e, first_v));
-        end_s - events[first].time_s <= self.within_s && !comes
-    }
-
-    /// The match of a start: it takes the next event that fits, the furthest step first.
-    fn follow(&self, lane: &Lane<'_>, events: &[Event], start: usize) -> Option<Vec<Vec<usize>>> {
-        let mut taken: Vec<Vec<usize>> = vec![Vec::new(); lane.len()];
-        let needed = lane.iter().position(|(_, step)| step.min > 0).unwrap();
-        let begins = (0..=needed).rev().find(|at| Self::fits(lane, (&taken, *at), events, start));
-        taken[begins?].push(start);
-        for index in start..events.len() {
-            if Self::is_whole(lane, &taken) {
-                break;
-            }
-            if index == start {
-                continue;
-            }
-            let event = &events[index];
-            if event.time_s - events[start].time_s > self.within_s
-                || self.kills(event, Self::first_v(lane, &taken, events))
-            {
-                return None;
-            }
-            let now = taken.iter().rposition(|taken| !taken.is_empty()).unwrap();
-            let mut steps: Vec<usize> = Vec::new();
-            if taken[now].len() < lane[now].1.max {
-                steps.push(now);
-            }
-            if taken[now].len() >= lane[now].1.min {
-                for (at, (_, step)) in lane.iter().enumerate().skip(now + 1) {
-                    steps.push(at);
-                    if step.min > 0 {
-                        break;
-                    }
-                }
-            }
-            let found =
-                steps.into_iter().rev().find(|at| Self::fits(lane, (&taken, *at), events, index));
-            if let Some(at) = found {
-                taken[at].push(index);
-            }
-        }
-        let is_match = Self::is_whole(lane, &taken) && self.is_left_alone(lane, events, &taken);
-        is_match.then_some(taken)
-    }
-
-    /// When a match is decided: by an event, or by time once all events of that time have come.
-    fn end(&self, events: &[Event], found: &Found) -> (i64, usize) {
-        let last = found.last();
-        match self.trail {
-            Some((_, for_s)) => (events[last].time_s + for_s, usize::MAX),
-            None => (events[last].time_s, last),
-        }
     }
 
     fn chosen(&self, events: &[Event], mode: Mode) -> Vec<Found> {
         let lanes = self.lanes();
         let mut by_start: Vec<Found> = Vec::new();
         for start in (0..events.len()).filter(|start| self.may_begin(events, *start)) {
-            let found = lanes.iter().enumerate().filter_map(|(lane, steps)| {
-                Some(Found { lane, taken: self.follow(steps, events, start)? })
-            });
-            by_start.extend(found.min_by_key(|found| (self.end(events, found), found.lane)));
+            let found = lanes.iter().enumerate();
+            let found = found.filter_map(|(lane, steps)| self.found((lane, steps), events, start));
+            by_start.extend(found.min_by_key(|found| (found.end, found.lane)));
         }
         if mode == Mode::Each {
             return by_start;
@@ -308,17 +288,17 @@ impl Body {
             let newest = |a: &Found, b: &Found| {
                 let key = |found: &Found| {
                     let start = std::cmp::Reverse(found.first());
-                    (self.end(events, found), start, found.lane)
+                    (found.end, start, found.lane)
                 };
                 key(a).cmp(&key(b))
             };
             let next = rest.iter().min_by(|a, b| newest(a, b)).unwrap().clone();
-            let end = self.end(events, &next);
+            let end = next.end;
             rest.retain(|other| {
                 let start = other.first();
                 match mode {
                     Mode::One => (events[start].time_s, start) > end,
-                    _ => self.end(events, other) != end,
+                    _ => other.end != end,
                 }
             });
             chosen.push(next);
@@ -331,11 +311,21 @@ impl Body {
         let mut all = Vec::new();
         for (lane, steps) in self.lanes().iter().enumerate() {
             for start in (0..events.len()).filter(|start| self.may_begin(events, *start)) {
-                let taken = self.follow(steps, events, start);
-                all.extend(taken.map(|taken| Found { lane, taken }));
+                all.extend(self.found((lane, steps), events, start));
             }
         }
         all
+    }
+
+    /// The match of a start in a lane.
+    fn found(
+        &self,
+        (lane, steps): (usize, &Lane<'_>),
+        events: &[Event],
+        start: usize,
+    ) -> Option<Found> {
+        let Outcome::Match { taken, end } = self.follow(steps, events, start)? else { return None };
+        Some(Found { lane, taken, end })
     }
 
     /// Every combination; of those with one last event the first by places.
@@ -345,7 +335,8 @@ impl Body {
             for start in (0..events.len()).filter(|start| self.may_begin(events, *start)) {
                 let mut taken = vec![Vec::new(); steps.len()];
                 self.combine(steps, events, (start, start), (0, &mut taken), &mut |taken| {
-                    all.push(Found { lane, taken: taken.to_vec() });
+                    let (taken, end) = (taken.to_vec(), (0, 0));
+                    all.push(Found { lane, taken, end });
                 });
             }
         }
@@ -356,8 +347,14 @@ impl Body {
             chosen.extend(own.into_iter().take(limit));
         }
         let lanes = self.lanes();
-        chosen.retain(|found| self.is_left_alone(&lanes[found.lane], events, &found.taken));
-        chosen
+        let decide = |found: Found| {
+            let Outcome::Match { taken, end } = self.whole(&lanes[found.lane], events, found.taken)
+            else {
+                return None;
+            };
+            Some(Found { taken, end, ..found })
+        };
+        chosen.into_iter().filter_map(decide).collect()
     }
 
     fn combine(

@@ -1,6 +1,6 @@
 //! Random patterns over random streams, one body in every mode, against the oracle.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -11,9 +11,10 @@ use proptest::prelude::*;
 use tailwater_engine::model::{
     Compression, DataFrame, FrameBody, PayloadFormat, Row, SourceId, SourceSpec, Value,
 };
-use tailwater_engine::runtime::{Engine, EpochCut};
+use tailwater_engine::plan::Plan;
+use tailwater_engine::runtime::{Engine, EpochCut, EpochOutput, Snapshot};
 
-use super::oracle::{Body, Condition, Element, Event, Match, Mode, Step, Without};
+use super::oracle::{Body, Condition, Element, Event, Match, Mode, Step, Timeout, Without};
 use crate::replay::{BASE_S, plan, span};
 
 const LETTERS: [&str; 4] = ["a", "b", "c", "d"];
@@ -53,7 +54,39 @@ fn step_text(at: usize, step: &Step) -> String {
     text
 }
 
-fn rules(body: &Body) -> String {
+/// A body in every mode; over rows, each of them a span, where `of_rows`.
+fn rules(body: &Body, (lateness_s, of_rows): (i64, bool)) -> String {
+    let mut text = format!("stream i = spans lateness {lateness_s}s\n");
+    text += if of_rows {
+        "pattern s by service.name, name within 1s match each { e: i } \
+         select { v: e.v, p: e.p }\n"
+    } else {
+        "stream s = i\n"
+    };
+    let inside = inside(body);
+    let items: Vec<String> = (0..body.steps().len())
+        .map(|at| format!("n{at}: count(s{at}), p{at}: sum(s{at}.p)"))
+        .collect();
+    for (index, (name, mode)) in MODES.iter().enumerate() {
+        if body.until.is_some() && matches!(mode, Mode::All(_)) {
+            continue; // nothing collects in it
+        }
+        let (within_s, items) = (body.within_s, items.join(", "));
+        let timeout = if matches!(mode, Mode::All(_)) { "" } else { " on timeout side t" };
+        let number = if timeout.is_empty() { String::new() } else { index.to_string() };
+        writeln!(
+            text,
+            "pattern m{index} by service.name within {within_s}s match {name} {{ {inside} }}\
+             {timeout}{number} select {{ {items} }}"
+        )
+        .unwrap();
+    }
+    let names: Vec<String> = (0..body.steps().len()).map(|at| format!("n{at}, p{at}")).collect();
+    writeln!(text, "rows late = t2 select {{ {}, reached }}", names.join(", ")).unwrap();
+    text
+}
+
+fn inside(body: &Body) -> String {
     let mut inside = String::new();
     if let Some((letter, for_s)) = body.lead {
         write!(inside, "not q: s where name == \"{}\" for {for_s}s then ", LETTERS[letter])
@@ -89,52 +122,75 @@ fn rules(body: &Body) -> String {
             inside += " and v > s0.v";
         }
     }
-    let items: Vec<String> =
-        (0..at).map(|at| format!("n{at}: count(s{at}), p{at}: sum(s{at}.p)")).collect();
-    let mut text = format!("stream s = spans lateness {LATENESS_S}s\n");
-    for (index, (mode, _)) in MODES.iter().enumerate() {
-        let (within_s, items) = (body.within_s, items.join(", "));
-        writeln!(
-            text,
-            "pattern m{index} by service.name within {within_s}s match {mode} {{ {inside} }} \
-             select {{ {items} }}"
-        )
-        .unwrap();
+    if let Some(letter) = body.until {
+        write!(inside, " until s where name == \"{}\"", LETTERS[letter]).unwrap();
     }
-    text
+    inside
 }
 
-/// What every mode finds under one way to run it.
-fn said(rules: &str, log: &[Event], workers: usize, frames_max: usize) -> Vec<Vec<Row>> {
-    let plan = Arc::new(plan(rules).unwrap_or_else(|text| panic!("{text}\n{rules}")));
+/// How a log is run: workers, frames of an epoch, and after which frame an engine of its own goes
+/// on with one worker more.
+type Way = (usize, usize, Option<usize>);
+
+/// Runs frames up to a snapshot, if one is wanted, or to the end.
+fn run(
+    plan: &Arc<Plan>,
+    (workers, frames_max): (usize, usize),
+    snapshot: Option<Snapshot>,
+    (frames, is_cut): (Vec<FrameBody>, bool),
+) -> (Vec<EpochOutput>, Option<Snapshot>) {
     let source = SourceSpec { name: Arc::from("test"), has_arrival: false, mapping: None };
     let cut = EpochCut { frames_max, ..EpochCut::default() };
-    let builder = Engine::builder(Arc::clone(&plan)).sources(vec![source]);
-    let mut engine = builder.workers(workers).cut(cut).build().unwrap();
-    for event in log {
-        let attribute =
-            |key: &str, v: i64| format!("{{\"key\":\"{key}\",\"value\":{{\"intValue\":\"{v}\"}}}}");
-        let (v, p) = (attribute("v", event.v), attribute("p", event.place as i64));
-        let rest = format!(",\"attributes\":[{v},{p}]");
-        let (key, letter) = (KEYS[event.key], LETTERS[event.letter]);
-        let payload = Bytes::from(span(key, letter, event.time_s * 1_000, 0, &rest));
-        let frame = DataFrame {
-            source: SourceId(0),
-            arrival_ns: Some(i64::MAX / 2),
-            format: PayloadFormat::OtlpJson,
-            compression: Compression::None,
-            payload,
-            place: 1,
-        };
-        engine.push(frame).unwrap();
+    let mut builder = Engine::builder(Arc::clone(plan)).sources(vec![source]);
+    if let Some(snapshot) = snapshot {
+        builder = builder.restore(snapshot);
     }
-    engine.push_body(FrameBody::End).unwrap();
-    let mut by_rule = vec![Vec::new(); plan.rules.len()];
-    for output in engine.finish().unwrap().0 {
+    let mut engine = builder.workers(workers).cut(cut).build().unwrap();
+    frames.into_iter().for_each(|frame| engine.push_body(frame).unwrap());
+    if is_cut {
+        engine.snapshot().unwrap();
+    }
+    let (outputs, mut snapshots) = engine.finish().unwrap();
+    let bytes = is_cut.then(|| snapshots.pop().unwrap().to_bytes());
+    (outputs, bytes.map(|bytes| Snapshot::from_bytes(&bytes).unwrap()))
+}
+
+fn frame(event: &Event) -> FrameBody {
+    let attribute =
+        |key: &str, v: i64| format!("{{\"key\":\"{key}\",\"value\":{{\"intValue\":\"{v}\"}}}}");
+    let (v, p) = (attribute("v", event.v), attribute("p", event.place as i64));
+    let rest = format!(",\"attributes\":[{v},{p}]");
+    let (key, letter) = (KEYS[event.key], LETTERS[event.letter]);
+    FrameBody::Data(DataFrame {
+        source: SourceId(0),
+        arrival_ns: Some(i64::MAX / 2),
+        format: PayloadFormat::OtlpJson,
+        compression: Compression::None,
+        payload: Bytes::from(span(key, letter, event.time_s * 1_000, 0, &rest)),
+        place: 1,
+    })
+}
+
+/// What rules say, by name.
+fn said(rules: &str, log: &[Event], (workers, frames_max, cut): Way) -> BTreeMap<String, Vec<Row>> {
+    let plan = Arc::new(plan(rules).unwrap_or_else(|text| panic!("{text}\n{rules}")));
+    let mut frames: Vec<FrameBody> = log.iter().map(frame).collect();
+    frames.push(FrameBody::End);
+    let (mut outputs, mut snapshot) = (Vec::new(), None);
+    let mut workers = workers;
+    if let Some(cut) = cut {
+        let rest = frames.split_off(cut.min(log.len()));
+        (outputs, snapshot) = run(&plan, (workers, frames_max), None, (frames, true));
+        (frames, workers) = (rest, workers + 1);
+    }
+    outputs.extend(run(&plan, (workers, frames_max), snapshot, (frames, false)).0);
+    let mut by_rule: BTreeMap<String, Vec<Row>> = BTreeMap::new();
+    for output in outputs {
         assert_eq!(output.ledger.unaccounted(), 0);
         assert!(output.rules.iter().all(|rule| rule.unaccounted() == 0));
         for row in output.rows {
-            by_rule[row.rule.0 as usize].push(row);
+            let name = plan.rules[row.rule.0 as usize].name.to_string();
+            by_rule.entry(name).or_default().push(row);
         }
     }
     by_rule
@@ -151,6 +207,13 @@ fn found(row: &Row) -> Match {
     let pairs = row.values.chunks(2).map(|pair| (number(&pair[0]), number(&pair[1])));
     let key = KEYS.iter().position(|known| *known == &**key).unwrap();
     (s(row.start_ns), s(row.end_ns), key, pairs.collect())
+}
+
+/// An unfinished match: the step's name comes last.
+fn timeout(row: &Row) -> Timeout {
+    let mut row = row.clone();
+    let Some(Value::Str(name)) = row.values.pop() else { panic!("a step") };
+    (found(&row), name[1..].parse().unwrap())
 }
 
 fn step(is_plain: bool) -> impl Strategy<Value = Step> {
@@ -191,7 +254,8 @@ fn body() -> impl Strategy<Value = Body> {
         .prop_map(|(letter, is_more_than_first)| Without { letter, is_more_than_first });
     let absence = || weighted(0.2, (0..4usize, 1..6i64));
     let parts = (step(false), vec(element(), 0..3), 1..15i64, absence(), absence());
-    (parts, weighted(0.3, without)).prop_map(|(parts, without)| {
+    let until = weighted(0.5, 0..4usize);
+    (parts, weighted(0.3, without), until).prop_map(|(parts, without, until)| {
         let (first, more, within_s, lead, trail) = parts;
         let mut first = Step { is_next: false, condition: Condition::None, ..first };
         first.min = first.min.max(1);
@@ -218,12 +282,17 @@ fn body() -> impl Strategy<Value = Body> {
                 }
             }
         }
-        let trail = trail.filter(|(_, for_s)| *for_s <= within_s);
+        // Only a last step that repeats collects, and nothing else waits behind it.
+        let until = until.filter(|_| match elements.last() {
+            Some(Element::One(step)) => step.max > 1,
+            _ => false,
+        });
+        let trail = trail.filter(|(_, for_s)| *for_s <= within_s && until.is_none());
         let without = without.map(|without| Without {
             is_more_than_first: without.is_more_than_first && is_single,
             ..without
         });
-        Body { elements, within_s, lead, trail, without }
+        Body { elements, within_s, lead, trail, without, until }
     })
 }
 
@@ -242,9 +311,31 @@ fn log() -> impl Strategy<Value = Vec<Event>> {
     })
 }
 
-/// Workers, and frames of an epoch.
-fn ways() -> impl Strategy<Value = (usize, usize)> {
-    prop_oneof![Just((1, 64)), Just((1, 1)), Just((2, 3)), Just((4, 2))]
+fn ways() -> impl Strategy<Value = Way> {
+    let way = prop_oneof![Just((1, 64)), Just((1, 1)), Just((2, 3)), Just((4, 2))];
+    (way, weighted(0.3, 0..13usize)).prop_map(|((workers, frames), cut)| (workers, frames, cut))
+}
+
+/// As rows the events of a log have an order only by time: no two of them come together. One second
+/// is 16 here.
+fn apart(body: Body, log: &[Event]) -> (Body, Vec<Event>) {
+    const S: i64 = 16;
+    let step = |step: Step| Step { gap_s: step.gap_s.map(|s| s * S), ..step };
+    let element = |element| match element {
+        Element::One(a) => Element::One(step(a)),
+        Element::Either(a, b) => Element::Either(step(a), step(b)),
+        Element::AnyOrder(a, b) => Element::AnyOrder(step(a), step(b)),
+    };
+    let absence = |absence: Option<(usize, i64)>| absence.map(|(letter, s)| (letter, s * S));
+    let body = Body {
+        elements: body.elements.into_iter().map(element).collect(),
+        within_s: body.within_s * S,
+        lead: absence(body.lead),
+        trail: absence(body.trail),
+        ..body
+    };
+    let event = |event: &Event| Event { time_s: event.time_s * S + event.place as i64, ..*event };
+    (body, log.iter().map(event).collect())
 }
 
 fn cases() -> ProptestConfig {
@@ -261,14 +352,28 @@ proptest! {
     fn patterns_find_what_trying_everything_finds(
         body in body(),
         log in log(),
-        (workers, frames_max) in ways(),
+        way in ways(),
+        of_rows in weighted(0.3, Just(())),
     ) {
-        let said = said(&rules(&body), &log, workers, frames_max);
-        for ((name, mode), rows) in MODES.iter().zip(&said) {
-            let mut rows: Vec<Match> = rows.iter().map(found).collect();
-            rows.sort();
-            let expected = body.matches(&log, LATENESS_S, *mode);
-            prop_assert_eq!(&rows, &expected, "match {}\n{}", name, rules(&body));
+        let (mut body, mut log, mut lateness_s) = (body, log, LATENESS_S);
+        if of_rows.is_some() {
+            (body, log) = apart(body, &log);
+            lateness_s *= 16;
         }
+        let rules = rules(&body, (lateness_s, of_rows.is_some()));
+        let said = said(&rules, &log, way);
+        let rows = |name: &str| said.get(name).map_or(&[][..], |rows| rows);
+        for (index, (name, mode)) in MODES.iter().enumerate() {
+            if body.until.is_some() && matches!(mode, Mode::All(_)) {
+                continue;
+            }
+            let mut rows: Vec<Match> = rows(&format!("m{index}")).iter().map(found).collect();
+            rows.sort();
+            let expected = body.matches(&log, lateness_s, *mode);
+            prop_assert_eq!(&rows, &expected, "match {}\n{}", name, rules);
+        }
+        let mut late: Vec<Timeout> = rows("late").iter().map(timeout).collect();
+        late.sort();
+        prop_assert_eq!(&late, &body.timeouts(&log, lateness_s), "timeouts\n{}", rules);
     }
 }
