@@ -8,9 +8,12 @@ use super::{Checker, Site};
 use crate::ast::{self, Clause, ClauseKind};
 use crate::diagnostic::suggest::{listed, nearest};
 use crate::diagnostic::{Diagnostic, codes};
-use crate::hir::{DeclarationKind, FieldRef, Join, Rows, SourceRef, Top};
+use crate::hir::{DeclarationKind, FieldRef, Join, Rows, SelectItem, SourceRef, Top};
+use crate::text_range::TextRange;
 
 pub(super) const CLAUSES: [&str; 6] = ["from", "where", "join", "top", "select", "to"];
+/// What a row shows of a trace where nothing is selected.
+const SHOWN_OF_TRACES: [&str; 5] = ["start", "duration", "span_count", "error_count", "services"];
 /// Rows that `top` may keep.
 const TOP_MAX: u64 = 100_000;
 
@@ -20,6 +23,7 @@ impl Checker<'_> {
         let from = super::stream::from_of(clauses)?;
         let input = self.source(from, site.module).partial(site.tree.is_partial);
         self.must_be_rows(&input, from);
+        let input = row_of_a_trace(input);
         let mut rows = Rows {
             input: input.source.clone(),
             filter: None,
@@ -55,6 +59,9 @@ impl Checker<'_> {
                 _ => {}
             }
         }
+        if input.inner.is_some() && rows.items.is_empty() {
+            rows.items = self.shown(&mut scope, from.range);
+        }
         if rows.join.is_some() && rows.items.is_empty() {
             self.missing(site, "select", "say which columns of both sides the rows hold");
         }
@@ -69,8 +76,19 @@ impl Checker<'_> {
         Some(DeclarationKind::Rows(rows))
     }
 
+    /// What a row shows of a trace where nothing is selected.
+    fn shown(&mut self, scope: &mut Scope, range: TextRange) -> Vec<SelectItem> {
+        let path = |name: &&str| ast::Binding {
+            name: Some(ast::Name { text: (*name).to_owned(), range }),
+            value: ast::Expr { range, kind: ast::ExprKind::Path((*name).to_owned()) },
+            range,
+        };
+        let bindings: Vec<ast::Binding> = SHOWN_OF_TRACES.iter().map(path).collect();
+        self.items(&bindings, scope)
+    }
+
     fn must_be_rows(&mut self, shape: &Shape, name: &ast::Name) {
-        if !shape.is_rows && !shape.is_broken {
+        if !shape.is_rows && !shape.is_broken && shape.inner.is_none() {
             let message = format!("`rows` reads rows, `{}` holds items", name.text);
             self.wrong_shape(name.range, &message, "make rows of them with `aggregate` first");
         }
@@ -159,6 +177,18 @@ impl Checker<'_> {
 }
 
 /// Columns of the result: the selected ones with the keys, else the input's.
+/// Traces as rows: one a trace, by its id.
+fn row_of_a_trace(input: Rc<Shape>) -> Rc<Shape> {
+    if input.inner.is_none() {
+        return input;
+    }
+    let mut shape = (*input).clone();
+    for column in shape.columns.iter_mut().filter(|column| column.name == "trace.id") {
+        column.is_key = true;
+    }
+    Rc::new(shape)
+}
+
 fn output(input: &Shape, scope: &Scope, rows: &Rows) -> Vec<ShapeColumn> {
     let as_column = |column: &ShapeColumn| ShapeColumn {
         field: FieldRef::Column(column.name.clone()),

@@ -168,3 +168,43 @@ pub enum BinaryOp {
     /// Text has a match of a constant regular expression, which is known to compile.
     Matches,
 }
+
+impl Expr {
+    /// Calls `f` with every part that has no parts of its own, or is about the spans of a trace.
+    pub fn leaves_mut(&mut self, f: &mut impl FnMut(&mut ExprKind)) {
+        match &mut self.kind {
+            ExprKind::Constant { .. }
+            | ExprKind::Field(_)
+            | ExprKind::Call(_)
+            | ExprKind::Step { .. }
+            | ExprKind::Trace(_) => f(&mut self.kind),
+            ExprKind::Unary(_, x) => x.leaves_mut(f),
+            ExprKind::Binary(_, a, b) | ExprKind::Index(a, b) => {
+                a.leaves_mut(f);
+                b.leaves_mut(f);
+            }
+            ExprKind::If(a, b, c) => {
+                a.leaves_mut(f);
+                b.leaves_mut(f);
+                c.leaves_mut(f);
+            }
+            ExprKind::Coalesce(items) | ExprKind::List(items) => {
+                items.iter_mut().for_each(|item| item.leaves_mut(f));
+            }
+            ExprKind::In(x, items) => {
+                x.leaves_mut(f);
+                items.iter_mut().for_each(|item| item.leaves_mut(f));
+            }
+            ExprKind::Function { args, .. } | ExprKind::RowWindow { args, .. } => {
+                args.iter_mut().flatten().for_each(|arg| arg.leaves_mut(f));
+            }
+            ExprKind::Template(parts) => {
+                for part in parts {
+                    if let TemplatePart::Value(value) = part {
+                        value.leaves_mut(f);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::accumulate::accumulate;
 use super::applied::{KeyedEvent, owner};
-use super::apply::{Apply, accumulate};
+use super::apply::Apply;
 use super::clock::UNSEEN;
 use super::decode::{LocalState, PreparedBatch, PreparedFrame, PreparedTable};
 use super::lateness::live_from;

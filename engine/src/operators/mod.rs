@@ -5,6 +5,7 @@
 //! [`stream`] and the dataflow modules above name timely. They must not know: rule syntax, files,
 //! the wall clock.
 
+pub(crate) mod accumulate;
 pub(crate) mod alert;
 pub(crate) mod applied;
 pub(crate) mod apply;

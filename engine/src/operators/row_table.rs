@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::accumulate::{Buffers, accumulate};
 use super::alert::Alert;
 use super::applied::{KeyedEvent, RuleCounts, SliceDelta};
-use super::apply::{Buffers, accumulate};
 use super::close::Closed;
 use super::decode::PreparedBatch;
 use super::groups::GroupDelta;

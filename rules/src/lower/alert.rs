@@ -2,23 +2,23 @@
 
 use std::sync::Arc;
 
-use tailwater_dsl::hir::{Alert, Declaration, ExprKind, FieldRef, NoData, Place};
+use tailwater_dsl::hir::{Alert, Declaration, ExprKind, FieldRef, NoData, Place, TraceValue};
 use tailwater_dsl::text_range::TextRange;
 use tailwater_dsl::types::Type;
 use tailwater_engine::aggregate::{AccumulatorKind, Finisher};
-use tailwater_engine::model::{Field, RuleId, Value};
+use tailwater_engine::model::{Field, RuleId, Signal, Value};
 use tailwater_engine::plan::expr::{BinaryOp, Expr};
 use tailwater_engine::plan::{
     AggregateCall, AggregateRule, AlertRule, NoData as PlanNoData, Plan, ROW_KEY_FROM, Results,
-    Rule, RuleKind, RulePlace, TableAccumulator, TableWindow, WindowShape,
+    Rule, RuleKind, RulePlace, TableAccumulator, TableWindow, TraceField, WindowShape,
 };
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::aggregate::{GROUPS_DEFAULT, rule_place};
-use super::expr::{Names, lower as lower_expr};
+use super::expr::{Lowered, Names, lower as lower_expr};
 use super::stream::{Columns, Composed, Origin, Streams, both, row_column};
 use super::table::{Wanted, place, rule_identity};
-use super::{NotYet, not_yet};
+use super::{NotYet, not_yet, traces};
 
 /// Lowers an alert into the plan.
 pub(super) fn lower(
@@ -118,8 +118,7 @@ fn over_items(
     }
     let mut items = Items { plan, streams, composed, fields: Vec::new(), keys: 0, range };
     for name in &alert.by {
-        let field = items.named(name);
-        items.column(&field).ok_or_else(|| not_yet("this `by` of an alert on items", range))?;
+        items.key(name).ok_or_else(|| not_yet("this `by` of an alert on items", range))?;
     }
     items.keys = items.fields.len();
     let mut expr = |e: &tailwater_dsl::hir::Expr| lower_expr(e, &mut items);
@@ -183,7 +182,7 @@ fn push(
 }
 
 /// A rule that only an alert reads: windows of one item each, with the fields that it asks for.
-fn item_rows(
+pub(super) fn item_rows(
     plan: &mut Plan,
     composed: &Composed,
     name: &str,
@@ -258,10 +257,30 @@ struct Items<'a, 'b> {
 }
 
 impl Items<'_, '_> {
+    /// The place of a key among the values read.
+    fn key(&mut self, name: &str) -> Option<usize> {
+        if let (Origin::Rows(_), Some(of_root)) = (self.composed.origin, name.strip_prefix("root."))
+        {
+            let field = match Field::by_path(Signal::Spans, of_root) {
+                Some(_) => FieldRef::Builtin(of_root.to_owned()),
+                None => FieldRef::Attribute { place: Place::Any, key: of_root.to_owned() },
+            };
+            let root = self.any(ExprKind::Field(field));
+            return self.value(name, ExprKind::Trace(Box::new(TraceValue::Root(Box::new(root)))));
+        }
+        let field = self.named(name);
+        self.column(&field)
+    }
+
     /// What a name means: a column of the stream, a field of its signal, else an attribute.
     fn named(&self, name: &str) -> FieldRef {
         if self.composed.columns.contains_key(name) {
             return FieldRef::Column(name.to_owned());
+        }
+        if TraceField::ALL.iter().any(|field| field.path() == name)
+            && self.composed.signal().is_none()
+        {
+            return FieldRef::Builtin(name.to_owned());
         }
         let signal = self.composed.signal().map(|at| self.plan.signals[at as usize].signal);
         match signal.and_then(|signal| Field::by_path(signal, name)) {
@@ -277,17 +296,21 @@ impl Items<'_, '_> {
             FieldRef::Attribute { key, .. } => key,
             FieldRef::Joined(_) => return None,
         };
-        let expr = tailwater_dsl::hir::Expr {
-            ty: Type::Any,
-            optional: true,
-            range: self.range,
-            kind: ExprKind::Field(field.clone()),
-        };
+        self.value(name, ExprKind::Field(field.clone()))
+    }
+
+    fn any(&self, kind: ExprKind) -> tailwater_dsl::hir::Expr {
+        tailwater_dsl::hir::Expr { ty: Type::Any, optional: true, range: self.range, kind }
+    }
+
+    /// The place of a value among those read.
+    fn value(&mut self, name: &str, kind: ExprKind) -> Option<usize> {
+        let expr = self.any(kind);
         let value = self.composed.lower(self.plan, self.streams, &expr).ok()?;
         let column = self.composed.column(self.plan, value);
         let known = self.fields.iter().position(|(_, known)| *known == column);
         Some(known.unwrap_or_else(|| {
-            self.fields.push((Arc::from(name.as_str()), column));
+            self.fields.push((Arc::from(name), column));
             self.fields.len() - 1
         }))
     }
@@ -296,6 +319,17 @@ impl Items<'_, '_> {
 impl Names for Items<'_, '_> {
     fn field(&mut self, field: &FieldRef) -> Option<Expr> {
         self.column(field).map(|at| Expr::Column(ROW_KEY_FROM + at as u32))
+    }
+
+    fn trace(&mut self, value: &TraceValue) -> Option<Lowered> {
+        let name = match value {
+            TraceValue::Has(_) => "has".to_owned(),
+            TraceValue::Count(_) => "count".to_owned(),
+            TraceValue::Any(..) => "any".to_owned(),
+            TraceValue::Root(value) => format!("root.{}", traces::name_of(value)),
+        };
+        let at = self.value(&name, ExprKind::Trace(Box::new(value.clone())))?;
+        Some(Ok(Expr::Column(ROW_KEY_FROM + at as u32)))
     }
 
     fn call(&mut self, _index: usize) -> Option<Expr> {

@@ -16,7 +16,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::expr::{Names, lower as lower_expr};
 use super::stream::{Streams, row_column};
 use super::table::rule_identity;
-use super::{NotYet, not_yet, past};
+use super::{NotYet, not_yet, past, traces};
 
 /// Lowers a `rows` rule into the plan.
 pub(super) fn lower(
@@ -27,7 +27,11 @@ pub(super) fn lower(
 ) -> Result<RuleId, Vec<NotYet>> {
     let range = declaration.name_range;
     // What could not be lowered is reported where it stands.
-    let input = streams.rule(&rows.input).ok_or_else(Vec::new)?;
+    let (input, rows) = match streams.rule(&rows.input) {
+        Some(input) => (input, rows.clone()),
+        None => traces::as_rows(plan, streams, declaration, rows)?,
+    };
+    let rows = &rows;
     let joined = match &rows.join {
         Some(join) => Some(streams.rule(&join.with).ok_or_else(Vec::new)?),
         None => None,

@@ -324,7 +324,10 @@ impl<'a> Streams<'a> {
     /// The rule whose rows a source gives, where it gives rows.
     pub(super) fn rule(&self, source: &SourceRef) -> Option<RuleId> {
         match source {
-            SourceRef::Declaration(id) => self.rules.get(id).copied(),
+            SourceRef::Declaration(id) => {
+                let rule = self.rules.get(id).copied();
+                rule.filter(|rule| !self.traces.contains_key(rule)) // items to their readers
+            }
             SourceRef::Timeout(id) => self.timeouts.get(id).copied(),
             SourceRef::Catalog(_) | SourceRef::Late(_) => None,
         }

@@ -6,9 +6,11 @@
 use std::sync::Arc;
 
 use tailwater_dsl::hir::{
-    self, Declaration, DeclarationKind, Program, Relation, RelationMode, SourceRef, SpanSet, Traces,
+    self, Declaration, DeclarationKind, ExprKind, FieldRef, Program, Relation, RelationMode,
+    SourceRef, SpanSet, Traces,
 };
 use tailwater_dsl::text_range::{FileId, TextRange};
+use tailwater_dsl::types::Type;
 use tailwater_engine::limits::{TRACE_BYTES_MAX, TRACE_CONDITIONS_MAX, TRACE_SPANS_MAX};
 use tailwater_engine::model::{AttributePlace, ColumnSpec, Field, RuleId, Value};
 use tailwater_engine::plan::expr::{BinaryOp, Expr};
@@ -163,6 +165,70 @@ pub(super) fn value(
         }
     };
     Ok(reading.column(name, value))
+}
+
+/// What a value of the root is called: as the rules name it where that is short.
+pub(super) fn name_of(value: &hir::Expr) -> String {
+    match &value.kind {
+        ExprKind::Field(FieldRef::Attribute { key, .. }) => key.clone(),
+        ExprKind::Field(
+            FieldRef::Builtin(name) | FieldRef::Column(name) | FieldRef::Item(name),
+        ) => name.clone(),
+        _ => "value".to_owned(),
+    }
+}
+
+/// A `rows` over traces as one over a rule that gives a row a trace, with what it reads of them.
+pub(super) fn as_rows(
+    plan: &mut Plan,
+    streams: &Streams<'_>,
+    declaration: &Declaration,
+    rows: &hir::Rows,
+) -> Result<(RuleId, hir::Rows), Vec<NotYet>> {
+    let composed = streams.compose(plan, &rows.input, declaration.name_range)?;
+    let mut rows = rows.clone();
+    let mut read: Vec<(String, ExprKind)> = Vec::new();
+    let exprs = rows.filter.iter_mut().chain(rows.top.iter_mut().map(|top| &mut top.by));
+    for expr in exprs.chain(rows.items.iter_mut().map(|item| &mut item.value)) {
+        expr.leaves_mut(&mut |kind| leaf(kind, &mut read));
+    }
+    let mut fields = vec![(Arc::from("trace.id"), ROW_KEY_FROM)];
+    for (name, kind) in read {
+        let range = declaration.name_range;
+        let expr = hir::Expr { ty: Type::Any, optional: true, range, kind };
+        let value = composed.lower(plan, streams, &expr)?;
+        fields.push((Arc::from(name.as_str()), composed.column(plan, value)));
+    }
+    let name = format!("{}'s traces", declaration.name);
+    let rule = super::alert::item_rows(plan, &composed, &name, (fields, 1));
+    Ok((rule, rows))
+}
+
+/// Replaces what is read of a trace by the column that will hold it.
+fn leaf(kind: &mut ExprKind, read: &mut Vec<(String, ExprKind)>) {
+    let name = match kind {
+        ExprKind::Field(FieldRef::Builtin(name)) if name.starts_with("window.") => return,
+        ExprKind::Field(FieldRef::Builtin(name) | FieldRef::Column(name)) => name.clone(),
+        ExprKind::Trace(value) => match &**value {
+            hir::TraceValue::Root(value) => format!("root.{}", name_of(value)),
+            _ => "spans".to_owned(),
+        },
+        _ => return,
+    };
+    if name == "trace.id" {
+        *kind = ExprKind::Field(FieldRef::Column(name));
+        return;
+    }
+    let at = match read.iter().position(|(_, known)| known == kind) {
+        Some(at) => at,
+        None => {
+            let is_taken = read.iter().any(|(known, _)| *known == name);
+            let name = if is_taken { format!("{name} {}", read.len()) } else { name };
+            read.push((name, kind.clone()));
+            read.len() - 1
+        }
+    };
+    *kind = ExprKind::Field(FieldRef::Column(read[at].0.clone()));
 }
 
 /// A rule of traces that gets one more value.
