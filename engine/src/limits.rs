@@ -250,6 +250,10 @@ pub const PAGE_HEAD_BYTES_MAX: usize = 16 * 1024;
 /// Rows and transitions that wait for one sink; further ones are dropped and counted.
 pub const SINK_QUEUE_MAX: usize = 10_000;
 
+/// Bytes of telemetry that one sink holds, waiting or being sent; further items are dropped and
+/// counted.
+pub const SINK_HELD_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// Items of one batch of a sink.
 pub const SINK_BATCH_MAX: usize = 500;
 

@@ -144,6 +144,11 @@ pub(crate) struct Replay {
     #[arg(short, long, value_name = "FILE", help_heading = "Results")]
     pub(crate) output: Option<PathBuf>,
 
+    /// Write the telemetry that routes let through to a file, as OTLP/JSON requests, one a line;
+    /// `-` is standard output
+    #[arg(long, value_name = "FILE", help_heading = "Results")]
+    pub(crate) items: Option<PathBuf>,
+
     /// Instead of rows, show what an alert did: of each group the rows and states behind it, the
     /// condition with its values, and how long it held (text or jsonl)
     #[arg(long, value_name = "ALERT", help_heading = "Results")]

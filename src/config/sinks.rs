@@ -30,8 +30,8 @@ pub(crate) enum Sink {
 impl Kinds for Sink {
     const KINDS: &'static [(&'static str, &'static str)] = &[
         ("alertmanager", "Alerts to an Alertmanager, API version 2."),
-        ("file", "Rows and alerts as lines of a file that is rotated."),
-        ("otlp", "Rows as OTLP metrics and alerts as OTLP logs."),
+        ("file", "Rows, alerts and routed telemetry as lines of a file that is rotated."),
+        ("otlp", "Rows as OTLP metrics, alerts as OTLP logs, routed telemetry as it came."),
         ("prometheus", "The newest results on a page for Prometheus."),
         ("webhook", "Alerts to a URL, as Alertmanager's webhooks post them."),
     ];
@@ -342,6 +342,9 @@ impl Section for Breaker {
 pub(crate) struct OtlpSettings {
     pub(crate) environment: Setting<bool>,
     pub(crate) to: To,
+    pub(crate) metrics_url: Setting<Option<Url>>,
+    pub(crate) logs_url: Setting<Option<Url>>,
+    pub(crate) traces_url: Setting<Option<Url>>,
     pub(crate) protocol: Setting<Protocol>,
     pub(crate) rows: Setting<RowsAs>,
     pub(crate) temporality: Setting<Temporality>,
@@ -355,6 +358,9 @@ impl Default for OtlpSettings {
         Self {
             environment: Setting::default(),
             to: To::new(&usual.metrics.push.target),
+            metrics_url: Setting::default(),
+            logs_url: Setting::default(),
+            traces_url: Setting::default(),
             protocol: Setting::new(usual.metrics.protocol),
             rows: Setting::new(usual.rows),
             temporality: Setting::new(usual.temporality),
@@ -368,12 +374,18 @@ impl Section for OtlpSettings {
     fn visit<V: Visit>(&mut self, visit: &mut V) {
         let doc = "Take what is not said here from `OTEL_EXPORTER_OTLP_*`.";
         visit.scalar("environment", doc, &mut self.environment);
-        let doc = "Where it sends to; over HTTP `/v1/metrics` and `/v1/logs` follow it.";
+        let doc = "Where it sends to; over HTTP `/v1/metrics`, `/v1/logs`, `/v1/traces` follow it.";
         if self.environment.value {
             visit.scalar("url", doc, &mut self.to.url);
         } else {
             visit.required("url", doc, &mut self.to.url);
         }
+        let doc = "Where metrics are sent instead, as it stands.";
+        visit.scalar("metrics_url", doc, &mut self.metrics_url);
+        let doc = "Where logs are sent instead, as it stands.";
+        visit.scalar("logs_url", doc, &mut self.logs_url);
+        let doc = "Where spans are sent instead, as it stands.";
+        visit.scalar("traces_url", doc, &mut self.traces_url);
         visit.scalar("protocol", "How OTLP is spoken.", &mut self.protocol);
         self.to.visit_how(visit);
         visit.scalar("rows", "What rows are sent as.", &mut self.rows);

@@ -3,6 +3,7 @@
 mod alerts;
 mod hint;
 pub(crate) mod instant;
+pub(crate) mod items;
 pub(crate) mod rows;
 pub(crate) mod summary;
 mod table;

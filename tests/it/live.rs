@@ -1,11 +1,13 @@
 //! A live run as its users meet it: telemetry in over real sockets, results out, and the same again
 //! from its record.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
+
+use crate::live_run::{self, Run, path};
 
 const RULES: &str = "stream s = spans lateness 0s\n\
                      aggregate http from s by service.name over tumbling(10s) \
@@ -20,107 +22,18 @@ fn tailwater(args: &[&str]) -> Command {
     command
 }
 
-fn path(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+fn start(more: &[&str]) -> Run {
+    Run::start(RULES, more, &[])
 }
 
-/// A run on ports of its own choice.
-struct Run {
-    child: Child,
-    stderr: BufReader<std::process::ChildStderr>,
-    greeting: String,
+/// The start of the window of ten seconds that goes on.
+fn window_s() -> i64 {
+    live_run::now_s() / 10 * 10
 }
 
-impl Run {
-    fn start(more: &[&str]) -> Self {
-        Self::of(RULES, more)
-    }
-
-    fn of(rules: &str, more: &[&str]) -> Self {
-        let mut args = vec!["run", "-e", rules];
-        for input in ["--otlp-http", "--otlp-grpc", "--lines", "--prometheus", "--admin"] {
-            args.extend([input, "127.0.0.1:0"]);
-        }
-        args.extend(more);
-        let mut child =
-            tailwater(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut stderr = BufReader::new(child.stderr.take().unwrap());
-        let mut greeting = String::new();
-        while !greeting.starts_with("running ") {
-            greeting.clear();
-            assert!(stderr.read_line(&mut greeting).unwrap() > 0, "it did not start");
-        }
-        Self { child, stderr, greeting }
-    }
-
-    fn address(&self, what: &str) -> &str {
-        let rest = self.greeting.split(&format!("{what} on ")).nth(1).unwrap();
-        rest.split([',', ';']).next().unwrap().trim()
-    }
-
-    fn request(&self, what: &str, head: &str, body: &str) -> String {
-        let mut stream = TcpStream::connect(self.address(what)).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        let length = body.len();
-        let head = format!("{head} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n");
-        write!(stream, "{head}content-type: application/json\r\ncontent-length: {length}\r\n\r\n")
-            .unwrap();
-        stream.write_all(body.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
-    }
-
-    fn get(&self, what: &str, path: &str) -> String {
-        self.request(what, &format!("GET {path}"), "")
-    }
-
-    /// Spans of a service that end at a second from now, by the machine's clock.
-    fn spans(&self, service: &str, count: u32, at_s: i64) {
-        let spans: Vec<String> = (1..=count)
-            .map(|index| {
-                let at = format!("{}000000000", now_s() + at_s);
-                format!(
-                    "{{\"traceId\":\"{index:032x}\",\"spanId\":\"{index:016x}\",\"name\":\"x\",\
-                     \"startTimeUnixNano\":\"{at}\",\"endTimeUnixNano\":\"{at}\"}}"
-                )
-            })
-            .collect();
-        let body = format!(
-            "{{\"resourceSpans\":[{{\"resource\":{{\"attributes\":[{{\"key\":\"service.name\",\
-             \"value\":{{\"stringValue\":\"{service}\"}}}}]}},\"scopeSpans\":[{{\"spans\":[{}]}}]}}]}}",
-            spans.join(",")
-        );
-        let answer = self.request("OTLP/HTTP", "POST /v1/traces", &body);
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    }
-
-    /// Waits until a page holds a text.
-    fn shows(&self, what: &str, path: &str, text: &str) -> String {
-        for _ in 0..400 {
-            let page = self.get(what, path);
-            if page.contains(text) {
-                return page;
-            }
-            std::thread::park_timeout(Duration::from_millis(50));
-        }
-        panic!("`{text}` never came: {}", self.get(what, path));
-    }
-
-    fn end(mut self) -> (Option<i32>, String, String) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
-        let (mut stdout, mut stderr) = (String::new(), String::new());
-        self.child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
-        self.stderr.read_to_string(&mut stderr).unwrap();
-        (self.child.wait().unwrap().code(), stdout, stderr)
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "telemetry from far away in time is set aside")]
-fn now_s() -> i64 {
-    let now = std::time::SystemTime::now();
-    now.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64 / 10 * 10
+/// Spans of a service that end at a second of the window that goes on, or so many after it.
+fn spans(run: &Run, service: &str, count: u32, at_s: i64) {
+    run.spans_at(service, count, window_s() + at_s);
 }
 
 fn replay(record: &Path, more: &[&str]) -> Output {
@@ -131,18 +44,18 @@ fn replay(record: &Path, more: &[&str]) -> Output {
 #[test]
 fn what_a_run_says_its_record_says_again() {
     let record = path("live.twlog");
-    let run = Run::start(&["--record", record.to_str().unwrap(), "--workers", "2"]);
-    run.spans("shop", 3, 0);
-    run.spans("bank", 1, 1);
+    let run = start(&["--record", record.to_str().unwrap(), "--workers", "2"]);
+    spans(&run, "shop", 3, 0);
+    spans(&run, "bank", 1, 1);
     let mut lines = TcpStream::connect(run.address("lines")).unwrap();
     for _ in 0..2 {
-        let ts = now_s() * 1_000;
+        let ts = window_s() * 1_000;
         let line =
             format!("{{\"v\":1,\"src\":\"w\",\"ts\":{ts},\"type\":\"event\",\"data\":{{}}}}\n");
         lines.write_all(line.as_bytes()).unwrap();
     }
     run.shows("admin", "/metrics", "tailwater_items_total{signal=\"logs\",outcome=\"used\"} 2\n");
-    run.spans("shop", 1, 30);
+    spans(&run, "shop", 1, 30);
     let page = run.shows("Prometheus", "/metrics", "http_n{service_name=\"shop\"} 3\n");
     assert!(page.contains("http_n_seen_total{service_name=\"bank\"} 1\n"), "{page}");
     assert!(page.contains("alertname=\"Many\",alertstate=\"firing\""), "{page}");
@@ -172,11 +85,11 @@ fn one_run_takes_what_another_one_sends_over_otlp() {
                  select { most: max(value), points: count() }\n\
                  stream l = logs where attr[\"alert.state\"] == \"firing\" lateness 0s\n\
                  aggregate fired from l by attr[\"alert.name\"] over tumbling(10s) select { n: count() }";
-    let second = Run::of(rules, &[]);
+    let second = Run::start(rules, &[], &[]);
     let url = format!("http://{}", second.address("OTLP/HTTP"));
-    let first = Run::start(&["--otlp", &url]);
-    first.spans("shop", 3, 0);
-    first.spans("shop", 1, 30);
+    let first = start(&["--otlp", &url]);
+    spans(&first, "shop", 3, 0);
+    spans(&first, "shop", 1, 30);
     let metrics = "tailwater_items_total{signal=\"metrics\",outcome=\"used\"} 1\n";
     second.shows("admin", "/metrics", metrics);
     second.shows(
@@ -189,9 +102,9 @@ fn one_run_takes_what_another_one_sends_over_otlp() {
     let (code, _, stderr) = second.end();
     assert_eq!(code, Some(0), "{stderr}");
     assert!(stderr.contains("got: 1 items taken") && stderr.contains("fired: 1 items taken"));
-    let dead = Run::start(&["--otlp", "http://127.0.0.1:9", "--grace", "1"]);
-    dead.spans("shop", 3, 0);
-    dead.spans("shop", 1, 30);
+    let dead = start(&["--otlp", "http://127.0.0.1:9", "--grace", "1"]);
+    spans(&dead, "shop", 3, 0);
+    spans(&dead, "shop", 1, 30);
     dead.shows("Prometheus", "/metrics", "http_n{service_name=\"shop\"} 3\n");
     let (code, stdout, stderr) = dead.end();
     assert_eq!(code, Some(74), "{stderr}");
@@ -203,14 +116,14 @@ fn one_run_takes_what_another_one_sends_over_otlp() {
 fn ticks_close_the_windows_of_an_idle_source() {
     let rules = RULES.replace("spans lateness 0s", "spans lateness 0s idle 1s");
     let record = path("ticks.twlog");
-    let run = Run::of(&rules, &["--record", record.to_str().unwrap()]);
+    let run = Run::start(&rules, &["--record", record.to_str().unwrap()], &[]);
     // Two minutes behind the clock, and ticks have long been recorded: still not late.
     while run.get("admin", "/metrics").contains("tailwater_epochs_total 0\n") {
         std::thread::park_timeout(Duration::from_millis(20));
     }
-    run.spans("shop", 2, -120 + 9);
+    spans(&run, "shop", 2, -120 + 9);
     run.shows("Prometheus", "/metrics", "http_n{service_name=\"shop\"} 2\n");
-    run.spans("shop", 1, -90 + 9);
+    spans(&run, "shop", 1, -90 + 9);
     run.shows("Prometheus", "/metrics", "http_n{service_name=\"shop\"} 1\n");
     let (code, stdout, stderr) = run.end();
     assert_eq!(code, Some(0), "{stderr}");
@@ -227,7 +140,7 @@ fn what_cannot_be_started_is_told() {
     };
     let (code, text) = told(&[]);
     assert!(code == Some(2) && text.contains("no rules are given"), "{text}");
-    let run = Run::start(&[]);
+    let run = start(&[]);
     let taken = run.address("OTLP/HTTP").to_owned();
     let (code, text) = told(&["-e", RULES, "--otlp-http", &taken, "--otlp-grpc", "none"]);
     assert!(code == Some(66) && text.contains(&format!("cannot listen on `{taken}`")), "{text}");
@@ -252,7 +165,7 @@ fn what_cannot_be_started_is_told() {
 
 #[test]
 fn a_bad_request_is_answered_and_others_are_served() {
-    let run = Run::start(&[]);
+    let run = start(&[]);
     for (head, body, status) in [
         ("POST /v1/traces", "{\"resourceSpans\":[", "400"),
         ("POST /v1/nothing", "{}", "404"),
@@ -261,7 +174,7 @@ fn a_bad_request_is_answered_and_others_are_served() {
         let answer = run.request("OTLP/HTTP", head, body);
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{head}: {answer}");
     }
-    run.spans("shop", 1, 0);
+    spans(&run, "shop", 1, 0);
     run.shows("admin", "/metrics", "tailwater_items_total{signal=\"spans\",outcome=\"used\"} 1\n");
     let (code, _, stderr) = run.end();
     assert!(code == Some(0) && stderr.contains("unaccounted 0"), "{stderr}");

@@ -26,12 +26,21 @@ pub enum DropReason {
     Late,
     /// They were left when the run ended.
     Stopping,
+    /// They cannot be written in the encoding of the sink.
+    Unfit,
 }
 
 impl DropReason {
     /// All reasons, in the order of [`SinkCounts::dropped`].
-    pub const ALL: [Self; 6] =
-        [Self::Full, Self::TooLarge, Self::Refused, Self::Rejected, Self::Late, Self::Stopping];
+    pub const ALL: [Self; 7] = [
+        Self::Full,
+        Self::TooLarge,
+        Self::Refused,
+        Self::Rejected,
+        Self::Late,
+        Self::Stopping,
+        Self::Unfit,
+    ];
 
     /// The word for it, as metrics show it.
     pub fn word(self) -> &'static str {
@@ -42,6 +51,7 @@ impl DropReason {
             Self::Rejected => "rejected",
             Self::Late => "late",
             Self::Stopping => "stopping",
+            Self::Unfit => "unfit",
         }
     }
 }

@@ -79,9 +79,11 @@ pub type Tell = Arc<dyn Fn(&Report) + Send + Sync>;
 
 /// The rule of an item, and its key for people.
 pub(super) fn rule_and_key(shapes: &[Shape], said: &Said) -> (Option<Arc<str>>, String) {
-    let (rule, is_other, values) = match said {
-        Said::Row(row) => (row.rule, row.is_other, &row.key),
-        Said::Transition(transition) => (transition.rule, transition.is_other, &transition.key),
+    let rule = said.rule();
+    let (is_other, values) = match said {
+        Said::Row(row) => (row.is_other, &*row.key),
+        Said::Transition(transition) => (transition.is_other, &*transition.key),
+        Said::Item(_) => (false, &[][..]),
     };
     let (name, keys) = match shapes.get(rule.0 as usize) {
         Some(Shape::Rule(shape)) => (Some(Arc::clone(&shape.name)), &*shape.keys),

@@ -28,7 +28,7 @@ impl Encode for Numbers {
             .iter()
             .map(|said| match said {
                 Said::Row(row) => row.end_ns.to_string(),
-                Said::Transition(_) => "t".to_owned(),
+                Said::Transition(_) | Said::Item(_) => "t".to_owned(),
             })
             .collect();
         Some(("text/plain", Bytes::from(numbers.join(" "))))

@@ -15,6 +15,7 @@ use super::replay::{Ended, Interrupt, ReadSettings, run_through};
 use crate::args::{Backtest, BacktestFormat, General};
 use crate::exit::{Exit, Usage};
 use crate::output::{Output, WriteFailed};
+use crate::render::rows::Said;
 use crate::rule_files::{self, compile};
 use crate::terminal::tell;
 use difference::{Comparison, compare};
@@ -84,10 +85,11 @@ fn pass(
     interrupt: &Interrupt,
 ) -> anyhow::Result<Result<(Version, bool), Exit>> {
     let mut version = Version::new(plan);
-    let ended = run_through(settings, plan, interrupt, &mut |said| {
+    let mut take = |said: Said<'_>| {
         version.take(plan, said);
         Ok::<(), WriteFailed>(())
-    })?;
+    };
+    let ended = run_through(settings, plan, interrupt, &mut take, &mut |_| Ok(()))?;
     ensure!(
         version.count <= ROWS_MAX,
         "the rules make more than {ROWS_MAX} rows: compare a part of the recording"

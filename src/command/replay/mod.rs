@@ -5,16 +5,20 @@ mod run;
 mod settings;
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use tailwater_engine::model::EmittedItem;
 
 use crate::args::{General, Replay, RuleInputs};
 use crate::exit::{Exit, Usage};
 use crate::output::{Output, WriteFailed};
 use crate::plot::Plot;
+use crate::render::items::item_lines;
 use crate::render::rows::{RowWriter, Said};
 use crate::render::why::Why;
 use crate::rule_files::{self, compile};
+use crate::terminal::tell;
 
 pub(crate) use run::{Ended, Interrupt, in_order, run_through};
 pub(crate) use settings::ReadSettings;
@@ -57,8 +61,21 @@ pub(crate) fn run(args: &Replay, general: General) -> anyhow::Result<Exit> {
         settings: &settings,
     };
     let interrupt = Interrupt::new();
-    let ended = run_through(&settings.read, &plan, &interrupt, &mut |said| results.take(said))?;
+    let mut items = args.items.as_deref().map(Items::open).transpose()?;
+    let ended = run_through(
+        &settings.read,
+        &plan,
+        &interrupt,
+        &mut |said| results.take(said),
+        &mut |said| items.as_mut().map_or(Ok(()), |items| items.take(said)),
+    )?;
     results.finish()?;
+    let unwritten = items.map(Items::close).transpose()?;
+    if let Some(count @ 1..) = unwritten {
+        tell(&format!(
+            "warning: {count} items are damaged inside, and JSON has no form for them\n"
+        ));
+    }
     if !general.is_quiet {
         ended.summary.tell(&ended.why, general);
     }
@@ -96,7 +113,7 @@ fn check_paths(args: &Replay, is_log: bool) -> Result<(), Usage> {
     }
     let read: Vec<PathBuf> =
         files.iter().chain(&args.rules.rules).filter_map(|path| path.canonicalize().ok()).collect();
-    for path in args.output.iter().chain(&args.plot) {
+    for path in args.output.iter().chain(&args.plot).chain(&args.items) {
         let is_read = path.canonicalize().is_ok_and(|path| path.is_file() && read.contains(&path));
         if is_read {
             return Err(Usage(format!("`{}` is read: results would destroy it", path.display())));
@@ -153,5 +170,30 @@ impl Results<'_> {
             file.close()?;
         }
         Ok(())
+    }
+}
+
+/// Where telemetry goes that routes let through.
+struct Items {
+    output: Output,
+    left_out: u64,
+}
+
+impl Items {
+    fn open(path: &Path) -> Result<Self, WriteFailed> {
+        let path = (path != Path::new("-")).then_some(path);
+        Ok(Self { output: Output::open(path)?, left_out: 0 })
+    }
+
+    fn take(&mut self, items: &[EmittedItem]) -> Result<(), WriteFailed> {
+        let (lines, left_out) = item_lines(items);
+        self.left_out += left_out;
+        self.output.text(&lines)
+    }
+
+    /// How many items JSON had no form for.
+    fn close(self) -> Result<u64, WriteFailed> {
+        self.output.close()?;
+        Ok(self.left_out)
     }
 }

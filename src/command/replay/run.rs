@@ -10,7 +10,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use tailwater_engine::Error;
-use tailwater_engine::model::FrameBody;
+use tailwater_engine::model::{EmittedItem, FrameBody};
 use tailwater_engine::plan::Plan;
 use tailwater_engine::runtime::{Engine, EpochOutput};
 
@@ -79,6 +79,7 @@ pub(crate) fn run_through(
     plan: &Arc<Plan>,
     interrupt: &Interrupt,
     take: &mut dyn FnMut(Said<'_>) -> Result<(), WriteFailed>,
+    take_items: &mut dyn FnMut(&[EmittedItem]) -> Result<(), WriteFailed>,
 ) -> anyhow::Result<Recording> {
     let mut feed = Feed::open(settings)?;
     let mut engine = Engine::builder(Arc::clone(plan))
@@ -90,7 +91,8 @@ pub(crate) fn run_through(
     let progress = progress(settings);
     let mut sink = |output: &EpochOutput| {
         summary.take(output);
-        in_order(output, take)
+        in_order(output, take)?;
+        if output.items.is_empty() { Ok(()) } else { take_items(&output.items) }
     };
     let fed = push_all(&mut feed, &mut engine, interrupt, &progress, &mut sink);
     let why = match fed {

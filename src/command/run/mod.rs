@@ -212,7 +212,7 @@ impl Live<'_> {
         let pumped = pump.run(&mut |said| {
             summary.take(said);
             self.observed.follow(said);
-            if said.rows.is_empty() && said.transitions.is_empty() {
+            if said.rows.is_empty() && said.transitions.is_empty() && said.items.is_empty() {
                 return Ok(());
             }
             in_order(said, &mut |said| {
@@ -220,6 +220,11 @@ impl Live<'_> {
                 sinks.take(said, rows.line());
                 Ok(())
             })?;
+            for item in &said.items {
+                if let Some(line) = sinks.take_item(item.clone()) {
+                    output.text(&line)?;
+                }
+            }
             output.pass_on()
         });
         let lost = self.runtime.block_on(sinks.stop(grace));

@@ -17,7 +17,7 @@ use crate::clock::monotonic as now;
 use crate::limits::SINK_FILE_WRITE_BYTES;
 use crate::sink::backoff::Backoff;
 use crate::sink::counts::{DropReason, Failure, Meter};
-use crate::sink::otlp::RowsAs;
+use crate::sink::otlp::{Encoding, RowsAs, item_requests};
 use crate::sink::push::{Encode, Said};
 use crate::sink::trouble::{Report, Tell, Trouble, plain};
 
@@ -94,7 +94,11 @@ impl<R: Rotate> Worker<R> {
     /// Puts an item into the buffer, after a rotation where its line belongs into the next file.
     fn take(&mut self, item: &Item, stopped: &Receiver<Duration>) {
         self.meter.begun();
-        let lines = self.lines(item);
+        let Some(lines) = self.lines(item) else {
+            self.meter.dropped(DropReason::Unfit, 1);
+            let trouble = Trouble::Lost(DropReason::Unfit);
+            return self.report(trouble, 1, &"an item that has no form in JSON");
+        };
         if self.file.is_due(self.buffer.len() as u64, lines.len() as u64) {
             self.flush(stopped);
             self.rotate();
@@ -106,15 +110,15 @@ impl<R: Rotate> Worker<R> {
         }
     }
 
-    fn lines(&mut self, item: &Item) -> Vec<u8> {
+    fn lines(&mut self, item: &Item) -> Option<Vec<u8>> {
         let mut lines = match item {
             Item::Line(line) => line.to_vec(),
-            Item::Said(said) => self.otlp.lines(said),
+            Item::Said(said) => self.otlp.lines(said)?,
         };
         if !lines.is_empty() && lines.last() != Some(&b'\n') {
             lines.push(b'\n');
         }
-        lines
+        Some(lines)
     }
 
     /// Writes the buffer, or counts its lines as lost.
@@ -204,7 +208,7 @@ impl<R: Rotate> Worker<R> {
         }
     }
 
-    fn report(&self, trouble: Trouble, items: u64, error: &io::Error) {
+    fn report(&self, trouble: Trouble, items: u64, error: &dyn std::fmt::Display) {
         (self.tell)(&Report {
             sink: Arc::clone(&self.name),
             trouble,
@@ -217,18 +221,23 @@ impl<R: Rotate> Worker<R> {
 }
 
 impl Otlp {
-    /// What was said as lines: one, or two where rows are metrics and logs, or none.
-    fn lines(&mut self, said: &Said) -> Vec<u8> {
+    /// What was said as lines: one, or two where rows are metrics and logs, or empty. `None` for an
+    /// item that has no form in JSON.
+    fn lines(&mut self, said: &Said) -> Option<Vec<u8>> {
         let batch = std::slice::from_ref(said);
         let is_row = matches!(said, Said::Row(_));
         let mut lines = Vec::new();
+        if let Said::Item(item) = said {
+            let requests = item_requests(Encoding::Json, &[item]);
+            return requests.into_iter().find(|one| one.items > 0).map(|one| one.body.to_vec());
+        }
         if is_row && self.rows != RowsAs::Logs {
             lines.extend(self.metrics.encode(batch).map(|(_, body)| body));
         }
         if !is_row || self.rows != RowsAs::Metrics {
             lines.extend(self.logs.encode(batch).map(|(_, body)| body));
         }
-        lines.join(&b'\n')
+        Some(lines.join(&b'\n'))
     }
 }
 

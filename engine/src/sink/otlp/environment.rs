@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{LOGS, METRICS, OtlpConfig, Protocol, SignalConfig, Temporality, usual};
+use super::{LOGS, METRICS, OtlpConfig, Protocol, SignalConfig, TRACES, Temporality, usual};
 use crate::error::{Error, ErrorKind};
 use crate::sink::http::{ClientKey, Compression};
 
@@ -35,6 +35,7 @@ pub(super) fn config(
     Ok(OtlpConfig {
         metrics: Signal { name: "METRICS", lookup }.config(name, METRICS.0)?,
         logs: Signal { name: "LOGS", lookup }.config(name, LOGS.0)?,
+        traces: Signal { name: "TRACES", lookup }.config(name, TRACES.0)?,
         temporality,
         ..base
     })

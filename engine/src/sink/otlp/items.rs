@@ -3,15 +3,19 @@
 //! Invariant: groups stand in the order of their first items, and items in their own order.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::{Map, Value as Json, json};
 
+use super::weight;
 use super::wire::Encoding;
 use crate::model::{EmittedItem, ItemContent, Signal};
 use crate::otlp::schema::{RESOURCE, SCOPE, Schema};
 use crate::otlp::to_json;
 use crate::otlp::wire::Message;
+use crate::sink::Shape;
+use crate::sink::push::{Encode, Said};
 
 /// One request of one signal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +41,78 @@ pub fn item_requests(encoding: Encoding, items: &[&EmittedItem]) -> Vec<ItemRequ
         })
     };
     [Signal::Spans, Signal::Logs, Signal::Metrics].into_iter().filter_map(request).collect()
+}
+
+/// The items of one signal among what was said, as a request.
+pub(super) fn items_of(encoding: Encoding, signal: Signal, batch: &[Said]) -> Option<ItemRequest> {
+    let own = batch.iter().filter_map(|said| match said {
+        Said::Item(item) if item.signal == signal => Some(&**item),
+        _ => None,
+    });
+    item_requests(encoding, &own.collect::<Vec<&EmittedItem>>()).pop()
+}
+
+/// Two requests of one signal as one: what rules made, and items as they came.
+pub(super) fn joined(
+    encoding: Encoding,
+    own: Option<Bytes>,
+    items: Option<ItemRequest>,
+) -> Option<Bytes> {
+    let items = items.filter(|items| items.items > 0).map(|items| items.body);
+    let (own, items) = match (own, items) {
+        (Some(own), Some(items)) => (own, items),
+        (own, items) => return own.or(items),
+    };
+    Some(match encoding {
+        // A message behind another adds its groups.
+        Encoding::Protobuf => Bytes::from([own, items].concat()),
+        // Both are an object with one member, a list: `{"resourceLogs":[…]}`.
+        Encoding::Json => {
+            let list = items.iter().position(|byte| *byte == b'[').map_or(items.len(), |at| at + 1);
+            let mut out = own[..own.len().saturating_sub(2)].to_vec();
+            out.push(b',');
+            out.extend_from_slice(&items[list..]);
+            Bytes::from(out)
+        }
+    })
+}
+
+/// Encodes spans as they came, as `ExportTraceServiceRequest`.
+pub struct Spans {
+    encoding: Encoding,
+    shapes: Arc<[Shape]>,
+    left_out: usize,
+}
+
+impl Spans {
+    /// Shapes are by rule id.
+    pub fn with(encoding: Encoding, shapes: Arc<[Shape]>) -> Self {
+        Self { encoding, shapes, left_out: 0 }
+    }
+}
+
+impl Encode for Spans {
+    fn encode(&mut self, batch: &[Said]) -> Option<(&'static str, Bytes)> {
+        let items = items_of(self.encoding, Signal::Spans, batch);
+        self.left_out = items.as_ref().map_or(0, |items| items.left_out);
+        Some((self.encoding.content_type(), joined(self.encoding, None, items)?))
+    }
+
+    fn left_out(&self) -> usize {
+        self.left_out
+    }
+
+    fn rejected(&self, answer: &[u8]) -> Option<(u64, String)> {
+        self.encoding.partial_success(answer)
+    }
+
+    fn weight(&self, said: &Said) -> usize {
+        weight::of(&self.shapes, said)
+    }
+
+    fn shapes(&self) -> &[Shape] {
+        &self.shapes
+    }
 }
 
 /// What items of one resource, or one scope, have in common: the message and its schema.

@@ -182,7 +182,7 @@ pub(super) fn request(items: Items, encoded: &[u8]) -> Bytes {
 pub(super) fn partial_success(answer: &[u8]) -> Option<(u64, String)> {
     let answer: Json = serde_json::from_slice(answer).ok()?;
     let partial = answer.get("partialSuccess")?;
-    let names = ["rejectedDataPoints", "rejectedLogRecords"];
+    let names = ["rejectedDataPoints", "rejectedLogRecords", "rejectedSpans"];
     let rejected = names.iter().find_map(|name| partial.get(name)).map_or(0, |number| {
         let text = number.as_str().and_then(|text| text.parse().ok());
         text.or_else(|| number.as_u64()).unwrap_or(0)

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::items::{items_of, joined};
 use super::weight;
 use super::wire::{Encoding, Items, Record};
-use crate::model::{AlertState, Row, RowKind, Transition, Value};
+use crate::model::{AlertState, Row, RowKind, Signal, Transition, Value};
 use crate::sink::push::{Encode, Said};
 use crate::sink::{AlertShape, RuleShape, Shape};
 
@@ -17,10 +18,11 @@ use crate::sink::{AlertShape, RuleShape, Shape};
 const WARN: (u64, &str) = (13, "WARN");
 const INFO: (u64, &str) = (9, "INFO");
 
-/// Encodes transitions, and rows, as `ExportLogsServiceRequest`.
+/// Encodes transitions, rows, and log records as they came, as `ExportLogsServiceRequest`.
 pub struct Logs {
     encoding: Encoding,
     shapes: Arc<[Shape]>,
+    left_out: usize,
 }
 
 impl Logs {
@@ -31,15 +33,11 @@ impl Logs {
 
     /// Shapes are by rule id.
     pub fn with(encoding: Encoding, shapes: Arc<[Shape]>) -> Self {
-        Self { encoding, shapes }
+        Self { encoding, shapes, left_out: 0 }
     }
 
     fn append(&self, said: &Said, records: &mut Vec<u8>) {
-        let rule = match said {
-            Said::Row(row) => row.rule,
-            Said::Transition(transition) => transition.rule,
-        };
-        match (said, self.shapes.get(rule.0 as usize)) {
+        match (said, self.shapes.get(said.rule().0 as usize)) {
             (Said::Transition(transition), Some(Shape::Alert(shape))) => {
                 self.transition(shape, transition, records);
             }
@@ -95,10 +93,15 @@ impl Encode for Logs {
     fn encode(&mut self, batch: &[Said]) -> Option<(&'static str, Bytes)> {
         let mut records = Vec::new();
         batch.iter().for_each(|said| self.append(said, &mut records));
-        if records.is_empty() {
-            return None;
-        }
-        Some((self.encoding.content_type(), self.encoding.request(Items::Logs, &records)))
+        let own = (!records.is_empty()).then(|| self.encoding.request(Items::Logs, &records));
+        let items = items_of(self.encoding, Signal::Logs, batch);
+        self.left_out = items.as_ref().map_or(0, |items| items.left_out);
+        let body = joined(self.encoding, own, items)?;
+        Some((self.encoding.content_type(), body))
+    }
+
+    fn left_out(&self) -> usize {
+        self.left_out
     }
 
     fn rejected(&self, answer: &[u8]) -> Option<(u64, String)> {

@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::items::{items_of, joined};
 use super::sums::{Addend, Sums};
 use super::weight;
 use super::wire::{Encoding, Head, Items, Kind, Number, Place, Temporality};
 use crate::limits::SINK_SERIES_MAX;
-use crate::model::{Row, RowKind, Value};
+use crate::model::{Row, RowKind, Signal, Value};
 use crate::sink::exemplar::{Exemplar, exemplars};
 use crate::sink::push::{Encode, Said};
 use crate::sink::{RuleShape, Shape};
@@ -39,12 +40,13 @@ impl Default for MetricsConfig {
     }
 }
 
-/// Encodes rows as `ExportMetricsServiceRequest`.
+/// Encodes rows, and data points as they came, as `ExportMetricsServiceRequest`.
 pub struct Metrics {
     config: MetricsConfig,
     shapes: Arc<[Shape]>,
     sums: Sums,
     not_sent: u64,
+    left_out: usize,
 }
 
 /// A metric: rule, place of the value, unit, kind.
@@ -61,7 +63,7 @@ impl Metrics {
 
     /// Shapes are by rule id.
     pub fn with(config: MetricsConfig, shapes: Arc<[Shape]>) -> Self {
-        Self { config, shapes, sums: Sums::new(config.series), not_sent: 0 }
+        Self { config, shapes, sums: Sums::new(config.series), not_sent: 0, left_out: 0 }
     }
 
     /// Points that went to the series of those which found no room.
@@ -189,10 +191,15 @@ impl Encode for Metrics {
                 self.row(shape, row, &mut points);
             }
         }
-        if points.is_empty() {
-            return None;
-        }
-        Some((self.config.encoding.content_type(), self.request(&points)))
+        let encoding = self.config.encoding;
+        let own = (!points.is_empty()).then(|| self.request(&points));
+        let items = items_of(encoding, Signal::Metrics, batch);
+        self.left_out = items.as_ref().map_or(0, |items| items.left_out);
+        Some((encoding.content_type(), joined(encoding, own, items)?))
+    }
+
+    fn left_out(&self) -> usize {
+        self.left_out
     }
 
     fn rejected(&self, answer: &[u8]) -> Option<(u64, String)> {

@@ -1,7 +1,7 @@
-//! Rows as OTLP metrics, transitions of alerts as OTLP logs, over HTTP or gRPC.
+//! Rows as OTLP metrics, transitions of alerts as OTLP logs, items as they came; over HTTP or gRPC.
 //!
-//! Metrics and logs have a queue, a worker and a breaker each: a receiver that takes one signal
-//! and not the other loses only what it refuses.
+//! Metrics, logs and traces have a queue, a worker and a breaker each: a receiver that takes one
+//! signal and not the others loses only what it refuses.
 //!
 //! Source: OTLP 1.11; opentelemetry-proto 1.11.
 
@@ -22,7 +22,8 @@ use super::http::Compression;
 use super::push::{Push, PushConfig, PushWatch, Said};
 use super::{Shape, SinkCounts, Tell};
 use crate::error::Error;
-pub use items::{ItemRequest, item_requests};
+use crate::model::{RowKind, Signal};
+pub use items::{ItemRequest, Spans, item_requests};
 pub use logs::Logs;
 pub use metrics::{Metrics, MetricsConfig};
 pub use wire::{Encoding, Temporality};
@@ -87,6 +88,8 @@ pub struct OtlpConfig {
     pub metrics: SignalConfig,
     /// Where logs go.
     pub logs: SignalConfig,
+    /// Where spans go.
+    pub traces: SignalConfig,
     /// Whether sums and histograms count since the start or since the window before. Cumulative.
     pub temporality: Temporality,
     /// Series whose sums are kept, where they are cumulative. 100 000.
@@ -100,9 +103,12 @@ const METRICS: (&str, &str) =
 const LOGS: (&str, &str) =
     ("/v1/logs", "/opentelemetry.proto.collector.logs.v1.LogsService/Export");
 
+const TRACES: (&str, &str) =
+    ("/v1/traces", "/opentelemetry.proto.collector.trace.v1.TraceService/Export");
+
 impl OtlpConfig {
-    /// The usual settings for an address such as `http://localhost:4318`; over HTTP `/v1/metrics`
-    /// and `/v1/logs` follow it.
+    /// The usual settings for an address such as `http://localhost:4318`; over HTTP `/v1/metrics`,
+    /// `/v1/logs` and `/v1/traces` follow it.
     pub fn new(name: &str, protocol: Protocol, url: &str) -> Self {
         let signal = |(path, _): (&str, &str)| {
             let base = url.trim_end_matches('/');
@@ -115,6 +121,7 @@ impl OtlpConfig {
         Self {
             metrics: signal(METRICS),
             logs: signal(LOGS),
+            traces: signal(TRACES),
             temporality: Temporality::default(),
             series: MetricsConfig::default().series,
             rows: RowsAs::default(),
@@ -132,9 +139,14 @@ impl OtlpConfig {
         environment::config(name, &lookup)
     }
 
-    /// Both signals, for settings that they share.
-    pub fn signals_mut(&mut self) -> [&mut SignalConfig; 2] {
-        [&mut self.metrics, &mut self.logs]
+    /// All signals: metrics, logs, traces.
+    pub fn signals(&self) -> [&SignalConfig; 3] {
+        [&self.metrics, &self.logs, &self.traces]
+    }
+
+    /// All signals, for settings that they share, in the same order.
+    pub fn signals_mut(&mut self) -> [&mut SignalConfig; 3] {
+        [&mut self.metrics, &mut self.logs, &mut self.traces]
     }
 }
 
@@ -153,6 +165,7 @@ fn usual(name: &str, url: &str) -> PushConfig {
 pub struct OtlpSink {
     metrics: Push,
     logs: Push,
+    traces: Push,
     rows: RowsAs,
 }
 
@@ -163,6 +176,8 @@ pub struct OtlpCounts {
     pub metrics: SinkCounts,
     /// Of its logs.
     pub logs: SinkCounts,
+    /// Of its spans.
+    pub traces: SinkCounts,
 }
 
 impl OtlpSink {
@@ -172,14 +187,16 @@ impl OtlpSink {
     /// [`crate::ErrorKind::Setting`] if a URL, a header or a file cannot be used,
     /// [`crate::ErrorKind::Read`] if a file cannot be read.
     pub fn start(config: OtlpConfig, shapes: Arc<[Shape]>, tell: Tell) -> Result<Self, Error> {
-        let OtlpConfig { metrics, logs, temporality, series, rows } = config;
+        let OtlpConfig { metrics, logs, traces, temporality, series, rows } = config;
         let encoding = metrics.protocol.encoding();
         let of_metrics = MetricsConfig { encoding, temporality, series };
         let of_metrics = Metrics::with(of_metrics, Arc::clone(&shapes));
-        let of_logs = Logs::with(logs.protocol.encoding(), shapes);
+        let of_logs = Logs::with(logs.protocol.encoding(), Arc::clone(&shapes));
+        let of_traces = Spans::with(traces.protocol.encoding(), shapes);
         Ok(Self {
             metrics: start(metrics, METRICS.1, of_metrics, Arc::clone(&tell))?,
-            logs: start(logs, LOGS.1, of_logs, tell)?,
+            logs: start(logs, LOGS.1, of_logs, Arc::clone(&tell))?,
+            traces: start(traces, TRACES.1, of_traces, tell)?,
             rows,
         })
     }
@@ -188,7 +205,7 @@ impl OtlpSink {
     /// are nobody's business.
     pub fn offer(&self, said: Said) {
         match &said {
-            Said::Row(row) if row.kind != crate::model::RowKind::Final => {}
+            Said::Row(row) if row.kind != RowKind::Final => {}
             Said::Row(_) => match self.rows {
                 RowsAs::Metrics => self.metrics.offer(said),
                 RowsAs::Logs => self.logs.offer(said),
@@ -198,23 +215,34 @@ impl OtlpSink {
                 }
             },
             Said::Transition(_) => self.logs.offer(said),
+            Said::Item(item) => match item.signal {
+                Signal::Spans => self.traces.offer(said),
+                Signal::Metrics => self.metrics.offer(said),
+                _ => self.logs.offer(said),
+            },
         }
     }
 
-    /// Views of its metrics and of its logs that outlive it.
-    pub fn watch(&self) -> [PushWatch; 2] {
-        [self.metrics.watch(), self.logs.watch()]
+    /// Views of its metrics, of its logs and of its spans that outlive it.
+    pub fn watch(&self) -> [PushWatch; 3] {
+        [self.metrics.watch(), self.logs.watch(), self.traces.watch()]
     }
 
     /// What became of what was offered.
     pub fn counts(&self) -> OtlpCounts {
-        OtlpCounts { metrics: self.metrics.counts(), logs: self.logs.counts() }
+        OtlpCounts {
+            metrics: self.metrics.counts(),
+            logs: self.logs.counts(),
+            traces: self.traces.counts(),
+        }
     }
 
     /// Delivers what waits, for so long at most; returns the final counts.
     pub async fn stop(self, within: Duration) -> OtlpCounts {
-        let (metrics, logs) = tokio::join!(self.metrics.stop(within), self.logs.stop(within));
-        OtlpCounts { metrics, logs }
+        let stopping =
+            (self.metrics.stop(within), self.logs.stop(within), self.traces.stop(within));
+        let (metrics, logs, traces) = tokio::join!(stopping.0, stopping.1, stopping.2);
+        OtlpCounts { metrics, logs, traces }
     }
 }
 

@@ -14,6 +14,9 @@ const ESCAPED: usize = 6;
 /// Bytes around a value: tags, lengths, member names of JSON, times.
 const AROUND: usize = 320;
 
+/// How many times as long an item may be in JSON, nearly: the names of its members are written out.
+const ITEM_FACTOR: usize = 8;
+
 /// Bytes of one bucket's count, in JSON.
 const BUCKET: usize = 24;
 
@@ -42,6 +45,7 @@ pub(super) fn of(shapes: &[Shape], said: &Said) -> usize {
                 + severity
                 + AROUND * 5
         }
+        Said::Item(item) => AROUND + item.content.len() * ITEM_FACTOR,
     }
 }
 

@@ -9,6 +9,7 @@ mod worker;
 mod tests;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,8 +26,8 @@ use super::http::{Client, Framing, Target};
 use super::trouble::Tell;
 use crate::clock::monotonic as now;
 use crate::error::Error;
-use crate::limits::{SINK_BATCH_MAX, SINK_BYTES_MAX, SINK_QUEUE_MAX};
-use crate::model::{Row, Transition};
+use crate::limits::{SINK_BATCH_MAX, SINK_BYTES_MAX, SINK_HELD_BYTES_MAX, SINK_QUEUE_MAX};
+use crate::model::{EmittedItem, Row, RuleId, Transition};
 use crate::self_metrics::HistogramCounts;
 use worker::{Post, Worker};
 
@@ -37,6 +38,27 @@ pub enum Said {
     Row(Arc<Row>),
     /// An alert changed its state.
     Transition(Arc<Transition>),
+    /// An item of telemetry, as it came.
+    Item(Arc<EmittedItem>),
+}
+
+impl Said {
+    /// The rule that said it.
+    pub(super) fn rule(&self) -> RuleId {
+        match self {
+            Self::Row(row) => row.rule,
+            Self::Transition(transition) => transition.rule,
+            Self::Item(item) => item.rule,
+        }
+    }
+
+    /// Bytes of telemetry that it holds.
+    pub(super) fn held_bytes(&self) -> usize {
+        match self {
+            Self::Row(_) | Self::Transition(_) => 0,
+            Self::Item(item) => item.content.len(),
+        }
+    }
 }
 
 /// How a sink posts.
@@ -92,6 +114,12 @@ pub trait Encode: Send + 'static {
     /// The body for a batch and its content type; `None` where nothing of it is sent.
     fn encode(&mut self, batch: &[Said]) -> Option<(&'static str, Bytes)>;
 
+    /// Items of the last batch that are not in its request, because the encoding has no form for
+    /// them.
+    fn left_out(&self) -> usize {
+        0
+    }
+
     /// What an answer says was not taken of a request that succeeded: how much, and why. It is
     /// never sent again.
     fn rejected(&self, answer: &[u8]) -> Option<(u64, String)> {
@@ -118,6 +146,24 @@ pub struct Push {
     worker: JoinHandle<()>,
     meter: Arc<Meter>,
     breaker: Arc<Breaker>,
+    held: Arc<Held>,
+}
+
+/// Bytes of telemetry that wait or are being sent.
+#[derive(Debug, Default)]
+struct Held(AtomicUsize);
+
+impl Held {
+    /// Takes room for bytes, where there is any.
+    fn take(&self, bytes: usize) -> bool {
+        let room =
+            |held: usize| held.checked_add(bytes).filter(|held| *held <= SINK_HELD_BYTES_MAX);
+        bytes == 0 || self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok()
+    }
+
+    fn free(&self, bytes: usize) {
+        self.0.fetch_sub(bytes, Ordering::Relaxed);
+    }
 }
 
 /// A view of a sink.
@@ -179,7 +225,9 @@ impl Push {
         // A probe is given up when it must have ended.
         let probe_ms = pause_ms + config.target.timeout.as_millis() as u64;
         let breaker = Arc::new(Breaker::new(config.breaker_failures, pause_ms, probe_ms));
+        let held = Arc::new(Held::default());
         let worker = Worker {
+            held: Arc::clone(&held),
             post,
             encode,
             waiting,
@@ -192,13 +240,18 @@ impl Push {
             tell,
             config,
         };
-        Self { queue, stop, worker: tokio::spawn(worker.run()), meter, breaker }
+        Self { queue, stop, worker: tokio::spawn(worker.run()), meter, breaker, held }
     }
 
     /// Offers an item; it is dropped, and counted, where there is no room.
     pub fn offer(&self, said: Said) {
         self.meter.offered();
+        let bytes = said.held_bytes();
+        if !self.held.take(bytes) {
+            return self.meter.dropped(DropReason::Full, 1);
+        }
         if self.queue.try_send(said).is_err() {
+            self.held.free(bytes);
             self.meter.dropped(DropReason::Full, 1);
         }
     }

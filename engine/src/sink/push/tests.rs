@@ -88,6 +88,7 @@ fn number(said: &Said) -> i64 {
     match said {
         Said::Row(row) => row.end_ns,
         Said::Transition(transition) => transition.decision_ns,
+        Said::Item(item) => item.decision_ns,
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::{Encode, PushConfig, Said};
+use super::{Encode, Held, PushConfig, Said};
 use crate::clock::monotonic as now;
 use crate::sink::backoff::Backoff;
 use crate::sink::breaker::{Admission, Breaker};
@@ -69,11 +69,14 @@ pub(super) struct Worker<E, P> {
     pub(super) backoff: Backoff,
     pub(super) started: Instant,
     pub(super) tell: Tell,
+    pub(super) held: Arc<Held>,
 }
 
 /// A batch that is being delivered.
 struct Delivery<'a> {
     batch: &'a [Said],
+    /// Items of the batch that are in the request.
+    items: u64,
     deadline: Instant,
     attempts: u32,
 }
@@ -82,6 +85,7 @@ impl<E: Encode, P: Post> Worker<E, P> {
     pub(super) async fn run(mut self) {
         while let Some(batch) = self.gather().await {
             self.deliver(&batch).await;
+            self.held.free(batch.iter().map(Said::held_bytes).sum());
         }
     }
 
@@ -125,13 +129,20 @@ impl<E: Encode, P: Post> Worker<E, P> {
     }
 
     async fn deliver(&mut self, batch: &[Said]) {
-        let items = batch.len() as u64;
-        let Some((content_type, body)) = self.encode.encode(batch) else {
+        let encoded = self.encode.encode(batch);
+        let left_out = self.encode.left_out().min(batch.len()) as u64;
+        let items = batch.len() as u64 - left_out;
+        let deadline = now() + self.config.retry_within;
+        let mut delivery = Delivery { batch, items, deadline, attempts: 0 };
+        if left_out > 0 {
+            self.meter.dropped(DropReason::Unfit, left_out);
+            let text = "they are damaged inside, and have no form in JSON";
+            self.report(&delivery, left_out, Trouble::Lost(DropReason::Unfit), text);
+        }
+        let Some((content_type, body)) = encoded else {
             self.meter.delivered(items);
             return;
         };
-        let deadline = now() + self.config.retry_within;
-        let mut delivery = Delivery { batch, deadline, attempts: 0 };
         if body.len() > self.config.bytes {
             let text = format!("a request of {} bytes is too large to be sent", body.len());
             self.lose(&delivery, DropReason::TooLarge, &text);
@@ -187,7 +198,7 @@ impl<E: Encode, P: Post> Worker<E, P> {
             Kind::Refused(failure) | Kind::Again(failure, _) => Some(*failure),
         };
         self.meter.ended(&Attempt {
-            items: delivery.batch.len() as u64,
+            items: delivery.items,
             bytes,
             number: delivery.attempts,
             took: now().duration_since(begun),
@@ -209,7 +220,7 @@ impl<E: Encode, P: Post> Worker<E, P> {
 
     /// Counts what a request that succeeded has delivered.
     fn settle(&self, delivery: &Delivery<'_>, answer: &[u8]) {
-        let items = delivery.batch.len() as u64;
+        let items = delivery.items;
         let mut lost = 0;
         if let Some((rejected, reason)) = self.encode.rejected(answer) {
             lost = rejected.min(items);
@@ -225,7 +236,7 @@ impl<E: Encode, P: Post> Worker<E, P> {
     }
 
     fn lose(&self, delivery: &Delivery<'_>, reason: DropReason, text: &str) {
-        let items = delivery.batch.len() as u64;
+        let items = delivery.items;
         self.meter.dropped(reason, items);
         self.report(delivery, items, Trouble::Lost(reason), text);
     }

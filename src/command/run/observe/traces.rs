@@ -239,7 +239,7 @@ impl Encode for Spans {
     fn encode(&mut self, batch: &[Said]) -> Option<(&'static str, Bytes)> {
         let rows = batch.iter().filter_map(|said| match said {
             Said::Row(row) => Some(row),
-            Said::Transition(_) => None,
+            Said::Transition(_) | Said::Item(_) => None,
         });
         let spans: Vec<Json> = rows.map(|row| self.span(row)).collect();
         let text = |key: &str, text: &str| json!({ "key": key, "value": { "stringValue": text } });

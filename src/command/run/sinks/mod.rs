@@ -13,17 +13,25 @@ use std::time::Duration;
 
 use tailwater_dsl::diagnostic::suggest::{listed, nearest};
 use tailwater_engine::clock::Clock;
-use tailwater_engine::plan::Plan;
+use tailwater_engine::model::EmittedItem;
+use tailwater_engine::plan::{Plan, RuleKind};
 use tailwater_engine::sink::Shape;
 use tailwater_engine::sink::prometheus::PrometheusStore;
 
 use super::told;
 use crate::exit::Usage;
+use crate::render::items::item_line;
 use crate::render::rows::Said;
 pub(super) use running::SinkWatch;
 use running::{Offer, Running};
 use spec::SinkKind;
 pub(super) use spec::SinkSpec;
+
+/// The output, among the indices of sinks: it is always there, for items by the name `stdout`.
+const STDOUT: usize = usize::MAX;
+
+/// Its name.
+const STDOUT_NAME: &str = "stdout";
 
 /// Names of sinks in an error, at most.
 const NAMES_LISTED: usize = 20;
@@ -108,7 +116,22 @@ impl Sinks {
         };
         let Some(to) = self.goes.get(rule.0 as usize) else { return };
         let mut offer = Offer::new(said, line, &self.clock);
-        to.iter().for_each(|sink| self.running[*sink].1.take(&mut offer));
+        let running = to.iter().filter_map(|sink| self.running.get(*sink));
+        running.for_each(|(_, running)| running.take(&mut offer));
+    }
+
+    /// Hands on an item of telemetry that leaves; the line of the output that it is, where its
+    /// route goes there. Never waits.
+    pub(super) fn take_item(&self, item: EmittedItem) -> Option<String> {
+        let to = self.goes.get(item.rule.0 as usize)?;
+        let item = Arc::new(item);
+        to.iter().for_each(|sink| {
+            if let Some((_, running)) = self.running.get(*sink) {
+                running.take_item(&item);
+            }
+        });
+        let is_printed = to.contains(&STDOUT);
+        is_printed.then(|| item_line(&item)).flatten()
     }
 
     /// Sends what waits, all sinks at once and for so long at most; says what could not be
@@ -134,16 +157,24 @@ fn goes(specs: &[SinkSpec], plan: &Plan) -> Result<Vec<Box<[usize]>>, Usage> {
     let mut goes = vec![all; plan.rules.len()];
     let mut wrong = Vec::new();
     for route in &plan.routes {
+        let rule = plan.rules.iter().position(|rule| rule.name == route.name);
+        let is_items = rule.is_some_and(|at| matches!(plan.rules[at].kind, RuleKind::Route(_)));
         let mut to = Vec::new();
         for name in &route.to {
             match specs.iter().position(|spec| spec.name == *name) {
+                Some(at) if is_items && !specs[at].kind.takes_items() => wrong.push(format!(
+                    "`{}` sends telemetry to `{name}`, which takes results alone: name a sink of \
+                     type `otlp` or `file`, or `{STDOUT_NAME}`",
+                    route.name
+                )),
                 Some(index) => to.push(index),
+                None if **name == *STDOUT_NAME => to.push(STDOUT),
                 None => wrong.push(unknown(&route.name, name, specs)),
             }
         }
         to.sort_unstable();
         to.dedup();
-        match plan.rules.iter().position(|rule| rule.name == route.name) {
+        match rule {
             Some(index) => goes[index] = to.into(),
             None => wrong.push(format!(
                 "`{}` sends what it reads to {}: this version sends rows and alerts by the `to` of \
@@ -161,7 +192,8 @@ fn unknown(rule: &str, name: &str, specs: &[SinkSpec]) -> String {
         return format!("`{rule}` goes to `{name}`, which is not configured: give `--{name}`");
     }
     let mut names: Vec<&str> = specs.iter().map(|spec| &*spec.name).collect();
-    names.extend(spec::OF_OPTIONS.iter().filter(|name| specs.iter().all(|s| *s.name != ***name)));
+    let always = spec::OF_OPTIONS.iter().chain(std::iter::once(&STDOUT_NAME));
+    names.extend(always.filter(|name| specs.iter().all(|s| *s.name != ***name)));
     let near = nearest(name, names.iter().copied());
     let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
     let all = listed(names, NAMES_LISTED);

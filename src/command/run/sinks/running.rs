@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tailwater_engine::clock::Clock;
-use tailwater_engine::model::{Row, Transition};
+use tailwater_engine::model::{EmittedItem, Row, Transition};
 use tailwater_engine::sink::alertmanager::{AlertmanagerSink, AlertmanagerWatch};
 use tailwater_engine::sink::file::{FileSink, FileWatch};
 use tailwater_engine::sink::otlp::{OtlpConfig, OtlpSink};
@@ -36,7 +36,7 @@ pub(super) enum Running {
     Alertmanager(AlertmanagerSink),
     /// Transitions in batches.
     Alerts(Push),
-    /// Rows as metrics, transitions as log records.
+    /// Rows as metrics, transitions as log records, items as they came.
     Otlp(OtlpSink),
     /// Lines of the output.
     Lines(FileSink),
@@ -100,6 +100,17 @@ impl Running {
         }
     }
 
+    /// Takes an item of telemetry that is routed here, or drops and counts it. Never waits.
+    pub(super) fn take_item(&self, item: &Arc<EmittedItem>) {
+        let said = Pushed::Item(Arc::clone(item));
+        match self {
+            Self::Otlp(sink) => sink.offer(said),
+            Self::Lines(sink) | Self::OtlpLines(sink) => sink.offer(said),
+            // No route leads here: it was refused before anything started.
+            Self::Page { .. } | Self::Alertmanager(_) | Self::Alerts(_) => {}
+        }
+    }
+
     /// Views of it that outlive it, each with what it sends.
     pub(super) fn watch(&self) -> Vec<(&'static str, SinkWatch)> {
         match self {
@@ -110,7 +121,7 @@ impl Running {
             Self::OtlpLines(sink) => vec![("otlp", SinkWatch::File(sink.watch()))],
             Self::Otlp(sink) => {
                 let watches = sink.watch().map(SinkWatch::Push);
-                ["metrics", "logs"].into_iter().zip(watches).collect()
+                ["metrics", "logs", "traces"].into_iter().zip(watches).collect()
             }
         }
     }
@@ -135,7 +146,8 @@ impl Running {
                 let counts = sink.stop(within).await;
                 let metrics = undelivered(&format!("{name} metrics"), &counts.metrics);
                 let logs = undelivered(&format!("{name} logs"), &counts.logs);
-                metrics.into_iter().chain(logs).collect()
+                let traces = undelivered(&format!("{name} traces"), &counts.traces);
+                metrics.into_iter().chain(logs).chain(traces).collect()
             }
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tailwater_engine::sink::alertmanager::AlertmanagerConfig;
 use tailwater_engine::sink::file::FileConfig;
-use tailwater_engine::sink::otlp::{OtlpConfig, SignalConfig};
+use tailwater_engine::sink::otlp::OtlpConfig;
 use tailwater_engine::sink::prometheus::PrometheusConfig;
 use tailwater_engine::sink::push::PushConfig;
 
@@ -57,6 +57,11 @@ impl SinkSpec {
 }
 
 impl SinkKind {
+    /// Whether telemetry can be routed to it.
+    pub(super) fn takes_items(&self) -> bool {
+        matches!(self, Self::Otlp(_) | Self::Lines(_) | Self::OtlpLines(_))
+    }
+
     /// None for a page that is nowhere.
     fn of(name: &str, sink: &Sink) -> Result<Option<Self>, Usage> {
         Ok(Some(match sink {
@@ -129,10 +134,16 @@ fn otlp(name: &str, settings: &OtlpSettings) -> Result<OtlpConfig, Usage> {
         OtlpConfig::from_environment(name, lookup).map_err(told)?
     };
     if settings.to.url.value.is_some() {
-        (config.metrics, config.logs) = (
-            SignalConfig { push: with_url(config.metrics.push, &said.metrics), ..said.metrics },
-            SignalConfig { push: with_url(config.logs.push, &said.logs), ..said.logs },
-        );
+        for (signal, said) in config.signals_mut().into_iter().zip(said.signals()) {
+            signal.protocol = said.protocol;
+            signal.push.target.url.clone_from(&said.push.target.url);
+        }
+    }
+    let own = [&settings.metrics_url, &settings.logs_url, &settings.traces_url];
+    for (signal, own) in config.signals_mut().into_iter().zip(own) {
+        if let Some(url) = &own.value {
+            url.reveal().clone_into(&mut signal.push.target.url);
+        }
     }
     for signal in config.signals_mut() {
         settings.to.apply(&mut signal.push.target, is_all);
@@ -144,9 +155,4 @@ fn otlp(name: &str, settings: &OtlpSettings) -> Result<OtlpConfig, Usage> {
     config.rows = settings.rows.value;
     config.series = settings.series.value.0 as usize;
     Ok(config)
-}
-
-fn with_url(mut push: PushConfig, of: &SignalConfig) -> PushConfig {
-    push.target.url.clone_from(&of.push.target.url);
-    push
 }
