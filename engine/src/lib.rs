@@ -13,6 +13,7 @@
 
 pub mod aggregate;
 pub mod clock;
+mod correlate;
 mod dataflow;
 pub mod error;
 pub mod ingest;

@@ -290,6 +290,16 @@ pub const SINK_SERIES_MAX: usize = 100_000;
 /// Buckets of a sign of a distribution that a sink adds up; more are joined in pairs.
 pub const SINK_HISTOGRAM_BUCKETS_MAX: usize = 320;
 
+/// Items of one key that wait on one side of a correlation; further ones are refused.
+pub const CORRELATE_ITEMS_PER_KEY_MAX: usize = 4_096;
+
+/// Keys with waiting items in one correlation, in one shard of keys; items of further keys are
+/// refused.
+pub const CORRELATE_KEYS_PER_SHARD_MAX: u32 = 2_048;
+
+/// Bytes of waiting items in one correlation, in one shard of keys; further items are refused.
+pub const CORRELATE_BYTES_PER_SHARD_MAX: usize = 512 * 1024;
+
 /// Unfinished matches of one key in one pattern; an event that would begin one more begins none.
 pub const PATTERN_RUNS_PER_KEY_MAX: usize = 1_024;
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test may panic")]
 
 mod changing;
+mod correlations;
 mod explain;
 mod gauges;
 mod keys;

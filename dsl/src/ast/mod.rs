@@ -59,6 +59,11 @@ pub(crate) enum DeclarationKind {
         body: Option<PatternBody>,
     },
     Traces(Vec<Clause>),
+    Correlate {
+        clauses: Vec<Clause>,
+        /// As many as were written; `None` where they could not be read.
+        sides: Option<Vec<Step>>,
+    },
     Test {
         title: StringText,
         blocks: Vec<TestBlock>,
@@ -150,6 +155,12 @@ pub(crate) enum ClauseKind {
     Close(Close),
     /// `limit spans … bytes …`.
     Caps(Vec<(Name, Expr)>),
+    /// `on a.x == b.y, …`.
+    On(Vec<Expr>),
+    Pick {
+        word: Name,
+        limit: Option<Expr>,
+    },
 }
 
 impl ClauseKind {
@@ -187,6 +198,8 @@ impl ClauseKind {
             Self::Timeout(_) => "on timeout",
             Self::Close(_) => "close",
             Self::Caps(_) => "limit",
+            Self::On(_) => "on",
+            Self::Pick { .. } => "pick",
         }
     }
 }

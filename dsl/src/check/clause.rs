@@ -251,7 +251,7 @@ fn grouped(number: u64) -> String {
 
 /// Where a clause belongs that stands in the wrong declaration.
 fn belongs(word: &str) -> String {
-    let all: [(&str, &[&str]); 7] = [
+    let all: [(&str, &[&str]); 8] = [
         ("stream", &super::stream::CLAUSES),
         ("aggregate", &super::aggregate::CLAUSES),
         ("rows", &super::rows::CLAUSES),
@@ -259,7 +259,8 @@ fn belongs(word: &str) -> String {
         ("route", &super::alert::ROUTE_CLAUSES),
         ("pattern", &super::pattern::CLAUSES),
         ("traces", &super::traces::CLAUSES),
+        ("correlate", &super::correlate::CLAUSES),
     ];
     let known = all.iter().filter(|(_, clauses)| clauses.contains(&word)).map(|(kind, _)| *kind);
-    format!("move it: it is a clause of {}", listed(known, 6))
+    format!("move it: it is a clause of {}", listed(known, 8))
 }

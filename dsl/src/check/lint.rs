@@ -202,9 +202,11 @@ impl Checker<'_> {
                     Entity::Source(index) => (*index, "stream"),
                     Entity::Const(index) => (*index, "constant"),
                     Entity::Function(index) => (*index, "function"),
-                    Entity::Late(_) | Entity::Timeout(_) | Entity::Param(_) | Entity::Import(_) => {
-                        return None;
-                    }
+                    Entity::Late(_)
+                    | Entity::Timeout(_)
+                    | Entity::Outcome(..)
+                    | Entity::Param(_)
+                    | Entity::Import(_) => return None,
                 };
                 let item = &self.items[index];
                 let is_source = matches!(entity, Entity::Source(_));

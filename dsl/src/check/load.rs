@@ -233,6 +233,7 @@ impl Checker<'_> {
             };
             self.bind(module, name, entity);
             self.bind_timeout(module, &tree, index);
+            self.bind_outcomes(module, &tree, index);
             if let DeclarationKind::Stream(clauses) = &tree.kind {
                 for clause in clauses {
                     if let ast::ClauseKind::Late { side: Some(side), .. } = &clause.kind {
@@ -252,7 +253,7 @@ impl Checker<'_> {
         }
     }
 
-    fn bind(&mut self, module: usize, name: &ast::Name, entity: Entity) {
+    pub(super) fn bind(&mut self, module: usize, name: &ast::Name, entity: Entity) {
         let full = format!("{}{}", self.modules[module].prefix, name.text);
         if self.catalog.source(&name.text).is_some() {
             let message = format!("`{}` is the name of a source", name.text);
@@ -293,6 +294,7 @@ impl Checker<'_> {
         | Entity::Source(index)
         | Entity::Late(index)
         | Entity::Timeout(index)
+        | Entity::Outcome(index, _)
         | Entity::Import(index)) = entity;
         let tree = &self.items[index].tree;
         if let (Entity::Timeout(_), DeclarationKind::Pattern { clauses, .. }) = (entity, &tree.kind)

@@ -9,6 +9,7 @@ mod alert;
 mod binary;
 mod call;
 mod clause;
+mod correlate;
 mod expr;
 mod fold;
 mod inline;
@@ -37,7 +38,7 @@ use std::rc::Rc;
 use crate::ast;
 use crate::catalog::Catalog;
 use crate::diagnostic::{Diagnostic, Severity, codes};
-use crate::hir::{Declaration, DeclarationId, Expr, Program};
+use crate::hir::{Declaration, DeclarationId, Expr, Outcome, Program};
 use crate::limits::{COLUMNS_MAX, COMPARISONS_MAX, DIAGNOSTICS_KEPT_MAX, DIAGNOSTICS_MAX};
 use crate::text_range::{FileId, TextRange};
 use crate::{Analysis, Options, SourceFile};
@@ -72,6 +73,8 @@ enum Entity {
     Late(usize),
     /// The unfinished matches of the pattern.
     Timeout(usize),
+    /// One outcome of the correlation.
+    Outcome(usize, Outcome),
     /// An import, whose names begin with its own.
     Import(usize),
 }
@@ -216,6 +219,9 @@ impl Checker<'_> {
                 self.pattern(&site, clauses, body.as_ref())
             }
             ast::DeclarationKind::Traces(clauses) => self.traces(&site, clauses),
+            ast::DeclarationKind::Correlate { clauses, sides } => {
+                self.correlate(&site, clauses, sides.as_deref())
+            }
             _ => None,
         };
         if checked.is_none() {

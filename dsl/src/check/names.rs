@@ -7,6 +7,7 @@ use super::{Checker, Entity, FunctionRef};
 use crate::ast::{self, DeclarationKind};
 use crate::diagnostic::suggest::{listed, nearest};
 use crate::diagnostic::{Diagnostic, codes};
+use crate::hir::Outcome;
 use crate::limits::IMPORT_DEPTH_MAX;
 use crate::text_range::TextRange;
 
@@ -20,6 +21,8 @@ pub(super) enum Target {
     Late(usize),
     /// The unfinished matches of the pattern with this index.
     Timeout(usize),
+    /// One outcome of the correlation with this index.
+    Outcome(usize, Outcome),
 }
 
 impl Checker<'_> {
@@ -46,6 +49,9 @@ impl Checker<'_> {
             Some(Entity::Source(index)) => return Some(Target::Declaration(*index)),
             Some(Entity::Late(index)) => return Some(Target::Late(*index)),
             Some(Entity::Timeout(index)) => return Some(Target::Timeout(*index)),
+            Some(Entity::Outcome(index, outcome)) => {
+                return Some(Target::Outcome(*index, *outcome));
+            }
             Some(Entity::Param(index)) => {
                 let own = self.items[*index].module;
                 let local = self.items[*index].tree.name.as_ref()?.text.clone();
@@ -76,8 +82,12 @@ impl Checker<'_> {
         let full = self.full(&name.text, module);
         self.mark_used(&full);
         let target = self.target(&name.text, module);
-        if let Some(Target::Declaration(index) | Target::Late(index) | Target::Timeout(index)) =
-            target
+        if let Some(
+            Target::Declaration(index)
+            | Target::Late(index)
+            | Target::Timeout(index)
+            | Target::Outcome(index, _),
+        ) = target
         {
             let own = &self.items[index];
             let local = own.tree.name.as_ref().map_or("", |name| name.text.as_str()).to_owned();
@@ -94,7 +104,12 @@ impl Checker<'_> {
                 let inner = inner.map(|inner| Rc::new(shape(inner)));
                 Rc::new(Shape { inner, ..shape(&source) })
             }
+            Some(Target::Declaration(index)) if self.is_correlation(index) => {
+                self.which_outcome(name);
+                Rc::new(Shape::broken(&name.text))
+            }
             Some(Target::Declaration(index)) => self.shape_of(index),
+            Some(Target::Outcome(index, outcome)) => self.outcome_shape_of(index, outcome),
             Some(Target::Late(index)) => self.late_shape_of(index),
             Some(Target::Timeout(index)) => self.timeout_shape_of(index),
             None => {
@@ -137,7 +152,8 @@ impl Checker<'_> {
         let prefix = &self.modules[module].prefix;
         let own = self.names.iter().filter_map(|(full, entity)| {
             let is_source =
-                matches!(entity, Entity::Source(_) | Entity::Late(_) | Entity::Timeout(_));
+                matches!(entity, Entity::Late(_) | Entity::Timeout(_) | Entity::Outcome(..))
+                    || matches!(entity, Entity::Source(at) if !self.is_correlation(*at));
             full.strip_prefix(prefix.as_str()).filter(|_| is_source)
         });
         let builtin = self.catalog.sources.iter().map(|source| source.name.as_str());

@@ -56,6 +56,7 @@ impl Checker<'_> {
                     | DeclarationKind::Route(_)
                     | DeclarationKind::Pattern { .. }
                     | DeclarationKind::Traces(_)
+                    | DeclarationKind::Correlate { .. }
             )
         });
         order
@@ -64,13 +65,17 @@ impl Checker<'_> {
     fn edges(&self, index: usize) -> Vec<Edge> {
         let item = &self.items[index];
         let edge = |name: &crate::ast::Name| match self.target(&name.text, item.module)? {
-            Target::Declaration(source) | Target::Late(source) | Target::Timeout(source) => {
-                Some((source, name.range))
-            }
+            Target::Declaration(source)
+            | Target::Late(source)
+            | Target::Timeout(source)
+            | Target::Outcome(source, _) => Some((source, name.range)),
             Target::Catalog(_) => None,
         };
         if let DeclarationKind::Pattern { body: Some(body), .. } = &item.tree.kind {
             return body.sources().into_iter().filter_map(edge).collect();
+        }
+        if let DeclarationKind::Correlate { sides: Some(sides), .. } = &item.tree.kind {
+            return sides.iter().filter_map(|side| edge(&side.source)).collect();
         }
         let (DeclarationKind::Stream(clauses)
         | DeclarationKind::Aggregate(clauses)

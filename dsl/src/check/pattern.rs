@@ -57,7 +57,7 @@ impl Checker<'_> {
         scope.bound = self.key_columns(&keys, &found);
         let by: Vec<String> = scope.bound.iter().map(|column| column.name.clone()).collect();
         let labels = found.labels.clone();
-        scope.steps = Some(Rc::new(Steps { labels, own: None }));
+        scope.steps = Some(Rc::new(Steps { labels, own: None, is_pair: false }));
         let items = self.selected(clauses, &mut scope);
         let timeout = clauses.iter().find_map(|clause| match &clause.kind {
             ClauseKind::Timeout(side) => Some(self.full(&side.text, site.module)),

@@ -312,7 +312,7 @@ impl Checker<'_> {
         let own = name.as_ref().map(|name| name.text.clone());
         // Whether an earlier step has an event is not known here.
         labels.iter_mut().for_each(|label| label.optional |= own.as_deref() != Some(&label.name));
-        scope.steps = Some(Rc::new(Steps { labels, own }));
+        scope.steps = Some(Rc::new(Steps { labels, own, is_pair: false }));
         let filter = step.filter.as_ref().map(|filter| self.condition(filter, &mut scope));
         let name = name.map_or_else(|| "guard".to_owned(), |name| name.text);
         reading.body.symbols.push(PatternSymbol { name, input: shape.source.clone(), filter, key });
@@ -335,13 +335,17 @@ impl Checker<'_> {
             let first = first.range;
             return self.given_twice(name, first);
         }
+        self.hides_field(name, shape);
+    }
+
+    /// Reports a name of a step or side that hides a field of its own items.
+    pub(super) fn hides_field(&mut self, name: &ast::Name, shape: &Shape) {
         let dotted = format!("{}.", name.text);
         let hides = |field: &str| field == name.text || field.starts_with(&dotted);
         if let Some(field) = shape.names().find(|field| hides(field)).map(str::to_owned) {
-            let message = format!("the step `{}` hides the field `{field}`", name.text);
+            let message = format!("the name `{}` hides the field `{field}`", name.text);
             self.report(
-                Diagnostic::new(codes::SHADOWING, name.range, message)
-                    .help("give the step another name"),
+                Diagnostic::new(codes::SHADOWING, name.range, message).help("give it another name"),
             );
         }
     }

@@ -31,6 +31,8 @@ pub(super) struct Steps {
     pub(super) labels: Vec<StepLabel>,
     /// The step whose item is at hand.
     pub(super) own: Option<String>,
+    /// Whether these are the two sides of a correlation, each with one item.
+    pub(super) is_pair: bool,
 }
 
 impl Steps {
@@ -80,11 +82,18 @@ impl Checker<'_> {
         let steps = scope.steps.clone()?;
         let (label, rest) = steps.find(path)?;
         if rest.is_empty() {
-            let message = format!("`{path}` is a step, not a value");
+            let (what, help) = match steps.is_pair {
+                true => ("side", format!("name a field of its item: `{path}.…`")),
+                false => {
+                    let help = format!("name a field of its event: `{path}.…`, or `count({path})`");
+                    ("step", help)
+                }
+            };
+            let message = format!("`{path}` is a {what}, not a value");
             self.report(
                 Diagnostic::new(codes::STEP_VALUE, range, message)
-                    .because(label.range, "the step")
-                    .help(format!("name a field of its event: `{path}.…`, or `count({path})`")),
+                    .because(label.range, format!("the {what}"))
+                    .help(help),
             );
             return Some(broken(range));
         }
@@ -145,6 +154,9 @@ impl Checker<'_> {
         scope: &Scope,
     ) -> Option<Expr> {
         let steps = scope.steps.clone()?;
+        if steps.is_pair {
+            return None;
+        }
         let pick = PICKS.iter().find(|known| known.0 == call.name.text)?.1;
         let name = call.name.text.as_str();
         let [argument] = call.args.as_slice() else {
@@ -178,7 +190,7 @@ impl Checker<'_> {
         }
         let mut inner = Scope::new(scope.module, Some(Rc::clone(&label.shape)));
         let own = Some(label.name.clone());
-        inner.steps = Some(Rc::new(Steps { labels: vec![label.clone()], own }));
+        inner.steps = Some(Rc::new(Steps { labels: vec![label.clone()], own, is_pair: false }));
         let value = self.expr(&argument.value, &mut inner);
         let adds = matches!(pick, StepPick::Sum | StepPick::Avg);
         let fits = value.ty.is_number() || value.ty.is_quantity() || value.ty.is_dynamic();

@@ -258,7 +258,7 @@ impl Checker<'_> {
         if shape.is_broken {
             return None;
         }
-        let rule = self.expected_rule(line, &full)?;
+        let (rule, outcome) = self.expected_rule(line, &full)?;
         let moment = match &line.moment {
             Some(moment) => {
                 let at = self.moment(&moment.at, moment.at_range)?;
@@ -288,7 +288,16 @@ impl Checker<'_> {
         };
         let count = line.count.as_ref().and_then(|(number, range)| self.plain(number, *range));
         let values = self.expected_values(line, &shape, module);
-        Some(Expect { rule, none: line.none, moment, count, values, kind, range: line.range })
+        Some(Expect {
+            rule,
+            outcome,
+            none: line.none,
+            moment,
+            count,
+            values,
+            kind,
+            range: line.range,
+        })
     }
 
     fn plain(&mut self, number: &NumberText, range: TextRange) -> Option<u64> {
@@ -306,10 +315,16 @@ impl Checker<'_> {
         &mut self,
         line: &ExpectLine,
         full: &str,
-    ) -> Option<crate::hir::DeclarationId> {
-        let keyword = match self.names.get(full) {
-            Some(Entity::Source(index)) => self.items[*index].tree.keyword.text.clone(),
-            _ => String::new(),
+    ) -> Option<(crate::hir::DeclarationId, Option<crate::hir::Outcome>)> {
+        let (keyword, of, outcome) = match self.names.get(full) {
+            Some(Entity::Source(index)) => {
+                (self.items[*index].tree.keyword.text.clone(), full, None)
+            }
+            Some(Entity::Outcome(_, outcome)) => {
+                let of = full.strip_suffix(outcome.word()).unwrap_or(full);
+                ("correlate".to_owned(), of.trim_end_matches('.'), Some(*outcome))
+            }
+            _ => (String::new(), full, None),
         };
         if keyword != line.kind.text {
             let article = |word: &str| match word {
@@ -321,7 +336,8 @@ impl Checker<'_> {
             let (found, wanted) = (article(&keyword), article(&line.kind.text));
             let message = format!("`{}` is {found}, not {wanted}", line.rule.text);
             let mut diagnostic = Diagnostic::new(codes::TEST_ITEM, line.kind.range, message);
-            if matches!(keyword.as_str(), "aggregate" | "rows" | "alert") {
+            let can = ["aggregate", "rows", "alert", "pattern", "correlate"];
+            if can.contains(&keyword.as_str()) {
                 diagnostic = diagnostic.help(format!("write `{keyword}`"));
                 diagnostic = match line.state {
                     Some(_) => diagnostic.guess(line.kind.range, keyword.as_str()),
@@ -331,7 +347,7 @@ impl Checker<'_> {
             self.report(diagnostic);
             return None;
         }
-        self.ids.get(full).copied()
+        Some((self.ids.get(of).copied()?, outcome))
     }
 
     fn expected_values(

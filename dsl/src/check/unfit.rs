@@ -85,7 +85,7 @@ impl Checker<'_> {
             RowsOf::Matches => (
                 "a match comes when something happens: none is missing in between",
                 "write `on no data keep` or leave it out; what is missing is found by a pattern with \
-                 `not … for`",
+                 `not … for`, or as `left_only` of a correlation",
             ),
             RowsOf::SessionRows => (
                 "only a group of sessions itself can say that it has none: it is silent, not in \

@@ -89,6 +89,8 @@ registry! {
     UNTIL_ITEMS "E3009" "`until` of an alert on items";
     STEP_PLACE "E3010" "part of a pattern in a place where it cannot stand";
     STEP_VALUE "E3011" "step of a pattern named where one value is wanted";
+    SIDES "E3020" "sides of a correlation that do not meet";
+    OUTCOME "E3021" "correlation read without its outcome";
     LATENESS_UNSTATED "W4001" "lateness not stated";
     FEW_SAMPLES "W4002" "percentile over few samples";
     ID_KEY "W4003" "group key that hardly repeats";

@@ -118,6 +118,9 @@ fn one(text: &str, tokens: &[Token], declaration: &Declaration) -> String {
     let line_starts = match &declaration.kind {
         DeclarationKind::Test { blocks, .. } => test_lines(text, tokens, blocks),
         DeclarationKind::Pattern { body: Some(body), .. } => pattern_lines(body),
+        DeclarationKind::Correlate { sides: Some(sides), .. } => {
+            sides.iter().map(|side| side.range.start as usize).collect()
+        }
         _ => Vec::new(),
     };
     let keeps_minus = matches!(declaration.kind, DeclarationKind::Test { .. });

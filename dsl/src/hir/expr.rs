@@ -77,6 +77,39 @@ pub enum ExprKind {
     Template(Vec<TemplatePart>),
 }
 
+impl Expr {
+    /// Calls `f` with the symbol of every value of a step or side in it.
+    pub(crate) fn steps(&self, f: &mut impl FnMut(usize)) {
+        let mut waiting = vec![self];
+        while let Some(expr) = waiting.pop() {
+            match &expr.kind {
+                ExprKind::Step { symbol, .. } => f(*symbol),
+                ExprKind::Constant { .. }
+                | ExprKind::Field(_)
+                | ExprKind::Call(_)
+                | ExprKind::Trace(_) => {}
+                ExprKind::Unary(_, x) => waiting.push(x),
+                ExprKind::Binary(_, a, b) | ExprKind::Index(a, b) => waiting.extend([&**a, &**b]),
+                ExprKind::Coalesce(items) | ExprKind::List(items) => waiting.extend(items),
+                ExprKind::If(a, b, c) => waiting.extend([&**a, &**b, &**c]),
+                ExprKind::In(x, items) => {
+                    waiting.push(x);
+                    waiting.extend(items);
+                }
+                ExprKind::Function { args, .. } | ExprKind::RowWindow { args, .. } => {
+                    waiting.extend(args.iter().flatten());
+                }
+                ExprKind::Template(parts) => {
+                    waiting.extend(parts.iter().filter_map(|part| match part {
+                        TemplatePart::Text(_) => None,
+                        TemplatePart::Value(value) => Some(value),
+                    }));
+                }
+            }
+        }
+    }
+}
+
 /// Part of a text with values in it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TemplatePart {

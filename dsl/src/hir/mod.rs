@@ -6,6 +6,7 @@
 
 mod aggregate;
 mod alert;
+mod correlate;
 mod expr;
 mod literal;
 mod pattern;
@@ -16,6 +17,7 @@ mod traces;
 pub use aggregate::Window;
 pub use aggregate::{Aggregate, AggregateCall, GroupLimit, Join, Results, Rows, SelectItem, Top};
 pub use alert::{Alert, NoData, Route};
+pub use correlate::{Correlate, Outcome, Pick};
 pub use expr::{BinaryOp, Expr, ExprKind, FieldRef, Place, TemplatePart, UnaryOp};
 pub use literal::{Literal, duration_text};
 pub use pattern::{Absence, LaneStep, MatchMode, Pattern, PatternSymbol, StepPick};
@@ -105,6 +107,8 @@ pub enum DeclarationKind {
     Pattern(Box<Pattern>),
     /// Spans of one trace id together.
     Traces(Traces),
+    /// Pairs of items of two sources, and what stayed alone.
+    Correlate(Box<Correlate>),
 }
 
 /// What a declaration reads.
@@ -118,6 +122,8 @@ pub enum SourceRef {
     Late(DeclarationId),
     /// The unfinished matches of a pattern with `on timeout side NAME`.
     Timeout(DeclarationId),
+    /// One outcome of a correlation.
+    Outcome(DeclarationId, Outcome),
 }
 
 /// A named column of rows or items with its type.

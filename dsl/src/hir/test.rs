@@ -73,6 +73,8 @@ pub enum GivenKind {
 pub struct Expect {
     /// The rule.
     pub rule: DeclarationId,
+    /// Of a correlation, which outcome.
+    pub outcome: Option<super::Outcome>,
     /// Nothing may fit, instead of something must.
     pub none: bool,
     /// When.

@@ -164,6 +164,7 @@ impl Build {
             Rule::route => (None, DeclarationKind::Route(self.clauses(inner)?)),
             Rule::pattern => self.pattern(inner)?,
             Rule::traces => self.traces(inner)?,
+            Rule::correlate => self.correlate(inner)?,
             Rule::test => {
                 let title = self.string(&inner.next()?);
                 (None, DeclarationKind::Test { title, blocks: self.test_blocks(inner)? })

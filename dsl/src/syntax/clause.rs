@@ -79,6 +79,18 @@ impl Build {
             Rule::with_clause => ClauseKind::WithOther,
             Rule::within_clause => ClauseKind::Within(self.expr(parts.next()?)?),
             Rule::match_clause => self.matching(parts)?,
+            Rule::on_clause => {
+                let pairs: Option<Vec<_>> = parts.map(|pair| self.expr(pair)).collect();
+                ClauseKind::On(pairs?)
+            }
+            Rule::pick_clause => {
+                let word = self.name(&parts.next()?);
+                let limit = match parts.nth(1) {
+                    Some(bound) => Some(self.inner_expr(bound)?),
+                    None => None,
+                };
+                ClauseKind::Pick { word, limit }
+            }
             Rule::timeout_clause => ClauseKind::Timeout(self.name(&parts.nth(1)?)),
             _ => return None,
         })

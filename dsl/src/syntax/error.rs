@@ -31,7 +31,6 @@ pub(super) fn bug(range: TextRange) -> Diagnostic {
 pub(super) fn not_yet(declaration: &Declaration) -> Diagnostic {
     let keyword = declaration.keyword.text.as_str();
     let what = match keyword {
-        "correlate" => "`correlate` joins items of two streams in time",
         "retrace" => "`retrace` makes new traces from spans",
         "traces" => "`traces` groups spans into traces",
         "sample" => "`sample` decides which traces are kept",
@@ -206,7 +205,9 @@ fn word_for(rule: Rule) -> String {
         Rule::given_kind => "`span`, `log`, `metric` or `event`",
         Rule::given_block => "`given`",
         Rule::expect_block => "`expect`",
-        Rule::expect_line | Rule::expect_kind => "`aggregate`, `rows`, `alert` or `none`",
+        Rule::expect_line | Rule::expect_kind => {
+            "`aggregate`, `rows`, `alert`, `pattern`, `correlate` or `none`"
+        }
         Rule::times => "`x100`",
         Rule::every => "`every`",
         Rule::arrives => "`arrives`",
@@ -214,7 +215,10 @@ fn word_for(rule: Rule) -> String {
         Rule::count => "`count`",
         Rule::order => "`asc` or `desc`",
         Rule::pattern_body => "the steps, in `{ … }`",
-        Rule::pattern_clause => "a clause",
+        Rule::pattern_clause | Rule::correlate_clause => "a clause",
+        Rule::correlate_body | Rule::side => "two sides, `{ a: source b: source }`",
+        Rule::on_clause => "`on`",
+        Rule::pick_clause => "`pick`",
         Rule::sequence | Rule::element | Rule::steps | Rule::step => "a step: `name: source`",
         Rule::absence => "`not`",
         Rule::any_order => "`any order`",

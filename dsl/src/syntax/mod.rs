@@ -2,6 +2,7 @@
 
 mod build;
 mod clause;
+mod correlate;
 pub(crate) mod depth;
 mod error;
 mod expr;

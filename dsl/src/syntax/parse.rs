@@ -338,7 +338,11 @@ impl Attempt<'_> {
     fn clause_starts(&self) -> Vec<usize> {
         let mut depth = 0_usize;
         let mut starts = Vec::new();
-        let is_pattern = self.tokens[0].text(self.text) == "pattern";
+        let own: &[&str] = match self.tokens[0].text(self.text) {
+            "pattern" => &["within", "match"],
+            "correlate" => &["within", "pick"],
+            _ => &[],
+        };
         for (index, token) in self.tokens.iter().enumerate() {
             match token.kind {
                 TokenKind::Open => depth += 1,
@@ -348,8 +352,7 @@ impl Attempt<'_> {
                     let joined =
                         before.kind == TokenKind::Punctuation && before.text(self.text) != "%";
                     let word = token.text(self.text);
-                    let is_own = is_pattern && ["within", "match"].contains(&word);
-                    if !joined && (is_own || CLAUSES.contains(&word)) {
+                    if !joined && (own.contains(&word) || CLAUSES.contains(&word)) {
                         starts.push(index);
                     }
                 }
@@ -412,8 +415,8 @@ fn stray_text(text: &str, tokens: &[Token], file: FileId, diagnostics: &mut Vec<
             diagnostic.help(format!("did you mean `{near}`?")).guess(first.range(file), near)
         }
         None => diagnostic.help(
-            "a file holds `stream`, `aggregate`, `rows`, `pattern`, `alert`, `route`, `test`, `fn`, \
-             `const`, `param` and `import`",
+            "a file holds `stream`, `aggregate`, `rows`, `pattern`, `correlate`, `alert`, `route`, \
+             `test`, `fn`, `const`, `param` and `import`",
         ),
     };
     diagnostics.push(diagnostic);

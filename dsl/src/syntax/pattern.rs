@@ -79,7 +79,7 @@ impl Build {
         })
     }
 
-    fn step_of(
+    pub(super) fn step_of(
         &mut self,
         parts: Pairs<'_, Rule>,
         range: crate::text_range::TextRange,

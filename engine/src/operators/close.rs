@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::alert::{Alert, Instance};
 use super::applied::{Applied, KeyedEvent, RuleCounts, SliceDelta, owner_of};
 use super::clock::UNSEEN;
+use super::correlate::{Correlations, CorrelationsState, is_correlated};
 use super::decode::LocalState;
 use super::feeds::{Feeds, FeedsState, PairChange, RowChange};
 use super::groups::GroupId;
@@ -80,6 +81,7 @@ pub(crate) struct CloseState {
     pub(crate) feeds: FeedsState,
     pub(crate) patterns: PatternsState,
     pub(crate) traces: TracesState,
+    pub(crate) correlations: CorrelationsState,
 }
 
 impl CloseState {
@@ -91,7 +93,10 @@ impl CloseState {
         // With the group that made the row: a later revision of it must find it there.
         let feeds = self.feeds.iter().filter(|change| is_mine(group_hash(&change.row)));
         let patterns = self.patterns.iter().map(|(hash, state)| (*hash, state.part(is_mine)));
+        let correlations = self.correlations.iter();
+        let correlations = correlations.map(|(hash, state)| (*hash, state.part(is_mine)));
         Self {
+            correlations: correlations.collect(),
             patterns: patterns.collect(),
             traces: traces::part(&self.traces, is_mine),
             windows: windows.map(|(hash, state)| (*hash, state.part(is_mine))).collect(),
@@ -107,6 +112,7 @@ impl CloseState {
         self.feeds.extend(other.feeds);
         self.patterns.extend(other.patterns);
         self.traces.extend(other.traces);
+        self.correlations.extend(other.correlations);
     }
 }
 
@@ -134,6 +140,7 @@ pub(crate) struct Close {
     alerts: Vec<Alert>,
     patterns: Patterns,
     traces: Traces,
+    correlations: Correlations,
     feeds: Feeds,
     /// By table.
     looks: Vec<Looks>,
@@ -173,6 +180,7 @@ impl Close {
         let is_mine = |rule: RuleId| plan.rules[rule.0 as usize].place.level == 0;
         let patterns = Patterns::new(plan, is_mine, restored.patterns);
         let traces = Traces::new(plan, restored.traces);
+        let correlations = Correlations::new(plan, is_mine, restored.correlations);
         let (plan, local) = (Arc::clone(plan), Rc::clone(local));
         Self {
             plan,
@@ -181,6 +189,7 @@ impl Close {
             alerts,
             patterns,
             traces,
+            correlations,
             feeds,
             looks,
             times,
@@ -200,12 +209,17 @@ impl Close {
         self.alerts.iter().for_each(|alert| alert.tell(gauges, self.worker));
         self.patterns.tell(gauges, self.worker);
         self.traces.tell(gauges, self.worker);
+        self.correlations.tell(gauges, self.worker);
     }
 
     fn snapshot(&self, epoch: EpochNumber) {
-        let (feeds, patterns) = (self.feeds.state(), self.patterns.state());
-        let traces = self.traces.state();
-        let mut state = CloseState { feeds, patterns, traces, ..CloseState::default() };
+        let mut state = CloseState {
+            feeds: self.feeds.state(),
+            patterns: self.patterns.state(),
+            traces: self.traces.state(),
+            correlations: self.correlations.state(),
+            ..CloseState::default()
+        };
         for (table, windows) in self.plan.tables.iter().zip(&self.tables) {
             state.windows.push((table.hash, windows.state()));
         }
@@ -317,8 +331,11 @@ impl Stage for Close {
             }
         }
         let span = Span { before: &self.times, after: &times };
+        let (correlated, events) =
+            events.into_iter().partition(|event| is_correlated(&plan, event));
         self.patterns.step(&plan, events, (&[], span), &mut self.alerts, &mut closed);
         self.traces.step(&plan, spans, (&mut late, span), &mut self.alerts, &mut closed);
+        self.correlations.step(&plan, correlated, (&[], span), &mut self.alerts, &mut closed);
         self.tell();
         closed.rows.sort_by(Row::output_cmp);
         closed.transitions.sort_by(Transition::output_cmp);

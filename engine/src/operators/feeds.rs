@@ -41,6 +41,7 @@ pub(crate) struct PairChange {
 pub(crate) fn owner_of_rule(plan: &Plan, rule: RuleId, peers: usize) -> usize {
     let rule = match &plan.rules[rule.0 as usize].kind {
         RuleKind::Timeout(timeout) => timeout.of, // its rows are made there
+        RuleKind::Outcome(outcome) => outcome.of,
         _ => rule,
     };
     let name = &plan.rules[rule.0 as usize].name;

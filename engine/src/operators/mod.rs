@@ -12,6 +12,7 @@ pub(crate) mod apply;
 mod apply_keyed;
 pub(crate) mod clock;
 pub(crate) mod close;
+pub(crate) mod correlate;
 pub(crate) mod decode;
 pub(crate) mod dedupe;
 pub(crate) mod facts;

@@ -21,7 +21,7 @@ use crate::plan::{
 use crate::self_metrics::{EngineGauges, Holder};
 
 /// The first place number of rules among the sources: rows come behind items of their time.
-const RULES_FROM: u32 = 1 << 31;
+pub(super) const RULES_FROM: u32 = 1 << 31;
 
 /// The patterns of a plan.
 pub(crate) fn patterns(plan: &Plan) -> impl Iterator<Item = (RuleId, &PatternRule)> {
@@ -117,7 +117,12 @@ impl Patterns {
         for own in &mut self.own {
             let id = own.id;
             if own.reads_rows {
-                row_events(plan, (id, &mut own.matcher), fed, &mut own.rows, out);
+                let counts = &mut out.rules[id.0 as usize];
+                row_events(plan, id, fed, &mut own.rows, |event| {
+                    counts.taken += 1;
+                    counts.used += 1;
+                    own.matcher.push(event);
+                });
             }
             let timeout = own.matcher.rule().timeout;
             let watchers = [Some(id), timeout].into_iter().flatten();
@@ -165,17 +170,17 @@ impl Own {
     }
 }
 
-/// Rows of rules as events.
-fn row_events(
+/// Rows of rules as events of a rule that takes them.
+pub(super) fn row_events(
     plan: &Plan,
-    (id, matcher): (RuleId, &mut Matcher),
+    id: RuleId,
     fed: &[Row],
     taken: &mut u64,
-    out: &mut Closed,
+    mut push: impl FnMut(Event),
 ) {
-    let rule = Arc::clone(matcher.rule());
+    let Some(takes) = plan.rules[id.0 as usize].kind.events() else { return };
     for row in fed.iter().filter(|row| row.kind == RowKind::Final) {
-        for (input, source) in rule.inputs.iter().enumerate() {
+        for (input, source) in takes.inputs.iter().enumerate() {
             let PatternSource::Rows { input: at, .. } = source.from else { continue };
             let known = &plan.row_inputs[at as usize];
             if known.rule != row.rule {
@@ -190,7 +195,7 @@ fn row_events(
                 eval_row(&known.filters[filter as usize], &columns) == Value::Bool(true)
             };
             let mut keys: Vec<(&Vec<u32>, u128)> = Vec::new();
-            for (symbol, one) in rule.symbols.iter().enumerate() {
+            for (symbol, one) in takes.symbols.iter().enumerate() {
                 if one.input as usize != input || !one.filter.is_none_or(is_true) {
                     continue;
                 }
@@ -204,15 +209,12 @@ fn row_events(
             for (key, mask) in keys {
                 let value = |column: &u32| columns[*column as usize].clone();
                 let key: Vec<Value> = key.iter().map(value).collect();
-                let mut slots = vec![Value::Null; rule.slots as usize];
+                let mut slots = vec![Value::Null; takes.slots as usize];
                 for (slot, column) in &source.slots {
                     slots[*slot as usize] = value(column);
                 }
-                let counts = &mut out.rules[id.0 as usize];
-                counts.taken += 1;
-                counts.used += 1;
                 let key_hash = hash_of(&key);
-                matcher.push(Event { pattern: id, place, key_hash, key, mask, slots });
+                push(Event { pattern: id, place, key_hash, key, mask, slots });
             }
         }
         *taken += 1;
@@ -254,7 +256,7 @@ fn row(id: RuleId, rule: &PatternRule, found: &Found, shift_ns: i64) -> Row {
     }
 }
 
-/// Events on their way to a stage of the same worker, by epoch and pattern.
+/// Events on their way to a stage of the same worker, by epoch and rule.
 #[derive(Default)]
 pub(crate) struct EventsBetween(BTreeMap<(u64, RuleId), Vec<Event>>);
 
@@ -263,7 +265,7 @@ impl EventsBetween {
         self.0.entry((epoch, event.pattern)).or_default().push(event);
     }
 
-    /// Takes what was put for the patterns of which a condition holds.
+    /// Takes what was put for the rules of which a condition holds.
     pub(crate) fn take(&mut self, epoch: u64, is_mine: impl Fn(RuleId) -> bool) -> Vec<Event> {
         let range = (epoch, RuleId(0))..=(epoch, RuleId(u32::MAX));
         let own = self.0.extract_if(range, |(_, pattern), _| is_mine(*pattern));

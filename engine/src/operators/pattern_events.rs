@@ -1,7 +1,7 @@
-//! Items on their way into patterns: which of a batch are something to which pattern, and when
-//! they are late.
+//! Items on their way into patterns and correlations: which of a batch are something to which rule,
+//! and when they are late.
 //!
-//! A batch is shown to those patterns only that a filter says it is something to. Events behind the
+//! A batch is shown to those rules only that a filter says it is something to. Events behind the
 //! watermark of their own stream are late. Must not know what becomes of an event.
 
 use std::sync::Arc;
@@ -13,16 +13,15 @@ use super::apply::Apply;
 use super::decode::{PreparedBatch, PreparedFrame};
 use super::facts::{Decisions, FrameDecision};
 use super::feeds::owner_of_rule;
-use super::pattern::patterns;
 use crate::model::{RuleId, SourceId, Value};
 use crate::pattern::{Event, Place};
-use crate::plan::{PatternRule, PatternSource, PatternSymbol, Plan, SignalPlan};
+use crate::plan::{PatternSource, PatternSymbol, Plan, SignalPlan};
 
-/// What one pattern takes of the items of one signal under one key.
+/// What one rule takes of the items of one signal under one key.
 struct Taker {
-    pattern: RuleId,
-    rule: Arc<PatternRule>,
-    input: usize,
+    rule: RuleId,
+    /// Number of values that an event carries, and those that these items fill: slot, column.
+    slots: (u32, Vec<(u32, u32)>),
     timeline: usize,
     dedupe: Option<u32>,
     late: Option<RuleId>,
@@ -33,7 +32,7 @@ struct Taker {
 /// Symbols and their filters.
 type Symbols = Vec<(u32, Option<u32>)>;
 
-/// What the patterns of a plan take of items of one signal.
+/// What the patterns and correlations of a plan take of items of one signal.
 #[derive(Default)]
 struct SignalTakers {
     takers: Vec<Taker>,
@@ -67,7 +66,7 @@ impl SignalTakers {
     }
 }
 
-/// What the patterns of a plan take of items.
+/// What the patterns and correlations of a plan take of items.
 pub(super) struct Takers {
     /// By signal of the plan.
     by_signal: Vec<SignalTakers>,
@@ -80,8 +79,8 @@ impl Takers {
             ..SignalTakers::default()
         };
         let mut by_signal: Vec<SignalTakers> = plan.signals.iter().map(of).collect();
-        for (id, rule) in patterns(plan) {
-            let rule = Arc::new(rule.clone());
+        let rules = plan.rules.iter().enumerate();
+        for (id, rule) in rules.filter_map(|(id, rule)| Some((id, rule.kind.events()?))) {
             for (input, source) in rule.inputs.iter().enumerate() {
                 let PatternSource::Signal { signal, timeline, dedupe, late } = source.from else {
                     continue;
@@ -96,9 +95,8 @@ impl Takers {
                     }
                 }
                 let takers = keys.into_iter().map(|(key, symbols)| Taker {
-                    pattern: id,
-                    rule: Arc::clone(&rule),
-                    input,
+                    rule: RuleId(id as u32),
+                    slots: (rule.slots, source.slots.clone()),
                     timeline: timeline as usize,
                     dedupe,
                     late,
@@ -113,7 +111,7 @@ impl Takers {
 }
 
 impl Taker {
-    /// The rows of a batch that are something to the pattern, and what.
+    /// The rows of a batch that are something to the rule, and what.
     fn rows(&self, batch: &PreparedBatch) -> Vec<(u32, u128)> {
         let mut rows: Vec<(u32, u128)> = Vec::new();
         for (symbol, filter) in &self.symbols {
@@ -142,12 +140,12 @@ impl Taker {
         let batch = &batch.batch;
         let value = |column: &u32| batch.value_at(&batch.columns[*column as usize], row as usize);
         let key: Vec<Value> = self.key.iter().map(value).collect();
-        let input = &self.rule.inputs[self.input];
-        let mut slots = vec![Value::Null; self.rule.slots as usize];
-        for (slot, column) in &input.slots {
+        let (count, own) = &self.slots;
+        let mut slots = vec![Value::Null; *count as usize];
+        for (slot, column) in own {
             slots[*slot as usize] = value(column);
         }
-        Event { pattern: self.pattern, place, key_hash: hash_of(&key), key, mask, slots }
+        Event { pattern: self.rule, place, key_hash: hash_of(&key), key, mask, slots }
     }
 }
 
@@ -158,7 +156,7 @@ pub(super) fn hash_of(key: &[Value]) -> u128 {
 }
 
 impl Apply {
-    /// Sends what patterns take of a batch to the workers of its keys.
+    /// Sends what rules take of a batch as events to the workers of its keys.
     pub(super) fn pattern_events(
         &mut self,
         (frame, batch): (&PreparedFrame, &PreparedBatch),
@@ -186,7 +184,7 @@ impl Apply {
                 if time_ns == 0 || walk.is_ahead(row) {
                     continue; // counted by the ledger
                 }
-                let counts = &mut self.rules[taker.pattern.0 as usize];
+                let counts = &mut self.rules[taker.rule.0 as usize];
                 counts.taken += 1;
                 let place = |dedupe| (dedupe, frame.seq, row);
                 let is_duplicate = |dedupe| decisions.duplicates.binary_search(&place(dedupe));
@@ -201,14 +199,14 @@ impl Apply {
                         continue;
                     }
                 }
-                self.rules[taker.pattern.0 as usize].used += 1;
+                self.rules[taker.rule.0 as usize].used += 1;
                 let place = Place { time_ns, source: source.0, seq: frame.seq, row };
                 let event = taker.event(batch, (row, mask), place);
                 let peers = self.outgoing.len();
-                let worker = if plan.rules[taker.pattern.0 as usize].place.level == 0 {
+                let worker = if plan.rules[taker.rule.0 as usize].place.level == 0 {
                     owner_of(event.key_hash, peers)
                 } else {
-                    owner_of_rule(&plan, taker.pattern, peers)
+                    owner_of_rule(&plan, taker.rule, peers)
                 };
                 self.outgoing[worker].pattern_events.push(event);
             }
@@ -222,7 +220,7 @@ impl Apply {
         (row, time_ns): (u32, i64),
         watermark_ns: i64,
     ) {
-        let counts = &mut self.rules[taker.pattern.0 as usize];
+        let counts = &mut self.rules[taker.rule.0 as usize];
         counts.late += 1;
         counts.worst_late_ns = counts.worst_late_ns.max(watermark_ns.saturating_sub(time_ns));
         self.send_late(taker.late, batch, (row, time_ns), watermark_ns);

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::alert::{Alert, Instance};
 use super::close::{Closed, Times, alerts, rule_watermark_ns};
+use super::correlate::{Correlations, CorrelationsState, is_correlated};
 use super::decode::LocalState;
 use super::feeds::{Feeds, FeedsState, PairChange, owner_of_rule};
 use super::group_key::key_hash;
@@ -37,6 +38,7 @@ pub(crate) struct RelateState {
     pub(crate) feeds: FeedsState,
     pasts: PastsState,
     patterns: PatternsState,
+    correlations: CorrelationsState,
 }
 
 /// The stage.
@@ -49,6 +51,7 @@ pub(crate) struct Relate {
     rows_rules: Vec<RuleId>,
     alerts: Vec<Alert>,
     patterns: Patterns,
+    correlations: Correlations,
     feeds: Feeds,
     pasts: Pasts,
     /// By rule: whether a rule above this level reads its rows here.
@@ -78,11 +81,13 @@ impl Relate {
         };
         let (mut states, mut instances) = (BTreeMap::new(), Vec::new());
         let (mut feeds, mut pasts, mut patterns) = (Vec::new(), Vec::new(), Vec::new());
+        let mut correlations = Vec::new();
         for state in restored {
             states.extend(state.tables);
             instances.extend(state.alerts);
             pasts.extend(state.pasts.into_iter().filter(|((rule, _), _)| is_mine(*rule)));
             patterns.extend(state.patterns);
+            correlations.extend(state.correlations);
             // With the rule that made the row: a later revision of it must find it here.
             feeds.extend(state.feeds.into_iter().filter(|change| is_mine(change.row.rule)));
         }
@@ -112,6 +117,7 @@ impl Relate {
             rows_rules,
             alerts,
             patterns: Patterns::new(plan, is_mine, patterns),
+            correlations: Correlations::new(plan, is_mine, correlations),
             feeds: Feeds::new(plan, peers, feeds),
             pasts: Pasts::restore(pasts),
             read_above: read_above(plan, level, (worker, peers)),
@@ -180,6 +186,7 @@ impl Relate {
         }
         self.alerts.iter().for_each(|alert| alert.tell(gauges, self.worker));
         self.patterns.tell(gauges, self.worker);
+        self.correlations.tell(gauges, self.worker);
     }
 
     fn snapshot(&self, epoch: EpochNumber) {
@@ -187,6 +194,7 @@ impl Relate {
             feeds: self.feeds.state(),
             pasts: self.pasts.state(),
             patterns: self.patterns.state(),
+            correlations: self.correlations.state(),
             ..RelateState::default()
         };
         for table in &self.tables {
@@ -390,7 +398,10 @@ impl Stage for Relate {
         let is_mine = |id: RuleId| plan.rules[id.0 as usize].place.level == self.level;
         let events = self.local.borrow_mut().events.take(epoch, is_mine);
         let span = Span { before: &self.times, after: &times };
+        let (correlated, events) =
+            events.into_iter().partition(|event| is_correlated(&plan, event));
         self.patterns.step(&plan, events, (&fed, span), &mut self.alerts, &mut own);
+        self.correlations.step(&plan, correlated, (&fed, span), &mut self.alerts, &mut own);
         own.rows.sort_by(Row::output_cmp);
         let (before, snapshot) = (&self.times, closed.snapshot);
         let passed_ns = |rule| rule_watermark_ns(&plan, rule, before);

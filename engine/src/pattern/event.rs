@@ -15,7 +15,7 @@ pub(crate) struct Place {
     pub(crate) row: u32,
 }
 
-/// An event, as one pattern sees it under one key.
+/// An event, as one pattern or correlation sees it under one key.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Event {
     pub(crate) pattern: RuleId,
@@ -24,7 +24,7 @@ pub(crate) struct Event {
     pub(crate) key: Vec<Value>,
     /// What it can be: one bit a symbol.
     pub(crate) mask: u128,
-    /// The values that the pattern reads of it.
+    /// The values that the rule reads of it.
     pub(crate) slots: Vec<Value>,
 }
 

@@ -10,12 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::event::{Event, Found};
 use super::key::{Key, Said};
 use super::run::Run;
+use super::waiting::Waiting;
 use crate::limits::{PATTERN_KEYS_PER_SHARD_MAX, SHARDS};
 use crate::plan::PatternRule;
-
-/// Events wait in buckets of 2^28 ns, about a quarter of a second: finding one is cheap, and only
-/// what leaves is sorted.
-const BUCKET_BITS: u32 = 28;
 
 /// What a snapshot holds of a pattern.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -46,10 +43,8 @@ impl MatcherState {
 pub(crate) struct Matcher {
     rule: Arc<PatternRule>,
     keys: HashMap<u128, Key, FixedState>,
-    /// Events that wait for the watermark, by bucket of time.
-    waiting: BTreeMap<i64, Vec<Event>>,
-    /// How many events wait.
-    waiting_len: usize,
+    /// Events that wait for the watermark.
+    waiting: Waiting,
     /// Keys to look at once the watermark has passed a time.
     wakes: BTreeMap<i64, Vec<u128>>,
     /// By shard of keys: how many are under way.
@@ -62,8 +57,7 @@ impl Matcher {
         let mut matcher = Self {
             rule: Arc::clone(rule),
             keys: HashMap::with_hasher(FixedState::with_seed(2)),
-            waiting: BTreeMap::new(),
-            waiting_len: 0,
+            waiting: Waiting::default(),
             wakes: BTreeMap::new(),
             shards: vec![0; SHARDS as usize],
             said: Said::default(),
@@ -80,7 +74,7 @@ impl Matcher {
     pub(crate) fn state(&self, rows: u64) -> MatcherState {
         let mut keys: Vec<Key> = self.keys.values().cloned().collect();
         keys.sort_by_key(|key| key.hash);
-        let waiting = self.waiting.values().flatten().cloned().collect();
+        let waiting = self.waiting.iter().cloned().collect();
         MatcherState { keys, waiting, rows }
     }
 
@@ -89,38 +83,25 @@ impl Matcher {
     pub(crate) fn held(&self) -> (u64, u64) {
         let of_key = |key: &Key| size_of::<Key>() + key.runs.len() * size_of::<Run>();
         let key = self.keys.values().next().map_or(0, of_key);
-        let bytes = self.keys.len() * key + self.waiting_len * size_of::<Event>();
+        let bytes = self.keys.len() * key + self.waiting.len() * size_of::<Event>();
         (self.keys.len() as u64, bytes as u64)
     }
 
     /// Takes an event that the watermark has not passed yet.
     pub(crate) fn push(&mut self, event: Event) {
-        self.waiting_len += 1;
-        self.waiting.entry(event.place.time_ns >> BUCKET_BITS).or_default().push(event);
+        self.waiting.push(event);
     }
 
     /// Whether [`Matcher::advance`] would find anything to do: most patterns of many have nothing.
     pub(crate) fn is_due(&self, watermark_ns: i64) -> bool {
-        let last = watermark_ns >> BUCKET_BITS;
-        self.waiting.first_key_value().is_some_and(|(bucket, _)| *bucket <= last)
+        self.waiting.is_due(watermark_ns)
             || self.wakes.first_key_value().is_some_and(|(at_ns, _)| *at_ns <= watermark_ns)
     }
 
     /// Decides everything up to a watermark: what was found, and how many events or starts a
     /// bound left no room for.
     pub(crate) fn advance(&mut self, watermark_ns: i64) -> (Vec<Found>, u64) {
-        let mut events = self.passed(watermark_ns);
-        let order = |event: &Event| (event.place, event.key_hash);
-        events.sort_by_key(order);
-        events.dedup_by(|next, first| {
-            let is_same = order(next) == order(first);
-            if is_same {
-                let empty = Vec::new();
-                let (mask, slots) = (next.mask, std::mem::replace(&mut next.slots, empty));
-                first.join(Event { mask, slots, ..next.clone() });
-            }
-            is_same
-        });
+        let events = self.waiting.passed(watermark_ns, |_| ());
         for event in events {
             self.wake(event.place.time_ns.saturating_sub(1));
             self.take(&event);
@@ -128,23 +109,6 @@ impl Matcher {
         self.wake(watermark_ns);
         let said = std::mem::take(&mut self.said);
         (said.found, said.refused)
-    }
-
-    /// The events that a watermark has passed.
-    fn passed(&mut self, watermark_ns: i64) -> Vec<Event> {
-        let last = watermark_ns >> BUCKET_BITS;
-        let later = self.waiting.split_off(&last);
-        let mut events: Vec<Event> =
-            std::mem::replace(&mut self.waiting, later).into_values().flatten().collect();
-        if let Some(mut bucket) = self.waiting.first_entry().filter(|entry| *entry.key() == last) {
-            let is_passed = |event: &mut Event| event.place.time_ns <= watermark_ns;
-            events.extend(bucket.get_mut().extract_if(.., is_passed));
-            if bucket.get().is_empty() {
-                bucket.remove();
-            }
-        }
-        self.waiting_len -= events.len();
-        events
     }
 
     /// Ends what has waited up to a time, in the order of time.

@@ -12,6 +12,8 @@ mod key;
 mod matcher;
 mod register;
 mod run;
+mod waiting;
 
 pub(crate) use event::{Event, Found, FoundKind, Place};
 pub(crate) use matcher::{Matcher, MatcherState};
+pub(crate) use waiting::Waiting;

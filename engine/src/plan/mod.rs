@@ -4,6 +4,7 @@
 //! the model and the accumulators; it must not know rule syntax, readers or operators.
 
 mod alert;
+mod correlate;
 mod dedupe;
 pub mod eval;
 pub mod expr;
@@ -17,6 +18,9 @@ mod table;
 mod trace;
 
 pub use alert::{AlertRule, NoData};
+pub use correlate::{
+    CorrelateRule, EventInputs, KEY_FROM, LEFT, OutcomeRule, PickMode, RIGHT, RIGHT_FROM,
+};
 pub use dedupe::Dedupe;
 pub use past::{PastCall, PastKind};
 pub use pattern::{
@@ -107,7 +111,10 @@ impl Plan {
         let Some(rule) = self.rules.get(rule.0 as usize) else { return false };
         match &rule.kind {
             RuleKind::Rows(rows) => self.ends_inside(rows.input),
-            RuleKind::Pattern(_) | RuleKind::Timeout(_) => rule.place.level == 0,
+            RuleKind::Pattern(_)
+            | RuleKind::Timeout(_)
+            | RuleKind::Correlate(_)
+            | RuleKind::Outcome(_) => rule.place.level == 0,
             _ => false,
         }
     }

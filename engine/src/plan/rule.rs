@@ -4,9 +4,10 @@ use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Serialize};
 
+use super::correlate::{CorrelateRule, OutcomeRule};
 use super::expr::Expr;
 use super::past::PastCall;
-use super::pattern::{PatternRule, PatternSource, TimeoutRule};
+use super::pattern::{PatternInput, PatternRule, PatternSource, TimeoutRule};
 use super::rows::{LateRule, ROW_KEY_FROM, RowsRule, RulePlace};
 use crate::aggregate::Finisher;
 use crate::model::RuleId;
@@ -50,6 +51,10 @@ pub enum RuleKind {
     Route(super::RouteRule),
     /// Rows from the spans of a trace.
     Traces(Box<super::TraceRule>),
+    /// Pairs of items of two sources.
+    Correlate(Box<CorrelateRule>),
+    /// Another outcome of a correlation.
+    Outcome(OutcomeRule),
 }
 
 impl Rule {
@@ -65,6 +70,8 @@ impl Rule {
                 TRACE_KEY.iter().chain(rule.values.iter().map(|(name, _)| name)).collect()
             }
             RuleKind::Pattern(rule) => names(&rule.key_names, &rule.values),
+            RuleKind::Correlate(rule) => names(&rule.key_names, &rule.values),
+            RuleKind::Outcome(rule) => rule.key_names.iter().chain(&rule.value_names).collect(),
             RuleKind::Timeout(rule) => {
                 let all = rule.key_names.iter().chain(&rule.value_names);
                 all.chain([&*REACHED]).collect()
@@ -103,6 +110,8 @@ impl Rule {
             RuleKind::Alert(rule) => &rule.key_names,
             RuleKind::Pattern(rule) => &rule.key_names,
             RuleKind::Timeout(rule) => &rule.key_names,
+            RuleKind::Correlate(rule) => &rule.key_names,
+            RuleKind::Outcome(rule) => &rule.key_names,
             RuleKind::Late(_) | RuleKind::Route(_) => &[],
             RuleKind::Traces(_) => &*TRACE_KEY,
         }
@@ -115,24 +124,28 @@ impl Rule {
             RuleKind::Rows(rule) => {
                 std::iter::once(rule.input).chain(rule.join.as_ref().map(|j| j.with)).collect()
             }
-            RuleKind::Late(_) | RuleKind::Timeout(_) | RuleKind::Traces(_) | RuleKind::Route(_) => {
-                Vec::new()
-            }
+            RuleKind::Late(_)
+            | RuleKind::Timeout(_)
+            | RuleKind::Outcome(_)
+            | RuleKind::Traces(_)
+            | RuleKind::Route(_) => Vec::new(),
             RuleKind::Alert(alert) => vec![alert.source],
-            RuleKind::Pattern(pattern) => {
-                let mut rules: Vec<RuleId> = Vec::new();
-                for input in &pattern.inputs {
-                    match input.from {
-                        PatternSource::Rows { rule, .. } if !rules.contains(&rule) => {
-                            rules.push(rule);
-                        }
-                        _ => {}
-                    }
-                }
-                rules
-            }
+            RuleKind::Pattern(pattern) => rules_of(&pattern.inputs),
+            RuleKind::Correlate(rule) => rules_of(&rule.inputs),
         }
     }
+}
+
+/// The rules among inputs, each once.
+fn rules_of(inputs: &[PatternInput]) -> Vec<RuleId> {
+    let mut rules: Vec<RuleId> = Vec::new();
+    for input in inputs {
+        match input.from {
+            PatternSource::Rows { rule, .. } if !rules.contains(&rule) => rules.push(rule),
+            _ => {}
+        }
+    }
+    rules
 }
 
 /// The column of an unfinished match that names its last step.

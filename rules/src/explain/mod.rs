@@ -2,11 +2,13 @@
 //!
 //! [`explain`] gives data; [`text`], [`dot`] and [`mermaid`] render it.
 
+mod correlate;
 mod index;
 mod pattern;
 mod render;
 mod words;
 
+pub use correlate::Pairing;
 pub use index::Indexed;
 pub use pattern::Matching;
 pub use render::{dot, mermaid, text};
@@ -82,6 +84,8 @@ pub struct Explanation {
     pub patterns: Vec<Matching>,
     /// What the filters of all rules have in common.
     pub indexed: Vec<Indexed>,
+    /// Its rules that pair items of two sources.
+    pub correlations: Vec<Pairing>,
 }
 
 /// Explains a plan.
@@ -98,7 +102,14 @@ pub fn explain(plan: &Plan) -> Explanation {
         }
         _ => None,
     });
+    let pairs = plan.rules.iter().enumerate().filter_map(|(index, rule)| match &rule.kind {
+        RuleKind::Correlate(pair) => {
+            Some(correlate::pairing(plan, RuleId(index as u32), rule, pair))
+        }
+        _ => None,
+    });
     Explanation {
+        correlations: pairs.collect(),
         tables: tables.chain(over_rows).collect(),
         relations: relations.collect(),
         patterns: patterns.collect(),

@@ -8,7 +8,8 @@ use tailwater_engine::model::RuleId;
 use tailwater_engine::model::render::duration;
 use tailwater_engine::plan::expr::Expr;
 use tailwater_engine::plan::{
-    LaneStep, MatchMode, PatternRule, PatternSource, PatternSymbol, Plan, REGISTERS_FROM, Rule,
+    LaneStep, MatchMode, PatternInput, PatternRule, PatternSource, PatternSymbol, Plan,
+    REGISTERS_FROM, Rule,
 };
 
 use super::{alerts_of, words};
@@ -51,7 +52,7 @@ pub(super) fn matching(plan: &Plan, id: RuleId, rule: &Rule, pattern: &PatternRu
     }
 }
 
-fn source(plan: &Plan, from: PatternSource) -> String {
+pub(super) fn source(plan: &Plan, from: PatternSource) -> String {
     match from {
         PatternSource::Signal { signal, .. } => {
             plan.signals[signal as usize].signal.name().to_owned()
@@ -103,7 +104,20 @@ fn quantity(step: &LaneStep) -> String {
 
 fn of_symbol(plan: &Plan, pattern: &PatternRule, symbol: &PatternSymbol) -> String {
     let input = &pattern.inputs[symbol.input as usize];
-    let filter = |filters: &[Expr], named: &dyn Fn(u32) -> String| {
+    of_event(plan, input, symbol, &|condition, named| related(pattern, condition, named))
+}
+
+/// Columns by name.
+type Named<'n> = &'n dyn Fn(u32) -> String;
+
+/// What an event is, as rules write it; `related` writes the condition on other events.
+pub(super) fn of_event(
+    plan: &Plan,
+    input: &PatternInput,
+    symbol: &PatternSymbol,
+    related: &dyn Fn(&Expr, Named<'_>) -> String,
+) -> String {
+    let filter = |filters: &[Expr], named: Named<'_>| {
         symbol.filter.map(|at| words::expression(&filters[at as usize], named))
     };
     let condition = symbol.condition.as_ref();
@@ -111,8 +125,7 @@ fn of_symbol(plan: &Plan, pattern: &PatternRule, symbol: &PatternSymbol) -> Stri
         PatternSource::Signal { signal, .. } => {
             let signal = &plan.signals[signal as usize];
             let named = |at: u32| words::column(signal, at);
-            let own = filter(&signal.filters, &named);
-            (own, condition.map(|condition| related(pattern, condition, &named)))
+            (filter(&signal.filters, &named), condition.map(|condition| related(condition, &named)))
         }
         PatternSource::Rows { input, rule } => {
             let known = &plan.row_inputs[input as usize];
@@ -121,8 +134,7 @@ fn of_symbol(plan: &Plan, pattern: &PatternRule, symbol: &PatternSymbol) -> Stri
                 Some(at) => words::expression(&known.computed[at as usize], &column),
                 None => column(at),
             };
-            let own = filter(&known.filters, &named);
-            (own, condition.map(|condition| related(pattern, condition, &named)))
+            (filter(&known.filters, &named), condition.map(|condition| related(condition, &named)))
         }
     };
     let all: Vec<String> = own.into_iter().chain(other).collect();

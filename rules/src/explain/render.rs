@@ -66,6 +66,16 @@ pub fn text(explanation: &Explanation) -> String {
         }
         out.push('\n');
     }
+    for pair in &explanation.correlations {
+        let _ = writeln!(out, "pairs of {}", pair.reads.join(" and "));
+        line(&mut out, "rule", &pair.rule);
+        pair.sides.iter().for_each(|side| line(&mut out, "", side));
+        line(&mut out, "on", &pair.on.join(", "));
+        line(&mut out, "finds", &pair.takes);
+        line(&mut out, "state", &pair.bound);
+        pair.alerts.iter().for_each(|alert| line(&mut out, "", &format!("alert {alert}")));
+        out.push('\n');
+    }
     out
 }
 
@@ -127,6 +137,12 @@ fn edges(explanation: &Explanation) -> Vec<(String, String)> {
         edges.extend(pattern.reads.iter().map(|read| (node(read), pattern.rule.clone())));
         let alerts = pattern.alerts.iter();
         edges.extend(alerts.map(|alert| (pattern.rule.clone(), format!("alert {alert}"))));
+    }
+    for pair in &explanation.correlations {
+        edges.extend(pair.reads.iter().map(|read| (node(read), pair.rule.clone())));
+        edges.extend(pair.outcomes.iter().map(|outcome| (pair.rule.clone(), node(outcome))));
+        let alerts = pair.alerts.iter();
+        edges.extend(alerts.map(|alert| (pair.rule.clone(), format!("alert {alert}"))));
     }
     for (index, table) in explanation.tables.iter().enumerate() {
         let name = table_name(index, table);

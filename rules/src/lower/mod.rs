@@ -5,6 +5,7 @@
 
 mod aggregate;
 mod alert;
+mod correlate;
 mod expr;
 mod past;
 mod pattern;
@@ -76,6 +77,11 @@ pub fn lower(program: &Program) -> Result<Plan, Vec<NotYet>> {
                 .map(|rule| {
                     streams.rules.insert(id, rule);
                 }),
+            DeclarationKind::Correlate(correlate) => {
+                correlate::lower(&mut plan, &streams, declaration, correlate).map(|rules| {
+                    streams.outcomes.extend(rules.map(|(outcome, rule)| ((id, outcome), rule)));
+                })
+            }
             DeclarationKind::Route(route) => route::lower(&mut plan, &streams, declaration, route),
         };
         route::of_rule(&mut plan, declaration);

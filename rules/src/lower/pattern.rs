@@ -28,23 +28,7 @@ pub(super) fn lower(
     pattern: &Pattern,
 ) -> Result<(RuleId, Option<RuleId>), Vec<NotYet>> {
     let range = declaration.name_range;
-    let mut lowering = Lowering {
-        plan,
-        streams,
-        inputs: Vec::new(),
-        symbols: Vec::new(),
-        of_symbol: Vec::new(),
-        slots: 0,
-        registers: Vec::new(),
-        range,
-    };
-    // Conditions may name later absences and guards nowhere: all sources first.
-    for symbol in &pattern.symbols {
-        lowering.source(symbol)?;
-    }
-    for (at, symbol) in pattern.symbols.iter().enumerate() {
-        lowering.symbol(at, symbol)?;
-    }
+    let mut lowering = Lowering::new(plan, streams, &pattern.symbols, range)?;
     let lanes =
         pattern.lanes.iter().map(|lane| lane.iter().map(|s| lowering.lane_step(s)).collect());
     let lanes: Vec<Vec<LaneStep>> = lanes.collect();
@@ -110,20 +94,47 @@ fn mode(mode: hir::MatchMode) -> MatchMode {
     }
 }
 
-/// A pattern on its way into the plan.
-struct Lowering<'a, 'b> {
-    plan: &'a mut Plan,
+/// A rule that takes events on its way into the plan.
+pub(super) struct Lowering<'a, 'b> {
+    pub(super) plan: &'a mut Plan,
     streams: &'a Streams<'b>,
-    inputs: Vec<PatternInput>,
-    symbols: Vec<PatternSymbol>,
+    pub(super) inputs: Vec<PatternInput>,
+    pub(super) symbols: Vec<PatternSymbol>,
     /// By symbol: index of the input, and the stream that it reads.
     of_symbol: Vec<(usize, Composed)>,
-    slots: u32,
+    pub(super) slots: u32,
     registers: Vec<Register>,
     range: TextRange,
 }
 
-impl Lowering<'_, '_> {
+impl<'a, 'b> Lowering<'a, 'b> {
+    /// Puts the inputs and the symbols of a rule into the plan.
+    pub(super) fn new(
+        plan: &'a mut Plan,
+        streams: &'a Streams<'b>,
+        symbols: &[HirSymbol],
+        range: TextRange,
+    ) -> Result<Self, Vec<NotYet>> {
+        let mut lowering = Self {
+            plan,
+            streams,
+            inputs: Vec::new(),
+            symbols: Vec::new(),
+            of_symbol: Vec::new(),
+            slots: 0,
+            registers: Vec::new(),
+            range,
+        };
+        // Conditions may name later absences and guards nowhere: all sources first.
+        for symbol in symbols {
+            lowering.source(symbol)?;
+        }
+        for (at, symbol) in symbols.iter().enumerate() {
+            lowering.symbol(at, symbol)?;
+        }
+        Ok(lowering)
+    }
+
     /// Finds or makes the input of a symbol.
     fn source(&mut self, symbol: &HirSymbol) -> Result<(), Vec<NotYet>> {
         let composed = self.streams.compose(self.plan, &symbol.input, self.range)?;
@@ -201,7 +212,7 @@ impl Lowering<'_, '_> {
     }
 
     /// The slot of a value of a symbol's events.
-    fn slot(&mut self, symbol: usize, value: &hir::Expr) -> Result<u32, Vec<NotYet>> {
+    pub(super) fn slot(&mut self, symbol: usize, value: &hir::Expr) -> Result<u32, Vec<NotYet>> {
         let (input, composed) = self.of_symbol[symbol].clone();
         let value = composed.lower(self.plan, self.streams, value)?;
         let column = composed.column(self.plan, value);
@@ -238,7 +249,7 @@ impl Lowering<'_, '_> {
     }
 
     /// Where the rule stands: above the rules that it reads, behind all of its streams.
-    fn place(&self) -> RulePlace {
+    pub(super) fn place(&self) -> RulePlace {
         let mut place = RulePlace::default();
         for input in &self.inputs {
             match input.from {

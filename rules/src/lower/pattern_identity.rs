@@ -1,7 +1,10 @@
-//! The identity of a pattern's state: what it reads and finds, and not where columns stand.
+//! The identity of the state of patterns and correlations: what they read and find, and not where
+//! columns stand.
 
 use tailwater_engine::plan::expr::Expr;
-use tailwater_engine::plan::{PatternRule, PatternSource, Plan, SignalPlan};
+use tailwater_engine::plan::{
+    CorrelateRule, PatternInput, PatternRule, PatternSource, PatternSymbol, Plan, SignalPlan,
+};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::signal::COMPUTED_FROM;
@@ -21,19 +24,33 @@ pub(super) fn hash(plan: &Plan, rule: &PatternRule) -> u64 {
         rule.registers,
         rule.values,
     )];
-    for input in &rule.inputs {
+    parts.extend(events_text(plan, &rule.inputs, &rule.symbols));
+    xxh3_64(parts.join("\n").as_bytes())
+}
+
+/// The hash of everything that the state of a correlation depends on.
+pub(super) fn hash_of_pairs(plan: &Plan, rule: &CorrelateRule) -> u64 {
+    let mut parts = vec![format!("{:?} {:?} {:?}", rule.within_ns, rule.pick, rule.values)];
+    parts.extend(events_text(plan, &rule.inputs, &rule.symbols));
+    xxh3_64(parts.join("\n").as_bytes())
+}
+
+/// What a rule takes as events.
+fn events_text(plan: &Plan, inputs: &[PatternInput], symbols: &[PatternSymbol]) -> Vec<String> {
+    let mut parts = Vec::new();
+    for input in inputs {
         parts.push(source_text(plan, input.from));
         let column = |at: u32| column_text(plan, input.from, at);
         parts.extend(input.slots.iter().map(|(slot, at)| format!("{slot} {}", column(*at))));
     }
-    for symbol in &rule.symbols {
-        let from = rule.inputs[symbol.input as usize].from;
+    for symbol in symbols {
+        let from = inputs[symbol.input as usize].from;
         let column = |at: u32| column_text(plan, from, at);
         let key: Vec<String> = symbol.key.iter().map(|at| column(*at)).collect();
         let filter = symbol.filter.map(|at| expr_text(&column, filter_of(plan, from, at)));
         parts.push(format!("{} {key:?} {filter:?} {:?}", symbol.name, symbol.condition));
     }
-    xxh3_64(parts.join("\n").as_bytes())
+    parts
 }
 
 fn filter_of(plan: &Plan, from: PatternSource, at: u32) -> &Expr {

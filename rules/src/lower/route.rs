@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tailwater_dsl::hir::{Declaration, DeclarationKind, Route};
+use tailwater_dsl::hir::{Declaration, DeclarationKind, Outcome, Route};
 use tailwater_engine::model::Signal;
 use tailwater_engine::plan::{Plan, Route as PlanRoute, RouteRule, Rule, RuleKind, RulePlace};
 
@@ -67,6 +67,10 @@ pub(super) fn of_rule(plan: &mut Plan, declaration: &Declaration) {
         DeclarationKind::Rows(rule) => &rule.to,
         DeclarationKind::Alert(rule) => &rule.to,
         DeclarationKind::Pattern(rule) => &rule.to,
+        DeclarationKind::Correlate(rule) => {
+            let matched = format!("{}.{}", declaration.name, Outcome::Matched.word());
+            return note(plan, &matched, &rule.to);
+        }
         DeclarationKind::Stream(_) | DeclarationKind::Traces(_) | DeclarationKind::Route(_) => {
             return;
         }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tailwater_dsl::hir::{
-    self, DeclarationId, DeclarationKind, Dedupe, FieldRef, Late, Place, Program, SourceRef,
-    Stream, TimeOf,
+    self, DeclarationId, DeclarationKind, Dedupe, FieldRef, Late, Outcome, Place, Program,
+    SourceRef, Stream, TimeOf,
 };
 use tailwater_dsl::text_range::TextRange;
 use tailwater_engine::model::{AttributePlace, ColumnSpec, Field, RuleId, Signal};
@@ -263,6 +263,8 @@ pub(super) struct Streams<'a> {
     pub(super) traces: BTreeMap<RuleId, Composed>,
     /// The rule of the source `traces`.
     pub(super) all_traces: Option<RuleId>,
+    /// Rules of the outcomes of correlations.
+    pub(super) outcomes: BTreeMap<(DeclarationId, Outcome), RuleId>,
     /// The late sides that are read: rule and stream, by the stream's declaration.
     late: BTreeMap<DeclarationId, (RuleId, Composed)>,
 }
@@ -275,6 +277,7 @@ impl<'a> Streams<'a> {
             timeouts: BTreeMap::new(),
             traces: BTreeMap::new(),
             all_traces: None,
+            outcomes: BTreeMap::new(),
             late: BTreeMap::new(),
         }
     }
@@ -297,6 +300,9 @@ impl<'a> Streams<'a> {
             DeclarationKind::Route(reader) => reader.input == SourceRef::Late(id),
             DeclarationKind::Pattern(reader) => {
                 reader.symbols.iter().any(|symbol| symbol.input == SourceRef::Late(id))
+            }
+            DeclarationKind::Correlate(reader) => {
+                reader.sides.iter().any(|side| side.input == SourceRef::Late(id))
             }
         });
         let Late::Side(name) = &stream.late else {
@@ -329,6 +335,7 @@ impl<'a> Streams<'a> {
                 rule.filter(|rule| !self.traces.contains_key(rule)) // items to their readers
             }
             SourceRef::Timeout(id) => self.timeouts.get(id).copied(),
+            SourceRef::Outcome(id, outcome) => self.outcomes.get(&(*id, *outcome)).copied(),
             SourceRef::Catalog(_) | SourceRef::Late(_) => None,
         }
     }
@@ -359,8 +366,8 @@ impl<'a> Streams<'a> {
                 Some((rule, _)) => Ok(Composed::new(Origin::Rows(row_input(plan, *rule)))),
                 None => Err(not_yet("late items of this stream", range)),
             },
-            SourceRef::Timeout(id) => match self.timeouts.get(id) {
-                Some(rule) => Ok(Composed::new(Origin::Rows(row_input(plan, *rule)))),
+            SourceRef::Timeout(_) | SourceRef::Outcome(..) => match self.rule(source) {
+                Some(rule) => Ok(Composed::new(Origin::Rows(row_input(plan, rule)))),
                 None => Err(Vec::new()), // reported where it stands
             },
             SourceRef::Declaration(id) => {

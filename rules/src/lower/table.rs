@@ -169,16 +169,20 @@ fn resolve_patterns(plan: &mut Plan) {
     let signals: Vec<u32> = plan.signals.iter().map(|s| s.columns.len() as u32).collect();
     let rows: Vec<u32> = plan.row_inputs.iter().map(|input| input.columns).collect();
     for rule in &mut plan.rules {
-        let RuleKind::Pattern(pattern) = &mut rule.kind else { continue };
+        let (inputs, symbols) = match &mut rule.kind {
+            RuleKind::Pattern(rule) => (&mut rule.inputs, &mut rule.symbols),
+            RuleKind::Correlate(rule) => (&mut rule.inputs, &mut rule.symbols),
+            _ => continue,
+        };
         let columns = |from: PatternSource| match from {
             PatternSource::Signal { signal, .. } => signals[signal as usize],
             PatternSource::Rows { input, .. } => rows[input as usize],
         };
-        for symbol in &mut pattern.symbols {
-            let columns = columns(pattern.inputs[symbol.input as usize].from);
+        for symbol in symbols {
+            let columns = columns(inputs[symbol.input as usize].from);
             symbol.key.iter_mut().for_each(|column| *column = resolve(columns, *column));
         }
-        for input in &mut pattern.inputs {
+        for input in inputs {
             let columns = columns(input.from);
             input.slots.iter_mut().for_each(|(_, column)| *column = resolve(columns, *column));
         }
@@ -260,6 +264,8 @@ pub(super) fn rule_identity(plan: &Plan, rule: RuleId) -> u64 {
     match &plan.rules[rule.0 as usize].kind {
         RuleKind::Pattern(pattern) => return pattern.hash,
         RuleKind::Timeout(timeout) => return timeout.hash,
+        RuleKind::Correlate(correlate) => return correlate.hash,
+        RuleKind::Outcome(outcome) => return outcome.hash,
         _ => {}
     }
     let own = tables.filter(|table| table.windows.iter().any(|window| window.rule == rule));

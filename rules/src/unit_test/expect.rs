@@ -22,7 +22,11 @@ pub(super) fn check(
     said: &Said,
     expect: &Expect,
 ) -> Option<Failure> {
-    let name = &program.declaration(expect.rule).name;
+    let mut name = program.declaration(expect.rule).name.clone();
+    if let Some(outcome) = expect.outcome {
+        name = format!("{name}.{}", outcome.word());
+    }
+    let name = &name;
     let index = plan.rules.iter().position(|rule| *rule.name == **name)?;
     let (found, matching) = match expect.kind {
         ExpectKind::Row => rows(plan, index, said, expect),

@@ -5,7 +5,7 @@ use super::source::{code_only, is_test_file, line_of, words};
 
 /// The engine's modules by rank: imports point to a lower rank, to the module itself, or along
 /// one of [`EDGES`].
-const RANKS: [(&str, u8); 19] = [
+const RANKS: [(&str, u8); 20] = [
     ("model", 0),
     ("limits", 0),
     ("error", 0),
@@ -22,14 +22,16 @@ const RANKS: [(&str, u8); 19] = [
     ("pattern", 1),
     ("trace", 1),
     ("sampling", 1),
+    ("correlate", 1),
     ("operators", 2),
     ("dataflow", 3),
     ("runtime", 4),
 ];
 
 /// Edges between modules of one rank: bounds and errors of the model and of files of keys; a plan
-/// names its accumulators and structures of traces, and patterns are run as planned.
-const EDGES: [(&str, &str); 9] = [
+/// names its accumulators and structures of traces; patterns and correlations are run as planned,
+/// both over events.
+const EDGES: [(&str, &str); 11] = [
     ("model", "limits"),
     ("model", "error"),
     ("pem", "limits"),
@@ -39,6 +41,8 @@ const EDGES: [(&str, &str); 9] = [
     ("plan", "aggregate"),
     ("pattern", "plan"),
     ("plan", "trace"),
+    ("correlate", "plan"),
+    ("correlate", "pattern"),
 ];
 
 /// (crate folder, crates that it must not name).

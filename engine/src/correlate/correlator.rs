@@ -1,0 +1,208 @@
+//! All keys of one correlation on one worker: items wait for the watermark, deadlines come by it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
+
+use super::key::{Decided, Item, Key, Outcome, Said, item_bytes, values_bytes};
+use crate::limits::{CORRELATE_BYTES_PER_SHARD_MAX, CORRELATE_KEYS_PER_SHARD_MAX, SHARDS};
+use crate::model::Value;
+use crate::pattern::{Event, Waiting};
+use crate::plan::{CorrelateRule, LEFT, RIGHT};
+
+/// What a snapshot holds of a correlation.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct CorrelatorState {
+    keys: Vec<Key>,
+    waiting: Vec<Event>,
+    /// Rows taken so far.
+    pub(crate) rows: u64,
+}
+
+impl CorrelatorState {
+    /// The part whose keys fulfil a condition on their hash.
+    pub(crate) fn part(&self, is_mine: impl Fn(u128) -> bool) -> Self {
+        let keys = self.keys.iter().filter(|key| is_mine(key.hash)).cloned().collect();
+        let waiting = self.waiting.iter().filter(|event| is_mine(event.key_hash));
+        Self { keys, waiting: waiting.cloned().collect(), rows: self.rows }
+    }
+
+    /// Adds another worker's part.
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.keys.extend(other.keys);
+        self.waiting.extend(other.waiting);
+        self.rows = self.rows.max(other.rows);
+    }
+}
+
+/// What one shard of keys holds.
+#[derive(Clone, Copy, Default)]
+struct Shard {
+    keys: u32,
+    /// Of items that wait for the watermark or for a partner.
+    bytes: usize,
+}
+
+/// One correlation on one worker.
+pub(crate) struct Correlator {
+    rule: Arc<CorrelateRule>,
+    keys: HashMap<u128, Key, FixedState>,
+    /// Items that wait for the watermark.
+    waiting: Waiting,
+    /// Keys to look at once the watermark has passed a time.
+    wakes: BTreeMap<i64, Vec<u128>>,
+    shards: Vec<Shard>,
+    said: Said,
+}
+
+impl Correlator {
+    pub(crate) fn new(rule: &Arc<CorrelateRule>, restored: CorrelatorState) -> Self {
+        let mut correlator = Self {
+            rule: Arc::clone(rule),
+            keys: HashMap::with_hasher(FixedState::with_seed(3)),
+            waiting: Waiting::default(),
+            wakes: BTreeMap::new(),
+            shards: vec![Shard::default(); SHARDS as usize],
+            said: Said::default(),
+        };
+        for key in restored.keys {
+            let shard = &mut correlator.shards[shard_of(key.hash)];
+            shard.keys += 1;
+            shard.bytes += key.bytes();
+            correlator.wakes.entry(key.wake_ns).or_default().push(key.hash);
+            correlator.keys.insert(key.hash, key);
+        }
+        for event in restored.waiting {
+            correlator.shards[shard_of(event.key_hash)].bytes += event_bytes(&event);
+            correlator.waiting.push(event);
+        }
+        correlator
+    }
+
+    pub(crate) fn state(&self, rows: u64) -> CorrelatorState {
+        let mut keys: Vec<Key> = self.keys.values().cloned().collect();
+        keys.sort_by_key(|key| key.hash);
+        CorrelatorState { keys, waiting: self.waiting.iter().cloned().collect(), rows }
+    }
+
+    /// Keys with waiting items, and the bytes of all that waits.
+    pub(crate) fn held(&self) -> (u64, u64) {
+        let bytes: usize = self.shards.iter().map(|shard| shard.bytes).sum();
+        (self.keys.len() as u64, bytes as u64)
+    }
+
+    /// Takes an item that the watermark has not passed yet; `false` where no room is left for it.
+    pub(crate) fn push(&mut self, event: Event) -> bool {
+        let shard = &mut self.shards[shard_of(event.key_hash)];
+        let bytes = shard.bytes + event_bytes(&event);
+        if bytes > CORRELATE_BYTES_PER_SHARD_MAX {
+            return false;
+        }
+        shard.bytes = bytes;
+        self.waiting.push(event);
+        true
+    }
+
+    /// Decides everything up to a watermark, and how many items a bound left no room for.
+    pub(crate) fn advance(&mut self, watermark_ns: i64) -> (Vec<Decided>, u64) {
+        let shards = &mut self.shards;
+        let events = self.waiting.passed(watermark_ns, |event| {
+            shards[shard_of(event.key_hash)].bytes -= event_bytes(event);
+        });
+        for event in events {
+            self.wake(event.place.time_ns.saturating_sub(1));
+            self.take(&event);
+        }
+        self.wake(watermark_ns);
+        let said = std::mem::take(&mut self.said);
+        (said.decided, said.refused)
+    }
+
+    /// Ends what has waited up to a time, in the order of time.
+    fn wake(&mut self, now_ns: i64) {
+        while let Some(first) = self.wakes.first_entry().filter(|entry| *entry.key() <= now_ns) {
+            let at_ns = *first.key();
+            let mut hashes = first.remove();
+            hashes.sort_unstable();
+            for hash in hashes {
+                let Some(key) = self.keys.get_mut(&hash) else { continue };
+                if key.wake_ns == at_ns {
+                    let before = key.bytes();
+                    key.wake_ns = i64::MAX;
+                    key.expire(&self.rule, at_ns, &mut self.said);
+                    self.shards[shard_of(hash)].bytes -= before - key.bytes();
+                    self.settle(hash);
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, event: &Event) {
+        if event.key.iter().any(Value::is_null) {
+            return self.take_alone(event);
+        }
+        let hash = event.key_hash;
+        let shard = &mut self.shards[shard_of(hash)];
+        let is_known = self.keys.contains_key(&hash);
+        let is_full = shard.bytes + item_bytes(&event.slots) > CORRELATE_BYTES_PER_SHARD_MAX
+            || (!is_known && shard.keys >= CORRELATE_KEYS_PER_SHARD_MAX);
+        if is_full {
+            self.said.refused += 1;
+            return;
+        }
+        let (key, before) = if is_known {
+            let Some(key) = self.keys.get_mut(&hash) else { return };
+            let before = key.bytes();
+            (key, before)
+        } else {
+            shard.keys += 1;
+            (self.keys.entry(hash).or_insert_with(|| Key::new(event)), 0)
+        };
+        key.take(&self.rule, event, &mut self.said);
+        shard.bytes += key.bytes() - before;
+        self.settle(hash);
+    }
+
+    /// A key that is not there equals none: such an item stays alone, which is known at once.
+    fn take_alone(&mut self, event: &Event) {
+        let at_ns = event.place.time_ns;
+        for (side, outcome) in [(LEFT, Outcome::LeftOnly), (RIGHT, Outcome::RightOnly)] {
+            if event.is(side) {
+                self.said.alone(outcome, &event.key, Item::new(event), at_ns);
+            }
+        }
+    }
+
+    /// Forgets a key that is idle, else looks at it again at its first deadline.
+    fn settle(&mut self, hash: u128) {
+        let Some(key) = self.keys.get_mut(&hash) else { return };
+        if key.is_idle() {
+            let shard = &mut self.shards[shard_of(hash)];
+            shard.bytes -= key.bytes();
+            shard.keys -= 1;
+            self.keys.remove(&hash);
+            return;
+        }
+        let deadline_ns = key.deadline_ns(&self.rule);
+        if deadline_ns < key.wake_ns {
+            key.wake_ns = deadline_ns;
+            self.wakes.entry(deadline_ns).or_default().push(hash);
+        }
+    }
+
+    /// The rule that it runs.
+    pub(crate) fn rule(&self) -> &Arc<CorrelateRule> {
+        &self.rule
+    }
+}
+
+fn shard_of(key_hash: u128) -> usize {
+    (key_hash as u64 % SHARDS) as usize
+}
+
+fn event_bytes(event: &Event) -> usize {
+    size_of::<Event>() + values_bytes(&event.key) + values_bytes(&event.slots)
+}
