@@ -112,3 +112,35 @@ fn what_many_filters_have_in_common_is_said() {
     let few = text(&explain(&plan(RULES).unwrap()));
     assert!(!few.contains("asked together"), "{few}");
 }
+
+#[test]
+fn what_a_correlation_holds_is_said() {
+    let rules = "stream s = spans lateness 5s
+     correlate jobs {
+       e: s where attr[\"entity\"] != null
+       j: logs where body == \"done\"
+     } on e.attr[\"job\"] == j.attr[\"id\"] within [-1m, 5m] pick all limit 3
+     aggregate lost from jobs.left_only over tumbling(1m) select { n: count() }
+     alert Lost from jobs.right_only hold 1m";
+    let explanation = explain(&plan(rules).unwrap());
+    let said = text(&explanation);
+    assert!(
+        said.contains(
+            "\
+pairs of spans and logs
+  rule      jobs
+            e: spans where entity != null
+            j: logs where body == \"done\"
+  on        job
+  finds     each e takes the first 3 j from -1m to 5m after it
+  state     e waits 5m, j waits 1m; at most 4096 of each a key, 2097152 keys and 512 MiB; more \
+             are refused and counted
+            alert Lost
+"
+        ),
+        "{said}"
+    );
+    let graph = dot(&explanation);
+    assert!(graph.contains("\"spans\" -> \"jobs\";"), "{graph}");
+    assert!(graph.contains("\"jobs\" -> \"jobs.left_only\";"), "{graph}");
+}

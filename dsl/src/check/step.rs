@@ -82,13 +82,11 @@ impl Checker<'_> {
         let steps = scope.steps.clone()?;
         let (label, rest) = steps.find(path)?;
         if rest.is_empty() {
-            let (what, help) = match steps.is_pair {
-                true => ("side", format!("name a field of its item: `{path}.…`")),
-                false => {
-                    let help = format!("name a field of its event: `{path}.…`, or `count({path})`");
-                    ("step", help)
-                }
-            };
+            let what = if steps.is_pair { "side" } else { "step" };
+            let mut help = format!("name a field of its item: `{path}.…`");
+            if !steps.is_pair {
+                help = format!("name a field of its event: `{path}.…`, or `count({path})`");
+            }
             let message = format!("`{path}` is a {what}, not a value");
             self.report(
                 Diagnostic::new(codes::STEP_VALUE, range, message)

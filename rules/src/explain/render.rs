@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::{Explanation, SharedTable};
+use super::{Explanation, Pairing, SharedTable};
 
 /// For people.
 pub fn text(explanation: &Explanation) -> String {
@@ -66,17 +66,19 @@ pub fn text(explanation: &Explanation) -> String {
         }
         out.push('\n');
     }
-    for pair in &explanation.correlations {
-        let _ = writeln!(out, "pairs of {}", pair.reads.join(" and "));
-        line(&mut out, "rule", &pair.rule);
-        pair.sides.iter().for_each(|side| line(&mut out, "", side));
-        line(&mut out, "on", &pair.on.join(", "));
-        line(&mut out, "finds", &pair.takes);
-        line(&mut out, "state", &pair.bound);
-        pair.alerts.iter().for_each(|alert| line(&mut out, "", &format!("alert {alert}")));
-        out.push('\n');
-    }
+    explanation.correlations.iter().for_each(|pair| pairing(pair, &mut out));
     out
+}
+
+fn pairing(pair: &Pairing, out: &mut String) {
+    let _ = writeln!(out, "pairs of {}", pair.reads.join(" and "));
+    line(out, "rule", &pair.rule);
+    pair.sides.iter().for_each(|side| line(out, "", side));
+    line(out, "on", &pair.on.join(", "));
+    line(out, "finds", &pair.takes);
+    line(out, "state", &pair.bound);
+    pair.alerts.iter().for_each(|alert| line(out, "", &format!("alert {alert}")));
+    out.push('\n');
 }
 
 fn line(out: &mut String, word: &str, rest: &str) {

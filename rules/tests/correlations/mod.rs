@@ -88,7 +88,8 @@ impl Pair {
         let (lefts, rights) = (side(&self.left), side(&self.right));
         let can = |left: &Item, right: &Item| {
             let apart_s = right.time_s - left.time_s;
-            left.key == right.key && left.place != right.place
+            left.key == right.key
+                && left.place != right.place
                 && (least_s..=most_s).contains(&apart_s)
         };
         let mut found = Vec::new();
@@ -105,7 +106,9 @@ impl Pair {
                     let first = own.into_iter().take(limit);
                     first.map(|right| (right, left.time_s.max(right.time_s))).collect()
                 }
-                Pick::Last => own.into_iter().next_back().map(|r| (r, deadline_s)).into_iter().collect(),
+                Pick::Last => {
+                    own.into_iter().next_back().map(|r| (r, deadline_s)).into_iter().collect()
+                }
             };
             for (right, at_s) in takes {
                 picked.insert(right.place);
@@ -116,9 +119,11 @@ impl Pair {
             let place = right.place as i64;
             let deadline_s = right.time_s + (-least_s).max(0);
             let more_s = if matches!(pick, Pick::Last) { most_s.max(0) } else { 0 };
-            found.push(match lefts.iter().any(|left| can(left, right)) {
-                false => ("right_only", deadline_s, 0, place),
-                true => ("duplicates", deadline_s + more_s, 0, place),
+            let is_duplicate = lefts.iter().any(|left| can(left, right));
+            found.push(if is_duplicate {
+                ("duplicates", deadline_s + more_s, 0, place)
+            } else {
+                ("right_only", deadline_s, 0, place)
             });
         }
         found.sort_unstable();
@@ -135,9 +140,8 @@ fn said(rules: &str, log: &[Item], workers: usize, frames_max: usize) -> Vec<Vec
     let mut engine = builder.workers(workers).cut(cut).build().unwrap();
     for item in log {
         let place = item.place;
-        let rest = format!(
-            ",\"attributes\":[{{\"key\":\"p\",\"value\":{{\"intValue\":\"{place}\"}}}}]"
-        );
+        let rest =
+            format!(",\"attributes\":[{{\"key\":\"p\",\"value\":{{\"intValue\":\"{place}\"}}}}]");
         let (key, letter) = (KEYS[item.key], LETTERS[item.letter]);
         let payload = Bytes::from(span(key, letter, item.time_s * 1_000, 0, &rest));
         let frame = DataFrame {
@@ -200,6 +204,11 @@ fn log() -> impl Strategy<Value = Vec<Item>> {
     })
 }
 
+/// Workers, and frames of an epoch.
+fn ways() -> impl Strategy<Value = (usize, usize)> {
+    prop_oneof![Just((1, 64)), Just((1, 1)), Just((2, 3)), Just((4, 2))]
+}
+
 fn cases() -> ProptestConfig {
     // The full sweep is a command of its own: see docs/testing.md.
     let cases = std::env::vars().find(|(name, _)| name == "CORRELATION_CASES");
@@ -214,7 +223,7 @@ proptest! {
     fn correlations_find_what_looking_at_everything_finds(
         pair in pair(),
         log in log(),
-        (workers, frames_max) in prop_oneof![Just((1, 64)), Just((1, 1)), Just((2, 3)), Just((4, 2))],
+        (workers, frames_max) in ways(),
     ) {
         let said = said(&pair.rules(), &log, workers, frames_max);
         for ((name, pick), found) in PICKS.iter().zip(&said) {
