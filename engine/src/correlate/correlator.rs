@@ -206,3 +206,92 @@ fn shard_of(key_hash: u128) -> usize {
 fn event_bytes(event: &Event) -> usize {
     size_of::<Event>() + values_bytes(&event.key) + values_bytes(&event.slots)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::CORRELATE_ITEMS_PER_KEY_MAX;
+    use crate::model::RuleId;
+    use crate::pattern::Place;
+    use crate::plan::PickMode;
+
+    fn correlator() -> Correlator {
+        let rule = CorrelateRule {
+            key_names: Vec::new(),
+            inputs: Vec::new(),
+            symbols: Vec::new(),
+            slots: 1,
+            within_ns: (-1_000, 1_000),
+            pick: PickMode::First(1),
+            values: Vec::new(),
+            others: [1, 2, 3].map(RuleId),
+            hash: 0,
+        };
+        Correlator::new(&Arc::new(rule), CorrelatorState::default())
+    }
+
+    /// Keys are told apart by what is above the bits of the shard.
+    fn event(side: u32, key: u128, time_ns: i64, value: Value) -> Event {
+        Event {
+            pattern: RuleId(0),
+            place: Place { time_ns, source: 0, seq: time_ns as u64, row: 0 },
+            key_hash: key << 64,
+            key: vec![Value::Int(key as i64)],
+            mask: 1 << side,
+            slots: vec![value],
+        }
+    }
+
+    #[test]
+    fn ten_million_keys_grow_nothing_without_bound() {
+        let mut correlator = correlator();
+        let (mut refused, mut alone) = (0, 0);
+        let keys = 20_000;
+        for key in 0..keys {
+            refused += u64::from(!correlator.push(event(LEFT, key, 5_000, Value::Null)));
+            if key % 500 == 499 {
+                let (decided, more) = correlator.advance(5_000);
+                refused += more;
+                assert!(decided.is_empty(), "nothing is decided before its deadline");
+            }
+            let (keys, bytes) = correlator.held();
+            assert!(keys <= u64::from(CORRELATE_KEYS_PER_SHARD_MAX), "{keys} keys");
+            assert!(bytes <= CORRELATE_BYTES_PER_SHARD_MAX as u64, "{bytes} bytes");
+        }
+        let (decided, more) = correlator.advance(i64::MAX);
+        alone += decided.len() as u64;
+        assert_eq!(alone + refused + more, keys as u64, "each is told or counted");
+        assert!(alone > 500, "{alone} had room");
+        assert_eq!(correlator.held(), (0, 0), "what is over is forgotten");
+    }
+
+    #[test]
+    fn large_items_are_bounded_by_their_bytes() {
+        let mut correlator = correlator();
+        let text = Value::str(&"x".repeat(CORRELATE_BYTES_PER_SHARD_MAX / 4));
+        let taken = (0..10).filter(|key| correlator.push(event(RIGHT, *key, 7, text.clone())));
+        assert_eq!(taken.count(), 3);
+        let (decided, refused) = correlator.advance(i64::MAX);
+        assert_eq!((decided.len(), refused), (3, 0));
+        assert!(correlator.push(event(RIGHT, 11, 9_000, text)), "room is given back");
+    }
+
+    #[test]
+    fn items_of_one_key_are_bounded() {
+        let mut correlator = correlator();
+        let (mut told, mut refused) = (0, 0);
+        for at in 0..CORRELATE_ITEMS_PER_KEY_MAX as i64 + 5 {
+            let mut event = event(RIGHT, 1, at / 8, Value::Null);
+            event.place.seq = at as u64;
+            assert!(correlator.push(event));
+            if at % 100 == 99 {
+                refused += correlator.advance(at / 8 - 1).1;
+            }
+        }
+        let (decided, more) = correlator.advance(i64::MAX);
+        told += decided.len();
+        refused += more;
+        assert!(decided.iter().all(|decided| decided.outcome == Outcome::RightOnly));
+        assert_eq!((told, refused), (CORRELATE_ITEMS_PER_KEY_MAX, 5));
+    }
+}
