@@ -38,6 +38,10 @@ pub const FRAME_ITEMS_MAX: u64 = 1 << 20;
 /// three a level. One that nests deeper cannot be written as JSON.
 pub const ITEM_DEPTH_MAX: usize = 4 + 3 * VALUE_DEPTH_MAX;
 
+/// Names that may be keys of attributes in the items of one frame that leave together; with more
+/// they are written one by one, and one that has more alone is refused.
+pub const EMIT_KEYS_MAX: usize = 1_024;
+
 /// Elements of one list or map in an attribute or body, and buckets of one histogram, that are
 /// decoded; an item with more is set aside.
 pub const VALUE_ITEMS_MAX: usize = 1 << 16;

@@ -198,6 +198,8 @@ impl Decoder {
         (symbols, payload): (&Symbols, Option<&Bytes>),
         out: &mut Vec<Batch>,
     ) {
+        let spec = self.sources.get(frame.source.0 as usize);
+        let mapping = spec.and_then(|spec| spec.mapping.clone());
         for (table, &signal) in self.tables.iter_mut().zip(&Signal::ALL) {
             let raw = table.take_raw();
             if table.rows == 0 {
@@ -206,6 +208,7 @@ impl Decoder {
             let raw = payload.zip(raw).map(|(payload, raw)| RawItems {
                 payload: payload.clone(),
                 format: frame.format,
+                mapping: mapping.clone(),
                 rows: raw.rows,
                 contexts: raw.contexts,
             });

@@ -3,9 +3,11 @@
 //! Kept only where a rule may say items again: 12 bytes a row, and the payload as long as the
 //! batch lives.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
-use super::frame::PayloadFormat;
+use super::frame::{ColumnMapping, PayloadFormat};
 
 /// A range of bytes of a payload, which has at most [`crate::limits::MESSAGE_BYTES_MAX`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -66,6 +68,8 @@ pub struct RawItems {
     pub payload: Bytes,
     /// How it is encoded.
     pub format: PayloadFormat,
+    /// How its columns map to fields, where they do by configuration.
+    pub mapping: Option<Arc<ColumnMapping>>,
     /// By row.
     pub rows: Vec<RawRow>,
     /// What stands around them.

@@ -8,6 +8,7 @@
 mod cuts;
 mod damage;
 mod emit;
+mod emit_foreign;
 mod flat;
 mod formats;
 mod generate;

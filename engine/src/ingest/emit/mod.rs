@@ -4,6 +4,8 @@
 //! leaves, that little is copied, so that waiting items pin at most twice their own bytes. What
 //! came in another format is written anew, when it leaves and not before.
 
+mod foreign;
+mod message;
 mod otlp_json;
 mod protobuf;
 
@@ -20,7 +22,7 @@ pub fn emit(batch: &Batch, rows: &[u32]) -> Vec<Option<ItemContent>> {
         | PayloadFormat::OtlpMetrics
         | PayloadFormat::OtlpDelimited => protobuf::emit(raw, batch.signal, rows),
         PayloadFormat::OtlpJson => otlp_json::emit(raw, batch.signal, rows),
-        _ => vec![None; rows.len()],
+        _ => foreign::emit(raw, batch.signal, rows),
     }
 }
 

@@ -1,0 +1,164 @@
+//! Items that came in a format that is not OTLP: read once more, with everything that is in them,
+//! and written as OTLP.
+//!
+//! The decoders know what each format's members mean; here they are asked for all of them. What
+//! they have no field for is not in what leaves: links of Jaeger's spans are counted as dropped.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+
+use super::Made;
+use super::message::{Parts, message};
+use crate::ingest::decoder::{DecodeReport, Decoder};
+use crate::ingest::flat::header_names;
+use crate::limits::EMIT_KEYS_MAX;
+use crate::model::{
+    AttributePlace, Batch, ColumnSpec, Compression, DataFrame, Demand, Field, Interner,
+    ItemContent, PayloadFormat, RawItems, Signal, SourceId, SourceSpec,
+};
+
+/// The items of some rows; `None` for one that reads otherwise when everything in it is read.
+pub(super) fn emit(raw: &RawItems, signal: Signal, rows: &[u32]) -> Vec<Option<ItemContent>> {
+    let is_whole = matches!(raw.format, PayloadFormat::Jaeger | PayloadFormat::Zipkin);
+    if is_whole {
+        // What stands around a span matters: the trace's processes, the other half of its id.
+        let all = read(raw, signal, raw.payload.to_vec(), raw.rows.len());
+        let nothing = || vec![None; rows.len()];
+        return all.map_or_else(nothing, |all| {
+            rows.iter().map(|row| Some(all[*row as usize].clone())).collect()
+        });
+    }
+    if let Some(all) = read(raw, signal, payload_of(raw, rows), rows.len()) {
+        return all.into_iter().map(Some).collect();
+    }
+    // Something in one of them: the others leave without it.
+    let alone = |row: &u32| read(raw, signal, payload_of(raw, &[*row]), 1)?.pop();
+    rows.iter().map(alone).collect()
+}
+
+/// The text of some rows as a payload of its own.
+fn payload_of(raw: &RawItems, rows: &[u32]) -> Vec<u8> {
+    let mut text = Vec::new();
+    if raw.format == PayloadFormat::Csv {
+        let first = raw.rows.first().map_or(0, |row| row.range.start as usize);
+        // The header ends where the first record may begin; damaged ones may stand between.
+        let end = memchr::memchr(b'\n', &raw.payload[..first]).map_or(first, |end| end + 1);
+        text.extend_from_slice(&raw.payload[..end]);
+    }
+    for row in rows {
+        text.extend_from_slice(&raw.payload[raw.rows[*row as usize].range.indices()]);
+        if text.last() != Some(&b'\n') {
+            text.push(b'\n');
+        }
+    }
+    text
+}
+
+/// Reads a payload with everything in it; `None` unless it has so many items of the signal.
+fn read(
+    raw: &RawItems,
+    signal: Signal,
+    payload: Vec<u8>,
+    items: usize,
+) -> Option<Vec<ItemContent>> {
+    let mut keys = keys(raw.format, &payload)?;
+    if let Some(mapping) = &raw.mapping {
+        keys.extend(mapping.columns.iter().map(|(path, _)| path.to_string()));
+    }
+    let demand = demand(signal, &keys);
+    let spec = SourceSpec { name: Arc::from(""), has_arrival: false, mapping: raw.mapping.clone() };
+    let mut decoder = Decoder::new(Arc::new(demand.clone()), Arc::from([spec]));
+    let frame = DataFrame {
+        source: SourceId(0),
+        arrival_ns: None,
+        format: raw.format,
+        compression: Compression::None,
+        payload: payload.into(),
+        place: 0,
+    };
+    let (mut batches, mut report) = (Vec::new(), DecodeReport::default());
+    decoder.decode(0, &frame, &Interner::shared(), &mut batches, &mut report);
+    let of = |signal| batches.iter().find(|batch: &&Batch| batch.signal == signal);
+    let batch = of(signal).filter(|batch| batch.rows == items)?;
+    let is_flat = !matches!(raw.format, PayloadFormat::Jaeger | PayloadFormat::Zipkin);
+    let parts = Parts::new(&demand, batch, is_flat);
+    let events = of(Signal::SpanEvents).map(|batch| Parts::new(&demand, batch, false));
+    if signal == Signal::Spans && parts.event_count() != events.as_ref().map_or(0, Parts::rows) {
+        return None;
+    }
+    let (mut made, mut places, mut next_event) = (Made::default(), Vec::new(), 0);
+    for row in 0..items {
+        let own = parts.events_of(row);
+        let own_events = events.as_ref().map(|events| (events, next_event..next_event + own));
+        let [resource, scope, item] = message(&parts, row, own_events);
+        next_event += own;
+        places.push([made.add(&resource), made.add(&scope), made.add(&item)]);
+    }
+    let made = made.finish();
+    let content = |[resource, scope, item]: [std::ops::Range<usize>; 3]| ItemContent {
+        resource: made.slice(resource),
+        scope: made.slice(scope),
+        item: made.slice(item),
+        ..ItemContent::default()
+    };
+    Some(places.into_iter().map(content).collect())
+}
+
+/// Every field, and these attributes wherever they stand.
+fn demand(signal: Signal, keys: &BTreeSet<String>) -> Demand {
+    let mut demand = Demand::default();
+    let signals = if signal == Signal::Spans {
+        &[Signal::Spans, Signal::SpanEvents][..]
+    } else {
+        std::slice::from_ref(&signal)
+    };
+    for &signal in signals {
+        demand.want(signal);
+        for &field in Field::ALL {
+            if field.is_of(signal) && field != Field::Series {
+                demand.column(signal, ColumnSpec::Field(field));
+            }
+        }
+        for key in keys {
+            for place in [AttributePlace::Item, AttributePlace::Resource] {
+                demand.column(signal, ColumnSpec::Attribute { place, key: Arc::from(&**key) });
+            }
+        }
+    }
+    demand
+}
+
+/// Names that may be keys of attributes; `None` where there are too many.
+fn keys(format: PayloadFormat, payload: &[u8]) -> Option<BTreeSet<String>> {
+    let mut keys = BTreeSet::from(["peer.service".to_owned(), "service.name".to_owned()]);
+    if format == PayloadFormat::Csv {
+        let names = header_names(payload).into_iter();
+        let names = names.map(|name| String::from_utf8_lossy(name.trim_ascii()).into_owned());
+        keys.extend(names);
+    } else {
+        for document in serde_json::Deserializer::from_slice(payload).into_iter::<Json>() {
+            names_in(&document.ok()?, &mut keys);
+        }
+    }
+    (keys.len() <= EMIT_KEYS_MAX).then_some(keys)
+}
+
+/// Names of members, and what stands in members named `key`, as tags have it.
+fn names_in(value: &Json, keys: &mut BTreeSet<String>) {
+    match value {
+        Json::Object(members) => {
+            for (name, value) in members {
+                match value {
+                    Json::String(text) if name == "key" => keys.extend([text.clone()]),
+                    _ => {}
+                }
+                keys.extend([name.clone()]);
+                names_in(value, keys);
+            }
+        }
+        Json::Array(list) => list.iter().for_each(|value| names_in(value, keys)),
+        _ => {}
+    }
+}
