@@ -205,6 +205,7 @@ impl Checker<'_> {
                     Entity::Late(_)
                     | Entity::Timeout(_)
                     | Entity::Outcome(..)
+                    | Entity::TracePart(..)
                     | Entity::Param(_)
                     | Entity::Import(_) => return None,
                 };

@@ -234,6 +234,7 @@ impl Checker<'_> {
             self.bind(module, name, entity);
             self.bind_timeout(module, &tree, index);
             self.bind_outcomes(module, &tree, index);
+            self.bind_trace_parts(module, &tree, index);
             if let DeclarationKind::Stream(clauses) = &tree.kind {
                 for clause in clauses {
                     if let ast::ClauseKind::Late { side: Some(side), .. } = &clause.kind {
@@ -250,6 +251,15 @@ impl Checker<'_> {
             if let ast::ClauseKind::Timeout(side) = &clause.kind {
                 self.bind(module, side, Entity::Timeout(index));
             }
+        }
+    }
+
+    fn bind_trace_parts(&mut self, module: usize, tree: &Declaration, index: usize) {
+        let (DeclarationKind::Traces(_), Some(name)) = (&tree.kind, &tree.name) else { return };
+        for part in crate::hir::TracePart::ALL {
+            let text = format!("{}.{}", name.text, part.name());
+            let name = ast::Name { text, range: name.range };
+            self.bind(module, &name, Entity::TracePart(index, part));
         }
     }
 
@@ -295,6 +305,7 @@ impl Checker<'_> {
         | Entity::Late(index)
         | Entity::Timeout(index)
         | Entity::Outcome(index, _)
+        | Entity::TracePart(index, _)
         | Entity::Import(index)) = entity;
         let tree = &self.items[index].tree;
         if let (Entity::Timeout(_), DeclarationKind::Pattern { clauses, .. }) = (entity, &tree.kind)

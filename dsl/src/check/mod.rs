@@ -75,6 +75,8 @@ enum Entity {
     Timeout(usize),
     /// One outcome of the correlation.
     Outcome(usize, Outcome),
+    /// What the traces say beside themselves.
+    TracePart(usize, crate::hir::TracePart),
     /// An import, whose names begin with its own.
     Import(usize),
 }

@@ -8,6 +8,7 @@ use crate::ast::{self, DeclarationKind};
 use crate::diagnostic::suggest::{listed, nearest};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::hir::Outcome;
+use crate::hir::TracePart;
 use crate::limits::IMPORT_DEPTH_MAX;
 use crate::text_range::TextRange;
 
@@ -23,6 +24,8 @@ pub(super) enum Target {
     Timeout(usize),
     /// One outcome of the correlation with this index.
     Outcome(usize, Outcome),
+    /// What the traces with this index say beside themselves.
+    TracePart(usize, TracePart),
 }
 
 impl Checker<'_> {
@@ -52,6 +55,7 @@ impl Checker<'_> {
             Some(Entity::Outcome(index, outcome)) => {
                 return Some(Target::Outcome(*index, *outcome));
             }
+            Some(Entity::TracePart(index, part)) => return Some(Target::TracePart(*index, *part)),
             Some(Entity::Param(index)) => {
                 let own = self.items[*index].module;
                 let local = self.items[*index].tree.name.as_ref()?.text.clone();
@@ -86,7 +90,8 @@ impl Checker<'_> {
             Target::Declaration(index)
             | Target::Late(index)
             | Target::Timeout(index)
-            | Target::Outcome(index, _),
+            | Target::Outcome(index, _)
+            | Target::TracePart(index, _),
         ) = target
         {
             let own = &self.items[index];
@@ -112,6 +117,7 @@ impl Checker<'_> {
             Some(Target::Outcome(index, outcome)) => self.outcome_shape_of(index, outcome),
             Some(Target::Late(index)) => self.late_shape_of(index),
             Some(Target::Timeout(index)) => self.timeout_shape_of(index),
+            Some(Target::TracePart(index, part)) => self.trace_part_shape_of(index, part),
             None => {
                 self.unknown_source(name, module);
                 Rc::new(Shape::broken(&name.text))

@@ -68,7 +68,8 @@ impl Checker<'_> {
             Target::Declaration(source)
             | Target::Late(source)
             | Target::Timeout(source)
-            | Target::Outcome(source, _) => Some((source, name.range)),
+            | Target::Outcome(source, _)
+            | Target::TracePart(source, _) => Some((source, name.range)),
             Target::Catalog(_) => None,
         };
         if let DeclarationKind::Pattern { body: Some(body), .. } = &item.tree.kind {

@@ -8,7 +8,7 @@ use super::stream::from_of;
 use super::{Checker, Site};
 use crate::ast::{self, Clause, ClauseKind, Close};
 use crate::diagnostic::{Diagnostic, codes};
-use crate::hir::{CloseTerm, DeclarationKind, SourceRef, Traces};
+use crate::hir::{CloseTerm, DeclarationKind, SourceRef, TracePart, Traces};
 
 pub(super) const CLAUSES: [&str; 3] = ["from", "close", "limit"];
 /// Ways to close that a declaration may list, written out.
@@ -52,6 +52,20 @@ impl Checker<'_> {
         self.shapes.insert(site.name.clone(), Rc::new(shape).partial(site.tree.is_partial));
         let input = input.source.clone();
         Some(DeclarationKind::Traces(Traces { input, close: close?, spans_max, bytes_max }))
+    }
+
+    /// What traces say beside themselves, as rules read it.
+    pub(super) fn trace_part_shape_of(&self, index: usize, part: TracePart) -> Rc<Shape> {
+        let traces = self.shape_of(index);
+        let SourceRef::Declaration(id) = traces.source else { return traces };
+        let mut shape = match self.catalog.source(part.source()) {
+            Some(source) => Shape::of_catalog(source),
+            None => Shape::broken(&traces.name),
+        };
+        shape.name = format!("{}.{}", traces.name, part.name());
+        shape.source = SourceRef::TracePart(id, part);
+        shape.has_lateness = true;
+        Rc::new(shape)
     }
 
     /// Whether items are spans: traces know themselves by the name of their inner source.

@@ -23,7 +23,7 @@ pub use literal::{Literal, duration_text};
 pub use pattern::{Absence, LaneStep, MatchMode, Pattern, PatternSymbol, StepPick};
 pub use stream::{Dedupe, Late, Stream, TimeOf};
 pub use test::{AlertState, Expect, ExpectKind, Given, GivenKind, Moment, Test};
-pub use traces::{CloseTerm, Relation, RelationMode, SpanSet, TraceValue, Traces};
+pub use traces::{CloseTerm, Relation, RelationMode, SpanSet, TracePart, TraceValue, Traces};
 
 use crate::text_range::TextRange;
 use crate::types::Type;
@@ -124,6 +124,8 @@ pub enum SourceRef {
     Timeout(DeclarationId),
     /// One outcome of a correlation.
     Outcome(DeclarationId, Outcome),
+    /// What traces say beside themselves.
+    TracePart(DeclarationId, TracePart),
 }
 
 /// A named column of rows or items with its type.

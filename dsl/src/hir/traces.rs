@@ -87,3 +87,33 @@ pub enum RelationMode {
     /// `&`: those of both sides.
     Both,
 }
+
+/// What a closed trace says beside itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TracePart {
+    /// `.operations`: its time by service and name.
+    Operations,
+    /// `.edges`: which service asked which.
+    Edges,
+}
+
+impl TracePart {
+    /// Both of them.
+    pub const ALL: [Self; 2] = [Self::Operations, Self::Edges];
+
+    /// Its name behind that of the traces.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Operations => "operations",
+            Self::Edges => "edges",
+        }
+    }
+
+    /// The source of the catalogue that has its fields.
+    pub fn source(self) -> &'static str {
+        match self {
+            Self::Operations => "traces.operations",
+            Self::Edges => "traces.edges",
+        }
+    }
+}

@@ -334,7 +334,7 @@ impl Stage for Close {
         let (correlated, events) =
             events.into_iter().partition(|event| is_correlated(&plan, event));
         self.patterns.step(&plan, events, (&[], span), &mut self.alerts, &mut closed);
-        self.traces.step(&plan, spans, (&mut late, span), &mut self.alerts, &mut closed);
+        self.traces.step(&plan, spans, (&mut late, span), &mut closed);
         self.correlations.step(&plan, correlated, (&[], span), &mut self.alerts, &mut closed);
         self.tell();
         closed.rows.sort_by(Row::output_cmp);

@@ -33,7 +33,10 @@ pub use rows::{
 };
 pub use rule::{AggregateCall, AggregateRule, Results, Route, Rule, RuleKind};
 pub use table::{Table, TableAccumulator, TableWindow, Timeline, WindowShape};
-pub use trace::{CloseTerm, SpanColumns, TraceField, TraceRule, TraceValue};
+pub use trace::{
+    CloseTerm, EdgesPart, OperationsPart, SpanColumns, TraceField, TracePart, TracePartRule,
+    TraceRule, TraceValue,
+};
 
 use serde::{Deserialize, Serialize};
 

@@ -9,6 +9,7 @@ use super::expr::Expr;
 use super::past::PastCall;
 use super::pattern::{PatternInput, PatternRule, PatternSource, TimeoutRule};
 use super::rows::{LateRule, ROW_KEY_FROM, RowsRule, RulePlace};
+use super::trace::TracePart;
 use crate::aggregate::Finisher;
 use crate::model::RuleId;
 
@@ -55,6 +56,8 @@ pub enum RuleKind {
     Correlate(Box<CorrelateRule>),
     /// Another outcome of a correlation.
     Outcome(OutcomeRule),
+    /// Rows that a trace says beside its own.
+    TracePart(super::TracePartRule),
 }
 
 impl Rule {
@@ -66,6 +69,7 @@ impl Rule {
             RuleKind::Rows(rule) => names(&rule.key_names, &rule.values),
             RuleKind::Late(rule) => rule.values.iter().map(|(name, _)| name).collect(),
             RuleKind::Route(_) => Vec::new(),
+            RuleKind::TracePart(rule) => part_names(rule.part).iter().collect(),
             RuleKind::Traces(rule) => {
                 TRACE_KEY.iter().chain(rule.values.iter().map(|(name, _)| name)).collect()
             }
@@ -114,6 +118,7 @@ impl Rule {
             RuleKind::Outcome(rule) => &rule.key_names,
             RuleKind::Late(_) | RuleKind::Route(_) => &[],
             RuleKind::Traces(_) => &*TRACE_KEY,
+            RuleKind::TracePart(rule) => &part_names(rule.part)[..2],
         }
     }
 
@@ -128,6 +133,7 @@ impl Rule {
             | RuleKind::Timeout(_)
             | RuleKind::Outcome(_)
             | RuleKind::Traces(_)
+            | RuleKind::TracePart(_)
             | RuleKind::Route(_) => Vec::new(),
             RuleKind::Alert(alert) => vec![alert.source],
             RuleKind::Pattern(pattern) => rules_of(&pattern.inputs),
@@ -150,6 +156,19 @@ fn rules_of(inputs: &[PatternInput]) -> Vec<RuleId> {
 
 /// The column of an unfinished match that names its last step.
 static REACHED: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("reached"));
+
+/// Names of the columns of what a trace says beside itself.
+fn part_names(part: TracePart) -> &'static [Arc<str>] {
+    static OPERATIONS: LazyLock<Vec<Arc<str>>> = LazyLock::new(|| named(TracePart::Operations));
+    static EDGES: LazyLock<Vec<Arc<str>>> = LazyLock::new(|| named(TracePart::Edges));
+    fn named(part: TracePart) -> Vec<Arc<str>> {
+        part.columns().iter().map(|(name, _)| Arc::from(*name)).collect()
+    }
+    match part {
+        TracePart::Operations => &OPERATIONS,
+        TracePart::Edges => &EDGES,
+    }
+}
 
 /// The key of traces.
 static TRACE_KEY: LazyLock<[Arc<str>; 1]> = LazyLock::new(|| [Arc::from("trace.id")]);

@@ -37,11 +37,99 @@ pub struct TraceRule {
     pub of_root: Vec<u32>,
     /// (name, what it is) of every value that is read.
     pub values: Vec<(Arc<str>, TraceValue)>,
+    /// Time by operation, where any rule reads it.
+    pub operations: Option<OperationsPart>,
+    /// Edges of the service graph, where any rule reads them.
+    pub edges: Option<EdgesPart>,
     /// Whether any rule reads its rows.
     pub is_read: bool,
     /// Hash of what decides which traces there are and what is kept of them: the identity of the
     /// state.
     pub hash: u64,
+}
+
+/// A trace's time by service and name, as rows of a rule of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct OperationsPart {
+    /// The rule whose rows these are.
+    pub rule: RuleId,
+    /// Carried column of the service.
+    pub service: u32,
+    /// Carried column of the name.
+    pub name: u32,
+    /// Carried column of the kind.
+    pub kind: u32,
+    /// Bit of the condition that the status is error.
+    pub error: u32,
+}
+
+/// A trace's edges of the service graph, as rows of a rule of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct EdgesPart {
+    /// The rule whose rows these are.
+    pub rule: RuleId,
+    /// Carried column of the service.
+    pub service: u32,
+    /// Carried column of the kind.
+    pub kind: u32,
+    /// Carried column of the peer's name.
+    pub peer: u32,
+    /// Bit of the condition that the status is error.
+    pub error: u32,
+    /// Bit of the condition that there is an attribute of a database.
+    pub database: u32,
+}
+
+/// Rows that a closed trace says beside its own; said to their readers only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct TracePartRule {
+    /// The rule of the traces.
+    pub of: RuleId,
+    /// Which rows.
+    pub part: TracePart,
+}
+
+/// What a closed trace says beside itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum TracePart {
+    /// Its time by service and name.
+    Operations,
+    /// Which service asked which.
+    Edges,
+}
+
+impl TracePart {
+    /// Columns of its rows: the trace's id and a number that tells the rows of one trace apart,
+    /// then values.
+    pub fn columns(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Operations => &[
+                ("trace.id", "Id of the trace, 16 bytes."),
+                ("place", "Place among the rows of the trace, from 0."),
+                ("service.name", "The service."),
+                ("name", "The name of the spans."),
+                ("spans", "Number of its spans in the trace."),
+                ("errors", "How many of them have the status `error`."),
+                ("exclusive", "Time of the critical path in its own spans."),
+                ("inclusive", "Time of the critical path in its spans or below them."),
+                ("self", "Time of its spans in which no child of theirs ran."),
+            ],
+            Self::Edges => &[
+                ("trace.id", "Id of the trace, 16 bytes."),
+                ("place", "Place among the rows of the trace, from 0."),
+                ("client", "The service that asked; `user` where nobody in the trace did."),
+                ("server", "The service, database or other node that was asked."),
+                (
+                    "connection",
+                    "Empty for a request, else `messaging_system`, `database` or \
+                    `virtual_node`.",
+                ),
+                ("failed", "Whether either end has the status `error`."),
+                ("client.duration", "Duration of the calling span, if it was seen."),
+                ("server.duration", "Duration of the called span, if it was seen."),
+            ],
+        }
+    }
 }
 
 /// Columns of a batch of spans.
@@ -151,24 +239,32 @@ fields! {
 impl TraceRule {
     /// Whether spans must be put in order and under their parents.
     pub fn needs_forest(&self) -> bool {
-        self.values.iter().any(|(_, value)| value.needs_forest())
+        let values = self.values.iter().any(|(_, value)| value.needs_forest());
+        values || self.operations.is_some() || self.edges.is_some()
     }
 
     /// Whether the mask of each span is kept, not only that of all spans together.
     pub fn needs_masks(&self) -> bool {
-        self.values.iter().any(|(_, value)| match value {
-            TraceValue::Has(structure) => !matches!(structure, Structure::Leaf(_)),
-            TraceValue::Count(_) | TraceValue::Any(..) => true,
-            _ => false,
-        })
+        let parts = self.operations.is_some() || self.edges.is_some();
+        parts
+            || self.values.iter().any(|(_, value)| match value {
+                TraceValue::Has(structure) => !matches!(structure, Structure::Leaf(_)),
+                TraceValue::Count(_) | TraceValue::Any(..) => true,
+                _ => false,
+            })
+    }
+
+    /// Whether the critical path is asked for.
+    pub fn needs_path(&self) -> bool {
+        let is_path = |value: &TraceValue| {
+            matches!(value, TraceValue::CriticalPath { .. } | TraceValue::CriticalPathDuration(_))
+        };
+        self.operations.is_some() || self.values.iter().any(|(_, value)| is_path(value))
     }
 
     /// Whether the duration of each span is kept.
     pub fn needs_durations(&self) -> bool {
-        let is_path = |value: &TraceValue| {
-            matches!(value, TraceValue::CriticalPath { .. } | TraceValue::CriticalPathDuration(_))
-        };
-        self.values.iter().any(|(_, value)| is_path(value))
+        self.needs_path() || self.edges.is_some()
     }
 
     /// When a trace would close, nanoseconds: its earliest and latest time, whether its root has

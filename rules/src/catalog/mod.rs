@@ -2,6 +2,7 @@
 
 mod aggregate;
 mod past;
+mod traces;
 
 use std::sync::Arc;
 
@@ -10,7 +11,6 @@ use tailwater_dsl::catalog::{
 };
 use tailwater_dsl::types::Type;
 use tailwater_engine::model::{Field, FieldKind, Signal};
-use tailwater_engine::plan::TraceField;
 use tailwater_engine::plan::function::{self, Function, Kind, Param, ResultKind, check_regex};
 
 /// Everything that rules may name without declaring it.
@@ -19,7 +19,7 @@ pub fn catalog() -> Catalog {
     functions.extend(aggregate::all());
     functions.extend(past::all());
     Catalog {
-        sources: Signal::ALL.into_iter().map(source).chain([traces()]).collect(),
+        sources: Signal::ALL.into_iter().map(source).chain(traces::all()).collect(),
         functions,
         sinks: None,
         check_regex: Some(check_regex),
@@ -48,38 +48,6 @@ fn source(signal: Signal) -> SourceDef {
         has_start,
         totals: (signal == Signal::Metrics).then(metric_totals),
         inner: None,
-    }
-}
-
-/// Spans of one trace id together.
-fn traces() -> SourceDef {
-    let field = |field: &TraceField| {
-        let ty = match field {
-            TraceField::Id => Type::Bytes,
-            TraceField::Start | TraceField::End => Type::Time,
-            TraceField::Duration | TraceField::CriticalPathDuration => Type::Duration,
-            TraceField::Services => Type::List(Box::new(Type::String)),
-            TraceField::Complete | TraceField::Early => Type::Bool,
-            TraceField::CriticalPath => Type::List(Box::new(Type::Map(Box::new(Type::Any)))),
-            _ => Type::Int,
-        };
-        FieldDef {
-            path: field.path().to_owned(),
-            ty,
-            optional: false,
-            doc: field.doc().to_owned(),
-            identifies: *field == TraceField::Id,
-        }
-    };
-    SourceDef {
-        name: "traces".to_owned(),
-        doc: "Spans of one trace id together.".to_owned(),
-        fields: TraceField::ALL.iter().map(field).collect(),
-        has_attributes: false,
-        time: "when the trace closes".to_owned(),
-        has_start: false,
-        totals: None,
-        inner: Some(Signal::Spans.name().to_owned()),
     }
 }
 

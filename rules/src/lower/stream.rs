@@ -143,6 +143,12 @@ impl Names for RowNames<'_, '_> {
         {
             return traces::field(self.plan, self.streams, rule, path);
         }
+        if let (RuleKind::TracePart(of), FieldRef::Builtin(path)) =
+            (&self.plan.rules[rule.0 as usize].kind, field)
+        {
+            let at = of.part.columns().iter().position(|(name, _)| name == path)?;
+            return Some(Expr::Column(ROW_KEY_FROM + at as u32));
+        }
         if matches!(self.plan.rules[rule.0 as usize].kind, RuleKind::Late(_)) {
             return self.late_field(rule, field);
         }
@@ -336,7 +342,7 @@ impl<'a> Streams<'a> {
             }
             SourceRef::Timeout(id) => self.timeouts.get(id).copied(),
             SourceRef::Outcome(id, outcome) => self.outcomes.get(&(*id, *outcome)).copied(),
-            SourceRef::Catalog(_) | SourceRef::Late(_) => None,
+            SourceRef::Catalog(_) | SourceRef::Late(_) | SourceRef::TracePart(..) => None,
         }
     }
 
@@ -353,6 +359,14 @@ impl<'a> Streams<'a> {
         range: TextRange,
     ) -> Result<Composed, Vec<NotYet>> {
         match source {
+            SourceRef::Catalog(name) if part_of(name).is_some() => {
+                let part = part_of(name).zip(self.all_traces);
+                self.trace_part(plan, part.map(|(part, id)| (id, part)), range)
+            }
+            SourceRef::TracePart(id, part) => {
+                let rule = self.rules.get(id).copied();
+                self.trace_part(plan, rule.map(|rule| (rule, *part)), range)
+            }
             SourceRef::Catalog(name) if name == "traces" => match self.all_traces {
                 Some(rule) => Ok(Composed::new(Origin::Rows(row_input(plan, rule)))),
                 None => Err(not_yet("`traces` here", range)),
@@ -381,6 +395,17 @@ impl<'a> Streams<'a> {
                 }
             }
         }
+    }
+
+    fn trace_part(
+        &self,
+        plan: &mut Plan,
+        part: Option<(RuleId, hir::TracePart)>,
+        range: TextRange,
+    ) -> Result<Composed, Vec<NotYet>> {
+        let rule = part.and_then(|(id, part)| traces::part(plan, self, id, part));
+        let rule = rule.ok_or_else(|| not_yet("this part of traces", range))?;
+        Ok(Composed::new(Origin::Rows(row_input(plan, rule))))
     }
 
     fn stream(
@@ -416,6 +441,11 @@ impl<'a> Streams<'a> {
         }
         Ok(composed)
     }
+}
+
+/// What traces say beside themselves, by the name of its source.
+fn part_of(name: &str) -> Option<hir::TracePart> {
+    hir::TracePart::ALL.into_iter().find(|part| part.source() == name)
 }
 
 /// Index of the row input of a rule, made where needed.

@@ -15,10 +15,12 @@ use tailwater_engine::limits::{TRACE_BYTES_MAX, TRACE_CONDITIONS_MAX, TRACE_SPAN
 use tailwater_engine::model::{AttributePlace, ColumnSpec, Field, RuleId, Value};
 use tailwater_engine::plan::expr::{BinaryOp, Expr};
 use tailwater_engine::plan::{
-    CloseTerm, Plan, ROW_KEY_FROM, Rule, RuleKind, RulePlace, SpanColumns, TraceField, TraceRule,
-    TraceValue,
+    CloseTerm, EdgesPart, OperationsPart, Plan, ROW_KEY_FROM, Rule, RuleKind, RulePlace,
+    SpanColumns, TraceField, TracePart, TracePartRule, TraceRule, TraceValue,
 };
-use tailwater_engine::trace::{Relation as PlanRelation, Structure, StructureOp};
+use tailwater_engine::trace::{
+    PEER_ATTRIBUTES, Relation as PlanRelation, Structure, StructureOp, is_database_attribute,
+};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::expr::Lowered;
@@ -34,7 +36,10 @@ const CLOSE_DEFAULT: [CloseTerm; 2] = [
 
 /// Whether some declaration reads the source `traces`.
 pub(super) fn reads_all(program: &Program) -> bool {
-    let is_all = |source: &SourceRef| *source == SourceRef::Catalog("traces".to_owned());
+    let is_all = |source: &SourceRef| match source {
+        SourceRef::Catalog(name) => name == "traces" || name.starts_with("traces."),
+        _ => false,
+    };
     program.declarations.iter().any(|declaration| match &declaration.kind {
         DeclarationKind::Stream(reader) => is_all(&reader.input),
         DeclarationKind::Aggregate(reader) => is_all(&reader.input),
@@ -123,9 +128,53 @@ fn rule_of(
         carried: Vec::new(),
         of_root: Vec::new(),
         values: Vec::new(),
+        operations: None,
+        edges: None,
         is_read: false,
         hash: 0,
     })
+}
+
+/// The rule of what traces say beside themselves, made where it is first read.
+pub(super) fn part(
+    plan: &mut Plan,
+    streams: &Streams<'_>,
+    id: RuleId,
+    part: hir::TracePart,
+) -> Option<RuleId> {
+    let (name, place) = {
+        let rule = &plan.rules[id.0 as usize];
+        (format!("{}.{}", rule.name, part.name()), rule.place.clone())
+    };
+    let rule = RuleId(plan.rules.len() as u32);
+    let mut reading = Reading::new(plan, streams, id)?;
+    let kind = match part {
+        hir::TracePart::Operations => {
+            if let Some(known) = reading.rule().operations {
+                return Some(known.rule);
+            }
+            let known = OperationsPart {
+                rule,
+                service: reading.service(),
+                name: reading.carried(ColumnSpec::Field(Field::Name)),
+                kind: reading.carried(ColumnSpec::Field(Field::Kind)),
+                error: reading.error()?,
+            };
+            reading.rule().operations = Some(known);
+            TracePart::Operations
+        }
+        hir::TracePart::Edges => {
+            if let Some(known) = reading.rule().edges {
+                return Some(known.rule);
+            }
+            let known = reading.edges(rule)?;
+            reading.rule().edges = Some(known);
+            TracePart::Edges
+        }
+    };
+    let kind = RuleKind::TracePart(TracePartRule { of: id, part: kind });
+    plan.rules.push(Rule { name: Arc::from(name.as_str()), kind, place });
+    Some(rule)
 }
 
 /// The column of a field of traces.
@@ -285,21 +334,49 @@ impl<'a, 'b> Reading<'a, 'b> {
         self.carried(ColumnSpec::Attribute { place: AttributePlace::Resource, key })
     }
 
+    /// The bit of the condition that the status is error.
+    fn error(&mut self) -> Option<u32> {
+        let Origin::Signal(signal) = self.composed.origin else { return None };
+        let signal = &mut self.plan.signals[signal as usize];
+        let status = Expr::Column(demand(signal, ColumnSpec::Field(Field::Status)));
+        let is_error = Expr::Const(Value::str("error"));
+        self.leaf(Some(Expr::binary(BinaryOp::Eq, status, is_error)))
+    }
+
+    /// What edges read: the first attribute that names the peer, whether one is of a database.
+    fn edges(&mut self, rule: RuleId) -> Option<EdgesPart> {
+        let Origin::Signal(signal) = self.composed.origin else { return None };
+        let spans = &mut self.plan.signals[signal as usize];
+        let mut attribute = |key: &&str| {
+            let key = Arc::from(*key);
+            Expr::Column(demand(spans, ColumnSpec::Attribute { place: AttributePlace::Item, key }))
+        };
+        let peers: Vec<Expr> = PEER_ATTRIBUTES.iter().map(&mut attribute).collect();
+        let databases = PEER_ATTRIBUTES.iter().filter(|key| is_database_attribute(key));
+        let databases =
+            databases.map(attribute).map(|of| Expr::Not(Box::new(Expr::IsNull(Box::new(of)))));
+        let database = databases.reduce(|a, b| Expr::binary(BinaryOp::Or, a, b));
+        let nest = |rest, item| Expr::Coalesce(Box::new(item), Box::new(rest));
+        let peer = peers.into_iter().rev().reduce(nest)?;
+        let peer = self.composed.column(self.plan, peer);
+        Some(EdgesPart {
+            rule,
+            service: self.service(),
+            kind: self.carried(ColumnSpec::Field(Field::Kind)),
+            peer: find_or_push(&mut self.rule().carried, peer),
+            error: self.error()?,
+            database: self.leaf(database)?,
+        })
+    }
+
     fn field(&mut self, field: TraceField) -> TraceValue {
         match field {
             TraceField::Services => TraceValue::Distinct(self.service()),
             TraceField::ServiceCount => TraceValue::DistinctCount(self.service()),
-            TraceField::ErrorCount => {
-                let Origin::Signal(signal) = self.composed.origin else {
-                    return TraceValue::Field(field);
-                };
-                let signal = &mut self.plan.signals[signal as usize];
-                let status = Expr::Column(demand(signal, ColumnSpec::Field(Field::Status)));
-                let is_error = Expr::Const(Value::str("error"));
-                let condition = Expr::binary(BinaryOp::Eq, status, is_error);
-                let leaf = self.leaf(Some(condition));
-                TraceValue::Count(Structure::Leaf(leaf.unwrap_or(0)))
-            }
+            TraceField::ErrorCount => match self.error() {
+                Some(leaf) => TraceValue::Count(Structure::Leaf(leaf)),
+                None => TraceValue::Field(field),
+            },
             TraceField::CriticalPath => TraceValue::CriticalPath {
                 service: self.service(),
                 name: self.carried(ColumnSpec::Field(Field::Name)),

@@ -6,6 +6,7 @@
 mod assembled;
 mod block;
 mod closed_ids;
+mod parts;
 mod read;
 mod spans;
 mod state;
@@ -19,11 +20,9 @@ pub(super) use take::TraceTakers;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::alert::Alert;
 use super::clock::UNSEEN;
 use super::close::{Closed, rule_watermark_ns};
 use super::pattern::Span;
-use super::relate::{top_ns, watch};
 use crate::model::{Row, RuleId};
 use crate::plan::{Plan, RuleKind, TraceRule};
 use crate::self_metrics::{EngineGauges, Holder};
@@ -90,7 +89,6 @@ impl Traces {
         plan: &Plan,
         blocks: Vec<SpanBlock>,
         (late, span): (&mut Vec<Row>, Span<'_>),
-        alerts: &mut [Alert],
         out: &mut Closed,
     ) {
         let mut by_rule: BTreeMap<RuleId, Vec<SpanBlock>> = BTreeMap::new();
@@ -101,11 +99,14 @@ impl Traces {
             let mut blocks = by_rule.remove(id).unwrap_or_default();
             blocks.sort_by_key(|block| block.seq);
             let mut rows = Vec::new();
-            let is_read = store.rule().is_read;
+            let (operations, edges) = (store.rule().operations, store.rule().edges);
+            let parts = operations.map(|part| part.rule).into_iter();
+            let parts: Vec<RuleId> = parts.chain(edges.map(|part| part.rule)).collect();
+            let is_read = store.rule().is_read || !parts.is_empty();
             let counts = &mut out.rules[id.0 as usize];
             let mut close = |trace: &assembled::Assembled| {
                 if is_read {
-                    rows.push(reader.row(*id, trace));
+                    reader.rows(*id, trace, &mut rows);
                 }
             };
             for block in blocks {
@@ -117,10 +118,10 @@ impl Traces {
             }
             store.advance(watermark_ns, &mut close);
             rows.sort_by(Row::output_cmp);
-            for alert in alerts.iter_mut().filter(|alert| alert.source() == *id) {
-                let before_ns = rule_watermark_ns(plan, *id, span.before);
-                let between = (before_ns, watermark_ns, top_ns(plan, *id, span.after));
-                watch(alert, plan, &rows, between, &mut out.transitions);
+            for row in rows.iter().filter(|row| parts.contains(&row.rule)) {
+                let counts = &mut out.rules[row.rule.0 as usize];
+                counts.taken += 1;
+                counts.used += 1;
             }
             out.rows.extend(rows);
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::assembled::Assembled;
+use super::parts::{Parts, kind_of};
 use crate::model::{Row, RowKind, RuleId, Value};
 use crate::plan::{TraceField, TraceRule, TraceValue};
 use crate::trace::{CriticalPath, Forest, PathSpans, SpanKind, Structure, Structures};
@@ -16,6 +17,7 @@ pub(super) struct Reader {
     structures: Structures,
     path: CriticalPath,
     columns: Columns,
+    parts: Parts,
 }
 
 /// Columns of one trace as the functions over traces take them.
@@ -33,7 +35,8 @@ impl Reader {
     pub(super) fn new(rule: &Arc<TraceRule>) -> Self {
         Self {
             needs_forest: rule.needs_forest(),
-            needs_path: rule.needs_durations(),
+            needs_path: rule.needs_path(),
+            parts: Parts::default(),
             rule: Arc::clone(rule),
             forest: Forest::default(),
             structures: Structures::default(),
@@ -42,9 +45,23 @@ impl Reader {
         }
     }
 
-    /// The row of a trace.
-    pub(super) fn row(&mut self, id: RuleId, trace: &Assembled) -> Row {
+    /// Everything that rules read of a trace.
+    pub(super) fn rows(&mut self, id: RuleId, trace: &Assembled, out: &mut Vec<Row>) {
         self.prepare(trace);
+        if self.rule.is_read {
+            out.push(self.row(id, trace));
+        }
+        let rule = Arc::clone(&self.rule);
+        if let Some(part) = &rule.operations {
+            self.parts.operations(part, (trace, &self.forest, &self.path), out);
+        }
+        if let Some(part) = &rule.edges {
+            self.parts.edges(part, (trace, &self.forest), out);
+        }
+    }
+
+    /// The row of a trace.
+    fn row(&mut self, id: RuleId, trace: &Assembled) -> Row {
         let rule = Arc::clone(&self.rule);
         Row {
             rule: id,
@@ -76,19 +93,16 @@ impl Reader {
         columns.starts_ns.clear();
         columns.ends_ns.clear();
         columns.kinds.clear();
-        let kind = self.rule.values.iter().find_map(|(_, value)| match value {
+        let of_value = self.rule.values.iter().find_map(|(_, value)| match value {
             TraceValue::CriticalPath { kind, .. } => Some(*kind),
             TraceValue::CriticalPathDuration(kind) => Some(*kind),
             _ => None,
         });
+        let kind = of_value.or(self.rule.operations.map(|part| part.kind));
         for span in &trace.spans {
             columns.starts_ns.push(span.start_ns);
             columns.ends_ns.push(span.start_ns.saturating_add(span.duration_ns));
-            let kind = kind.and_then(|kind| span.carried.get(kind as usize));
-            columns.kinds.push(match kind {
-                Some(Value::Str(name)) => SpanKind::of_name(name),
-                _ => SpanKind::default(),
-            });
+            columns.kinds.push(kind.map_or_else(SpanKind::default, |kind| kind_of(span, kind)));
         }
         let spans = PathSpans {
             starts_ns: &columns.starts_ns,
