@@ -16,7 +16,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::aggregate::{GROUPS_DEFAULT, rule_place};
 use super::expr::{Lowered, Names, lower as lower_expr};
-use super::stream::{Columns, Composed, Origin, Streams, both, row_column};
+use super::row_names::{Columns, row_column};
+use super::stream::{Composed, Origin, Streams, both};
 use super::table::{Wanted, place, rule_identity};
 use super::{NotYet, not_yet, traces};
 

@@ -11,6 +11,7 @@ mod past;
 mod pattern;
 mod pattern_identity;
 mod route;
+mod row_names;
 mod rows;
 mod signal;
 mod stream;

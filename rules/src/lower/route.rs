@@ -7,7 +7,8 @@ use tailwater_engine::model::Signal;
 use tailwater_engine::plan::{Plan, Route as PlanRoute, RouteRule, Rule, RuleKind, RulePlace};
 
 use super::expr::lower as lower_expr;
-use super::stream::{Columns, Streams, both, timeline};
+use super::row_names::Columns;
+use super::stream::{Streams, both, timeline};
 use super::{NotYet, not_yet};
 
 /// Puts a route into the plan.

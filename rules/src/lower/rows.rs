@@ -14,7 +14,8 @@ use tailwater_engine::plan::{
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::expr::{Names, lower as lower_expr};
-use super::stream::{Streams, row_column};
+use super::row_names::row_column;
+use super::stream::Streams;
 use super::table::rule_identity;
 use super::{NotYet, not_yet, past, traces};
 

@@ -11,11 +11,12 @@ use tailwater_dsl::text_range::TextRange;
 use tailwater_engine::model::{AttributePlace, ColumnSpec, Field, RuleId, Signal};
 use tailwater_engine::plan::expr::{BinaryOp, Expr};
 use tailwater_engine::plan::{
-    Dedupe as PlanDedupe, LateRule, Plan, ROW_KEY_FROM, RowInput, Rule, RuleKind, RulePlace,
-    SignalPlan, TimeColumn, Timeline,
+    Dedupe as PlanDedupe, LateRule, Plan, RowInput, Rule, RuleKind, RulePlace, SignalPlan,
+    TimeColumn, Timeline,
 };
 
-use super::expr::{Lowered, Names, lower};
+use super::expr::{Names, lower};
+use super::row_names::RowNames;
 use super::signal::{column_of, demand, filter_of, find_or_push, signal_index};
 use super::{NotYet, not_yet, traces};
 
@@ -114,107 +115,6 @@ impl Composed {
                 filter_of(&mut plan.row_inputs[input as usize].filters, condition)
             }
         }
-    }
-}
-
-/// The names of a rule's rows, as its readers see them.
-struct RowNames<'a, 'b> {
-    plan: &'a mut Plan,
-    streams: &'a Streams<'b>,
-    input: u32,
-    columns: &'a BTreeMap<String, Expr>,
-}
-
-impl Names for RowNames<'_, '_> {
-    fn trace(&mut self, value: &hir::TraceValue) -> Option<Lowered> {
-        let rule = self.plan.row_inputs[self.input as usize].rule;
-        Some(traces::value(self.plan, self.streams, rule, value))
-    }
-
-    fn field(&mut self, field: &FieldRef) -> Option<Expr> {
-        if let FieldRef::Column(name) | FieldRef::Item(name) = field
-            && let Some(column) = self.columns.get(name)
-        {
-            return Some(column.clone());
-        }
-        let rule = self.plan.row_inputs[self.input as usize].rule;
-        if let (RuleKind::Traces(_), FieldRef::Builtin(path)) =
-            (&self.plan.rules[rule.0 as usize].kind, field)
-        {
-            return traces::field(self.plan, self.streams, rule, path);
-        }
-        if let (RuleKind::TracePart(of), FieldRef::Builtin(path)) =
-            (&self.plan.rules[rule.0 as usize].kind, field)
-        {
-            let at = of.part.columns().iter().position(|(name, _)| name == path)?;
-            return Some(Expr::Column(ROW_KEY_FROM + at as u32));
-        }
-        if matches!(self.plan.rules[rule.0 as usize].kind, RuleKind::Late(_)) {
-            return self.late_field(rule, field);
-        }
-        row_column(&self.plan.rules[rule.0 as usize], field)
-    }
-
-    fn call(&mut self, _index: usize) -> Option<Expr> {
-        None
-    }
-}
-
-impl RowNames<'_, '_> {
-    /// A field of late items: what is read of them travels with them.
-    fn late_field(&mut self, rule: RuleId, field: &FieldRef) -> Option<Expr> {
-        let stream = self.streams.late_of(rule)?;
-        let (name, expr) = match field {
-            FieldRef::Builtin(path) => (path.clone(), None),
-            FieldRef::Attribute { key, .. } => (key.clone(), None),
-            FieldRef::Column(name) | FieldRef::Item(name) => {
-                (name.clone(), Some(stream.columns.get(name)?.clone()))
-            }
-            FieldRef::Joined(_) => return None,
-        };
-        let signal = &mut self.plan.signals[stream.signal()? as usize];
-        let expr = match expr {
-            Some(expr) => expr,
-            None => ItemNames { signal, columns: &stream.columns }.field(field)?,
-        };
-        let column = column_of(&mut signal.computed, expr);
-        let RuleKind::Late(late) = &mut self.plan.rules[rule.0 as usize].kind else { return None };
-        let at = match late.values.iter().position(|(_, known)| *known == column) {
-            Some(at) => at,
-            None => {
-                late.values.push((Arc::from(name.as_str()), column));
-                late.values.len() - 1
-            }
-        };
-        Some(Expr::Column(ROW_KEY_FROM + at as u32))
-    }
-}
-
-/// The columns of a rule's rows.
-pub(super) struct Columns<'a> {
-    pub(super) rule: &'a Rule,
-}
-
-impl Names for Columns<'_> {
-    fn field(&mut self, field: &FieldRef) -> Option<Expr> {
-        row_column(self.rule, field)
-    }
-
-    fn call(&mut self, _index: usize) -> Option<Expr> {
-        None
-    }
-}
-
-/// The column of a rule's rows that a field means.
-pub(super) fn row_column(rule: &Rule, field: &FieldRef) -> Option<Expr> {
-    match field {
-        FieldRef::Builtin(path) if path == "window.start" => Some(Expr::Column(0)),
-        FieldRef::Builtin(path) if path == "window.end" => Some(Expr::Column(1)),
-        FieldRef::Column(name) | FieldRef::Item(name) | FieldRef::Joined(name) => {
-            let at = rule.column_names().iter().position(|known| ***known == **name)?;
-            Some(Expr::Column(ROW_KEY_FROM + at as u32))
-        }
-        _ => None,
     }
 }
 
@@ -347,7 +247,7 @@ impl<'a> Streams<'a> {
     }
 
     /// The stream whose late items a rule takes.
-    fn late_of(&self, rule: RuleId) -> Option<&Composed> {
+    pub(super) fn late_of(&self, rule: RuleId) -> Option<&Composed> {
         self.late.values().find(|(known, _)| *known == rule).map(|(_, stream)| stream)
     }
 
