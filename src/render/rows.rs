@@ -9,7 +9,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use tailwater_engine::model::render::{time, write_json_text};
+use tailwater_engine::model::render::{time, write_int, write_json_text, write_time};
 use tailwater_engine::model::{Row, RowKind, RuleId, Transition, Value};
 use tailwater_engine::plan::{AlertRule, Plan, Rule, RuleKind};
 
@@ -161,7 +161,10 @@ impl RowWriter {
             csv_header("rule,start,end,kind,other", rule.key_names().iter().chain(values), line);
         }
         csv_field(name, line);
-        let _ = write!(line, ",{},{}", time(row.start_ns), time(row.end_ns));
+        for time_ns in [row.start_ns, row.end_ns] {
+            line.push(',');
+            write_time(time_ns, line);
+        }
         match row.kind {
             RowKind::Final => line.push_str(",final"),
             RowKind::Revision(number) => {
@@ -169,7 +172,7 @@ impl RowWriter {
             }
             RowKind::Retraction => line.push_str(",retraction"),
         }
-        let _ = write!(line, ",{}", row.is_other);
+        line.push_str(if row.is_other { ",true" } else { ",false" });
         csv_values(row.key.iter().chain(&row.values), line);
     }
 
@@ -194,9 +197,12 @@ impl RowWriter {
 
 /// The members that say which window a row is of.
 pub(super) fn json_window(row: &Row, line: &mut String) {
-    let (start, end) = (time(row.start_ns), time(row.end_ns));
+    line.push_str(",\"start\":\"");
+    write_time(row.start_ns, line);
+    line.push_str("\",\"end\":\"");
+    write_time(row.end_ns, line);
     let is_final = row.kind == RowKind::Final;
-    let _ = write!(line, ",\"start\":\"{start}\",\"end\":\"{end}\",\"final\":{is_final}");
+    line.push_str(if is_final { "\",\"final\":true" } else { "\",\"final\":false" });
     if row.is_other {
         line.push_str(",\"other\":true");
     }
@@ -243,9 +249,8 @@ fn csv_values<'a>(values: impl Iterator<Item = &'a Value>, line: &mut String) {
         match value {
             Value::Null => {}
             Value::Str(text) => csv_field(text, line),
-            Value::Duration(number) | Value::Size(number) => {
-                let _ = write!(line, "{number}");
-            }
+            Value::Duration(number) | Value::Size(number) => write_int(*number, line),
+            Value::Bytes(_) | Value::Time(_) | Value::Int(_) => value.write_plain(line),
             Value::Float(number) | Value::Ratio(number) => {
                 let _ = write!(line, "{number}");
             }

@@ -92,6 +92,13 @@ fn message(
     w: &mut Writer<'_>,
 ) -> Result<(), Damage> {
     let at = json.pos();
+    let checkpoint = w.checkpoint();
+    match in_place(json, columns, w) {
+        Ok(true) => return Ok(()),
+        Ok(false) => {}
+        // What is wrong is said by the way that sees the whole line first.
+        Err(_) => w.roll_back(&checkpoint),
+    }
     let envelope = envelope(&mut json)?;
     w.range = ByteRange::new(at, json.pos());
     let Head { source, time_ns, kind } = head(&envelope, at)?;
@@ -108,7 +115,6 @@ fn message(
     };
     seen(&source, false, w);
     let symbol = w.intern(source.as_bytes(), at)?;
-    let checkpoint = w.checkpoint();
     for &signal in signals {
         let result = item(&envelope, time_ns, symbol, columns.of(signal), signal, w);
         if let Err(damage) = result {
@@ -117,6 +123,41 @@ fn message(
         }
     }
     Ok(())
+}
+
+/// Reads a line whose `data` comes last, as most do, without passing over it first. False, with
+/// nothing written, where it is another line.
+fn in_place(
+    mut json: Json<'_>,
+    columns: &mut LineColumns,
+    w: &mut Writer<'_>,
+) -> Result<bool, Damage> {
+    let at = json.pos();
+    let (mut members, mut envelope) = (json.object()?, Envelope::default());
+    loop {
+        let Some(key) = json.key(&mut members)? else { return Ok(false) };
+        let key = key.bytes()?;
+        if *key == *b"data" && json.peek() == b'{' {
+            break;
+        }
+        member(&mut json, &key, &mut envelope)?;
+    }
+    envelope.data = Some(json);
+    let Head { source, time_ns, kind: Kind::Items(&[signal]) } = head(&envelope, at)? else {
+        return Ok(false);
+    };
+    let symbol = w.intern(source.as_bytes(), at)?;
+    let columns = columns.of(signal);
+    let mut row = begin(&envelope, time_ns, symbol, columns, w);
+    object(&mut json, &mut row, columns, w)?;
+    if json.key(&mut members)?.is_some() {
+        return Err(json.damage(Reason::TrailingData)); // it may say anything anew
+    }
+    json.end_of_line()?;
+    w.range = ByteRange::new(at, json.pos());
+    row.finish(columns, w)?;
+    seen(&source, false, w);
+    Ok(true)
 }
 
 /// Notes a sender, unless it sent the line before, too.
@@ -189,42 +230,60 @@ fn item(
     signal: Signal,
     w: &mut Writer<'_>,
 ) -> Result<(), Damage> {
-    w.table(signal).begin_resource();
-    let mut row = Row::begin(columns, w);
-    row.item.time = time_ns;
-    row.item.source = source;
-    row.item.trace_id = envelope.trace_id;
-    row.item.span_id = envelope.span_id;
-    row.item.parent_id = envelope.parent_id;
+    debug_assert_eq!(columns.signal, signal);
+    let mut row = begin(envelope, time_ns, source, columns, w);
     if let Some(mut data) = envelope.data {
         object(&mut data, &mut row, columns, w)?;
     }
     row.finish(columns, w)
 }
 
+/// A row with what stands around `data`.
+fn begin(
+    envelope: &Envelope<'_>,
+    time_ns: i64,
+    source: Symbol,
+    columns: &FlatSource,
+    w: &mut Writer<'_>,
+) -> Row {
+    w.table(columns.signal).begin_resource();
+    let mut row = Row::begin(columns, w);
+    row.item.time = time_ns;
+    row.item.source = source;
+    row.item.trace_id = envelope.trace_id;
+    row.item.span_id = envelope.span_id;
+    row.item.parent_id = envelope.parent_id;
+    row
+}
+
 fn envelope<'a>(json: &mut Json<'a>) -> Result<Envelope<'a>, Damage> {
     let mut envelope = Envelope::default();
     let mut members = json.object()?;
     while let Some(key) = json.key(&mut members)? {
-        match &*key.bytes()? {
-            b"v" => envelope.version = Some(json.integer()?),
-            b"src" => envelope.source = Some(json.text()?),
-            b"ts" => envelope.time_ms = Some(json.integer()?),
-            b"type" => envelope.kind = Some(json.text()?),
-            b"tid" => envelope.trace_id = id(json, hex::trace_id)?,
-            b"sid" => envelope.span_id = id(json, hex::span_id)?,
-            b"pid" => envelope.parent_id = id(json, hex::span_id)?,
-            b"data" if json.peek() == b'{' => {
-                envelope.data = Some(*json);
-                json.skip()?;
-            }
-            b"data" if json.null() => {}
-            b"data" => return Err(json.damage(Reason::LineData)),
-            _ => json.skip()?,
-        }
+        member(json, &key.bytes()?, &mut envelope)?;
     }
     json.end_of_line()?;
     Ok(envelope)
+}
+
+fn member<'a>(json: &mut Json<'a>, key: &[u8], envelope: &mut Envelope<'a>) -> Result<(), Damage> {
+    match key {
+        b"v" => envelope.version = Some(json.integer()?),
+        b"src" => envelope.source = Some(json.text()?),
+        b"ts" => envelope.time_ms = Some(json.integer()?),
+        b"type" => envelope.kind = Some(json.text()?),
+        b"tid" => envelope.trace_id = id(json, hex::trace_id)?,
+        b"sid" => envelope.span_id = id(json, hex::span_id)?,
+        b"pid" => envelope.parent_id = id(json, hex::span_id)?,
+        b"data" if json.peek() == b'{' => {
+            envelope.data = Some(*json);
+            json.skip()?;
+        }
+        b"data" if json.null() => {}
+        b"data" => return Err(json.damage(Reason::LineData)),
+        _ => json.skip()?,
+    }
+    Ok(())
 }
 
 fn id<T>(

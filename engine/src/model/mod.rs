@@ -5,6 +5,7 @@
 mod batch;
 mod column;
 mod demand;
+mod digits;
 mod emitted;
 mod field;
 mod frame;

@@ -5,6 +5,7 @@
 
 use std::fmt::{self, Write};
 
+pub use super::digits::{write_hex, write_int, write_time};
 use super::value::Value;
 
 impl fmt::Display for Value {
@@ -15,7 +16,11 @@ impl fmt::Display for Value {
             Self::Int(v) => write!(f, "{v}"),
             Self::Float(v) => f.write_str(&float(*v)),
             Self::Str(v) => f.write_str(v),
-            Self::Bytes(v) => v.iter().try_for_each(|byte| write!(f, "{byte:02x}")),
+            Self::Bytes(v) => {
+                let mut text = String::with_capacity(v.len() * 2);
+                write_hex(v, &mut text);
+                f.write_str(&text)
+            }
             Self::Duration(v) => f.write_str(&duration(*v)),
             Self::Time(v) => f.write_str(&time(*v)),
             Self::Size(v) => f.write_str(&size(*v)),
@@ -107,49 +112,37 @@ fn size(bytes: i64) -> String {
 
 /// A time as RFC 3339 in UTC, with as many digits of a second as it needs.
 pub fn time(time_ns: i64) -> String {
-    let (second, ns) = (time_ns.div_euclid(1_000_000_000), time_ns.rem_euclid(1_000_000_000));
-    let (day, second) = (second.div_euclid(86_400), second.rem_euclid(86_400));
-    let (year, month, date) = civil(day);
-    let mut text = format!(
-        "{year:04}-{month:02}-{date:02}T{:02}:{:02}:{:02}",
-        second / 3_600,
-        second / 60 % 60,
-        second % 60
-    );
-    if ns > 0 {
-        let fraction = format!("{ns:09}");
-        let _ = write!(text, ".{}", fraction.trim_end_matches('0'));
-    }
-    text.push('Z');
+    let mut text = String::with_capacity(32);
+    write_time(time_ns, &mut text);
     text
 }
 
-/// Year, month and day of a day since 1970-01-01 (proleptic Gregorian calendar, counted in eras
-/// of 400 years that begin in March).
-fn civil(day: i64) -> (i64, i64, i64) {
-    let shifted = day + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let of_era = shifted.rem_euclid(146_097);
-    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let from_march = (5 * of_year + 2) / 153;
-    let date = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    (year + era * 400 + i64::from(month <= 2), month, date)
-}
-
 impl Value {
+    /// Appends the value as people read it.
+    pub fn write_plain(&self, out: &mut String) {
+        match self {
+            Self::Bytes(bytes) => write_hex(bytes, out),
+            Self::Time(time_ns) => write_time(*time_ns, out),
+            Self::Int(number) => write_int(*number, out),
+            other => {
+                let _ = write!(out, "{other}");
+            }
+        }
+    }
+
     /// Appends the value as JSON.
     pub fn write_json(&self, out: &mut String) {
         match self {
             Self::Null | Self::Histogram(_) => out.push_str("null"),
             Self::Bool(v) => out.push_str(if *v { "true" } else { "false" }),
-            Self::Int(v) | Self::Duration(v) | Self::Size(v) => {
-                let _ = write!(out, "{v}");
-            }
+            Self::Int(v) | Self::Duration(v) | Self::Size(v) => write_int(*v, out),
             Self::Float(v) | Self::Ratio(v) => write_json_float(*v, out),
             Self::Str(v) => write_json_text(v, out),
-            Self::Bytes(_) | Self::Time(_) => write_json_text(&self.to_string(), out),
+            Self::Bytes(_) | Self::Time(_) => {
+                out.push('"');
+                self.write_plain(out);
+                out.push('"');
+            }
             Self::List(items) => {
                 out.push('[');
                 for (index, item) in items.iter().enumerate() {

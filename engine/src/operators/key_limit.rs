@@ -2,15 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::Table;
 
+/// Open keys: (when admitted, last slice seen). Looked up only; in a snapshot by key.
+type Open = HashMap<u128, (u64, i64), FixedState>;
+
 /// The keys of one limited table.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct KeyLimit {
-    /// Open keys: (when admitted, last slice seen).
-    open: BTreeMap<u128, (u64, i64)>,
+    #[serde(with = "by_key")]
+    open: Open,
     /// Keys by the last slice seen at some time; checked against `open` when the slice dies.
     by_last: BTreeMap<i64, Vec<u128>>,
     /// Slices in which a key was refused, and when: only keys admitted before may still enter
@@ -18,6 +23,38 @@ pub(crate) struct KeyLimit {
     sealed: BTreeMap<i64, u64>,
     /// Counts admissions and seals: their order.
     order: u64,
+}
+
+impl Default for KeyLimit {
+    fn default() -> Self {
+        Self {
+            open: HashMap::with_hasher(FixedState::with_seed(3)),
+            by_last: BTreeMap::new(),
+            sealed: BTreeMap::new(),
+            order: 0,
+        }
+    }
+}
+
+/// Open keys in a snapshot: in order, so that equal states are equal bytes.
+mod by_key {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::{FixedState, Open};
+
+    pub(super) fn serialize<S: Serializer>(open: &Open, to: S) -> Result<S::Ok, S::Error> {
+        let sorted: BTreeMap<&u128, &(u64, i64)> = open.iter().collect();
+        sorted.serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Open, D::Error> {
+        let sorted = BTreeMap::<u128, (u64, i64)>::deserialize(from)?;
+        let mut open = Open::with_capacity_and_hasher(sorted.len(), FixedState::with_seed(3));
+        open.extend(sorted);
+        Ok(open)
+    }
 }
 
 impl KeyLimit {

@@ -8,7 +8,7 @@
 //! sessions with a longest length take events in (event time, source, position), behind the
 //! watermark. Must not know what rows say of windows: only when there is something to say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
@@ -59,7 +59,7 @@ pub(crate) struct Keyed {
     pub(super) keys: Vec<Option<KeyWindows>>,
     pub(super) free: Vec<u32>,
     /// Keys to look at once the watermark reaches a time.
-    deadlines: BTreeMap<i64, Vec<u32>>,
+    deadlines: BTreeSet<(i64, u32)>,
     /// Events that wait for the watermark, in the order in which they will be taken.
     pub(super) waiting: BTreeMap<(i64, u32, u64, u32), KeyedEvent>,
     /// Keys whose open windows have changed since they were spoken of, if that is asked for.
@@ -107,7 +107,7 @@ impl Keyed {
 
     /// The first time at which a session may end.
     pub(crate) fn first_deadline_ns(&self) -> Option<i64> {
-        self.deadlines.first_key_value().map(|(at_ns, _)| *at_ns)
+        self.deadlines.first().map(|(at_ns, _)| *at_ns)
     }
 
     /// Whether a group has a session that began by a time and has not ended.
@@ -159,7 +159,7 @@ impl Keyed {
     fn arm(&mut self, id: u32, terms: Terms, at_ns: impl IntoIterator<Item = i64>) {
         if !terms.is_count() {
             for at_ns in at_ns {
-                self.deadlines.entry(at_ns).or_default().push(id);
+                self.deadlines.insert((at_ns, id));
             }
         }
     }
@@ -342,13 +342,19 @@ impl Keyed {
             let event = first.remove();
             self.take_in_order(event, terms, say);
         }
-        while let Some(first) = self.deadlines.first_entry() {
-            if *first.key() > watermark_ns {
-                break;
+        let mut ids = Vec::new();
+        while let Some(at_ns) = self.first_deadline_ns().filter(|at_ns| *at_ns <= watermark_ns) {
+            ids.clear();
+            while let Some(&(_, id)) = self.deadlines.first().filter(|next| next.0 == at_ns) {
+                self.deadlines.pop_first();
+                ids.push(id);
             }
-            let ids = first.remove();
-            for id in self.in_order(ids) {
-                self.close_key(id, watermark_ns, terms, say);
+            // Times are nanoseconds: mostly there is one key at each.
+            if ids.len() > 1 {
+                ids = self.in_order(ids);
+            }
+            for id in &ids {
+                self.close_key(*id, watermark_ns, terms, say);
             }
         }
         if watermark_ns == i64::MAX {

@@ -221,6 +221,44 @@ fn lines_that_do_not_fit_the_protocol() {
 }
 
 #[test]
+fn members_of_a_line_may_come_in_any_order() {
+    let data =
+        r#""data":{"name":"s","trace_id":"0000000000000000000000000000000b","x_y":[{"Y":"}"}]}"#;
+    let whole = [r#""v":1"#, r#""src":"a""#, r#""ts":5"#, r#""type":"span""#, data];
+    let id = r#""tid":"0a""#; // that of `data` counts, wherever this one stands
+    let mut lines: Vec<String> = Vec::new();
+    for at in 0..=whole.len() {
+        let mut members = whole.to_vec();
+        members.insert(at, id);
+        lines.push(format!("{{{}}}\n", members.join(",")));
+        members.rotate_left(at);
+        lines.push(format!("{{{}}}\n", members.join(",")));
+    }
+    // What comes behind may say anything anew, and may be broken.
+    let end = [r#","src":"b"}"#, r#","data":{"name":"t"}}"#, r#","ts":7,"more":[1]}"#, ",", "}}"];
+    lines.extend(end.map(|end| format!("{{{}{end}\n", whole.join(","))));
+    let demand = demand_all(&[]);
+    let decoded = decode(&demand, lines.concat(), PayloadFormat::Lines);
+    let cells = |path| cells(&demand, &decoded, Signal::Spans, path);
+    let good = lines.len() - 2;
+    let mut names = vec![Value::str("s"); good];
+    names[good - 2] = Value::str("t");
+    assert_eq!(cells("name"), names);
+    let mut sources = vec![Value::str("a"); good];
+    sources[good - 3] = Value::str("b");
+    assert_eq!(cells("source"), sources);
+    let id = Value::Bytes([&[0; 15][..], &[11]].concat().into());
+    let mut ids = vec![id; good];
+    ids[good - 2] = Value::Null;
+    assert_eq!(cells("trace.id"), ids);
+    let mut times = vec![Value::Time(5_000_000); good];
+    times[good - 1] = Value::Time(7_000_000);
+    assert_eq!(cells("start"), times);
+    let places: Vec<u64> = decoded.report.ledger.set_aside.iter().map(|item| item.place).collect();
+    assert_eq!(places, [lines.len() as u64 - 1, lines.len() as u64]);
+}
+
+#[test]
 fn zipkin_halves_of_one_span_get_ids_of_their_own() {
     let text = r#"[
         {"traceId":"a1","id":"1","kind":"SERVER","timestamp":1,"duration":9,"name":"root",

@@ -53,7 +53,7 @@ pub(super) struct Expected {
 /// The columns of one source, as far as the decoder has met them.
 pub(in crate::ingest) struct FlatSource {
     /// The signal of every row.
-    pub(super) signal: Signal,
+    pub(in crate::ingest) signal: Signal,
     /// The slots of each attribute target.
     pub(super) slots: Vec<Vec<u16>>,
     /// Columns in the order of the last row.

@@ -269,6 +269,7 @@ impl<'a> Json<'a> {
     fn skip_nested(&mut self) -> Result<(), Damage> {
         let (mut objects, mut depth) = (0_u128, 0_u32);
         loop {
+            self.pos = text::next_mark(self.data, self.pos);
             match self.data.get(self.pos) {
                 Some(b'"') => {
                     let (end, _) = text::end_of(self.data, self.pos + 1)?;

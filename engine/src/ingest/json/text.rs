@@ -118,6 +118,26 @@ fn special(chunk: u64) -> u64 {
     (is_quote | is_backslash | is_control) & HIGHS
 }
 
+/// The position of the first quote or bracket from `pos` on; also of a letter with the four bits
+/// that all brackets have (`Y`, `_`, `y`), or of the last seven bytes.
+#[inline]
+pub(super) fn next_mark(data: &[u8], mut pos: usize) -> usize {
+    const BRACKET: u64 = 0x59;
+    while let Some(bytes) = data.get(pos..pos + 8) {
+        let chunk = u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
+        let quote = chunk ^ (ONES * 0x22);
+        let bracket = (chunk & (ONES * BRACKET)) ^ (ONES * BRACKET);
+        let is_quote = quote.wrapping_sub(ONES) & !quote;
+        let is_bracket = bracket.wrapping_sub(ONES) & !bracket;
+        let marks = (is_quote | is_bracket) & HIGHS;
+        if marks != 0 {
+            return pos + (marks.trailing_zeros() / 8) as usize;
+        }
+        pos += 8;
+    }
+    pos
+}
+
 /// The position of the closing quote of the string whose content starts at `pos`, and 1 if
 /// it has escapes, else 0. Eight bytes at a time: most strings here are shorter than what makes a
 /// vectorised search pay.
