@@ -41,7 +41,7 @@ pub(crate) use file::{FileFormat, FileSettings};
 pub(crate) use mistake::Mistakes;
 pub(crate) use scalar::Url;
 pub(crate) use section::Origin;
-pub(crate) use settings::{Access, Config};
+pub(crate) use settings::{Access, Config, STDOUT};
 pub(crate) use sinks::{OtlpSettings, Sink, To};
 
 use crate::args::Run;

@@ -110,9 +110,12 @@ impl Config {
             _ => true,
         };
         let there = self.sinks.iter().filter(|(_, named)| is_there(named));
-        there.map(|(name, _)| name.clone()).collect()
+        there.map(|(name, _)| name.clone()).chain([STDOUT.to_owned()]).collect()
     }
 }
+
+/// The name of the sink that is always there: standard output.
+pub(crate) const STDOUT: &str = "stdout";
 
 /// Which rules run.
 #[derive(Debug, Clone, Default)]

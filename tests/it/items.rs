@@ -127,3 +127,41 @@ fn a_route_to_a_sink_that_takes_no_telemetry_is_refused() {
     assert_eq!(output.status.code(), Some(2), "{said}");
     assert!(said.contains("`pager`, which takes results alone"), "{said}");
 }
+
+#[test]
+fn rows_and_alerts_go_where_routes_send_them() {
+    let files: Vec<_> = ["most", "some", "alerts"]
+        .iter()
+        .map(|name| {
+            let file = path(&format!("routed-{name}.jsonl"));
+            let _ = fs::remove_file(&file);
+            file
+        })
+        .collect();
+    let sink = |(name, file): (&str, &std::path::PathBuf)| {
+        format!("  {name}: {{ type: file, path: \"{}\" }}\n", file.display())
+    };
+    let text: String = ["most", "some", "alerts"].into_iter().zip(&files).map(sink).collect();
+    let config = path("routed.yaml");
+    fs::write(&config, format!("sinks:\n{text}")).unwrap();
+    let rules = "stream s = spans lateness 0s\n\
+                 aggregate c from s by service.name over tumbling(1s) \
+                 select { n: count() } to most\n\
+                 alert Many from c when n > 2 on no data keep severity page\n\
+                 route c where n > 2 to some, most\n\
+                 route Many where state == firing to alerts";
+    let run = Run::start(rules, &["--config", config.to_str().unwrap()], &[]);
+    run.spans("shop", 3, 0);
+    run.spans("bank", 1, 0);
+    run.spans("late", 1, 30);
+    run.shows("admin", "/metrics", "tailwater_rule_items_total{rule=\"c\",outcome=\"used\"} 5\n");
+    let (code, stdout, stderr) = run.end();
+    assert_eq!(code, Some(0), "{stderr}");
+    assert_eq!(stdout.lines().count(), 3, "rows and the alert: {stdout}");
+    let written: Vec<String> = files.iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+    assert_eq!(written[0].lines().count(), 2, "both rows, each once: {}", written[0]);
+    assert_eq!(written[1].lines().count(), 1, "{}", written[1]);
+    assert!(written[1].contains("\"n\":3"), "{}", written[1]);
+    assert_eq!(written[2].lines().count(), 1, "{}", written[2]);
+    assert!(written[2].contains("\"firing\""), "{}", written[2]);
+}

@@ -154,10 +154,11 @@ fn what_cannot_be_started_is_told() {
     assert!(code == Some(2) && text.contains("expected an address such as"), "{text}");
     let named = "aggregate a from spans over tumbling(1m) select { n: count() } to nowhere";
     let (code, text) = told(&["-e", named]);
-    assert!(code == Some(2) && text.contains("`a` goes to `nowhere`, which is no sink"), "{text}");
+    assert!(code == Some(78) && text.contains("E1007"), "{text}");
+    assert!(text.contains("to nowhere\n") && text.contains("^^^^^^^"), "with its place: {text}");
     let named = named.replace("nowhere", "webhook");
     let (code, text) = told(&["-e", &named]);
-    assert!(code == Some(2) && text.contains("give `--webhook`"), "{text}");
+    assert!(code == Some(78) && text.contains("hint: `--webhook` configures"), "{text}");
     let (code, text) = told(&["-e", "aggregate a from spans"]);
     assert!(code == Some(78) && text.contains("E3001"), "{text}");
     assert_eq!(run.end().0, Some(0));

@@ -176,7 +176,7 @@ impl Feeds {
         self.release(epoch, passed_ns, &mut out.changes);
         let read = transitions.iter().filter(|transition| self.reads(transition.rule));
         let transitions: Vec<Row> =
-            read.map(|transition| transition_row(&self.plan, transition)).collect();
+            read.map(|transition| self.plan.transition_row(transition)).collect();
         for row in rows.iter().chain(&transitions) {
             let source = row.rule.0 as usize;
             for &owner in &self.owners[source] {
@@ -242,28 +242,6 @@ impl Feeds {
     fn hold(&mut self, leaves_ns: i64, change: &RowChange) {
         let held = self.held.entry((leaves_ns, change.reader, change.is_right)).or_default();
         held.entry(identity(&change.row)).or_default().push(change.row.clone());
-    }
-}
-
-/// A transition as the rules that read it see it: from when its condition began to hold, to its
-/// decision.
-fn transition_row(plan: &Plan, transition: &Transition) -> Row {
-    let mut values = vec![Value::str(transition.state.word()), Value::Null];
-    if let RuleKind::Alert(alert) = &plan.rules[transition.rule.0 as usize].kind {
-        values[1] = alert.severity.as_deref().map_or(Value::Null, Value::str);
-        let columns = transition.evidence.as_ref().map(Row::columns).unwrap_or_default();
-        let shown = alert.evidence.iter().map(|(_, at)| columns.get(*at as usize).cloned());
-        values.extend(shown.map(Option::unwrap_or_default));
-    }
-    Row {
-        rule: transition.rule,
-        decision_ns: transition.decision_ns,
-        start_ns: transition.since_ns,
-        end_ns: transition.decision_ns,
-        kind: RowKind::Final,
-        is_other: transition.is_other,
-        key: transition.key.clone(),
-        values,
     }
 }
 

@@ -27,11 +27,11 @@ pub use pattern::{
     Absence, LaneStep, MatchMode, PatternInput, PatternRule, PatternSource, PatternSymbol, Pick,
     REGISTERS_FROM, Register, TimeoutRule, VALUES_FROM,
 };
-pub use route::RouteRule;
+pub use route::{Route, RouteRule, RowRoute};
 pub use rows::{
     LateRule, ROW_KEY_FROM, RowInput, RowTable, RowsJoin, RowsRule, RowsTop, RulePlace,
 };
-pub use rule::{AggregateCall, AggregateRule, Results, Route, Rule, RuleKind};
+pub use rule::{AggregateCall, AggregateRule, Results, Rule, RuleKind};
 pub use table::{Table, TableAccumulator, TableWindow, Timeline, WindowShape};
 pub use trace::{
     CloseTerm, EdgesPart, OperationsPart, SpanColumns, TraceField, TracePart, TracePartRule,

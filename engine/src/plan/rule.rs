@@ -24,15 +24,6 @@ pub struct Rule {
     pub place: RulePlace,
 }
 
-/// Rows, transitions or items on their way to sinks, by name. Who runs the engine knows the sinks.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Route {
-    /// The rule, or the route itself.
-    pub name: Arc<str>,
-    /// Names of sinks.
-    pub to: Vec<Arc<str>>,
-}
-
 /// Kinds of rules.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum RuleKind {

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use tailwater_dsl::hir::{Declaration, DeclarationKind, Outcome, Route};
-use tailwater_engine::model::Signal;
-use tailwater_engine::plan::{Plan, Route as PlanRoute, RouteRule, Rule, RuleKind, RulePlace};
+use tailwater_engine::model::{RuleId, Signal};
+use tailwater_engine::plan::{
+    Plan, Route as PlanRoute, RouteRule, RowRoute, Rule, RuleKind, RulePlace,
+};
 
 use super::expr::lower as lower_expr;
 use super::row_names::Columns;
@@ -18,16 +20,30 @@ pub(super) fn lower(
     declaration: &Declaration,
     route: &Route,
 ) -> Result<(), Vec<NotYet>> {
-    match streams.rule(&route.input) {
-        Some(rule) => {
-            if let Some(filter) = &route.filter {
-                lower_expr(filter, &mut Columns { rule: &plan.rules[rule.0 as usize] })?;
-            }
+    let rows = match streams.rule(&route.input) {
+        Some(rule) => Some(rows(plan, rule, declaration, route)?),
+        None => {
+            items(plan, streams, declaration, route)?;
+            None
         }
-        None => items(plan, streams, declaration, route)?,
-    }
-    note(plan, &declaration.name, &route.to);
+    };
+    note(plan, &declaration.name, &route.to, rows);
     Ok(())
+}
+
+/// A route of what a rule says.
+fn rows(
+    plan: &Plan,
+    id: RuleId,
+    declaration: &Declaration,
+    route: &Route,
+) -> Result<RowRoute, Vec<NotYet>> {
+    let rule = &plan.rules[id.0 as usize];
+    if rule.place.is_hidden {
+        return Err(not_yet("`route` of rows that only rules read", declaration.range));
+    }
+    let filter = route.filter.as_ref().map(|filter| lower_expr(filter, &mut Columns { rule }));
+    Ok(RowRoute { rule: id, filter: filter.transpose()? })
 }
 
 /// A route of telemetry: its items leave as they came.
@@ -70,18 +86,18 @@ pub(super) fn of_rule(plan: &mut Plan, declaration: &Declaration) {
         DeclarationKind::Pattern(rule) => &rule.to,
         DeclarationKind::Correlate(rule) => {
             let matched = format!("{}.{}", declaration.name, Outcome::Matched.word());
-            return note(plan, &matched, &rule.to);
+            return note(plan, &matched, &rule.to, None);
         }
         DeclarationKind::Stream(_) | DeclarationKind::Traces(_) | DeclarationKind::Route(_) => {
             return;
         }
     };
-    note(plan, &declaration.name, to);
+    note(plan, &declaration.name, to, None);
 }
 
-fn note(plan: &mut Plan, name: &str, to: &[String]) {
+fn note(plan: &mut Plan, name: &str, to: &[String], rows: Option<RowRoute>) {
     if !to.is_empty() {
         let to = to.iter().map(|sink| Arc::from(sink.as_str())).collect();
-        plan.routes.push(PlanRoute { name: Arc::from(name), to });
+        plan.routes.push(PlanRoute { name: Arc::from(name), to, rows });
     }
 }

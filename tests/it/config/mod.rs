@@ -322,7 +322,7 @@ fn a_secret_is_never_shown() {
     assert!(code == 0 && stdout.contains("https://h/x?****"), "{stdout}");
     let rules = "aggregate a from spans over tumbling(1m) select { n: count() } to nowhere";
     let (code, _, stderr) = run_in(&folder, &["run", "-e", rules]);
-    assert!(code == 2 && stderr.contains("`a` goes to `nowhere`"), "{stderr}");
+    assert!(code == 78 && stderr.contains("there is no sink `nowhere`"), "{stderr}");
     for format in ["human", "json", "github"] {
         let args = ["check", "-c", "tailwater.yaml", "-e", rules, "--format", format];
         assert_eq!(run_in(&folder, &args).0, 1);

@@ -7,21 +7,25 @@
 mod running;
 mod spec;
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tailwater_dsl::diagnostic::Diagnostic;
 use tailwater_dsl::diagnostic::suggest::{listed, nearest};
 use tailwater_engine::clock::Clock;
-use tailwater_engine::model::EmittedItem;
-use tailwater_engine::plan::{Plan, RuleKind};
+use tailwater_engine::model::{EmittedItem, RuleId};
+use tailwater_engine::plan::{Plan, RowRoute, RuleKind};
 use tailwater_engine::sink::Shape;
 use tailwater_engine::sink::prometheus::PrometheusStore;
 
 use super::told;
+use crate::config::STDOUT as STDOUT_NAME;
 use crate::exit::Usage;
 use crate::render::items::item_line;
 use crate::render::rows::Said;
+use crate::terminal::tell;
 pub(super) use running::SinkWatch;
 use running::{Offer, Running};
 use spec::SinkKind;
@@ -29,9 +33,6 @@ pub(super) use spec::SinkSpec;
 
 /// The output, among the indices of sinks: it is always there, for items by the name `stdout`.
 const STDOUT: usize = usize::MAX;
-
-/// Its name.
-const STDOUT_NAME: &str = "stdout";
 
 /// Names of sinks in an error, at most.
 const NAMES_LISTED: usize = 20;
@@ -64,8 +65,8 @@ pub(super) struct Watched {
 /// The sinks of a run.
 pub(super) struct Sinks {
     clock: Clock,
-    /// By rule, the indices of its sinks.
-    goes: Vec<Box<[usize]>>,
+    plan: Arc<Plan>,
+    goes: Goes,
     running: Vec<(Arc<str>, Running)>,
 }
 
@@ -73,18 +74,18 @@ impl Sinks {
     /// Starts what is asked for; call it within a tokio runtime.
     pub(super) fn start(
         specs: &[SinkSpec],
-        plan: &Plan,
+        plan: &Arc<Plan>,
         shapes: &Arc<[Shape]>,
         clock: &Clock,
     ) -> anyhow::Result<Self> {
-        let goes = goes(specs, plan)?;
+        let goes = Goes::new(specs, plan)?;
         let say = told::of_sinks(clock);
         let start = |spec: &SinkSpec| {
             let running = Running::start(spec, shapes, clock, &say)?;
             anyhow::Ok((Arc::clone(&spec.name), running))
         };
         let running = specs.iter().map(start).collect::<anyhow::Result<_>>()?;
-        Ok(Self { clock: Arc::clone(clock), goes, running })
+        Ok(Self { clock: Arc::clone(clock), plan: Arc::clone(plan), goes, running })
     }
 
     /// The pages that shall be served.
@@ -110,11 +111,12 @@ impl Sinks {
 
     /// Hands on what the engine said, and it as a line of the output. Never waits.
     pub(super) fn take(&self, said: Said<'_>, line: &str) {
-        let rule = match said {
-            Said::Row(row) => row.rule,
-            Said::Transition(transition) => transition.rule,
+        let to = match said {
+            Said::Row(row) => self.goes.of(row.rule, |route| route.takes_row(row)),
+            Said::Transition(one) => {
+                self.goes.of(one.rule, |route| route.takes_transition(&self.plan, one))
+            }
         };
-        let Some(to) = self.goes.get(rule.0 as usize) else { return };
         let mut offer = Offer::new(said, line, &self.clock);
         let running = to.iter().filter_map(|sink| self.running.get(*sink));
         running.for_each(|(_, running)| running.take(&mut offer));
@@ -123,7 +125,7 @@ impl Sinks {
     /// Hands on an item of telemetry that leaves; the line of the output that it is, where its
     /// route goes there. Never waits.
     pub(super) fn take_item(&self, item: EmittedItem) -> Option<String> {
-        let to = self.goes.get(item.rule.0 as usize)?;
+        let to = self.goes.rules.get(item.rule.0 as usize)?;
         let item = Arc::new(item);
         to.iter().for_each(|sink| {
             if let Some((_, running)) = self.running.get(*sink) {
@@ -150,41 +152,84 @@ impl Sinks {
     }
 }
 
-/// Where each rule goes: the indices of its sinks. A rule that names a sink which is not there
-/// would be silent; all of them are told.
-fn goes(specs: &[SinkSpec], plan: &Plan) -> Result<Vec<Box<[usize]>>, Usage> {
-    let all: Box<[usize]> = (0..specs.len()).collect();
-    let mut goes = vec![all; plan.rules.len()];
-    let mut wrong = Vec::new();
-    for route in &plan.routes {
-        let rule = plan.rules.iter().position(|rule| rule.name == route.name);
-        let is_items = rule.is_some_and(|at| matches!(plan.rules[at].kind, RuleKind::Route(_)));
-        let mut to = Vec::new();
-        for name in &route.to {
-            match specs.iter().position(|spec| spec.name == *name) {
-                Some(at) if is_items && !specs[at].kind.takes_items() => wrong.push(format!(
-                    "`{}` sends telemetry to `{name}`, which takes results alone: name a sink of \
-                     type `otlp` or `file`, or `{STDOUT_NAME}`",
-                    route.name
-                )),
-                Some(index) => to.push(index),
-                None if **name == *STDOUT_NAME => to.push(STDOUT),
-                None => wrong.push(unknown(&route.name, name, specs)),
+/// Where everything goes.
+#[derive(Default)]
+struct Goes {
+    /// By rule, the indices of its sinks.
+    rules: Vec<Box<[usize]>>,
+    /// What goes elsewhere beside that.
+    routes: Vec<(RowRoute, Box<[usize]>)>,
+}
+
+impl Goes {
+    /// The sinks of what a rule said, given which routes take it.
+    fn of(&self, rule: RuleId, takes: impl Fn(&RowRoute) -> bool) -> Cow<'_, [usize]> {
+        let own = self.rules.get(rule.0 as usize).map_or(&[][..], |to| to);
+        let mut all = Cow::Borrowed(own);
+        for (route, to) in self.routes.iter().filter(|(route, _)| route.rule == rule) {
+            if takes(route) {
+                all.to_mut().extend_from_slice(to);
             }
         }
-        to.sort_unstable();
-        to.dedup();
-        match rule {
-            Some(index) => goes[index] = to.into(),
-            None => wrong.push(format!(
-                "`{}` sends what it reads to {}: this version sends rows and alerts by the `to` of \
-                 their rules alone",
-                route.name,
-                route.to.join(", ")
-            )),
+        if let Cow::Owned(all) = &mut all {
+            all.sort_unstable();
+            all.dedup();
         }
+        all
     }
-    if wrong.is_empty() { Ok(goes) } else { Err(Usage(wrong.join("\n"))) }
+
+    /// A rule goes to the sinks that it or its routes name, else to all. A rule that names a sink
+    /// which is not there would be silent; all of them are told.
+    fn new(specs: &[SinkSpec], plan: &Plan) -> Result<Self, Usage> {
+        let all: Box<[usize]> = (0..specs.len()).collect();
+        let mut goes = Self { rules: vec![all; plan.rules.len()], routes: Vec::new() };
+        for route in plan.routes.iter().filter_map(|route| route.rows.as_ref()) {
+            goes.rules[route.rule.0 as usize] = Box::default();
+        }
+        let mut wrong = Vec::new();
+        for route in &plan.routes {
+            let rule = plan.rules.iter().position(|rule| rule.name == route.name);
+            let is_items = rule.is_some_and(|at| matches!(plan.rules[at].kind, RuleKind::Route(_)));
+            let mut to = Vec::new();
+            for name in &route.to {
+                match specs.iter().position(|spec| spec.name == *name) {
+                    Some(at) if is_items && !specs[at].kind.takes_items() => {
+                        wrong.push(takes_results(&route.name, name));
+                    }
+                    Some(index) => to.push(index),
+                    None if **name == *STDOUT_NAME => to.push(STDOUT),
+                    None => wrong.push(unknown(&route.name, name, specs)),
+                }
+            }
+            to.sort_unstable();
+            to.dedup();
+            match (&route.rows, rule) {
+                (Some(rows), _) => goes.routes.push((rows.clone(), to.into())),
+                (None, Some(index)) => goes.rules[index] = to.into(),
+                (None, None) => {}
+            }
+        }
+        if wrong.is_empty() { Ok(goes) } else { Err(Usage(wrong.join("\n"))) }
+    }
+}
+
+/// Says by which option a sink is configured that rules name and that is not there.
+pub(super) fn tell_of_options(diagnostics: &[Diagnostic], names: &[String]) {
+    let is_missing = |name: &str| {
+        let message = format!("there is no sink `{name}`");
+        let is_it = |one: &Diagnostic| one.message == message;
+        !names.iter().any(|known| known == name) && diagnostics.iter().any(is_it)
+    };
+    for name in spec::OF_OPTIONS.iter().filter(|name| is_missing(name)) {
+        tell(&format!("hint: `--{name}` configures the sink `{name}`\n"));
+    }
+}
+
+fn takes_results(route: &str, name: &str) -> String {
+    format!(
+        "`{route}` sends telemetry to `{name}`, which takes results alone: name a sink of type \
+         `otlp` or `file`, or `{STDOUT_NAME}`"
+    )
 }
 
 fn unknown(rule: &str, name: &str, specs: &[SinkSpec]) -> String {
