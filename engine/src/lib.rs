@@ -6,7 +6,7 @@
 //!
 //! Modules are ranked and import downwards only:
 //! 0 [`model`], [`limits`], [`error`], `otlp`, [`clock`], [`self_metrics`] · 1 [`ingest`],
-//! [`journal`], [`plan`], [`aggregate`], [`sink`], [`trace`], [`sampling`], `pattern` ·
+//! [`journal`], [`plan`], [`aggregate`], [`sink`], [`redact`], [`trace`], [`sampling`], `pattern` ·
 //! 2 `operators` · 3 `dataflow` · 4 [`runtime`].
 
 #![forbid(unsafe_code)]
@@ -25,6 +25,7 @@ mod otlp;
 mod pattern;
 mod pem;
 pub mod plan;
+pub mod redact;
 pub mod runtime;
 pub mod sampling;
 pub mod self_metrics;

@@ -8,13 +8,13 @@
 //! `ts`.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::damage::{Damage, Reason};
 use super::decoder::SenderSeen;
-use super::flat::{FlatSource, Row, by_common_names, next_line, object};
+use super::flat::{FlatSource, Row, by_common_names, field_columns, next_line, object};
 use super::hex;
 use super::json::{Json, Text};
 use super::writer::Writer;
@@ -51,6 +51,22 @@ fn mapping(signal: Signal) -> ColumnMapping {
         signal,
         columns: columns.iter().map(|&(path, column)| (path.into(), column.into())).collect(),
     }
+}
+
+/// Whether a member of `data` is a field, or holds attributes, in some type of line.
+pub(super) fn is_field(name: &[u8]) -> bool {
+    static NAMES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+        let own = [Signal::Metrics, Signal::Progress, Signal::Resources, Signal::Events];
+        let own = own.into_iter().map(mapping);
+        let mut names: Vec<Vec<u8>> = [by_common_names(Signal::Spans)]
+            .into_iter()
+            .chain(own)
+            .flat_map(|mapping| field_columns(Some(&mapping)))
+            .collect();
+        names.extend(["ctx", "tags", "attributes"].map(|name| name.as_bytes().to_vec()));
+        names
+    });
+    NAMES.iter().any(|known| known == name)
 }
 
 /// What stands around `data`.

@@ -29,3 +29,20 @@ mod zipkin;
 pub use emit::emit;
 
 pub use decoder::{DecodeReport, Decoder, SenderSeen};
+
+use crate::model::{PayloadFormat, SourceSpec};
+
+/// The columns of a source of plain rows that are fields; all others are attributes.
+pub(crate) fn field_columns(source: &SourceSpec) -> Vec<Vec<u8>> {
+    flat::field_columns(source.mapping.as_deref())
+}
+
+/// Whether a member of a line's `data` has a meaning of its own in some type of line.
+pub(crate) fn is_line_field(name: &[u8]) -> bool {
+    lines::is_field(name)
+}
+
+/// The signal of a protobuf request, by its first item; `None` if it is none.
+pub(crate) fn signal_of_request(payload: &[u8]) -> Option<PayloadFormat> {
+    protobuf::signal_of_payload(payload)
+}

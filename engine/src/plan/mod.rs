@@ -11,6 +11,7 @@ pub mod expr;
 pub mod function;
 mod past;
 mod pattern;
+mod redaction;
 mod route;
 mod rows;
 mod rule;
@@ -27,6 +28,7 @@ pub use pattern::{
     Absence, LaneStep, MatchMode, PatternInput, PatternRule, PatternSource, PatternSymbol, Pick,
     REGISTERS_FROM, Register, TimeoutRule, VALUES_FROM,
 };
+pub use redaction::{ClassRule, KeyRule, RedactAction, Redaction, ValueClass};
 pub use route::{Route, RouteRule, RowRoute};
 pub use rows::{
     LateRule, ROW_KEY_FROM, RowInput, RowTable, RowsJoin, RowsRule, RowsTop, RulePlace,
@@ -88,6 +90,8 @@ pub struct Plan {
     pub rules: Vec<Rule>,
     /// What goes to which sinks.
     pub routes: Vec<Route>,
+    /// What is taken out of telemetry before any of it.
+    pub redaction: Option<Redaction>,
 }
 
 impl Plan {

@@ -3,7 +3,8 @@
 //! Times whose column names no unit are read by magnitude (seconds, milliseconds, microseconds
 //! or nanoseconds since 1970): the four ranges do not overlap for dates from 1973 to 2286.
 
-use crate::model::{ColumnMapping, Signal};
+use super::time::Unit;
+use crate::model::{ColumnMapping, Field, Signal};
 
 type Names = &'static [(&'static str, &'static [&'static str])];
 
@@ -148,6 +149,28 @@ pub(in crate::ingest) fn by_common_names(signal: Signal) -> ColumnMapping {
         columns.extend(names.map(|&name| ((*path).into(), name.into())));
     }
     ColumnMapping { signal, columns }
+}
+
+/// The columns of a source that are fields of its signal, by its mapping or else by the common
+/// names of logs.
+pub(in crate::ingest) fn field_columns(mapping: Option<&ColumnMapping>) -> Vec<Vec<u8>> {
+    let common;
+    let mapping = match mapping {
+        Some(mapping) => mapping,
+        None => {
+            common = by_common_names(Signal::Logs);
+            &common
+        }
+    };
+    let is_field = |path: &str| Field::by_path(mapping.signal, path).is_some();
+    let columns = mapping.columns.iter().filter(|(path, _)| is_field(path));
+    columns.map(|(_, column)| without_unit(column).as_bytes().to_vec()).collect()
+}
+
+/// A column's name without the unit behind it.
+fn without_unit(column: &str) -> &str {
+    let named = column.rsplit_once(':').filter(|(_, unit)| Unit::by_name(unit).is_some());
+    named.map_or(column, |(name, _)| name)
 }
 
 /// The signal of rows with these columns: spans have a span id and a start, an end or a

@@ -1,0 +1,270 @@
+//! Credentials that tell themselves: tokens by prefix, schemes of HTTP, private keys.
+//!
+//! Prefixes and lengths are those that the issuers publish for secret scanners.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::find::{Look, before, run};
+use crate::plan::ValueClass;
+
+/// What the rest of a token is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Letters {
+    /// `A` to `Z` and digits.
+    Upper,
+    /// Letters, digits, `_` and `-`.
+    Word,
+    /// Those, and `.`, `/`, `+`, `=`, `~`.
+    Loose,
+}
+
+/// A kind of token.
+pub(super) struct Token {
+    /// How it begins, upper and lower case as it stands.
+    pub(super) prefix: &'static [u8],
+    /// What follows.
+    letters: Letters,
+    /// How much of it, bytes at least.
+    bytes_min: usize,
+    /// Whether the prefix is a field's name, which stays.
+    is_name: bool,
+}
+
+const fn of(prefix: &'static [u8], letters: Letters, bytes_min: usize) -> Token {
+    Token { prefix, letters, bytes_min, is_name: false }
+}
+
+const fn named(prefix: &'static [u8], bytes_min: usize) -> Token {
+    Token { prefix, letters: Loose, bytes_min, is_name: true }
+}
+
+use Letters::{Loose, Upper, Word};
+
+/// The kinds of tokens.
+pub(super) const TOKENS: [Token; 62] = [
+    // Amazon Web Services
+    of(b"AKIA", Upper, 16),
+    of(b"ASIA", Upper, 16),
+    of(b"ABIA", Upper, 16),
+    of(b"ACCA", Upper, 16),
+    named(b"secret_access_key=", 16),
+    named(b"secret_access_key: ", 16),
+    named(b"secret_access_key\":\"", 16),
+    named(b"SecretAccessKey\":\"", 16),
+    // Google Cloud
+    of(b"AIza", Word, 35),
+    of(b"ya29.", Word, 20),
+    of(b"GOCSPX-", Word, 24),
+    // Microsoft Azure
+    named(b"AccountKey=", 16),
+    named(b"SharedAccessKey=", 16),
+    named(b"SharedAccessSignature=", 16),
+    of(b"8Q~", Loose, 31),
+    // GitHub
+    of(b"ghp_", Word, 30),
+    of(b"gho_", Word, 30),
+    of(b"ghu_", Word, 30),
+    of(b"ghs_", Word, 30),
+    of(b"ghr_", Word, 30),
+    of(b"github_pat_", Word, 22),
+    // GitLab
+    of(b"glpat-", Word, 20),
+    of(b"gldt-", Word, 20),
+    of(b"glrt-", Word, 20),
+    of(b"glptt-", Word, 20),
+    of(b"glcbt-", Word, 20),
+    of(b"glft-", Word, 20),
+    of(b"glsoat-", Word, 20),
+    of(b"glagent-", Word, 20),
+    of(b"gloas-", Word, 20),
+    // Slack
+    of(b"xoxb-", Word, 10),
+    of(b"xoxp-", Word, 10),
+    of(b"xoxa-", Word, 10),
+    of(b"xoxe-", Word, 10),
+    of(b"xoxo-", Word, 10),
+    of(b"xoxr-", Word, 10),
+    of(b"xoxs-", Word, 10),
+    of(b"xapp-", Word, 10),
+    of(b"hooks.slack.com/services/", Loose, 20),
+    // Stripe
+    of(b"sk_live_", Word, 10),
+    of(b"sk_test_", Word, 10),
+    of(b"rk_live_", Word, 10),
+    of(b"rk_test_", Word, 10),
+    of(b"whsec_", Loose, 20),
+    // others
+    of(b"npm_", Word, 36),
+    of(b"pypi-", Word, 50),
+    of(b"dckr_pat_", Word, 20),
+    of(b"dop_v1_", Word, 32),
+    of(b"SG.", Loose, 60),
+    of(b"sk-", Word, 32),
+    of(b"hf_", Word, 30),
+    of(b"hvs.", Word, 24),
+    of(b"shpat_", Word, 32),
+    of(b"glsa_", Word, 32),
+    of(b"glc_", Loose, 32),
+    of(b"NRAK-", Word, 20),
+    of(b"dapi", Word, 32),
+    of(b"ATATT3", Loose, 50),
+    of(b"PMAK-", Word, 40),
+    of(b"lin_api_", Word, 32),
+    of(b"AGE-SECRET-KEY-", Word, 40),
+    of(b"EAAA", Word, 60),
+];
+
+/// Bytes of a JSON web token's header and payload, at least.
+const JWT_PART_BYTES_MIN: usize = 10;
+
+/// Bytes of a credential in the middle of a text, at least; shorter words are prose.
+const CREDENTIAL_BYTES_MIN: usize = 8;
+
+/// Bytes from which a word is a credential, whatever it is made of.
+const CREDENTIAL_BYTES_SURE: usize = 20;
+
+/// A token whose prefix, in whatever case, begins at a place.
+pub(super) fn token_at(
+    text: &[u8],
+    start: usize,
+    token: &Token,
+    look: Look,
+) -> Option<(usize, usize)> {
+    let from = start + token.prefix.len();
+    let head = text.get(start..from)?;
+    if !token.is_name && head != token.prefix {
+        return None;
+    }
+    let is_inside = before(text, start).is_ascii_alphanumeric() && token.prefix != b"8Q~";
+    if look.is_value() && is_inside && !token.is_name {
+        return None;
+    }
+    let end = run(text, from, |byte| match token.letters {
+        Upper => byte.is_ascii_uppercase() || byte.is_ascii_digit(),
+        Word => byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'),
+        Loose => {
+            byte.is_ascii_alphanumeric()
+                || matches!(byte, b'_' | b'-' | b'.' | b'/' | b'+' | b'=' | b'~')
+        }
+    });
+    if end - from < token.bytes_min {
+        return None;
+    }
+    let begin = match token.prefix {
+        // A secret of Entra ID has three characters before its mark.
+        b"8Q~" => start.saturating_sub(3),
+        _ if token.is_name => from,
+        _ => start,
+    };
+    Some((begin, end))
+}
+
+/// A token of one kind of [`TOKENS`].
+pub(super) fn token(text: &[u8], start: usize, index: usize, look: Look) -> Option<(usize, usize)> {
+    token_at(text, start, &TOKENS[index], look)
+}
+
+/// A JSON web token: `eyJ…`, a point, a payload, a signature.
+pub(super) fn jwt(text: &[u8], start: usize) -> Option<(usize, usize)> {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    let header = run(text, start, is_part);
+    let is_header = text[start..].starts_with(b"eyJ") && header - start >= JWT_PART_BYTES_MIN;
+    if !is_header || text.get(header) != Some(&b'.') {
+        return None;
+    }
+    let payload = run(text, header + 1, is_part);
+    if payload - header <= JWT_PART_BYTES_MIN {
+        return None;
+    }
+    let end = run(text, payload, |byte| is_part(byte) || matches!(byte, b'.' | b'='));
+    Some((start, end))
+}
+
+/// The credential behind `Bearer` or `Basic`.
+pub(super) fn scheme(
+    text: &[u8],
+    start: usize,
+    end: usize,
+    class: ValueClass,
+    look: Look,
+) -> Option<(usize, usize)> {
+    // In JSON a blank may be written with a backslash.
+    let is_blank = |byte: u8| {
+        matches!(byte, b' ' | b'\t' | b'\r' | b'\n') || (look == Look::Frame && byte == b'\\')
+    };
+    let from = run(text, end, is_blank);
+    if from == end {
+        return None;
+    }
+    if look == Look::Frame {
+        return Some((from, from));
+    }
+    if before(text, start).is_ascii_alphanumeric() {
+        return None;
+    }
+    let is_letter = |byte: u8| {
+        byte.is_ascii_alphanumeric()
+            || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=')
+    };
+    let to = run(text, from, is_letter);
+    let found = &text[from..to];
+    if found.is_empty() {
+        return None;
+    }
+    let is_whole = text[..start].trim_ascii().is_empty() && text[to..].trim_ascii().is_empty();
+    let is_credential = match class {
+        ValueClass::Basic => is_user_and_password(found),
+        _ => {
+            found.len() >= CREDENTIAL_BYTES_SURE
+                || (found.len() >= CREDENTIAL_BYTES_MIN && found.iter().any(u8::is_ascii_digit))
+        }
+    };
+    (is_whole || is_credential).then_some((from, to))
+}
+
+fn is_user_and_password(text: &[u8]) -> bool {
+    let text = text.strip_suffix(b".").unwrap_or(text);
+    STANDARD.decode(text).is_ok_and(|plain| plain.contains(&b':'))
+}
+
+/// A private key, to the end of its armour or of the text.
+pub(super) fn private_key(text: &[u8], start: usize) -> Option<(usize, usize)> {
+    const LABEL_BYTES_MAX: usize = 64;
+    let label = text.get(start..)?;
+    let label = &label[..label.len().min(LABEL_BYTES_MAX)];
+    let words = memchr::memmem::find(label, b"PRIVATE KEY")?;
+    let rest = start + words;
+    let end = memchr::memmem::find(&text[rest..], b"-----END").map_or(text.len(), |foot| {
+        let foot = rest + foot + b"-----END".len();
+        let close = memchr::memmem::find(&text[foot..], b"-----");
+        close.map_or(text.len(), |close| foot + close + 5)
+    });
+    Some((start, end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Loose, TOKENS, Upper, Word};
+
+    #[test]
+    fn every_kind_of_token_is_found_in_a_sentence() {
+        use crate::redact::find::Look;
+        for (index, token) in TOKENS.iter().enumerate() {
+            let letter = match token.letters {
+                Upper => 'Q',
+                Word | Loose => 'k',
+            };
+            let rest = letter.to_string().repeat(token.bytes_min);
+            let prefix = String::from_utf8_lossy(token.prefix);
+            let text = format!("it is {prefix}{rest} here");
+            let start = 6;
+            let found = super::token(text.as_bytes(), start, index, Look::Value);
+            let (from, end) = found.unwrap_or_else(|| panic!("{text}"));
+            assert_eq!(&text[end..], " here");
+            assert!(from <= start + token.prefix.len());
+            let short = &text[..text.len() - " here".len() - 1];
+            assert_eq!(super::token(short.as_bytes(), start, index, Look::Value), None);
+        }
+    }
+}

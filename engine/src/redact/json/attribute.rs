@@ -1,0 +1,147 @@
+//! Attributes written as members of an object: plain rows, maps, and members that nobody knows.
+
+use std::borrow::Cow;
+
+use super::{Fate, Member, Replace, Result, Rewriter};
+use crate::redact::policy::{KeyFate, Policy};
+use crate::redact::shape::Shape;
+use super::kept;
+
+impl Rewriter<'_> {
+    /// A member that is an attribute, or one that nobody knows: by its key and all that is in it.
+    pub(super) fn named(
+        &mut self,
+        key: &[u8],
+        mut is_allowed: bool,
+        replace: Replace,
+        member: &mut Member<'_>,
+    ) -> Result<Fate> {
+        let length = self.path.len();
+        self.push_key(key);
+        let mut replace = replace;
+        let mut is_out = false;
+        if replace.is_none() {
+            match self.policy.key(&self.path, key, &mut is_allowed) {
+                KeyFate::Drop => is_out = true,
+                KeyFate::Replace(action, counter) => replace = Some((action, counter)),
+                KeyFate::Look => {}
+            }
+            is_out |= length == 0 && !is_out && self.policy.is_shut_out(is_allowed);
+        }
+        if is_out {
+            self.path.truncate(length);
+            self.skip()?;
+            return Ok(Fate::Drop);
+        }
+        let fate = self.plain(is_allowed, replace, &mut member.value)?;
+        self.path.truncate(length);
+        let mut renamed = Vec::new();
+        match self.policy.text(key, &mut renamed) {
+            Fate::Drop => return Ok(Fate::Drop),
+            Fate::Changed => member.key = Some(Cow::Owned(renamed)),
+            Fate::Same => {}
+        }
+        Ok(fate)
+    }
+
+    pub(super) fn push_key(&mut self, key: &[u8]) {
+        if !self.path.is_empty() {
+            self.path.push(b'.');
+        }
+        self.path.extend_from_slice(key);
+    }
+
+    /// Any JSON value of an attribute.
+    pub(super) fn plain(&mut self, is_allowed: bool, replace: Replace, out: &mut Vec<u8>) -> Result<Fate> {
+        match self.peek() {
+            b'"' => {
+                let text = self.string()?;
+                Ok(self.quoted(Fate::Drop, |policy, out| leaf(policy, replace, &text, out), out))
+            }
+            b'[' => self.list(out, |rewriter, out| rewriter.plain(is_allowed, replace, out)),
+            b'{' => self.map(is_allowed, replace, out),
+            _ => {
+                let text = self.scalar()?;
+                let is_integer = text.iter().all(u8::is_ascii_digit);
+                let is_looked_at = replace.is_some() && text != b"null"
+                    || is_integer && self.policy.finder.wants_integers();
+                if !is_looked_at {
+                    return Ok(Fate::Same);
+                }
+                Ok(self.quoted(Fate::Drop, |policy, out| number(policy, replace, text, out), out))
+            }
+        }
+    }
+
+    pub(super) fn map(&mut self, is_allowed: bool, replace: Replace, out: &mut Vec<u8>) -> Result<Fate> {
+        self.members(out, |rewriter, key, member| {
+            rewriter.named(key, is_allowed, replace, member)
+        })
+    }
+
+    /// A plain row: fields are looked at, other members are attributes.
+    pub(super) fn row(&mut self, out: &mut Vec<u8>) -> Result<Fate> {
+        self.members(out, |rewriter, key, member| {
+            if is_id_name(key) {
+                let fate = rewriter.value(Shape::KEEP, &mut member.value)?;
+                return Ok(kept(fate, member));
+            }
+            let nested = matches!(key, b"ctx" | b"tags" | b"attributes");
+            if nested && rewriter.peek() == b'{' && (rewriter.is_field)(key) {
+                return rewriter.map(false, None, &mut member.value);
+            }
+            if (rewriter.is_field)(key) {
+                let mut is_allowed = true;
+                // A rule on keys may name a column, too.
+                if rewriter.policy.key(key, key, &mut is_allowed) == KeyFate::Look {
+                    let fate = rewriter.plain(true, None, &mut member.value)?;
+                    return Ok(kept(fate, member));
+                }
+                return rewriter.named(key, true, None, member);
+            }
+            rewriter.named(key, false, None, member)
+        })
+    }
+}
+
+pub(super) fn leaf(policy: &Policy, replace: Replace, text: &[u8], out: &mut Vec<u8>) -> Fate {
+    match replace {
+        Some(replace) => policy.replace(replace, text, out),
+        None => policy.text(text, out),
+    }
+}
+
+/// A number, which only a card's makes a text; or text where a number was meant.
+pub(super) fn number(policy: &Policy, replace: Replace, text: &[u8], out: &mut Vec<u8>) -> Fate {
+    if replace.is_some() {
+        return leaf(policy, replace, text, out);
+    }
+    let integer = std::str::from_utf8(text).ok().and_then(|text| text.parse::<u64>().ok());
+    let is_number = text.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'+'));
+    match integer {
+        Some(value) if policy.finder.is_card(value) => policy.text(text, out),
+        None if !is_number => policy.text(text, out),
+        _ => Fate::Same,
+    }
+}
+
+/// Whether a column holds an id of the trace context.
+pub(in crate::redact) fn is_id_name(name: &[u8]) -> bool {
+    let letters: Vec<u8> = name
+        .iter()
+        .filter(|byte| byte.is_ascii_alphanumeric())
+        .map(u8::to_ascii_lowercase)
+        .collect();
+    let names: [&[u8]; 8] = [
+        b"traceid",
+        b"spanid",
+        b"parentid",
+        b"parentspanid",
+        b"tid",
+        b"sid",
+        b"pid",
+        b"contexttraceid",
+    ];
+    names.contains(&&letters[..])
+}
+

@@ -1,0 +1,214 @@
+//! Attributes and values of OTLP/JSON.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::attribute::{leaf, number};
+use super::{Fate, Member, Replace, Result, Rewriter, put_string};
+use crate::plan::RedactAction;
+use crate::redact::policy::{KeyFate, Policy};
+
+impl<'a> Rewriter<'a> {
+    /// An attribute of OTLP: `{"key": …, "value": {…}}`.
+    pub(super) fn key_value(&mut self, is_allowed: bool, level: usize, out: &mut Vec<u8>) -> Result<Fate> {
+        let length = self.path.len();
+        let fate = self.keyed(is_allowed, level, out);
+        self.path.truncate(length);
+        fate
+    }
+
+    pub(super) fn keyed(&mut self, mut is_allowed: bool, level: usize, out: &mut Vec<u8>) -> Result<Fate> {
+        let key = self.text_of_member(b"key")?;
+        self.push_key(&key);
+        let mut replace = None;
+        let mut is_out = false;
+        match self.policy.key(&self.path, &key, &mut is_allowed) {
+            KeyFate::Drop => is_out = true,
+            KeyFate::Replace(action, counter) => replace = Some((action, counter)),
+            KeyFate::Look => {}
+        }
+        is_out |= level == 0 && !is_out && self.policy.is_shut_out(is_allowed);
+        let mut leaves = is_out;
+        let fate = self.members(out, |rewriter, name, member| {
+            let fate = match name {
+                b"key" => rewriter.value_text(&mut member.value)?,
+                b"value" if rewriter.peek() == b'{' => {
+                    rewriter.any_value(is_allowed, replace, level, &mut member.value)?
+                }
+                _ => return rewriter.named(name, is_allowed, None, member),
+            };
+            leaves |= fate == Fate::Drop;
+            Ok(fate)
+        })?;
+        Ok(if leaves { Fate::Drop } else { fate })
+    }
+
+    /// A string that leaves with what is around it.
+    pub(super) fn value_text(&mut self, out: &mut Vec<u8>) -> Result<Fate> {
+        self.plain(true, None, out)
+    }
+
+    /// The text of a member of the object at the cursor, which stays where it is.
+    pub(super) fn text_of_member(&mut self, wanted: &[u8]) -> Result<Cow<'a, [u8]>> {
+        let (pos, depth) = (self.pos, self.depth);
+        let mut found: Cow<'a, [u8]> = Cow::Borrowed(b"");
+        let mut scratch = Vec::new();
+        self.members(&mut scratch, |rewriter, name, _| {
+            if name == wanted && rewriter.peek() == b'"' {
+                found = rewriter.string()?;
+            } else {
+                rewriter.skip()?;
+            }
+            Ok(Fate::Same)
+        })?;
+        self.pos = pos;
+        self.depth = depth;
+        Ok(found)
+    }
+
+    /// Passes over a value: strings closed, brackets balanced.
+    pub(super) fn skip(&mut self) -> Result<()> {
+        let mut depth = 0_usize;
+        loop {
+            match self.peek() {
+                b'"' => drop(self.raw_string()?),
+                b'{' | b'[' => {
+                    depth += 1;
+                    self.pos += 1;
+                }
+                b'}' | b']' if depth > 0 => {
+                    depth -= 1;
+                    self.pos += 1;
+                }
+                b',' | b':' if depth > 0 => self.pos += 1,
+                _ => drop(self.scalar()?),
+            }
+            if depth == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    pub(super) fn any_value(
+        &mut self,
+        is_allowed: bool,
+        replace: Replace,
+        level: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<Fate> {
+        let mut leaves = false;
+        let fate = self.members(out, |rewriter, name, member| {
+            let next = rewriter.peek();
+            let fate = match (name, next) {
+                (b"stringValue", b'"') => rewriter.plain(is_allowed, replace, &mut member.value)?,
+                (b"bytesValue", b'"') => rewriter.bytes_value(replace, member)?,
+                (b"intValue" | b"boolValue" | b"doubleValue", b'{' | b'[') => {
+                    rewriter.plain(is_allowed, replace, &mut member.value)?
+                }
+                (b"intValue" | b"boolValue" | b"doubleValue", _) => {
+                    let text = if next == b'"' {
+                        rewriter.string()?
+                    } else {
+                        Cow::Borrowed(rewriter.scalar()?)
+                    };
+                    let mut value = std::mem::take(&mut member.value);
+                    let each = |policy: &Policy, out: &mut Vec<u8>| {
+                        if name == b"intValue" || replace.is_some() || next == b'"' {
+                            number(policy, replace, &text, out)
+                        } else {
+                            Fate::Same
+                        }
+                    };
+                    let fate = rewriter.quoted(Fate::Drop, each, &mut value);
+                    member.value = value;
+                    if fate == Fate::Changed {
+                        member.key = Some(Cow::Borrowed(b"stringValue"));
+                    }
+                    fate
+                }
+                (b"arrayValue", b'{') => {
+                    rewriter.values(&mut member.value, |rewriter, out| {
+                        if rewriter.peek() != b'{' {
+                            return rewriter.plain(is_allowed, replace, out);
+                        }
+                        rewriter.any_value(is_allowed, replace, level + 1, out)
+                    })?
+                }
+                (b"kvlistValue", b'{') => {
+                    rewriter.values(&mut member.value, |rewriter, out| {
+                        match (rewriter.peek(), replace) {
+                            (b'{', Some(replace)) => rewriter.replaced_entry(replace, level, out),
+                            (b'{', None) => rewriter.key_value(is_allowed, level + 1, out),
+                            _ => rewriter.plain(is_allowed, replace, out),
+                        }
+                    })?
+                }
+                _ => return rewriter.named(name, is_allowed, replace, member),
+            };
+            leaves |= fate == Fate::Drop;
+            Ok(fate)
+        })?;
+        Ok(if leaves { Fate::Drop } else { fate })
+    }
+
+    /// An entry of a map that is replaced whole.
+    pub(super) fn replaced_entry(
+        &mut self,
+        replace: (RedactAction, usize),
+        level: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<Fate> {
+        let mut leaves = false;
+        let fate = self.members(out, |rewriter, name, member| {
+            let fate = match (name, rewriter.peek()) {
+                (b"value", b'{') => {
+                    rewriter.any_value(true, Some(replace), level + 1, &mut member.value)?
+                }
+                _ => rewriter.value_text(&mut member.value)?,
+            };
+            leaves |= fate == Fate::Drop;
+            Ok(fate)
+        })?;
+        Ok(if leaves { Fate::Drop } else { fate })
+    }
+
+    /// `{"values": […]}`.
+    pub(super) fn values(
+        &mut self,
+        out: &mut Vec<u8>,
+        mut each: impl FnMut(&mut Self, &mut Vec<u8>) -> Result<Fate>,
+    ) -> Result<Fate> {
+        self.members(out, |rewriter, name, member| {
+            if name == b"values" && rewriter.peek() == b'[' {
+                return rewriter.list(&mut member.value, &mut each);
+            }
+            rewriter.named(name, true, None, member)
+        })
+    }
+
+    /// Bytes in base64 are looked at as the bytes that they are.
+    pub(super) fn bytes_value(&mut self, replace: Replace, member: &mut Member<'_>) -> Result<Fate> {
+        let text = self.string()?;
+        let Ok(bytes) = STANDARD.decode(&*text) else {
+            return Ok(self.quoted(
+                Fate::Drop,
+                |policy, out| leaf(policy, replace, &text, out),
+                &mut member.value,
+            ));
+        };
+        let mut found = Vec::new();
+        let fate = leaf(self.policy, replace, &bytes, &mut found);
+        if fate == Fate::Changed {
+            match replace {
+                Some(_) => {
+                    member.key = Some(Cow::Borrowed(b"stringValue"));
+                    put_string(&found, &mut member.value);
+                }
+                None => put_string(STANDARD.encode(&found).as_bytes(), &mut member.value),
+            }
+        }
+        Ok(fate)
+    }
+}

@@ -1,0 +1,41 @@
+//! What stands where something was taken out: `[email]`, `[email:9f86…]`, `hash:9f86…`.
+//!
+//! Invariant: a mark is never taken for something to take out, so that redacting twice changes
+//! nothing.
+
+use crate::plan::ValueClass;
+
+/// Hexadecimal digits of a hash: 128 bits.
+pub(super) const HASH_DIGITS: usize = 32;
+
+/// What a mask leaves of the whole value of a key.
+pub(super) const MASKED: &[u8] = b"[masked]";
+
+/// What stands before the hash of the whole value of a key.
+pub(super) const HASHED: &[u8] = b"hash:";
+
+/// What stands for a literal of a SQL statement.
+pub(super) const LITERAL: &[u8] = b"?";
+
+/// Whether a text is a mark.
+pub(super) fn is_mark(text: &[u8]) -> bool {
+    let Some(inner) = text.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]")) else {
+        return is_hash(text);
+    };
+    if text == MASKED {
+        return true;
+    }
+    let end = memchr::memchr(b':', inner).unwrap_or(inner.len());
+    let is_class = ValueClass::ALL.iter().any(|class| class.name().as_bytes() == &inner[..end]);
+    is_class && (end == inner.len() || is_digest(&inner[end + 1..]))
+}
+
+/// Whether a text is the hash of a whole value.
+pub(super) fn is_hash(text: &[u8]) -> bool {
+    text.strip_prefix(HASHED).is_some_and(is_digest)
+}
+
+fn is_digest(text: &[u8]) -> bool {
+    let is_digit = |byte: &u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte);
+    text.len() == HASH_DIGITS && text.iter().all(is_digit)
+}

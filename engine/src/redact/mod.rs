@@ -1,0 +1,298 @@
+//! What is taken out of telemetry before it reaches the input log.
+//!
+//! A frame is searched once, over its bytes, for anything that might have to go. Only one with
+//! such a place is walked, and only one with a hit is written again; every other frame stays as it
+//! was received. Redacting what was redacted changes nothing.
+//!
+//! Invariant: what cannot be read is not let through. Must not know: clocks, random numbers, rules,
+//! listeners, timely.
+
+mod credential;
+mod csv;
+mod find;
+mod glob;
+mod json;
+mod mark;
+mod network;
+mod number;
+mod policy;
+mod protobuf;
+mod schema;
+mod shape;
+mod sql;
+mod state;
+mod web;
+
+use std::borrow::Cow;
+use std::io::Read;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+pub use policy::{RedactCount, RedactCounters};
+
+use crate::error::Error;
+use crate::limits::MESSAGE_BYTES_MAX;
+use crate::model::{Compression, DataFrame, PayloadFormat, SourceSpec};
+use crate::plan::Redaction;
+use policy::{Fate, Policy};
+use shape::Shape;
+
+/// Redacts frames, one after another.
+#[derive(Debug)]
+pub struct Redactor {
+    policy: Policy,
+    /// The columns of each source that are fields rather than attributes.
+    fields: Vec<Vec<Vec<u8>>>,
+}
+
+impl Redactor {
+    /// A redactor of the frames of some sources.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Setting`] where something is hashed and no secret is given, or where
+    /// there are too many keys to search for.
+    pub fn new(
+        redaction: &Redaction,
+        secret: Option<&[u8]>,
+        sources: &[SourceSpec],
+    ) -> Result<Self, Error> {
+        let fields = sources.iter().map(|source| crate::ingest::field_columns(source)).collect();
+        Ok(Self { policy: Policy::new(redaction, secret)?, fields })
+    }
+
+    /// What it has done so far; may be read by other threads while it works.
+    pub fn counters(&self) -> Arc<RedactCounters> {
+        Arc::clone(&self.policy.counters)
+    }
+
+    /// A frame without what is to be taken out; the same one where there is nothing.
+    #[must_use]
+    pub fn frame(&self, frame: DataFrame) -> DataFrame {
+        match self.payload(&frame) {
+            None => frame,
+            Some(payload) => {
+                self.policy.counters.rewrote_frame();
+                let compression = Compression::None;
+                DataFrame { payload: Bytes::from(payload), compression, ..frame }
+            }
+        }
+    }
+
+    /// One text without what is to be taken out; `None` where the whole text is.
+    pub fn text<'t>(&self, text: &'t [u8]) -> Option<Cow<'t, [u8]>> {
+        let mut out = Vec::new();
+        match self.policy.text(text, &mut out) {
+            Fate::Same => Some(Cow::Borrowed(text)),
+            Fate::Changed => Some(Cow::Owned(out)),
+            Fate::Drop => None,
+        }
+    }
+
+    /// Whether the bytes of a frame may hold something; `false` is certain.
+    pub fn may_concern(&self, format: PayloadFormat, bytes: &[u8]) -> bool {
+        self.policy.may_concern(bytes)
+            || match format {
+                PayloadFormat::OtlpTraces
+                | PayloadFormat::OtlpLogs
+                | PayloadFormat::OtlpMetrics
+                | PayloadFormat::OtlpDelimited => {
+                    self.policy.finder.wants_integers()
+                        && protobuf::may_hold_card(&self.policy, bytes)
+                }
+                PayloadFormat::Csv => false,
+                _ => hides(bytes),
+            }
+    }
+
+    /// The new payload of a frame, if it has to change.
+    fn payload(&self, frame: &DataFrame) -> Option<Vec<u8>> {
+        let Some(plain) = inflated(frame) else {
+            self.policy.counters.could_not_read();
+            return Some(broken(frame.format).to_vec());
+        };
+        if !self.may_concern(frame.format, &plain) {
+            return None;
+        }
+        let mut out = Vec::with_capacity(plain.len());
+        let is_changed = match frame.format {
+            PayloadFormat::OtlpTraces => self.request(&plain, &schema::TRACES, &mut out),
+            PayloadFormat::OtlpLogs => self.request(&plain, &schema::LOGS, &mut out),
+            PayloadFormat::OtlpMetrics => self.request(&plain, &schema::METRICS, &mut out),
+            PayloadFormat::OtlpDelimited => self.delimited(&plain, &mut out),
+            PayloadFormat::OtlpJson => self.documents(&plain, &shape::OTLP, frame, &mut out),
+            PayloadFormat::Jaeger => self.documents(&plain, &shape::JAEGER, frame, &mut out),
+            PayloadFormat::Zipkin => self.documents(&plain, &shape::ZIPKIN, frame, &mut out),
+            PayloadFormat::Ndjson => self.documents(&plain, &shape::ROW, frame, &mut out),
+            PayloadFormat::Lines => self.lines(&plain, frame, &mut out),
+            PayloadFormat::Csv => {
+                csv::rewrite(&self.policy, &plain, &|name| self.is_field(frame, name), &mut out)
+            }
+        };
+        is_changed.then_some(out)
+    }
+
+    fn is_field(&self, frame: &DataFrame, name: &[u8]) -> bool {
+        if frame.format == PayloadFormat::Lines {
+            return crate::ingest::is_line_field(name);
+        }
+        let fields = self.fields.get(frame.source.0 as usize);
+        fields.is_some_and(|fields| fields.iter().any(|field| field == name))
+    }
+
+    fn request(&self, data: &[u8], schema: &schema::Message, out: &mut Vec<u8>) -> bool {
+        protobuf::Rewriter::new(&self.policy).request(data, schema, out) == Fate::Changed
+    }
+
+    /// Requests, each behind its length. Which signal one has, its first item says.
+    fn delimited(&self, data: &[u8], out: &mut Vec<u8>) -> bool {
+        let (mut pos, mut is_changed) = (0, false);
+        while pos < data.len() {
+            let head = data.get(pos..pos + 4);
+            let length = head.map(|head| {
+                u32::from_be_bytes(head.try_into().expect("four bytes")) as usize
+            });
+            let Some(request) = length.and_then(|length| data.get(pos + 4..pos + 4 + length))
+            else {
+                // The rest cannot be told apart: one damaged message stands for it.
+                self.policy.counters.could_not_read();
+                out.extend_from_slice(&[0, 0, 0]);
+                return true;
+            };
+            let whole = &data[pos..pos + 4 + request.len()];
+            pos += whole.len();
+            let start = out.len();
+            out.extend_from_slice(&[0; 4]);
+            let schema = match crate::ingest::signal_of_request(request) {
+                Some(PayloadFormat::OtlpLogs) => Some(&schema::LOGS),
+                Some(PayloadFormat::OtlpMetrics) => Some(&schema::METRICS),
+                Some(_) => Some(&schema::TRACES),
+                None => None,
+            };
+            let has_changed = match schema {
+                Some(schema) => self.request(request, schema, out),
+                None => {
+                    self.policy.counters.could_not_read();
+                    out.extend_from_slice(protobuf::BROKEN);
+                    true
+                }
+            };
+            if has_changed {
+                let length = (out.len() - start - 4) as u32;
+                out[start..start + 4].copy_from_slice(&length.to_be_bytes());
+            } else {
+                out.truncate(start);
+                out.extend_from_slice(whole);
+            }
+            is_changed |= has_changed;
+        }
+        is_changed
+    }
+
+    /// Documents one after another. Where one cannot be read, reading goes on where the decoder
+    /// does.
+    fn documents(
+        &self,
+        data: &[u8],
+        shape: &Shape,
+        frame: &DataFrame,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let is_field = |name: &[u8]| self.is_field(frame, name);
+        let mut rewriter = json::Rewriter::new(&self.policy, data, &is_field);
+        let mut is_changed = false;
+        while rewriter.blanks(out) {
+            let (from, start) = (rewriter.pos(), out.len());
+            if let Ok(has_changed) = rewriter.document(*shape, out) {
+                is_changed |= has_changed;
+                continue;
+            }
+            self.policy.counters.could_not_read();
+            is_changed = true;
+            out.truncate(start);
+            out.extend_from_slice(json::BROKEN);
+            let rest = &data[from..];
+            let next = match frame.format {
+                PayloadFormat::OtlpJson => memchr::memmem::find(rest, b"\n{"),
+                PayloadFormat::Ndjson => memchr::memchr(b'\n', rest),
+                _ => None,
+            };
+            let Some(next) = next else { return true };
+            // Lines keep their numbers.
+            let lines = memchr::memchr_iter(b'\n', &rest[..next]).count();
+            out.extend(std::iter::repeat_n(b'\n', lines));
+            rewriter.seek(from + next);
+        }
+        is_changed
+    }
+
+    /// Objects, one a line.
+    fn lines(&self, data: &[u8], frame: &DataFrame, out: &mut Vec<u8>) -> bool {
+        let is_field = |name: &[u8]| self.is_field(frame, name);
+        let mut is_changed = false;
+        for line in data.split_inclusive(|byte| *byte == b'\n') {
+            if line.trim_ascii().is_empty() || !self.may_concern(frame.format, line) {
+                out.extend_from_slice(line);
+                continue;
+            }
+            let start = out.len();
+            let mut rewriter = json::Rewriter::new(&self.policy, line, &is_field);
+            rewriter.blanks(out);
+            let result = rewriter.document(shape::LINE, out);
+            let rest = &line[rewriter.pos().min(line.len())..];
+            match result {
+                Ok(has_changed) if rest.trim_ascii().is_empty() => {
+                    is_changed |= has_changed;
+                    out.extend_from_slice(rest);
+                }
+                _ => {
+                    self.policy.counters.could_not_read();
+                    is_changed = true;
+                    out.truncate(start);
+                    out.extend_from_slice(json::BROKEN);
+                    if line.ends_with(b"\n") {
+                        out.push(b'\n');
+                    }
+                }
+            }
+        }
+        is_changed
+    }
+}
+
+/// Whether JSON is written in a way that hides text from a search over its bytes: escapes of
+/// letters, or bytes in base64.
+fn hides(bytes: &[u8]) -> bool {
+    let escapes = memchr::memchr_iter(b'\\', bytes)
+        .any(|at| matches!(bytes.get(at + 1), Some(b'u' | b'/')));
+    escapes
+        || memchr::memmem::find(bytes, b"bytesValue").is_some()
+        || memchr::memmem::find(bytes, b"binary").is_some()
+}
+
+/// What stands for a payload that cannot be read at all.
+fn broken(format: PayloadFormat) -> &'static [u8] {
+    match format {
+        PayloadFormat::OtlpTraces | PayloadFormat::OtlpLogs | PayloadFormat::OtlpMetrics => {
+            protobuf::BROKEN
+        }
+        PayloadFormat::OtlpDelimited => &[0, 0, 0],
+        _ => json::BROKEN,
+    }
+}
+
+/// The payload as it is without compression; `None` where it is damaged or too large.
+fn inflated(frame: &DataFrame) -> Option<Cow<'_, [u8]>> {
+    let mut out = Vec::new();
+    let bytes_max = MESSAGE_BYTES_MAX as u64 + 1;
+    match frame.compression {
+        Compression::None => return Some(Cow::Borrowed(&frame.payload)),
+        Compression::Gzip => flate2::read::MultiGzDecoder::new(&frame.payload[..])
+            .take(bytes_max)
+            .read_to_end(&mut out),
+        Compression::Zstd => zstd::stream::read::Decoder::with_buffer(&frame.payload[..])
+            .and_then(|decoder| decoder.take(bytes_max).read_to_end(&mut out)),
+    }
+    .ok()?;
+    (out.len() <= MESSAGE_BYTES_MAX).then_some(Cow::Owned(out))
+}

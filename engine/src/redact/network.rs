@@ -1,0 +1,156 @@
+//! IPv4, IPv6 and MAC addresses.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use super::find::{Hit, Look, at, before, run, run_back};
+use crate::plan::ValueClass;
+
+/// Bytes of the longest written IPv6 address, with an IPv4 address at its end.
+const IPV6_BYTES_MAX: usize = 45;
+
+/// An IPv4 address that begins with a run of digits.
+pub(super) fn ipv4(text: &[u8], start: usize, end: usize, look: Look) -> Option<(usize, usize)> {
+    if at(text, end) != b'.' {
+        return None;
+    }
+    let mut place = end;
+    for group in 0..3 {
+        if at(text, place) != b'.' {
+            return None;
+        }
+        let from = place + 1;
+        place = run(text, from, |byte| byte.is_ascii_digit());
+        let is_last = group == 2;
+        let is_short = place - from <= 3 || (is_last && look == Look::Frame);
+        if place == from || !is_short {
+            return None;
+        }
+    }
+    if look == Look::Frame {
+        return Some((start, place));
+    }
+    let (head, tail) = (before(text, start), at(text, place));
+    let goes_on = tail.is_ascii_alphanumeric()
+        || (tail == b'.' && at(text, place + 1).is_ascii_digit());
+    if head.is_ascii_alphanumeric() || head == b'.' || goes_on {
+        return None;
+    }
+    address::<Ipv4Addr>(&text[start..place]).map(|_| (start, place))
+}
+
+fn address<T: std::str::FromStr>(text: &[u8]) -> Option<T> {
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// An IPv6 or MAC address around a colon; `wants` says which.
+pub(super) fn at_colon(
+    text: &[u8],
+    colon: usize,
+    (wants_ipv6, wants_mac): (bool, bool),
+    look: Look,
+) -> Option<Hit> {
+    if wants_mac && let Some((start, end)) = mac(text, colon, 2, b':', look) {
+        return Some(Hit { start, end, class: ValueClass::Mac });
+    }
+    if !wants_ipv6 {
+        return None;
+    }
+    let (start, end) = ipv6(text, colon, look)?;
+    Some(Hit { start, end, class: ValueClass::Ipv6 })
+}
+
+/// A MAC address around a `-` or `.`.
+pub(super) fn at_joint(text: &[u8], joint: usize, look: Look) -> Option<Hit> {
+    let (start, end) = match text[joint] {
+        b'-' => mac(text, joint, 2, b'-', look)?,
+        _ => mac(text, joint, 4, b'.', look)?,
+    };
+    Some(Hit { start, end, class: ValueClass::Mac })
+}
+
+/// Twelve hexadecimal digits in groups, the first of which ends at `joint`.
+fn mac(
+    text: &[u8],
+    joint: usize,
+    group: usize,
+    separator: u8,
+    look: Look,
+) -> Option<(usize, usize)> {
+    let start = joint.checked_sub(group)?;
+    let end = start + 12 + 12 / group - 1;
+    let whole = text.get(start..end)?;
+    let fits = whole.iter().enumerate().all(|(place, byte)| match place % (group + 1) {
+        place if place == group => *byte == separator,
+        _ => byte.is_ascii_hexdigit(),
+    });
+    if !fits || (group == 4 && !whole.iter().any(u8::is_ascii_digit)) {
+        return None;
+    }
+    let head = before(text, start);
+    let group_before = run_back(text, start - usize::from(start > 0), group + 1, |byte| {
+        byte.is_ascii_alphanumeric()
+    });
+    let is_longer = head.is_ascii_alphanumeric()
+        || (head == separator && start - 1 - group_before == group)
+        || at(text, end).is_ascii_alphanumeric()
+        || at(text, end) == separator;
+    (!is_longer || look == Look::Frame).then_some((start, end))
+}
+
+fn ipv6(text: &[u8], colon: usize, look: Look) -> Option<(usize, usize)> {
+    // Only the first colon of a run is looked at.
+    let mut start = run_back(text, colon, IPV6_BYTES_MAX, |byte| byte.is_ascii_hexdigit());
+    let is_first = before(text, start) != b':';
+    if !is_first {
+        return None;
+    }
+    let is_part = |byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
+    let mut end = run(text, colon, is_part);
+    if look == Look::Frame {
+        let found = &text[start..end];
+        let colons = memchr::memchr_iter(b':', found).count();
+        let may_be = colons > 5 || (colons > 1 && memchr::memmem::find(found, b"::").is_some());
+        return (may_be && is_telling(found)).then_some((start, end));
+    }
+    // A sentence's point, or the colon behind an address, is no part of it.
+    while matches!(before(text, end), b'.' | b':') && end > colon + 1 {
+        if before(text, end) == b':' && before(text, end - 1) == b':' {
+            break;
+        }
+        end -= 1;
+    }
+    // `ip:fe80::1`: the colon is the label's.
+    start += usize::from(start == colon && at(text, colon + 1) != b':');
+    let found = text.get(start..end)?;
+    if found.len() > IPV6_BYTES_MAX || !is_telling(found) {
+        return None;
+    }
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    if is_word(before(text, start)) || is_word(at(text, end)) {
+        return None;
+    }
+    let address = address::<Ipv6Addr>(found)?;
+    (!address.is_unspecified()).then_some((start, end))
+}
+
+/// Whether digits or several groups tell an address from names joined by `::`.
+fn is_telling(text: &[u8]) -> bool {
+    let groups = text.split(|byte| *byte == b':').filter(|group| !group.is_empty());
+    text.iter().any(u8::is_ascii_digit) || groups.count() > 2
+}
+
+/// The network of an address: its first bits, the others zero. `None` where it is no address.
+pub(super) fn network_of(text: &[u8], class: ValueClass, kept_bits: u8) -> Option<String> {
+    let bits = u32::from(kept_bits);
+    Some(match class {
+        ValueClass::Ipv4 => {
+            let mask = u32::MAX.checked_shl(32 - bits.min(32)).unwrap_or(0);
+            Ipv4Addr::from_bits(address::<Ipv4Addr>(text)?.to_bits() & mask).to_string()
+        }
+        ValueClass::Ipv6 => {
+            let mask = u128::MAX.checked_shl(128 - bits.min(128)).unwrap_or(0);
+            Ipv6Addr::from_bits(address::<Ipv6Addr>(text)?.to_bits() & mask).to_string()
+        }
+        _ => return None,
+    })
+}

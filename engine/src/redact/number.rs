@@ -1,0 +1,291 @@
+//! Card numbers, US social security numbers, IBANs, telephone numbers.
+
+use super::find::{Look, at, before, run};
+
+/// Digits of a card number.
+const CARD_DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
+
+/// Groups in which card numbers are written.
+const CARD_GROUPS: [&[usize]; 4] = [&[4, 4, 4, 4, 3], &[4, 4, 4, 4], &[4, 6, 5], &[4, 6, 4]];
+
+/// Hexadecimal digits from which a word of them is an id, which a number in it is part of.
+const ID_DIGITS_MIN: usize = 16;
+
+/// Digits of an international telephone number (ITU-T E.164), country code included.
+const PHONE_DIGITS: std::ops::RangeInclusive<usize> = 8..=15;
+
+/// Where the digits at a place end.
+pub(super) fn run_end(text: &[u8], start: usize) -> usize {
+    run(text, start, |byte| byte.is_ascii_digit())
+}
+
+/// Whether a number is a card's.
+pub(super) fn is_card_number(value: u64) -> bool {
+    if value < 1_000_000_000_000 {
+        return false;
+    }
+    let (mut digits, mut count, mut rest) = ([0; 20], 0, value);
+    while rest > 0 {
+        digits[19 - count] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        count += 1;
+    }
+    is_card(&digits[20 - count..])
+}
+
+/// Whether digits are a card number: an issuer's prefix with its lengths, and the check digit of
+/// Luhn's formula (ISO/IEC 7812-1, annex B).
+fn is_card(digits: &[u8]) -> bool {
+    let count = digits.len();
+    if !CARD_DIGITS.contains(&count) {
+        return false;
+    }
+    let first_two = (digits[0] - b'0') * 10 + (digits[1] - b'0');
+    let fits = match first_two {
+        22..=27 | 51..=55 => count == 16,
+        34 | 37 => count == 15,
+        30 | 36 | 38 | 39 => count >= 14,
+        35 => count >= 16,
+        40..=49 => matches!(count, 13 | 16 | 19),
+        50 | 56..=69 => true,
+        _ => false,
+    };
+    fits && has_check_digit(digits)
+}
+
+fn has_check_digit(digits: &[u8]) -> bool {
+    let sum: u32 = digits
+        .iter()
+        .rev()
+        .enumerate()
+        .map(|(place, digit)| {
+            let digit = u32::from(digit - b'0');
+            match (place % 2, digit) {
+                (0, _) => digit,
+                (_, 0..=4) => 2 * digit,
+                _ => 2 * digit - 9,
+            }
+        })
+        .sum();
+    sum.is_multiple_of(10)
+}
+
+/// A card number in one run or in groups.
+pub(super) fn card(text: &[u8], start: usize, end: usize, look: Look) -> Option<(usize, usize)> {
+    let digits = &text[start..end];
+    match look {
+        Look::Value if digits.len() >= *CARD_DIGITS.start() => {
+            (is_card(digits) && !is_fraction(text, start) && !is_id(text, start, end))
+                .then_some((start, end))
+        }
+        Look::Frame if digits.len() >= *CARD_DIGITS.start() => {
+            // A length before it, or a tag behind it, may be a digit too.
+            let trims = [(0, 0), (1, 0), (0, 1), (1, 1)];
+            let fits = |(head, tail)| is_card(&digits[head..digits.len() - tail]);
+            trims.into_iter().any(fits).then_some((start, end))
+        }
+        Look::Value if digits.len() == 4 => card_groups(text, start, look),
+        Look::Frame if (4..=5).contains(&digits.len()) => card_groups(text, end - 4, look),
+        _ => None,
+    }
+}
+
+fn card_groups(text: &[u8], start: usize, look: Look) -> Option<(usize, usize)> {
+    let separator = at(text, start + 4);
+    if !matches!(separator, b' ' | b'-') {
+        return None;
+    }
+    CARD_GROUPS.iter().find_map(|groups| {
+        let (mut digits, mut count, mut place) = ([0; 19], 0, start);
+        for (index, &group) in groups.iter().enumerate() {
+            if index > 0 {
+                if at(text, place) != separator {
+                    return None;
+                }
+                place += 1;
+            }
+            let part = text.get(place..place + group)?;
+            if !part.iter().all(u8::is_ascii_digit) {
+                return None;
+            }
+            digits[count..count + group].copy_from_slice(part);
+            count += group;
+            place += group;
+        }
+        let ends = look == Look::Frame || !at(text, place).is_ascii_digit();
+        (ends && is_card(&digits[..count])).then_some((start, place))
+    })
+}
+
+/// Whether digits stand behind the point of a number.
+fn is_fraction(text: &[u8], start: usize) -> bool {
+    before(text, start) == b'.' && start > 1 && before(text, start - 1).is_ascii_digit()
+}
+
+/// Whether digits are part of a hexadecimal id.
+fn is_id(text: &[u8], start: usize, end: usize) -> bool {
+    let mut from = start;
+    while before(text, from).is_ascii_alphanumeric() {
+        from -= 1;
+    }
+    let to = run(text, end, |byte| byte.is_ascii_alphanumeric());
+    let word = &text[from..to];
+    word.len() >= ID_DIGITS_MIN
+        && word.len() > end - start
+        && word.iter().all(u8::is_ascii_hexdigit)
+}
+
+/// A US social security number, `123-45-6789`: no area 000, 666 or from 900, no group 00, no
+/// serial number 0000.
+pub(super) fn ssn(text: &[u8], start: usize, end: usize, look: Look) -> Option<(usize, usize)> {
+    let from = end.checked_sub(3).filter(|from| *from >= start)?;
+    let separator = at(text, end);
+    let whole = text.get(from..from + 11)?;
+    let fits = matches!(separator, b'-' | b' ')
+        && whole.iter().enumerate().all(|(place, byte)| match place {
+            3 | 6 => *byte == separator,
+            _ => byte.is_ascii_digit(),
+        });
+    let (area, group, serial) = (&whole[..3], &whole[4..6], &whole[7..]);
+    if !fits || area == b"000" || area == b"666" || area[0] == b'9' {
+        return None;
+    }
+    if group == b"00" || serial == b"0000" {
+        return None;
+    }
+    if look.is_value() {
+        let (head, tail) = (before(text, from), at(text, from + 11));
+        let is_longer = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+        let goes_on = tail.is_ascii_alphanumeric()
+            || (tail == b'-' && at(text, from + 12).is_ascii_digit());
+        if from != start || is_longer(head) || goes_on {
+            return None;
+        }
+    }
+    Some((from, from + 11))
+}
+
+/// (country, characters of an account number in it), from the IBAN registry (ISO 13616).
+const IBAN_LENGTHS: [(&[u8; 2], usize); 84] = [
+    (b"AD", 24), (b"AE", 23), (b"AL", 28), (b"AT", 20), (b"AZ", 28), (b"BA", 20), (b"BE", 16),
+    (b"BG", 22), (b"BH", 22), (b"BI", 27), (b"BR", 29), (b"BY", 28), (b"CH", 21), (b"CR", 22),
+    (b"CY", 28), (b"CZ", 24), (b"DE", 22), (b"DJ", 27), (b"DK", 18), (b"DO", 28), (b"EE", 20),
+    (b"EG", 29), (b"ES", 24), (b"FI", 18), (b"FK", 18), (b"FO", 18), (b"FR", 27), (b"GB", 22),
+    (b"GE", 22), (b"GI", 23), (b"GL", 18), (b"GR", 27), (b"GT", 28), (b"HR", 21), (b"HU", 28),
+    (b"IE", 22), (b"IL", 23), (b"IQ", 23), (b"IS", 26), (b"IT", 27), (b"JO", 30), (b"KW", 30),
+    (b"KZ", 20), (b"LB", 28), (b"LC", 32), (b"LI", 21), (b"LT", 20), (b"LU", 20), (b"LV", 21),
+    (b"LY", 25), (b"MC", 27), (b"MD", 24), (b"ME", 22), (b"MK", 19), (b"MN", 20), (b"MR", 27),
+    (b"MT", 31), (b"MU", 30), (b"NI", 28), (b"NL", 18), (b"NO", 15), (b"OM", 23), (b"PK", 24),
+    (b"PL", 28), (b"PS", 29), (b"PT", 25), (b"QA", 29), (b"RO", 24), (b"RS", 22), (b"RU", 33),
+    (b"SA", 24), (b"SC", 31), (b"SD", 18), (b"SE", 24), (b"SI", 19), (b"SK", 24), (b"SM", 27),
+    (b"SO", 23), (b"ST", 25), (b"SV", 28), (b"TL", 23), (b"TN", 24), (b"TR", 26), (b"UA", 29),
+];
+
+/// An IBAN, in one run or in groups of four, whose remainder modulo 97 is 1.
+pub(super) fn iban(text: &[u8], start: usize, _end: usize, look: Look) -> Option<(usize, usize)> {
+    let from = start.checked_sub(2)?;
+    let country = text.get(from..start)?;
+    let (_, length) = IBAN_LENGTHS.iter().find(|(known, _)| known[..] == *country)?;
+    let (mut letters, mut count, mut place) = ([0; 34], 0, from);
+    while count < *length {
+        match at(text, place) {
+            b' ' if count % 4 == 0 && count > 0 => place += 1,
+            byte if byte.is_ascii_uppercase() || byte.is_ascii_digit() => {
+                letters[count] = byte;
+                count += 1;
+                place += 1;
+            }
+            _ => return None,
+        }
+    }
+    let is_alone = look == Look::Frame
+        || !(before(text, from).is_ascii_alphanumeric() || at(text, place).is_ascii_alphanumeric());
+    (is_alone && remainder(&letters[..count]) == 1).then_some((from, place))
+}
+
+/// The remainder modulo 97 (ISO/IEC 7064) of an account number, country and check digits last.
+fn remainder(letters: &[u8]) -> u32 {
+    let (head, rest) = letters.split_at(4);
+    rest.iter().chain(head).fold(0, |remainder, &letter| match letter {
+        b'0'..=b'9' => (remainder * 10 + u32::from(letter - b'0')) % 97,
+        _ => (remainder * 100 + u32::from(letter - b'A') + 10) % 97,
+    })
+}
+
+/// A telephone number.
+pub(super) fn phone(text: &[u8], start: usize, end: usize, look: Look) -> Option<(usize, usize)> {
+    if before(text, start) == b'+' {
+        return international(text, start, look);
+    }
+    let from = match look {
+        Look::Value => start,
+        Look::Frame => end.checked_sub(3).filter(|from| *from >= start)?,
+    };
+    north_american(text, from, end, look)
+}
+
+fn international(text: &[u8], start: usize, look: Look) -> Option<(usize, usize)> {
+    if text[start] == b'0' || (look.is_value() && before(text, start - 1).is_ascii_alphanumeric()) {
+        return None;
+    }
+    let (mut count, mut place, mut end) = (0, start, start);
+    loop {
+        let byte = at(text, place);
+        if byte.is_ascii_digit() {
+            count += 1;
+            place += 1;
+            end = place;
+        } else if matches!(byte, b' ' | b'.' | b'-' | b'(' | b')') && place - end < 2 {
+            place += 1;
+        } else {
+            break;
+        }
+        if count > *PHONE_DIGITS.end() {
+            // In a frame, a tag that is a digit may stand behind it.
+            return (look == Look::Frame).then_some((start - 1, end));
+        }
+    }
+    PHONE_DIGITS.contains(&count).then_some((start - 1, end))
+}
+
+/// `212-555-0123`, `(212) 555-0123`, `212.555.0123` (NANP: area and exchange begin with 2 to 9).
+fn north_american(text: &[u8], from: usize, end: usize, look: Look) -> Option<(usize, usize)> {
+    let in_brackets = before(text, from) == b'(' && at(text, end) == b')';
+    let (start, mut place) =
+        if in_brackets { (from - 1, end + 1) } else { (from, end) };
+    if in_brackets && at(text, place) == b' ' {
+        place += 1;
+    } else if !in_brackets {
+        if !matches!(at(text, place), b'-' | b'.' | b' ') {
+            return None;
+        }
+        place += 1;
+    }
+    let rest = text.get(place..place + 8)?;
+    let joint = rest[3];
+    let fits = end - from == 3
+        && (b'2'..=b'9').contains(&text[from])
+        && (b'2'..=b'9').contains(&rest[0])
+        && matches!(joint, b'-' | b'.' | b' ')
+        && (in_brackets || joint == text[end])
+        && [1, 2, 4, 5, 6, 7].into_iter().all(|at| rest[at].is_ascii_digit());
+    if !fits {
+        return None;
+    }
+    if look.is_value() {
+        let (head, tail) = (before(text, start), at(text, place + 8));
+        let goes_on = tail.is_ascii_alphanumeric()
+            || (matches!(tail, b'-' | b'.') && at(text, place + 9).is_ascii_digit());
+        if head.is_ascii_alphanumeric() || matches!(head, b'.' | b'-') && start > 1 || goes_on {
+            return with_country(text, start).filter(|_| !goes_on).map(|from| (from, place + 8));
+        }
+    }
+    Some((start, place + 8))
+}
+
+/// The start of `1-` before a North American number.
+fn with_country(text: &[u8], start: usize) -> Option<usize> {
+    let from = start.checked_sub(2)?;
+    let is_one = text[from] == b'1' && matches!(text[from + 1], b'-' | b'.' | b' ');
+    (is_one && !before(text, from).is_ascii_alphanumeric()).then_some(from)
+}

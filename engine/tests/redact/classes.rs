@@ -1,0 +1,187 @@
+//! What each class takes out, and what it leaves.
+
+use tailwater_engine::plan::{RedactAction, ValueClass};
+
+use crate::support::{all, classes, redactor};
+
+fn masked(text: &str) -> String {
+    let redactor = redactor(&all(RedactAction::Mask));
+    let out = redactor.text(text.as_bytes()).expect("a mask leaves something");
+    String::from_utf8(out.into_owned()).expect("text stays text")
+}
+
+#[track_caller]
+fn check(text: &str, expected: &str) {
+    assert_eq!(masked(text), expected, "of `{text}`");
+    assert_eq!(masked(expected), expected, "a second time");
+}
+
+#[track_caller]
+fn stays(text: &str) {
+    check(text, text);
+}
+
+#[test]
+fn mail_addresses() {
+    check("bob@example.com", "[email]");
+    check("mail bob.o'neil+x@mail.example.co.uk.", "mail [email].");
+    check("to=<ann@b.io>, cc", "to=<[email]>, cc");
+    check("/u?m=bob%40example.com&x=1", "/u?m=[email]&x=1");
+    check("ü.müller@bücher.example", "[email]");
+    stays("user@localhost");
+    stays("@mention and a @ b");
+    stays("git@v2");
+}
+
+#[test]
+fn card_numbers() {
+    check("4111111111111111", "[card]");
+    check("pan=4111 1111 1111 1111.", "pan=[card].");
+    check("4111-1111-1111-1111 2027", "[card] 2027");
+    check("3782 822463 10005", "[card]");
+    check("PAN5555555555554444", "PAN[card]");
+    stays("4111111111111112"); // another check digit
+    stays("1700000000123456789"); // a time in nanoseconds
+    stays("0.4111111111111111");
+    stays("a4111111111111111f"); // an id
+    stays("00000000000000000000000000000000");
+}
+
+#[test]
+fn social_security_numbers() {
+    check("ssn 123-45-6789!", "ssn [ssn]!");
+    check("123 45 6789", "[ssn]");
+    stays("000-12-3456");
+    stays("666-12-3456");
+    stays("912-12-3456");
+    stays("123-45-67890");
+    stays("1123-45-6789");
+}
+
+#[test]
+fn ibans() {
+    check("DE89370400440532013000", "[iban]");
+    check("pay GB82 WEST 1234 5698 7654 32 now", "pay [iban] now");
+    stays("DE89370400440532013001");
+    stays("XX89370400440532013000");
+}
+
+#[test]
+fn addresses() {
+    check("from 203.0.113.77:8080", "from 203.0.113.0:8080");
+    check("2001:db8:1:2::7", "2001:db8:1::");
+    check("[fe80::1%eth0]:80 ip:fe80::2", "[fe80::%eth0]:80 ip:fe80::");
+    stays("10.0.0.0");
+    stays("v1.2.3.4");
+    stays("1.2.3");
+    stays("300.1.1.1");
+    stays("12:34:56");
+    stays("std::vec::Vec and dead::beef");
+    stays("2026-11-21T17:00:00.000Z");
+    check("mac:aa:bb:cc:dd:ee:ff, 00-1B-44-11-3A-B7", "mac:[mac], [mac]");
+    check("001b.4411.3ab7", "[mac]");
+    stays("550e8400-e29b-41d4-a716-446655440000");
+}
+
+#[test]
+fn the_kept_bits_of_an_address_are_the_rules() {
+    let mut redaction = classes(RedactAction::Mask, &[ValueClass::Ipv4, ValueClass::Ipv6]);
+    redaction.classes[0].kept_bits = 8;
+    redaction.classes[1].kept_bits = 0;
+    let redactor = redactor(&redaction);
+    assert_eq!(redactor.text(b"203.0.113.77").as_deref(), Some(&b"203.0.0.0"[..]));
+    assert_eq!(redactor.text(b"2001:db8::1").as_deref(), Some(&b"::"[..]));
+}
+
+#[test]
+fn telephone_numbers() {
+    check("call +49 (30) 1234-5678", "call [phone]");
+    check("+14155552671", "[phone]");
+    check("(212) 555-0123 or 212-555-0123 or 1-212-555-0123", "[phone] or [phone] or [phone]");
+    stays("+0200");
+    stays("+1234567");
+    stays("1e+12345678");
+    stays("120-555-0123");
+    stays("2026-11-21");
+}
+
+#[test]
+fn credentials() {
+    let jwt = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NSJ9.dBjftJeZ4CVP-mB92K27uhbUJU1p1r";
+    check(&format!("token {jwt} end"), "token [jwt] end");
+    check("Bearer abc", "Bearer [bearer]");
+    check("sent Authorization: Bearer 0123456789abcdef;", "sent Authorization: Bearer [bearer];");
+    check("Basic dXNlcjpwYXNz", "Basic [basic]");
+    check("auth: basic dXNlcjpwYXNz.", "auth: basic [basic]");
+    stays("the bearer of news");
+    stays("a basic example of it");
+    let token = |prefix: &str, rest: usize| format!("{prefix}{}", "A1".repeat(rest / 2));
+    check(&format!("key {}", token("AKIA", 16)), "key [token]");
+    check(&token("ghp_", 36), "[token]");
+    check(&token("glpat-", 20), "[token]");
+    check(&token("xoxb-", 24), "[token]");
+    check(&token("sk_live_", 24), "[token]");
+    check(&format!("AccountKey={};", token("", 44)), "AccountKey=[token];");
+    check(&token("AIza", 36), "[token]");
+    let key = "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----";
+    check(&format!("a {key} b"), "a [private_key] b");
+    check("-----BEGIN PRIVATE KEY-----\nMIIE", "[private_key]");
+    stays("-----BEGIN CERTIFICATE-----\nMIIE\n-----END CERTIFICATE-----");
+}
+
+#[test]
+fn urls() {
+    check("postgres://bob:pw@db.internal/x", "postgres://[url_user]@db.internal/x");
+    check("https://h/x?a=1&access_token=abc&b=2", "https://h/x?a=1&access_token=[url_query]&b=2");
+    check("token=abc", "token=[url_query]");
+    check("/cb?code=xyz#f", "/cb?code=[url_query]#f");
+    check("X-Amz-Signature=ab12&x", "X-Amz-Signature=[url_query]&x");
+    stays("exit code=200");
+    stays("https://example.com/a/b?c=d");
+}
+
+#[test]
+fn statements() {
+    check("SELECT * FROM t WHERE a = 'x''y' AND b = 42", "SELECT * FROM t WHERE a = ? AND b = ?");
+    check("insert into t1 values (1, 'a', $1)", "insert into t1 values (?, ?, $1)");
+    check("UPDATE \"T\" SET a=-1.5e3 WHERE x IN (1,2)", "UPDATE \"T\" SET a=-? WHERE x IN (?,?)");
+    check("ran: DELETE FROM t WHERE k=$$a$$", "ran: DELETE FROM t WHERE k=?");
+    check("select 'open", "select ?");
+    stays("select a plan with 3 seats");
+    stays("please update version 2");
+}
+
+#[test]
+fn a_class_that_is_not_asked_for_stays() {
+    let redactor = redactor(&classes(RedactAction::Mask, &[ValueClass::Email]));
+    let text = b"4111111111111111 a@b.io 203.0.113.77";
+    let out = redactor.text(text).expect("a mask leaves something");
+    assert_eq!(&*out, b"4111111111111111 [email] 203.0.113.77");
+}
+
+#[test]
+fn hashes_are_keyed_stable_and_never_hashed_again() {
+    let hashing = redactor(&classes(RedactAction::Hash, &[ValueClass::Email]));
+    let once = hashing.text(b"from a@b.io").expect("a hash leaves something").into_owned();
+    // HMAC-SHA-256 of `a@b.io` under `pepper`, by another implementation.
+    let expected = "from [email:6d0ea55ec9cfb11b8ff04df020808bd6]";
+    assert_eq!(String::from_utf8_lossy(&once), expected);
+    assert_eq!(hashing.text(&once).as_deref(), Some(&once[..]));
+}
+
+#[test]
+fn values_that_are_dropped_leave_nothing() {
+    let dropping = redactor(&all(RedactAction::Drop));
+    assert_eq!(dropping.text(b"from a@b.io"), None);
+    assert_eq!(dropping.text(b"from nobody").as_deref(), Some(&b"from nobody"[..]));
+}
+
+#[test]
+fn hashing_without_a_secret_is_an_error() {
+    use tailwater_engine::ErrorKind;
+    use tailwater_engine::redact::Redactor;
+    let redaction = classes(RedactAction::Hash, &[ValueClass::Email]);
+    let error = Redactor::new(&redaction, None, &[]).expect_err("no secret");
+    assert_eq!(error.kind(), ErrorKind::Setting);
+    assert!(error.to_string().contains("`redact`"), "{error}");
+}
