@@ -19,6 +19,17 @@ pub struct Catalog {
     /// Whether the host can compile a regular expression that the language can read; says what is
     /// wrong if not. `None` where any will do.
     pub check_regex: Option<CheckRegex>,
+    /// Classes of text that `redact` finds.
+    pub value_classes: Vec<ValueClassDef>,
+}
+
+/// A class of text that can be told by its form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ValueClassDef {
+    /// Its name.
+    pub name: String,
+    /// Bits of an address of which a mask may leave the first; `None` for other text.
+    pub address_bits: Option<u8>,
 }
 
 impl Catalog {

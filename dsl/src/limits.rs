@@ -51,6 +51,8 @@ pub const DURATION_NS_MAX: i64 = 100 * 365 * 86_400 * 1_000_000_000;
 pub const GIVEN_TIMES_MAX: u64 = 1_000_000;
 /// Width of a formatted line, columns.
 pub const LINE_COLUMNS_MAX: usize = 100;
+/// Keys and classes that one `redact` names.
+pub const REDACT_ITEMS_MAX: usize = 1_000;
 /// Steps, absences and guards of one pattern.
 pub const PATTERN_STEPS_MAX: usize = 64;
 /// Sequences that a pattern's alternatives, branches and orders come to, written out.

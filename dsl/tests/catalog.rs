@@ -2,6 +2,7 @@
 
 use tailwater_dsl::catalog::{
     Catalog, FieldDef, FunctionClass, FunctionDef, ParamDef, ResultRule, SourceDef, TotalsDef,
+    ValueClassDef,
 };
 use tailwater_dsl::types::Type;
 
@@ -201,5 +202,10 @@ pub(crate) fn catalog() -> Catalog {
         functions: functions(),
         sinks: Some(sinks.iter().map(|sink| (*sink).to_owned()).collect()),
         check_regex: None,
+        value_classes: [("email", None), ("card", None), ("ssn", None), ("ipv4", Some(32))]
+            .into_iter()
+            .chain([("jwt", None), ("bearer", None), ("private_key", None)])
+            .map(|(name, address_bits)| ValueClassDef { name: name.to_owned(), address_bits })
+            .collect(),
     }
 }

@@ -45,6 +45,16 @@ fn clauses_stand_on_lines_of_their_own() {
 }
 
 #[test]
+fn lines_of_a_redaction_stand_on_their_own() {
+    check(
+        "redact { keys deny[\"*.password\"] values mask [ email,ipv4( keep : 16 ), ]\n\
+         values hash [\"id\"] key secret( \"k\" ) // why\n}",
+        "redact {\n  keys deny [\"*.password\"]\n  values mask [email, ipv4(keep: 16)]\n  \
+         values hash [\"id\"] key secret(\"k\") // why\n}\n",
+    );
+}
+
+#[test]
 fn operators_and_brackets_are_spaced_alike() {
     check("const a=-5", "const a = -5\n");
     check("const a = 3-2 * ( 1+4 )", "const a = 3 - 2 * (1 + 4)\n");

@@ -10,4 +10,5 @@ pub(crate) mod health;
 pub(crate) mod print_config;
 pub(crate) mod replay;
 pub(crate) mod run;
+pub(crate) mod secret;
 pub(crate) mod test;

@@ -51,6 +51,7 @@ pub(crate) struct Config {
     pub(crate) log: Log,
     pub(crate) itself: Itself,
     pub(crate) sinks: BTreeMap<String, Named<Sink>>,
+    pub(crate) secrets: Pairs<Secret>,
 }
 
 impl Default for Config {
@@ -72,6 +73,7 @@ impl Default for Config {
             log: Log::default(),
             itself: Itself::default(),
             sinks: BTreeMap::from([(PROMETHEUS.to_owned(), page)]),
+            secrets: Pairs::default(),
         }
     }
 }
@@ -94,6 +96,8 @@ impl Section for Config {
         visit.section("log", "How the run logs.", &mut self.log);
         visit.section("itself", "Telemetry of the run about itself.", &mut self.itself);
         visit.kinds("sinks", "Where results go, by the names that rules use.", &mut self.sinks);
+        let doc = "Secrets of the rules, by the names in `secret(\"…\")`.";
+        visit.pairs("secrets", doc, &mut self.secrets);
     }
 }
 

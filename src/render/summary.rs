@@ -7,6 +7,7 @@ use std::time::Instant;
 use tailwater_engine::model::render::duration;
 use tailwater_engine::model::{AlertState, DropReason, Ledger, RuleId, Signal, SourceSpec};
 use tailwater_engine::plan::{Plan, RuleKind};
+use tailwater_engine::redact::{RedactCounters, Redactor};
 use tailwater_engine::runtime::{EpochOutput, RuleCounts};
 
 use super::hint::{KeysSeen, nothing_taken};
@@ -30,6 +31,7 @@ pub(crate) struct Summary {
     fired: Vec<u64>,
     keys: KeysSeen,
     sources: Vec<Arc<str>>,
+    redacted: Option<Arc<RedactCounters>>,
     started: Instant,
     seconds: f64,
 }
@@ -47,6 +49,7 @@ impl Summary {
             rows: vec![0; rules],
             fired: vec![0; rules],
             sources: Vec::new(),
+            redacted: None,
             started: Instant::now(),
             seconds: 0.0,
         }
@@ -70,6 +73,11 @@ impl Summary {
         self.ledger.merge(unread);
         self.sources = sources.iter().map(|source| Arc::clone(&source.name)).collect();
         self.seconds = self.started.elapsed().as_secs_f64();
+    }
+
+    /// Takes what was taken out of the telemetry.
+    pub(crate) fn redacted(&mut self, redactor: Option<&Redactor>) {
+        self.redacted = redactor.map(Redactor::counters);
     }
 
     /// Whether anything could not be read.
@@ -109,6 +117,9 @@ impl Summary {
         self.read_line(&mut text);
         self.rule_lines(is_colored, &mut text);
         self.dropped_lines(general, &mut text);
+        if let Some(counters) = &self.redacted {
+            redaction_line(counters, &mut text);
+        }
         let rules: i64 = self.rules.iter().map(RuleCounts::unaccounted).sum();
         let unaccounted = self.ledger.unaccounted() + rules;
         let line = format!("unaccounted {unaccounted}");
@@ -245,6 +256,21 @@ impl Summary {
             let count = grouped(ledger.end_before_start);
             let _ = writeln!(text, "{count} spans end before they start: duration 0");
         }
+    }
+}
+
+/// What was taken out, by line of the rule.
+fn redaction_line(counters: &RedactCounters, text: &mut String) {
+    let counts = counters.counts().into_iter().filter(|count| count.count > 0);
+    let mut parts: Vec<String> = counts
+        .map(|count| format!("{} {} {}", count.rule, escaped(&count.what), grouped(count.count)))
+        .collect();
+    if counters.unreadable() > 0 {
+        parts.push(format!("not readable {}", grouped(counters.unreadable())));
+    }
+    if !parts.is_empty() {
+        let frames = grouped(counters.frames());
+        let _ = writeln!(text, "redacted {frames} frames: {}", parts.join(", "));
     }
 }
 

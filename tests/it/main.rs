@@ -21,6 +21,7 @@ mod pages;
 mod readme;
 mod recorded_packs;
 mod recordings;
+mod redact;
 mod spec;
 mod tidy;
 mod why;

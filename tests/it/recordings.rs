@@ -100,6 +100,7 @@ fn plan(windows: Windows) -> Arc<Plan> {
             hash: 1,
         }],
         routes: Vec::new(),
+        redaction: None,
         row_inputs: Vec::new(),
         row_tables: Vec::new(),
         rules: vec![Rule { name: Arc::from("windows"), kind: RuleKind::Aggregate(rule), place }],

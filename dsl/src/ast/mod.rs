@@ -2,6 +2,7 @@
 
 mod expr;
 mod pattern;
+mod redact;
 mod test;
 mod traces;
 
@@ -9,6 +10,7 @@ pub(crate) use expr::{
     Argument, BinaryWord, Call, Expr, ExprKind, NumberText, StringText, StructureWord,
 };
 pub(crate) use pattern::{Element, Guard, Link, PatternBody, Sequence, Step};
+pub(crate) use redact::{RedactItem, RedactLine};
 pub(crate) use test::{ExpectLine, ExpectMoment, GivenLine, GivenPart, TestBlock};
 pub(crate) use traces::Close;
 
@@ -68,6 +70,7 @@ pub(crate) enum DeclarationKind {
         title: StringText,
         blocks: Vec<TestBlock>,
     },
+    Redact(Vec<RedactLine>),
     /// A kind that the language has and this version does not run.
     NotYet,
     /// Nothing could be read but keyword and name.

@@ -20,6 +20,7 @@ mod order;
 mod origin;
 mod pattern;
 mod pattern_steps;
+mod redact;
 mod rows;
 mod scope;
 mod shape;
@@ -208,7 +209,10 @@ impl Checker<'_> {
         let local = tree.name.as_ref().map_or("", |name| name.text.as_str());
         let mut name = format!("{}{local}", self.modules[module].prefix);
         if local.is_empty() {
-            name = format!("{name}route {}", id.0);
+            name = match &tree.kind {
+                ast::DeclarationKind::Redact(_) => format!("{name}redact"),
+                _ => format!("{name}route {}", id.0),
+            };
         }
         let site = Site { module, id, name: name.clone(), tree: &tree };
         let checked = match &tree.kind {
@@ -224,6 +228,7 @@ impl Checker<'_> {
             ast::DeclarationKind::Correlate { clauses, sides } => {
                 self.correlate(&site, clauses, sides.as_deref())
             }
+            ast::DeclarationKind::Redact(lines) => self.redact(&site, lines),
             _ => None,
         };
         if checked.is_none() {

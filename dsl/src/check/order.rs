@@ -57,6 +57,7 @@ impl Checker<'_> {
                     | DeclarationKind::Pattern { .. }
                     | DeclarationKind::Traces(_)
                     | DeclarationKind::Correlate { .. }
+                    | DeclarationKind::Redact(_)
             )
         });
         order

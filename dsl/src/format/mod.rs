@@ -121,6 +121,9 @@ fn one(text: &str, tokens: &[Token], declaration: &Declaration) -> String {
         DeclarationKind::Correlate { sides: Some(sides), .. } => {
             sides.iter().map(|side| side.range.start as usize).collect()
         }
+        DeclarationKind::Redact(lines) => {
+            lines.iter().map(|line| line.range.start as usize).collect()
+        }
         _ => Vec::new(),
     };
     let keeps_minus = matches!(declaration.kind, DeclarationKind::Test { .. });

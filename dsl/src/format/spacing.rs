@@ -74,7 +74,9 @@ impl Spacing<'_> {
             return !self.is_call(tokens, at - 1);
         }
         if b == "[" {
-            return !is_value(before, a);
+            // `values mask [email]` is no place in a list.
+            let word = at.checked_sub(2).map_or("", |at| tokens[at].text(self.text));
+            return !is_value(before, a) || matches!(word, "keys" | "values");
         }
         if matches!(a, "-" | "!") {
             return !self.is_unary(tokens, at - 1);

@@ -10,6 +10,7 @@ mod correlate;
 mod expr;
 mod literal;
 mod pattern;
+mod redact;
 mod stream;
 mod test;
 mod traces;
@@ -21,6 +22,7 @@ pub use correlate::{Correlate, Outcome, Pick};
 pub use expr::{BinaryOp, Expr, ExprKind, FieldRef, Place, TemplatePart, UnaryOp};
 pub use literal::{Literal, duration_text};
 pub use pattern::{Absence, LaneStep, MatchMode, Pattern, PatternSymbol, StepPick};
+pub use redact::{Redact, RedactAction, RedactClass};
 pub use stream::{Dedupe, Late, Stream, TimeOf};
 pub use test::{AlertState, Expect, ExpectKind, Given, GivenKind, Moment, Test};
 pub use traces::{CloseTerm, Relation, RelationMode, SpanSet, TracePart, TraceValue, Traces};
@@ -109,6 +111,8 @@ pub enum DeclarationKind {
     Traces(Traces),
     /// Pairs of items of two sources, and what stayed alone.
     Correlate(Box<Correlate>),
+    /// What leaves telemetry before any rule sees it.
+    Redact(Redact),
 }
 
 /// What a declaration reads.

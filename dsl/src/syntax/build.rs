@@ -165,6 +165,7 @@ impl Build {
             Rule::pattern => self.pattern(inner)?,
             Rule::traces => self.traces(inner)?,
             Rule::correlate => self.correlate(inner)?,
+            Rule::redact => (None, self.redact(inner)?),
             Rule::test => {
                 let title = self.string(&inner.next()?);
                 (None, DeclarationKind::Test { title, blocks: self.test_blocks(inner)? })

@@ -34,7 +34,6 @@ pub(super) fn not_yet(declaration: &Declaration) -> Diagnostic {
         "retrace" => "`retrace` makes new traces from spans",
         "traces" => "`traces` groups spans into traces",
         "sample" => "`sample` decides which traces are kept",
-        "redact" => "`redact` removes secrets from items",
         "validate" => "`validate` compares items with a registry",
         _ => "a `table` holds values to look up",
     };
@@ -228,6 +227,8 @@ fn word_for(rule: Rule) -> String {
         Rule::quantity => "`{3,}` or `?`",
         Rule::step_by => "`by`",
         Rule::step_gap => "`gap`",
+        Rule::redact_line | Rule::redact_word => "`keys` or `values`",
+        Rule::redact_item => "a class such as `email`, or a key in quotes",
         _ => return format!("{rule:?}").replace('_', " "),
     };
     word.to_owned()

@@ -10,6 +10,7 @@ pub(crate) mod lexer;
 pub(crate) mod literal;
 mod parse;
 mod pattern;
+mod redact;
 pub(crate) mod split;
 mod test_block;
 mod traces;

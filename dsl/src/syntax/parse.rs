@@ -287,12 +287,12 @@ impl Attempt<'_> {
         diagnostics.push(diagnostic);
     }
 
-    /// Blanks the clause, or the line of a rule test, that holds the place; false where there is
-    /// none that was not blanked before.
+    /// Blanks the clause, or the line of a rule test or a redaction, that holds the place; false
+    /// where there is none that was not blanked before.
     fn blank(&self, source: &mut String, at: usize) -> bool {
         let Some(index) = self.tokens.iter().position(|token| token.end > at) else { return false };
-        let is_test = self.tokens[0].text(self.text) == "test";
-        let bounds = if is_test { self.line_of(index) } else { self.clause_of(index) };
+        let has_lines = matches!(self.tokens[0].text(self.text), "test" | "redact");
+        let bounds = if has_lines { self.line_of(index) } else { self.clause_of(index) };
         let Some((from, to)) = bounds else { return false };
         let base = self.range.start as usize;
         blank(source, self.tokens[from].start - base..self.tokens[to - 1].end - base)

@@ -12,7 +12,7 @@ use crate::plan::RedactAction;
 const BROKEN: &[u8] = b"\"\"!\n";
 
 /// What is done with a column.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 enum ColumnFate {
     Keep,
     Look,
@@ -45,7 +45,7 @@ pub(super) fn rewrite(
             if index > 0 {
                 out.push(b',');
             }
-            let column = known.map(|known| known.get(index).cloned().unwrap_or(ColumnFate::Look));
+            let column = known.map(|known| known.get(index).copied().unwrap_or(ColumnFate::Look));
             has_changed |= value(policy, field, column.unwrap_or(ColumnFate::Look), out);
         }
         if columns.is_none() {

@@ -57,7 +57,7 @@ impl Redactor {
         secret: Option<&[u8]>,
         sources: &[SourceSpec],
     ) -> Result<Self, Error> {
-        let fields = sources.iter().map(|source| crate::ingest::field_columns(source)).collect();
+        let fields = sources.iter().map(crate::ingest::field_columns).collect();
         Ok(Self { policy: Policy::new(redaction, secret)?, fields })
     }
 
@@ -149,9 +149,8 @@ impl Redactor {
         let (mut pos, mut is_changed) = (0, false);
         while pos < data.len() {
             let head = data.get(pos..pos + 4);
-            let length = head.map(|head| {
-                u32::from_be_bytes(head.try_into().expect("four bytes")) as usize
-            });
+            let length =
+                head.map(|head| u32::from_be_bytes(head.try_into().expect("four bytes")) as usize);
             let Some(request) = length.and_then(|length| data.get(pos + 4..pos + 4 + length))
             else {
                 // The rest cannot be told apart: one damaged message stands for it.
@@ -191,13 +190,7 @@ impl Redactor {
 
     /// Documents one after another. Where one cannot be read, reading goes on where the decoder
     /// does.
-    fn documents(
-        &self,
-        data: &[u8],
-        shape: &Shape,
-        frame: &DataFrame,
-        out: &mut Vec<u8>,
-    ) -> bool {
+    fn documents(&self, data: &[u8], shape: &Shape, frame: &DataFrame, out: &mut Vec<u8>) -> bool {
         let is_field = |name: &[u8]| self.is_field(frame, name);
         let mut rewriter = json::Rewriter::new(&self.policy, data, &is_field);
         let mut is_changed = false;
@@ -263,8 +256,8 @@ impl Redactor {
 /// Whether JSON is written in a way that hides text from a search over its bytes: escapes of
 /// letters, or bytes in base64.
 fn hides(bytes: &[u8]) -> bool {
-    let escapes = memchr::memchr_iter(b'\\', bytes)
-        .any(|at| matches!(bytes.get(at + 1), Some(b'u' | b'/')));
+    let escapes =
+        memchr::memchr_iter(b'\\', bytes).any(|at| matches!(bytes.get(at + 1), Some(b'u' | b'/')));
     escapes
         || memchr::memmem::find(bytes, b"bytesValue").is_some()
         || memchr::memmem::find(bytes, b"binary").is_some()

@@ -30,8 +30,8 @@ pub(super) fn ipv4(text: &[u8], start: usize, end: usize, look: Look) -> Option<
         return Some((start, place));
     }
     let (head, tail) = (before(text, start), at(text, place));
-    let goes_on = tail.is_ascii_alphanumeric()
-        || (tail == b'.' && at(text, place + 1).is_ascii_digit());
+    let goes_on =
+        tail.is_ascii_alphanumeric() || (tail == b'.' && at(text, place + 1).is_ascii_digit());
     if head.is_ascii_alphanumeric() || head == b'.' || goes_on {
         return None;
     }

@@ -11,6 +11,7 @@ use crate::limits::VALUE_DEPTH_MAX;
 use crate::plan::RedactAction;
 
 /// A message that cannot be walked.
+#[derive(Clone, Copy)]
 pub(super) struct Broken;
 
 /// What stands for a message that cannot be walked: no field has the tag 0.
@@ -96,7 +97,8 @@ impl<'a> Parts<'a> {
     }
 
     fn varint(&mut self) -> Result<u64, Broken> {
-        let (value, length) = varint(self.data.get(self.pos..).unwrap_or_default()).ok_or(Broken)?;
+        let (value, length) =
+            varint(self.data.get(self.pos..).unwrap_or_default()).ok_or(Broken)?;
         self.pos += length;
         Ok(value)
     }
@@ -336,7 +338,7 @@ impl<'p> Rewriter<'p> {
                     let map = rewriter.map(part.value, is_allowed, replace, depth, out);
                     (rewriter.contained(map, start, out), KVLIST)
                 }
-                (INT, VARINT) | (BOOL, VARINT) | (DOUBLE, FIXED64) => {
+                (INT | BOOL, VARINT) | (DOUBLE, FIXED64) => {
                     (rewriter.number(part, replace, out), STRING)
                 }
                 _ => (rewriter.unknown(part), part.number),
@@ -439,8 +441,7 @@ pub(super) fn may_hold_card(policy: &Policy, bytes: &[u8]) -> bool {
     const CARD_BYTES_MIN: usize = 6;
     const INT_TAG: u8 = (INT << 3 | VARINT) as u8;
     memchr::memchr_iter(INT_TAG, bytes).any(|at| {
-        varint(&bytes[at + 1..]).is_some_and(|(value, length)| {
-            length >= CARD_BYTES_MIN && policy.finder.is_card(value)
-        })
+        varint(&bytes[at + 1..])
+            .is_some_and(|(value, length)| length >= CARD_BYTES_MIN && policy.finder.is_card(value))
     })
 }

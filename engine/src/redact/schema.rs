@@ -183,10 +183,8 @@ static NUMBERS: Message = message(&[
     keep(2, "aggregationTemporality"),
     keep(3, "isMonotonic"),
 ]);
-static HISTOGRAMS: Message = message(&[
-    many(1, "dataPoints", Kind::Message(&HISTOGRAM)),
-    keep(2, "aggregationTemporality"),
-]);
+static HISTOGRAMS: Message =
+    message(&[many(1, "dataPoints", Kind::Message(&HISTOGRAM)), keep(2, "aggregationTemporality")]);
 static EXPONENTIALS: Message = message(&[
     many(1, "dataPoints", Kind::Message(&EXPONENTIAL)),
     keep(2, "aggregationTemporality"),

@@ -162,10 +162,6 @@ const ZIPKIN_SPAN: Members = Members::Named(&[
     ("annotations", Shape::many(ShapeKind::Object(ZIPKIN_ANNOTATION))),
     ("tags", Shape::one(ShapeKind::Map)),
 ]);
-const ZIPKIN_ENDPOINT: Members = Members::Named(&[
-    ("serviceName", TEXT),
-    ("ipv4", TEXT),
-    ("ipv6", TEXT),
-    ("port", KEEP),
-]);
+const ZIPKIN_ENDPOINT: Members =
+    Members::Named(&[("serviceName", TEXT), ("ipv4", TEXT), ("ipv6", TEXT), ("port", KEEP)]);
 const ZIPKIN_ANNOTATION: Members = Members::Named(&[("timestamp", KEEP), ("value", TEXT)]);

@@ -42,8 +42,7 @@ pub(super) fn opens(text: &[u8], start: usize, end: usize, look: Look) -> bool {
         return false;
     }
     let rest = &text[end..text.len().min(end + PARTNER_BYTES_MAX)];
-    partners(&text[start..end]).iter().any(|partner| has_word(rest, partner))
-        || is_constant(rest)
+    partners(&text[start..end]).iter().any(|partner| has_word(rest, partner)) || is_constant(rest)
 }
 
 /// `SELECT 1`, `SELECT 'x'`: a literal right behind the verb.
@@ -135,7 +134,7 @@ fn names(text: &[u8], start: usize) -> bool {
         })
 }
 
-/// `$$…$$` and `$tag$…$tag$` of PostgreSQL.
+/// `$$…$$` and `$tag$…$tag$` of `PostgreSQL`.
 fn dollar_quoted(text: &[u8], start: usize) -> Option<usize> {
     let tag_end = run(text, start + 1, |byte| byte.is_ascii_alphabetic() || byte == b'_');
     if at(text, tag_end) != b'$' {

@@ -30,9 +30,9 @@ fn holds_something(policy: &Policy, member: &[u8]) -> bool {
     let mut scratch = Vec::new();
     let mut is_hit = |text: &[u8]| policy.text(text, &mut scratch) != Fate::Same;
     match member.trim_ascii_start().strip_prefix(b"ot=") {
-        Some(parts) => parts.split(|byte| *byte == b';').any(|part| {
-            !is_number(part) && is_hit(part)
-        }),
+        Some(parts) => {
+            parts.split(|byte| *byte == b';').any(|part| !is_number(part) && is_hit(part))
+        }
         None => is_hit(member),
     }
 }

@@ -66,6 +66,7 @@ pub fn count_by_name(shape: WindowShape, width_ns: i64, groups_max: u32) -> Arc<
             hash: 1,
         }],
         routes: Vec::new(),
+        redaction: None,
         row_inputs: Vec::new(),
         row_tables: Vec::new(),
         rules: vec![

@@ -35,7 +35,9 @@ fn unknown_fields_leave_if_they_hold_something() {
 #[test]
 fn damaged_lines_are_replaced_one_by_one() {
     let redactor = redactor(&all(RedactAction::Mask));
-    let text = format!("{{\"message\":\"{SECRET}\"}}\n{{\"message\":\"{SECRET}\nno {SECRET}\n{{\"message\":\"ok\"}}\n");
+    let text = format!(
+        "{{\"message\":\"{SECRET}\"}}\n{{\"message\":\"{SECRET}\nno {SECRET}\n{{\"message\":\"ok\"}}\n"
+    );
     let out = redacted(&redactor, PayloadFormat::Ndjson, &text);
     assert_eq!(out, "{\"message\":\"[email]\"}\n!\n!\n{\"message\":\"ok\"}\n");
     let out = redacted(&redactor, PayloadFormat::Lines, &text);

@@ -42,7 +42,8 @@ fn what_an_allow_list_does_not_know_is_not_let_through() {
     let redactor = redactor(&allow(&["a"]));
     let line = r#"{"v":1,"src":"s","ts":1,"type":"event","x":"q","data":{"msg":"m","a":1,"b":2,"ctx":{"a":1,"c":3}}}"#;
     let out = redacted(&redactor, PayloadFormat::Lines, line);
-    let expected = r#"{"v":1,"src":"s","ts":1,"type":"event","data":{"msg":"m","a":1,"ctx":{"a":1}}}"#;
+    let expected =
+        r#"{"v":1,"src":"s","ts":1,"type":"event","data":{"msg":"m","a":1,"ctx":{"a":1}}}"#;
     assert_eq!(out, expected);
     let row = r#"{"message":"m","a":1,"b":2}"#;
     let out = redacted(&redactor, PayloadFormat::Ndjson, row);

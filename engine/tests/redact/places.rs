@@ -24,8 +24,8 @@ use tailwater_engine::model::{Compression, PayloadFormat};
 use tailwater_engine::plan::{RedactAction, ValueClass};
 use tailwater_engine::redact::Redactor;
 
-use crate::to_json;
 use crate::support::{all, classes, frame, holds, redactor};
+use crate::to_json;
 
 /// A canary, numbered so that each is told apart.
 fn canary(place: &mut usize) -> String {
@@ -33,52 +33,49 @@ fn canary(place: &mut usize) -> String {
     format!("x{place}@canary.example")
 }
 
-fn text(value: String) -> Option<AnyValue> {
-    Some(AnyValue { value: Some(Value::StringValue(value)) })
+fn text(value: String) -> AnyValue {
+    AnyValue { value: Some(Value::StringValue(value)) }
 }
 
-fn pair(key: String, value: Option<AnyValue>) -> KeyValue {
-    KeyValue { key, value, ..KeyValue::default() }
+fn pair(key: String, value: AnyValue) -> KeyValue {
+    KeyValue { key, value: Some(value), ..KeyValue::default() }
 }
 
 /// Attributes of all shapes.
 fn attributes(n: &mut usize) -> Vec<KeyValue> {
     let list = Value::ArrayValue(ArrayValue {
-        values: vec![
-            AnyValue { value: Some(Value::IntValue(7)) },
-            text(canary(n)).expect("a value"),
-        ],
+        values: vec![AnyValue { value: Some(Value::IntValue(7)) }, text(canary(n))],
     });
     let map = Value::KvlistValue(KeyValueList {
         values: vec![
             pair("inner".to_owned(), text(canary(n))),
             pair(canary(n), text("v".to_owned())),
-            pair("list".to_owned(), Some(AnyValue { value: Some(list.clone()) })),
+            pair("list".to_owned(), AnyValue { value: Some(list.clone()) }),
         ],
     });
     vec![
         pair("plain".to_owned(), text(canary(n))),
         pair(canary(n), text("v".to_owned())),
-        pair("list".to_owned(), Some(AnyValue { value: Some(list) })),
-        pair("map".to_owned(), Some(AnyValue { value: Some(map) })),
+        pair("list".to_owned(), AnyValue { value: Some(list) }),
+        pair("map".to_owned(), AnyValue { value: Some(map) }),
         pair(
             "bytes".to_owned(),
-            Some(AnyValue { value: Some(Value::BytesValue(canary(n).into_bytes())) }),
+            AnyValue { value: Some(Value::BytesValue(canary(n).into_bytes())) },
         ),
     ]
 }
 
-fn resource(n: &mut usize) -> Option<Resource> {
-    Some(Resource { attributes: attributes(n), ..Resource::default() })
+fn resource(n: &mut usize) -> Resource {
+    Resource { attributes: attributes(n), ..Resource::default() }
 }
 
-fn scope(n: &mut usize) -> Option<InstrumentationScope> {
-    Some(InstrumentationScope {
+fn scope(n: &mut usize) -> InstrumentationScope {
+    InstrumentationScope {
         name: canary(n),
         version: canary(n),
         attributes: attributes(n),
         ..InstrumentationScope::default()
-    })
+    }
 }
 
 fn traces(n: &mut usize) -> ExportTraceServiceRequest {
@@ -107,9 +104,9 @@ fn traces(n: &mut usize) -> ExportTraceServiceRequest {
         ..Span::default()
     };
     let resource_spans = vec![ResourceSpans {
-        resource: resource(n),
+        resource: Some(resource(n)),
         scope_spans: vec![ScopeSpans {
-            scope: scope(n),
+            scope: Some(scope(n)),
             spans: vec![span],
             schema_url: format!("https://h/{}", canary(n)),
         }],
@@ -129,11 +126,11 @@ fn logs(n: &mut usize) -> ExportLogsServiceRequest {
         ..LogRecord::default()
     };
     let log_records = vec![
-        record(text(format!("user {} failed", canary(n))), n),
+        record(Some(text(format!("user {} failed", canary(n)))), n),
         record(Some(AnyValue { value: Some(body) }), n),
     ];
-    let scope_logs = vec![ScopeLogs { scope: scope(n), log_records, schema_url: canary(n) }];
-    let logs = ResourceLogs { resource: resource(n), scope_logs, schema_url: canary(n) };
+    let scope_logs = vec![ScopeLogs { scope: Some(scope(n)), log_records, schema_url: canary(n) }];
+    let logs = ResourceLogs { resource: Some(resource(n)), scope_logs, schema_url: canary(n) };
     ExportLogsServiceRequest { resource_logs: vec![logs] }
 }
 
@@ -186,9 +183,13 @@ fn metrics(n: &mut usize) -> ExportMetricsServiceRequest {
         metadata: attributes(n),
         data: Some(data),
     });
-    let scope_metrics =
-        vec![ScopeMetrics { scope: scope(n), metrics: metrics.to_vec(), schema_url: canary(n) }];
-    let metrics = ResourceMetrics { resource: resource(n), scope_metrics, schema_url: canary(n) };
+    let scope_metrics = vec![ScopeMetrics {
+        scope: Some(scope(n)),
+        metrics: metrics.to_vec(),
+        schema_url: canary(n),
+    }];
+    let metrics =
+        ResourceMetrics { resource: Some(resource(n)), scope_metrics, schema_url: canary(n) };
     ExportMetricsServiceRequest { resource_metrics: vec![metrics] }
 }
 
@@ -233,11 +234,8 @@ fn no_canary_is_left_in_the_files_of_the_collector() {
     for redactor in redactors() {
         let mut all = Vec::new();
         let n = &mut 0;
-        for one in [
-            traces(n).encode_to_vec(),
-            logs(n).encode_to_vec(),
-            metrics(n).encode_to_vec(),
-        ] {
+        for one in [traces(n).encode_to_vec(), logs(n).encode_to_vec(), metrics(n).encode_to_vec()]
+        {
             all.extend((one.len() as u32).to_be_bytes());
             all.extend(one);
         }
@@ -284,10 +282,18 @@ fn letters_that_are_written_as_escapes_are_read() {
 fn no_canary_is_left_in_lines_and_rows() {
     let c = "x@canary.example";
     let lines = [
-        format!(r#"{{"v":1,"src":"{c}","ts":1,"type":"event","data":{{"level":"{c}","msg":"m {c}","name":"{c}","ctx":{{"{c}":1,"a":["{c}"]}},"own":"{c}","{c}":2}}}}"#),
-        format!(r#"{{"v":1,"src":"s","ts":1,"type":"metric","data":{{"name":"{c}","value":1,"unit":"{c}","tags":{{"a":{{"b":"{c}"}}}}}}}}"#),
-        format!(r#"{{"v":1,"src":"s","ts":1,"type":"span","{c}":"{c}","data":{{"attributes":{{"a":"{c}"}}}}}}"#),
-        format!(r#"{{"v":1,"src":"s","ts":1,"type":"progress","data":{{"job_id":"{c}","status":"{c}"}}}}"#),
+        format!(
+            r#"{{"v":1,"src":"{c}","ts":1,"type":"event","data":{{"level":"{c}","msg":"m {c}","name":"{c}","ctx":{{"{c}":1,"a":["{c}"]}},"own":"{c}","{c}":2}}}}"#
+        ),
+        format!(
+            r#"{{"v":1,"src":"s","ts":1,"type":"metric","data":{{"name":"{c}","value":1,"unit":"{c}","tags":{{"a":{{"b":"{c}"}}}}}}}}"#
+        ),
+        format!(
+            r#"{{"v":1,"src":"s","ts":1,"type":"span","{c}":"{c}","data":{{"attributes":{{"a":"{c}"}}}}}}"#
+        ),
+        format!(
+            r#"{{"v":1,"src":"s","ts":1,"type":"progress","data":{{"job_id":"{c}","status":"{c}"}}}}"#
+        ),
     ];
     let rows = [
         format!(r#"{{"message":"{c}","level":"{c}","{c}":"{c}","deep":{{"a":[{{"b":"{c}"}}]}}}}"#),
@@ -298,7 +304,7 @@ fn no_canary_is_left_in_lines_and_rows() {
         check(&redactor, PayloadFormat::Ndjson, rows.join("\n").into_bytes());
         let csv = format!("time,message,{c}\n1,\"a \"\"q\"\" {c}\",v\r\n2,{c},\"{c}\"\n");
         let out = check(&redactor, PayloadFormat::Csv, csv.into_bytes());
-        assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 3);
+        assert_eq!(String::from_utf8_lossy(&out).lines().count(), 3);
     }
 }
 
@@ -326,15 +332,16 @@ fn numbers_can_be_card_numbers() {
     let card = AnyValue { value: Some(Value::IntValue(4_111_111_111_111_111)) };
     let mut request = logs(&mut 0);
     let record = &mut request.resource_logs[0].scope_logs[0].log_records[0];
-    record.attributes = vec![pair("pan".to_owned(), Some(card))];
+    record.attributes = vec![pair("pan".to_owned(), card)];
     let out = redactor.frame(frame(PayloadFormat::OtlpLogs, request.encode_to_vec()));
     let request = ExportLogsServiceRequest::decode(out.payload).expect("whole");
     let record = &request.resource_logs[0].scope_logs[0].log_records[0];
-    assert_eq!(record.attributes[0].value, text("[card]".to_owned()));
+    assert_eq!(record.attributes[0].value, Some(text("[card]".to_owned())));
     let json = r#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"attributes":[{"key":"pan","value":{"intValue":"4111111111111111"}}]}]}]}]}"#;
     let out = crate::support::redacted(&redactor, PayloadFormat::OtlpJson, json);
     assert!(out.contains(r#"{"stringValue":"[card]"}"#), "{out}");
-    let jaeger = r#"[{"spans":[{"tags":[{"key":"pan","type":"int64","value":4111111111111111}]}]}]"#;
+    let jaeger =
+        r#"[{"spans":[{"tags":[{"key":"pan","type":"int64","value":4111111111111111}]}]}]"#;
     let out = crate::support::redacted(&redactor, PayloadFormat::Jaeger, jaeger);
     assert!(out.contains(r#"{"key":"pan","type":"string","value":"[card]"}"#), "{out}");
     let row = r#"{"pan":4111111111111111,"time_ns":1700000000123456789}"#;
@@ -349,10 +356,8 @@ fn compressed_frames_are_looked_into() {
     encoder.write_all(&logs(&mut 0).encode_to_vec()).expect("memory takes it");
     let payload = encoder.finish().expect("memory takes it");
     let zipped = frame(PayloadFormat::OtlpLogs, payload);
-    let out = redactor.frame(tailwater_engine::model::DataFrame {
-        compression: Compression::Gzip,
-        ..zipped
-    });
+    let out = redactor
+        .frame(tailwater_engine::model::DataFrame { compression: Compression::Gzip, ..zipped });
     assert_eq!(out.compression, Compression::None);
     assert!(!holds(&out.payload, "canary.example"));
     ExportLogsServiceRequest::decode(out.payload).expect("whole");
@@ -364,9 +369,11 @@ fn a_frame_without_a_hit_stays_as_received() {
     let record = &mut request.resource_logs[0].scope_logs[0].log_records[0];
     record.severity_text = "info".to_owned();
     let bytes = b"\x0a\x04\x12\x02\x12\x00".to_vec();
-    let out = redactor(&all(RedactAction::Mask)).frame(frame(PayloadFormat::OtlpLogs, bytes.clone()));
+    let out =
+        redactor(&all(RedactAction::Mask)).frame(frame(PayloadFormat::OtlpLogs, bytes.clone()));
     assert_eq!(out.payload, bytes);
     let text = "{ \"message\" : \"all is well @ home\" , \"n\":1 }\r\n\n{\"message\":\"b\"}";
-    let out = crate::support::redacted(&redactor(&all(RedactAction::Mask)), PayloadFormat::Ndjson, text);
+    let out =
+        crate::support::redacted(&redactor(&all(RedactAction::Mask)), PayloadFormat::Ndjson, text);
     assert_eq!(out, text);
 }

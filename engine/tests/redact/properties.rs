@@ -35,12 +35,7 @@ const FOUND: [&str; 24] = [
 
 /// Text around a value, of bytes that tags and lengths have, too.
 fn around() -> impl Strategy<Value = String> {
-    prop_oneof![
-        Just(String::new()),
-        "[ -~]{0,3}",
-        "[0-9:.@ -]{0,4}",
-        "[a-zA-Z0-9]{0,70}",
-    ]
+    prop_oneof![Just(String::new()), "[ -~]{0,3}", "[0-9:.@ -]{0,4}", "[a-zA-Z0-9]{0,70}",]
 }
 
 fn value() -> impl Strategy<Value = String> {
@@ -65,7 +60,11 @@ fn request(text: &str, next: u8) -> Vec<u8> {
     let attribute = wrap(0x32, &[wrap(0x0a, b"k"), value].concat());
     let severity = wrap(0x1a, text.as_bytes());
     let mut record = [attribute, severity].concat();
-    record.extend(if next == 0x10 { vec![0x10, 9] } else { vec![0x39, b'1', b'2', b'3', 0, 0, 0, 0, 0] });
+    record.extend(if next == 0x10 {
+        vec![0x10, 9]
+    } else {
+        vec![0x39, b'1', b'2', b'3', 0, 0, 0, 0, 0]
+    });
     wrap(0x0a, &wrap(0x12, &wrap(0x12, &record)))
 }
 
@@ -73,7 +72,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(3_000))]
 
     #[test]
-    fn the_search_over_a_frame_misses_nothing(text in value(), next in prop::sample::select(&[0x10_u8, 0x39][..])) {
+    fn the_search_over_a_frame_misses_nothing(
+        text in value(),
+        next in prop::sample::select(&[0x10_u8, 0x39][..]),
+    ) {
         let redactor = redactor(&all(RedactAction::Mask));
         let out = redactor.text(text.as_bytes()).expect("a mask leaves something");
         let has_hit = *out != *text.as_bytes();

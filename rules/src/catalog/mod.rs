@@ -8,10 +8,12 @@ use std::sync::Arc;
 
 use tailwater_dsl::catalog::{
     Catalog, FieldDef, FunctionClass, FunctionDef, ParamDef, ResultRule, SourceDef, TotalsDef,
+    ValueClassDef,
 };
 use tailwater_dsl::types::Type;
 use tailwater_engine::model::{Field, FieldKind, Signal};
 use tailwater_engine::plan::function::{self, Function, Kind, Param, ResultKind, check_regex};
+use tailwater_engine::plan::{TraceField, ValueClass};
 
 /// Everything that rules may name without declaring it.
 pub fn catalog() -> Catalog {
@@ -23,7 +25,17 @@ pub fn catalog() -> Catalog {
         functions,
         sinks: None,
         check_regex: Some(check_regex),
+        value_classes: ValueClass::ALL.into_iter().map(value_class).collect(),
     }
+}
+
+fn value_class(class: ValueClass) -> ValueClassDef {
+    let address_bits = match class {
+        ValueClass::Ipv4 => Some(32),
+        ValueClass::Ipv6 => Some(128),
+        _ => None,
+    };
+    ValueClassDef { name: class.name().to_owned(), address_bits }
 }
 
 fn source(signal: Signal) -> SourceDef {

@@ -10,6 +10,7 @@ mod expr;
 mod past;
 mod pattern;
 mod pattern_identity;
+mod redact;
 mod route;
 mod row_names;
 mod rows;
@@ -84,6 +85,10 @@ pub fn lower(program: &Program) -> Result<Plan, Vec<NotYet>> {
                 })
             }
             DeclarationKind::Route(route) => route::lower(&mut plan, &streams, declaration, route),
+            DeclarationKind::Redact(redact) => {
+                plan.redaction = Some(redact::lower(redact));
+                Ok(())
+            }
         };
         route::of_rule(&mut plan, declaration);
         if let Err(more) = result {

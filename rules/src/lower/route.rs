@@ -88,7 +88,10 @@ pub(super) fn of_rule(plan: &mut Plan, declaration: &Declaration) {
             let matched = format!("{}.{}", declaration.name, Outcome::Matched.word());
             return note(plan, &matched, &rule.to, None);
         }
-        DeclarationKind::Stream(_) | DeclarationKind::Traces(_) | DeclarationKind::Route(_) => {
+        DeclarationKind::Stream(_)
+        | DeclarationKind::Traces(_)
+        | DeclarationKind::Route(_)
+        | DeclarationKind::Redact(_) => {
             return;
         }
     };

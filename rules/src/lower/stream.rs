@@ -204,6 +204,7 @@ impl<'a> Streams<'a> {
             DeclarationKind::Rows(reader) => reader.input == SourceRef::Late(id),
             DeclarationKind::Alert(reader) => reader.input == SourceRef::Late(id),
             DeclarationKind::Route(reader) => reader.input == SourceRef::Late(id),
+            DeclarationKind::Redact(_) => false,
             DeclarationKind::Pattern(reader) => {
                 reader.symbols.iter().any(|symbol| symbol.input == SourceRef::Late(id))
             }

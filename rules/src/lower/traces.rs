@@ -41,6 +41,7 @@ pub(super) fn reads_all(program: &Program) -> bool {
         _ => false,
     };
     program.declarations.iter().any(|declaration| match &declaration.kind {
+        DeclarationKind::Redact(_) => false,
         DeclarationKind::Stream(reader) => is_all(&reader.input),
         DeclarationKind::Aggregate(reader) => is_all(&reader.input),
         DeclarationKind::Rows(reader) => is_all(&reader.input),

@@ -13,10 +13,14 @@ use tailwater_dsl::text_range::TextRange;
 use tailwater_engine::Error;
 use tailwater_engine::model::{FrameBody, Row, SourceSpec, Transition};
 use tailwater_engine::plan::Plan;
+use tailwater_engine::redact::Redactor;
 use tailwater_engine::runtime::Engine;
 
 /// 2024-01-01T00:00:00Z: time 0 of every test, nanoseconds since the Unix epoch.
 pub const TEST_START_NS: i64 = 1_704_067_200_000_000_000;
+
+/// What every `secret("…")` is in a test: hashes are the same wherever it runs.
+pub(crate) const TEST_SECRET: &[u8] = b"test";
 
 /// Items of one test; further ones are refused.
 pub const TEST_ITEMS_MAX: u64 = 1_000_000;
@@ -86,14 +90,20 @@ fn run_test(program: &Program, plan: &Arc<Plan>, test: &Test) -> Result<TestResu
 
 fn run(plan: &Arc<Plan>, test: &Test) -> Result<Said, Error> {
     let source = SourceSpec { name: Arc::from("test"), has_arrival: true, mapping: None };
-    let mut engine = Engine::builder(Arc::clone(plan)).sources(vec![source]).build()?;
+    let sources = vec![source];
+    let redactor = plan.redaction.as_ref();
+    let redactor = redactor.map(|of| Redactor::new(of, Some(TEST_SECRET), &sources)).transpose()?;
+    let mut engine = Engine::builder(Arc::clone(plan)).sources(sources).build()?;
     let mut said = Said { rows: Vec::new(), transitions: Vec::new() };
     let mut take = |output: tailwater_engine::runtime::EpochOutput| {
         said.rows.extend(output.rows);
         said.transitions.extend(output.transitions);
     };
     for frame in given::frames(&test.given) {
-        engine.push(frame)?;
+        engine.push(match &redactor {
+            Some(redactor) => redactor.frame(frame),
+            None => frame,
+        })?;
         while let Some(output) = engine.poll() {
             take(output);
         }

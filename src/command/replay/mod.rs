@@ -34,6 +34,7 @@ pub(crate) fn run(args: &Replay, general: General) -> anyhow::Result<Exit> {
         Some(opening) if !has_rules(&args.rules) => {
             // As the run left them: windows that were open when it was stopped gave no rows.
             settings.read.stays_open = true;
+            settings.read.is_redacted = true;
             rule_files::compile_recorded(opening, rule_files::params(&args.rules.params)?)
         }
         _ => {

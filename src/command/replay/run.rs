@@ -12,10 +12,12 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use tailwater_engine::Error;
 use tailwater_engine::model::{EmittedItem, FrameBody};
 use tailwater_engine::plan::Plan;
+use tailwater_engine::redact::Redactor;
 use tailwater_engine::runtime::{Engine, EpochOutput};
 
 use super::feed::{Feed, Step};
 use super::settings::ReadSettings;
+use crate::command::secret::{redacted, redactor};
 use crate::exit::Exit;
 use crate::output::WriteFailed;
 use crate::render::rows::Said;
@@ -82,6 +84,12 @@ pub(crate) fn run_through(
     take_items: &mut dyn FnMut(&[EmittedItem]) -> Result<(), WriteFailed>,
 ) -> anyhow::Result<Recording> {
     let mut feed = Feed::open(settings)?;
+    let redactor = match &plan.redaction {
+        Some(redaction) if !settings.is_redacted => {
+            Some(redactor(redaction, None, &feed.sources())?)
+        }
+        _ => None,
+    };
     let mut engine = Engine::builder(Arc::clone(plan))
         .sources(feed.sources())
         .workers(settings.workers)
@@ -94,7 +102,8 @@ pub(crate) fn run_through(
         in_order(output, take)?;
         if output.items.is_empty() { Ok(()) } else { take_items(&output.items) }
     };
-    let fed = push_all(&mut feed, &mut engine, interrupt, &progress, &mut sink);
+    let fed =
+        push_all((&mut feed, redactor.as_ref()), &mut engine, interrupt, &progress, &mut sink);
     let why = match fed {
         Ok(why) => why,
         Err(Stop::Write(error)) => {
@@ -112,6 +121,7 @@ pub(crate) fn run_through(
         sink(&output)?;
     }
     progress.finish_and_clear();
+    summary.redacted(redactor.as_ref());
     summary.close(feed.ledger(), &feed.sources());
     Ok(Recording { why, summary })
 }
@@ -138,7 +148,7 @@ enum Stop {
 }
 
 fn push_all(
-    feed: &mut Feed,
+    (feed, redactor): (&mut Feed, Option<&Redactor>),
     engine: &mut Engine,
     interrupt: &Interrupt,
     progress: &ProgressBar,
@@ -146,7 +156,7 @@ fn push_all(
 ) -> Result<Ended, Stop> {
     while !interrupt.is_set() {
         let pushed = match feed.next() {
-            Ok(Step::Frame(body)) => engine.push_body(body),
+            Ok(Step::Frame(body)) => engine.push_body(redacted(redactor, body)),
             Ok(Step::Cut) => engine.flush(),
             Ok(Step::Done) => return Ok(Ended::Complete),
             Err(error) => return Ok(Ended::Failed(error)),

@@ -14,11 +14,14 @@ use crate::render::rows::Said;
 use crate::terminal;
 
 /// How telemetry is read.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, set by name")]
 pub(crate) struct ReadSettings {
     /// The files; `-` is standard input.
     pub(crate) files: Vec<PathBuf>,
     /// Whether they are one input log of a live run.
     pub(crate) is_log: bool,
+    /// Whether that log is already without what the rules take out.
+    pub(crate) is_redacted: bool,
     /// How they are read.
     pub(crate) options: ReaderOptions,
     /// Worker threads.
@@ -44,6 +47,7 @@ impl ReadSettings {
         Ok(Self {
             files: inputs.files.clone(),
             is_log: false,
+            is_redacted: false,
             options,
             workers: inputs.workers,
             stays_open: inputs.open,

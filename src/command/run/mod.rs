@@ -21,11 +21,13 @@ use tailwater_engine::ingest::listen::{Intake, IntakeReceiver, Listener};
 use tailwater_engine::journal::{Opening, RuleText};
 use tailwater_engine::model::{SourceId, SourceSpec};
 use tailwater_engine::plan::Plan;
+use tailwater_engine::redact::Redactor;
 use tailwater_engine::runtime::{Engine, EpochCut};
 use tokio::runtime::Runtime;
 
 use crate::args::{Format, General, Run};
 use crate::command::replay::in_order;
+use crate::command::secret::redactor;
 use crate::config::{self, Config, Wrong};
 use crate::exit::{Exit, Usage};
 use crate::output::Output;
@@ -85,6 +87,10 @@ pub(crate) fn run(args: &Run, general: General) -> anyhow::Result<Exit> {
     if observe.self_metrics {
         opening.sources.push(source(SELF)); // after all others, as names of sources are sorted
     }
+    let redactor = match &plan.redaction {
+        Some(redaction) => Some(redactor(redaction, Some(config), &opening.sources)?),
+        None => None,
+    };
     let shapes = shapes::shapes(&plan);
     let sinks = runtime.block_on(async { Sinks::start(&specs, &plan, &shapes, &clock) })?;
     let (intake, receiver) = Intake::new(listeners::intake(config))?;
@@ -94,7 +100,8 @@ pub(crate) fn run(args: &Run, general: General) -> anyhow::Result<Exit> {
     let open = open.map(|(input, (_, listener))| (Arc::from(input.name), listener.watch()));
     let say = told::of_sinks(&clock);
     let traces = runtime.block_on(async { Traces::start(&observe, &listeners, &clock, say) })?;
-    let observed = Observed::new(&plan, &intake, names, open.collect(), &sinks, traces);
+    let redacted = redactor.as_ref().map(Redactor::counters);
+    let observed = Observed::new((&plan, redacted), &intake, names, open.collect(), &sinks, traces);
     let left = Arc::clone(&observed);
     ending.leaves(move || left.left());
     let admin = config.admin.address.value;
@@ -105,6 +112,7 @@ pub(crate) fn run(args: &Run, general: General) -> anyhow::Result<Exit> {
         feeds_itself: observe.self_metrics,
         general,
         plan,
+        redactor,
         opening,
         runtime,
         clock,
@@ -158,6 +166,7 @@ struct Live<'a> {
     feeds_itself: bool,
     general: General,
     plan: Arc<Plan>,
+    redactor: Option<Redactor>,
     opening: Opening,
     runtime: Runtime,
     clock: Clock,
@@ -209,7 +218,8 @@ impl Live<'_> {
         self.end_when_told(intake, listeners, grace);
         self.notify.ready(&format!("{} rules", self.plan.rules.len()));
         let watchers = (&*self.observed, &*self.notify);
-        let pump = Pump::new(receiver, engine, recorder, &*self.clock, watchers);
+        let pump =
+            Pump::new((receiver, self.redactor.as_ref()), engine, recorder, &*self.clock, watchers);
         let pumped = pump.run(&mut |said| {
             summary.take(said);
             self.observed.follow(said);
@@ -241,6 +251,7 @@ impl Live<'_> {
             Err(Stopped::Engine(error)) => return Err(error.into()),
         };
         output.close()?;
+        summary.redacted(self.redactor.as_ref());
         summary.close(&tailwater_engine::model::Ledger::default(), &self.opening.sources);
         if !self.general.is_quiet {
             summary.tell_live(self.general);

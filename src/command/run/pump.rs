@@ -8,10 +8,12 @@ use std::time::{Duration, Instant};
 use tailwater_engine::Error;
 use tailwater_engine::ingest::listen::{IntakeReceiver, NoFrame};
 use tailwater_engine::model::FrameBody;
+use tailwater_engine::redact::Redactor;
 use tailwater_engine::runtime::{Engine, EpochOutput};
 
 use super::observe::{Notify, Observed, UnderWay};
 use super::recorder::Recorder;
+use crate::command::secret::redacted;
 use crate::output::WriteFailed;
 
 /// How long an epoch that has a frame waits for more of them.
@@ -46,6 +48,7 @@ impl From<Error> for Stopped {
 /// Frames in, results out.
 pub(super) struct Pump<'a> {
     intake: &'a IntakeReceiver,
+    redactor: Option<&'a Redactor>,
     engine: Engine,
     recorder: Recorder,
     /// Tells the time of ticks, nanoseconds since the Unix epoch.
@@ -63,7 +66,7 @@ pub(super) struct Pump<'a> {
 impl<'a> Pump<'a> {
     /// A pump from an intake into an engine.
     pub(super) fn new(
-        intake: &'a IntakeReceiver,
+        (intake, redactor): (&'a IntakeReceiver, Option<&'a Redactor>),
         engine: Engine,
         recorder: Recorder,
         clock: &'a dyn Fn() -> i64,
@@ -73,6 +76,7 @@ impl<'a> Pump<'a> {
         let next_tick = now();
         Self {
             intake,
+            redactor,
             engine,
             recorder,
             clock,
@@ -96,7 +100,9 @@ impl<'a> Pump<'a> {
                 Ok(accepted) => {
                     self.under_way.arrived(&accepted.frame, accepted.items);
                     self.observed.timings.request(accepted.frame.source, accepted.items);
-                    self.push(FrameBody::Data(accepted.frame.clone()))?;
+                    let body = FrameBody::Data(accepted.frame.clone());
+                    // Before the record and the engine: neither sees what is taken out.
+                    self.push(redacted(self.redactor, body))?;
                     // Only now is its room free for others: it is in the log.
                     drop(accepted);
                 }

@@ -13,11 +13,15 @@ use tailwater_engine::model::{
     SourceSpec, Transition,
 };
 use tailwater_engine::plan::{Plan, RuleKind};
+use tailwater_engine::redact::Redactor;
 use tailwater_engine::runtime::{Engine, EpochCut, EpochOutput, Snapshot};
 
 use super::input::{BASE_NS, Record, is_protocol};
 use super::items::line as item;
 use super::parse::Shown;
+
+/// What every `secret(…)` of a spec is.
+const SECRET: &[u8] = b"pepper";
 
 /// How the work is cut.
 #[derive(Debug, Clone, Copy)]
@@ -120,6 +124,11 @@ pub(super) fn answer(
     way: Way,
 ) -> Result<Answer, String> {
     let (sources, mut bodies) = frames(log, way.lines);
+    if let Some(redaction) = &plan.redaction {
+        let redactor = Redactor::new(redaction, Some(SECRET), &sources);
+        let redactor = redactor.map_err(|error| error.to_string())?;
+        bodies = bodies.into_iter().map(|body| redacted(&redactor, body)).collect();
+    }
     if !is_open {
         bodies.push(FrameBody::End);
     }
@@ -154,6 +163,13 @@ pub(super) fn answer(
     lines.extend(outputs.iter().flat_map(|output| &output.items).map(|one| item(plan, one)));
     let counts = outputs.last().map_or_else(Vec::new, |last| counts(plan, last));
     Ok(Answer { rows: lines, counts })
+}
+
+fn redacted(redactor: &Redactor, body: FrameBody) -> FrameBody {
+    match body {
+        FrameBody::Data(frame) => FrameBody::Data(redactor.frame(frame)),
+        other => other,
+    }
 }
 
 fn build(

@@ -5,7 +5,7 @@ use super::source::{code_only, is_test_file, line_of, words};
 
 /// The engine's modules by rank: imports point to a lower rank, to the module itself, or along
 /// one of [`EDGES`].
-const RANKS: [(&str, u8); 20] = [
+const RANKS: [(&str, u8); 21] = [
     ("model", 0),
     ("limits", 0),
     ("error", 0),
@@ -23,6 +23,7 @@ const RANKS: [(&str, u8); 20] = [
     ("trace", 1),
     ("sampling", 1),
     ("correlate", 1),
+    ("redact", 1),
     ("operators", 2),
     ("dataflow", 3),
     ("runtime", 4),
@@ -30,8 +31,8 @@ const RANKS: [(&str, u8); 20] = [
 
 /// Edges between modules of one rank: bounds and errors of the model and of files of keys; a plan
 /// names its accumulators and structures of traces; patterns and correlations are run as planned,
-/// both over events.
-const EDGES: [(&str, &str); 11] = [
+/// both over events; redaction runs as planned and asks the decoders what is a field.
+const EDGES: [(&str, &str); 13] = [
     ("model", "limits"),
     ("model", "error"),
     ("pem", "limits"),
@@ -43,6 +44,8 @@ const EDGES: [(&str, &str); 11] = [
     ("plan", "trace"),
     ("correlate", "plan"),
     ("correlate", "pattern"),
+    ("redact", "plan"),
+    ("redact", "ingest"),
 ];
 
 /// (crate folder, crates that it must not name).

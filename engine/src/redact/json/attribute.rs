@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
+use super::kept;
 use super::{Fate, Member, Replace, Result, Rewriter};
 use crate::redact::policy::{KeyFate, Policy};
 use crate::redact::shape::Shape;
-use super::kept;
 
 impl Rewriter<'_> {
     /// A member that is an attribute, or one that nobody knows: by its key and all that is in it.
@@ -52,7 +52,12 @@ impl Rewriter<'_> {
     }
 
     /// Any JSON value of an attribute.
-    pub(super) fn plain(&mut self, is_allowed: bool, replace: Replace, out: &mut Vec<u8>) -> Result<Fate> {
+    pub(super) fn plain(
+        &mut self,
+        is_allowed: bool,
+        replace: Replace,
+        out: &mut Vec<u8>,
+    ) -> Result<Fate> {
         match self.peek() {
             b'"' => {
                 let text = self.string()?;
@@ -73,10 +78,13 @@ impl Rewriter<'_> {
         }
     }
 
-    pub(super) fn map(&mut self, is_allowed: bool, replace: Replace, out: &mut Vec<u8>) -> Result<Fate> {
-        self.members(out, |rewriter, key, member| {
-            rewriter.named(key, is_allowed, replace, member)
-        })
+    pub(super) fn map(
+        &mut self,
+        is_allowed: bool,
+        replace: Replace,
+        out: &mut Vec<u8>,
+    ) -> Result<Fate> {
+        self.members(out, |rewriter, key, member| rewriter.named(key, is_allowed, replace, member))
     }
 
     /// A plain row: fields are looked at, other members are attributes.
@@ -117,7 +125,8 @@ pub(super) fn number(policy: &Policy, replace: Replace, text: &[u8], out: &mut V
         return leaf(policy, replace, text, out);
     }
     let integer = std::str::from_utf8(text).ok().and_then(|text| text.parse::<u64>().ok());
-    let is_number = text.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'+'));
+    let is_number =
+        text.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'+'));
     match integer {
         Some(value) if policy.finder.is_card(value) => policy.text(text, out),
         None if !is_number => policy.text(text, out),
@@ -144,4 +153,3 @@ pub(in crate::redact) fn is_id_name(name: &[u8]) -> bool {
     ];
     names.contains(&&letters[..])
 }
-

@@ -135,7 +135,8 @@ impl<'a> Rewriter<'a> {
     fn scalar(&mut self) -> Result<&'a [u8]> {
         self.peek();
         let start = self.pos;
-        let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
+        let is_part =
+            |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
         while self.data.get(self.pos).is_some_and(is_part) {
             self.pos += 1;
         }

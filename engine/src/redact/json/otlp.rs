@@ -12,14 +12,24 @@ use crate::redact::policy::{KeyFate, Policy};
 
 impl<'a> Rewriter<'a> {
     /// An attribute of OTLP: `{"key": …, "value": {…}}`.
-    pub(super) fn key_value(&mut self, is_allowed: bool, level: usize, out: &mut Vec<u8>) -> Result<Fate> {
+    pub(super) fn key_value(
+        &mut self,
+        is_allowed: bool,
+        level: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<Fate> {
         let length = self.path.len();
         let fate = self.keyed(is_allowed, level, out);
         self.path.truncate(length);
         fate
     }
 
-    pub(super) fn keyed(&mut self, mut is_allowed: bool, level: usize, out: &mut Vec<u8>) -> Result<Fate> {
+    pub(super) fn keyed(
+        &mut self,
+        mut is_allowed: bool,
+        level: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<Fate> {
         let key = self.text_of_member(b"key")?;
         self.push_key(&key);
         let mut replace = None;
@@ -128,14 +138,12 @@ impl<'a> Rewriter<'a> {
                     }
                     fate
                 }
-                (b"arrayValue", b'{') => {
-                    rewriter.values(&mut member.value, |rewriter, out| {
-                        if rewriter.peek() != b'{' {
-                            return rewriter.plain(is_allowed, replace, out);
-                        }
-                        rewriter.any_value(is_allowed, replace, level + 1, out)
-                    })?
-                }
+                (b"arrayValue", b'{') => rewriter.values(&mut member.value, |rewriter, out| {
+                    if rewriter.peek() != b'{' {
+                        return rewriter.plain(is_allowed, replace, out);
+                    }
+                    rewriter.any_value(is_allowed, replace, level + 1, out)
+                })?,
                 (b"kvlistValue", b'{') => {
                     rewriter.values(&mut member.value, |rewriter, out| {
                         match (rewriter.peek(), replace) {
@@ -189,7 +197,11 @@ impl<'a> Rewriter<'a> {
     }
 
     /// Bytes in base64 are looked at as the bytes that they are.
-    pub(super) fn bytes_value(&mut self, replace: Replace, member: &mut Member<'_>) -> Result<Fate> {
+    pub(super) fn bytes_value(
+        &mut self,
+        replace: Replace,
+        member: &mut Member<'_>,
+    ) -> Result<Fate> {
         let text = self.string()?;
         let Ok(bytes) = STANDARD.decode(&*text) else {
             return Ok(self.quoted(

@@ -63,4 +63,3 @@ fn retyped(mut tag: Rewriter<'_>, out: &mut Vec<u8>) -> Result<Fate> {
     })?;
     Ok(Fate::Changed)
 }
-

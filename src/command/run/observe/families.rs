@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use tailwater_engine::ingest::listen::{Count, DiscardReason, RefuseReason, SourceCounts};
 use tailwater_engine::model::{DropReason, Signal, SourceId};
 use tailwater_engine::plan::{Plan, Rule, RuleKind};
+use tailwater_engine::redact::RedactCounters;
 use tailwater_engine::self_metrics::EngineGauges;
 
 use super::exposition::{Families, Family, Sample};
@@ -32,6 +33,9 @@ impl Observed {
         self.source_families(&mut all);
         self.listener_families(&mut all);
         self.engine_families(&counts, &mut all);
+        if let Some(counters) = &self.redacted {
+            redaction_families(counters, &mut all);
+        }
         rule_families(&self.plan, &counts, &mut all);
         if let Some(gauges) = self.gauges.get() {
             self.time_families(gauges, &mut all);
@@ -323,6 +327,23 @@ fn rule_families(plan: &Arc<Plan>, counts: &Counts, all: &mut Families) {
         )
         .number(&[rule_label], of.worst_late_ns as f64 / SECOND_NS);
     }
+}
+
+fn redaction_families(counters: &RedactCounters, all: &mut Families) {
+    let family = all.counter(
+        "tailwater_redacted_values_total",
+        "Values that were taken out or replaced, by line of `redact` and key or class",
+    );
+    for count in counters.counts() {
+        family.whole(&[("rule", count.rule), ("what", &count.what)], count.count);
+    }
+    all.counter("tailwater_redacted_frames_total", "Frames that were written again")
+        .whole(&[], counters.frames());
+    all.counter(
+        "tailwater_redact_unreadable_total",
+        "Messages, lines and fields that could not be read, and left for that reason",
+    )
+    .whole(&[], counters.unreadable());
 }
 
 fn log_families(all: &mut Families) {

@@ -20,6 +20,7 @@ use serde_json::json;
 use tailwater_engine::ingest::listen::{ConnectionWatch, Intake};
 use tailwater_engine::model::{Ledger, Signal, SourceId};
 use tailwater_engine::plan::Plan;
+use tailwater_engine::redact::RedactCounters;
 use tailwater_engine::runtime::{EpochOutput, RuleCounts};
 use tailwater_engine::self_metrics::EngineGauges;
 
@@ -44,6 +45,7 @@ pub(super) fn begin_log(options: &Observe, general: General) -> General {
 /// What is watched of a run.
 pub(super) struct Observed {
     plan: Arc<Plan>,
+    redacted: Option<Arc<RedactCounters>>,
     /// Names of the sources, by id.
     sources: Vec<Arc<str>>,
     intake: Intake,
@@ -94,7 +96,7 @@ impl Counts {
 impl Observed {
     /// Watches a run that has not begun; names are those of the sources.
     pub(super) fn new(
-        plan: &Arc<Plan>,
+        (plan, redacted): (&Arc<Plan>, Option<Arc<RedactCounters>>),
         intake: &Intake,
         names: Vec<Arc<str>>,
         listeners: Vec<(Arc<str>, ConnectionWatch)>,
@@ -105,6 +107,7 @@ impl Observed {
         let counts = Counts { said: vec![0; plan.rules.len()], ..Counts::default() };
         Arc::new(Self {
             plan: Arc::clone(plan),
+            redacted,
             timings: Timings::new(names.len()),
             sources: names,
             intake: intake.clone(),

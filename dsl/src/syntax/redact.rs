@@ -1,0 +1,42 @@
+//! Pairs of a `redact` become the tree.
+
+use pest::iterators::{Pair, Pairs};
+
+use super::build::Build;
+use super::grammar::Rule;
+use crate::ast::{DeclarationKind, RedactItem, RedactLine};
+
+impl Build {
+    /// A `redact` behind its keyword.
+    pub(super) fn redact(&mut self, inner: Pairs<'_, Rule>) -> Option<DeclarationKind> {
+        let lines: Option<Vec<_>> = inner.map(|line| self.redact_line(line)).collect();
+        Some(DeclarationKind::Redact(lines?))
+    }
+
+    fn redact_line(&mut self, pair: Pair<'_, Rule>) -> Option<RedactLine> {
+        let range = self.range(&pair);
+        let mut inner = pair.into_inner();
+        let subject = self.name(&inner.next()?);
+        let action = self.name(&inner.next()?);
+        let (mut items, mut secret) = (Vec::new(), None);
+        for part in inner {
+            match part.as_rule() {
+                Rule::redact_item => items.push(self.redact_item(part)?),
+                Rule::string => secret = Some(self.string(&part)),
+                _ => {}
+            }
+        }
+        Some(RedactLine { subject, action, items, secret, range })
+    }
+
+    fn redact_item(&mut self, pair: Pair<'_, Rule>) -> Option<RedactItem> {
+        let mut inner = pair.into_inner();
+        let first = inner.next()?;
+        if first.as_rule() == Rule::string {
+            return Some(RedactItem::Keys(self.string(&first)));
+        }
+        let name = self.name(&first);
+        let keep = inner.find(|part| part.as_rule() == Rule::number);
+        Some(RedactItem::Class { name, keep: keep.map(|number| self.number(&number)) })
+    }
+}
