@@ -14,6 +14,7 @@ mod file;
 mod find;
 mod hidden;
 mod itself;
+mod limits;
 mod measure;
 mod mistake;
 mod options;
@@ -79,6 +80,7 @@ impl std::error::Error for Wrong {}
 pub(crate) fn load(args: &Run) -> anyhow::Result<Loaded> {
     let mut loaded = load_file(args.config.as_deref())?;
     loaded.config.take_options(args)?;
+    loaded.config.divide_memory();
     let wrong = whole::check(&loaded.config);
     loaded.refuse(wrong)?;
     Ok(loaded)
@@ -89,7 +91,8 @@ pub(crate) fn load(args: &Run) -> anyhow::Result<Loaded> {
 /// # Errors
 /// As [`load`].
 pub(crate) fn load_alone(path: Option<&Path>) -> anyhow::Result<Loaded> {
-    let loaded = load_file(path)?;
+    let mut loaded = load_file(path)?;
+    loaded.config.divide_memory();
     let wrong = whole::check(&loaded.config);
     loaded.refuse(wrong)?;
     Ok(loaded)

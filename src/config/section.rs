@@ -52,6 +52,11 @@ impl<T> Setting<T> {
         Self { value, origin: Origin::Default }
     }
 
+    /// Whether anybody said it.
+    pub(super) fn is_said(&self) -> bool {
+        self.origin != Origin::Default
+    }
+
     /// Sets it by an option, where that is given.
     pub(crate) fn set<U: Into<T>>(&mut self, option: &'static str, value: Option<U>) {
         if let Some(value) = value {

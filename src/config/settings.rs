@@ -13,6 +13,7 @@ use tailwater_engine::ingest::listen::{
 use tailwater_engine::model::SourceId;
 
 use super::itself::{self, Itself, Log};
+use super::limits::Bounds;
 use super::measure::Bytes;
 use super::scalar::{Count, ParamText, RulePath};
 use super::secret::Secret;
@@ -44,6 +45,7 @@ pub(crate) struct Config {
     pub(crate) workers: Setting<Count>,
     pub(crate) listeners: Listeners,
     pub(crate) intake: Intake,
+    pub(crate) limits: Bounds,
     pub(crate) record: Setting<Option<PathBuf>>,
     pub(crate) output: Setting<Option<PathBuf>>,
     pub(crate) admin: Admin,
@@ -63,6 +65,7 @@ impl Default for Config {
             workers: Setting::new(Count(1)),
             listeners: Listeners::default(),
             intake: Intake::default(),
+            limits: Bounds::default(),
             record: Setting::default(),
             output: Setting::default(),
             admin: Admin {
@@ -85,6 +88,7 @@ impl Section for Config {
         visit.scalar("workers", doc, &mut self.workers);
         visit.section("listeners", "Where telemetry is taken.", &mut self.listeners);
         visit.section("intake", "The queue between listeners and rules.", &mut self.intake);
+        visit.section("limits", "What the run may take of the machine.", &mut self.limits);
         let doc = "Write what was taken to a file that `tailwater replay` replays.";
         visit.scalar("record", doc, &mut self.record);
         let doc = "Write rows and alerts to a file instead of standard output, as JSON lines.";
@@ -102,6 +106,11 @@ impl Section for Config {
 }
 
 impl Config {
+    /// Gives the parts of the intake what they may hold of the memory of all.
+    pub(super) fn divide_memory(&mut self) {
+        self.limits.divide(&mut self.intake);
+    }
+
     /// What the run says of itself.
     pub(crate) fn observe(&self) -> Observe {
         itself::observe(&self.log, &self.itself)

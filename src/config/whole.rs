@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::limits::MEMORY_MIN;
+use super::measure::Bytes;
 use super::section::{Origin, Setting};
 use super::settings::{Access, Config};
 use super::sinks::Sink;
@@ -36,6 +38,7 @@ pub(super) fn check(config: &Config) -> Vec<Misfit> {
     ] {
         access(name, of, &mut wrong);
     }
+    memory(config, &mut wrong);
     let admin = &config.admin;
     page(
         "--admin",
@@ -54,6 +57,33 @@ pub(super) fn check(config: &Config) -> Vec<Misfit> {
         }
     }
     wrong
+}
+
+/// The parts of the memory fit into it, and each is large enough.
+fn memory(config: &Config, wrong: &mut Vec<Misfit>) {
+    let Some(Bytes(whole)) = config.limits.memory.value else { return };
+    let (intake, origin) = (&config.intake, &config.limits.memory.origin);
+    let mib = |bytes: u64| bytes >> 20;
+    if whole < MEMORY_MIN {
+        let least = mib(MEMORY_MIN);
+        let text = format!("expected `{least}MiB` of memory or more, found {whole} bytes");
+        let help = "one message of 64 MiB must fit: as it comes, decompressed, and in the queue";
+        wrong.push(Misfit::new(origin, text, help));
+        return;
+    }
+    let parts = intake.bytes.value.0.saturating_add(intake.reading_bytes.value.0);
+    if parts > whole || mib(intake.bytes.value.0) < 64 || mib(intake.reading_bytes.value.0) < 128 {
+        let text = format!(
+            "`intake.bytes` ({} MiB) and `intake.reading_bytes` ({} MiB) do not fit into {} MiB of \
+             memory",
+            mib(intake.bytes.value.0),
+            mib(intake.reading_bytes.value.0),
+            mib(whole)
+        );
+        let help = "leave them out, or let them add up to `limits.memory`: 64 MiB and 128 MiB at \
+                    least";
+        wrong.push(Misfit::new(origin, text, help));
+    }
 }
 
 fn access(name: &str, of: &Access, wrong: &mut Vec<Misfit>) {

@@ -429,3 +429,20 @@ fn check_knows_the_sinks_of_a_configuration() {
     fs::write(folder.join("r.tw"), rules.replace("pagr", "pager")).unwrap();
     assert_eq!(run_in(&folder, &["check", "-c", "a.yaml"]).0, 0);
 }
+
+#[test]
+fn memory_is_one_number() {
+    let folder = folder("memory", &[("a.yaml", "limits: { memory: 300MiB }")]);
+    let shown = printed(&folder, &["-c", "a.yaml"]);
+    let (waiting, reading) = ("172MiB", "128MiB");
+    assert_eq!(shown["config"]["intake"]["bytes"], waiting, "{shown}");
+    assert_eq!(shown["config"]["intake"]["reading_bytes"], reading);
+    let text = "limits: { memory: 600MiB }\nintake: { bytes: 100MiB }";
+    fs::write(folder.join("a.yaml"), text).unwrap();
+    assert_eq!(printed(&folder, &["-c", "a.yaml"])["config"]["intake"]["reading_bytes"], "500MiB");
+    let said = wrong("memory-small", "a.yaml", "limits:\n  memory: 100MiB");
+    assert!(said.contains("expected `192MiB`") && said.contains("a.yaml:2:"), "{said}");
+    let text = "limits: { memory: 300MiB }\nintake: { bytes: 256MiB, reading_bytes: 128MiB }";
+    let said = wrong("memory-parts", "a.yaml", text);
+    assert!(said.contains("do not fit into 300 MiB"), "{said}");
+}
