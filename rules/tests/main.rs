@@ -10,4 +10,5 @@ mod keys;
 mod patterns;
 mod replay;
 mod rows;
+mod traces;
 mod unit_tests;

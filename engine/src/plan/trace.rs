@@ -267,6 +267,25 @@ impl TraceRule {
         self.needs_path() || self.edges.is_some()
     }
 
+    /// Whether spans are kept one by one, not only what they come to together.
+    pub fn needs_spans(&self) -> bool {
+        let counts = |value: &TraceValue| {
+            let fields = [TraceField::SpanCount, TraceField::Duplicates];
+            matches!(value, TraceValue::Field(field) if fields.contains(field))
+        };
+        self.needs_forest()
+            || self.needs_masks()
+            || !self.carried.is_empty()
+            || self.values.iter().any(|(_, value)| counts(value))
+    }
+
+    /// Whether the end of spans is asked for.
+    pub fn needs_ends(&self) -> bool {
+        let fields = [TraceField::End, TraceField::Duration];
+        let is_end = |value: &TraceValue| matches!(value, TraceValue::Field(field) if fields.contains(field));
+        self.needs_durations() || self.values.iter().any(|(_, value)| is_end(value))
+    }
+
     /// When a trace would close, nanoseconds: its earliest and latest time, whether its root has
     /// come.
     pub fn deadline_ns(&self, first_ns: i64, last_ns: i64, has_root: bool) -> i64 {

@@ -469,7 +469,7 @@ fn identity(plan: &Plan, rule: &TraceRule) -> u64 {
         rule.leaves.iter().map(|leaf| leaf.map(filter)).collect::<Vec<_>>(),
         rule.carried,
         rule.of_root,
-        rule.needs_forest(),
+        (rule.needs_forest(), rule.needs_spans(), rule.needs_ends()),
         (rule.needs_masks(), rule.needs_durations()),
     );
     xxh3_64(text.as_bytes())

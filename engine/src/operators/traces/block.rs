@@ -15,11 +15,12 @@ pub(crate) struct SpanBlock {
     pub(crate) trace_ids: Vec<[u8; 16]>,
     /// Big-endian, so that their order is that of the bytes.
     pub(crate) span_ids: Vec<u64>,
-    /// 0 where there is none.
+    /// 0 where there is none; empty where places are not asked for.
     pub(crate) parent_ids: Vec<u64>,
     pub(crate) starts_ns: Vec<i64>,
+    /// Empty where ends are not asked for.
     pub(crate) durations_ns: Vec<i64>,
-    /// The times that the timeline follows.
+    /// The times that the timeline follows; empty where those are the starts.
     pub(crate) times_ns: Vec<i64>,
     /// (entry, the watermark as of the row before it and those that follow), ascending.
     pub(crate) watermarks: Vec<(u32, i64)>,
@@ -34,6 +35,25 @@ pub(crate) struct SpanBlock {
 }
 
 impl SpanBlock {
+    /// An empty block with room for spans.
+    pub(super) fn new(rule: RuleId, seq: u64, carried: usize, room: usize) -> Self {
+        Self {
+            rule,
+            seq,
+            rows: Vec::with_capacity(room),
+            trace_ids: Vec::with_capacity(room),
+            span_ids: Vec::with_capacity(room),
+            starts_ns: Vec::with_capacity(room),
+            carried: vec![Vec::new(); carried],
+            ..Self::default()
+        }
+    }
+
+    /// The time that a span counts at.
+    pub(super) fn time_ns(&self, at: usize) -> i64 {
+        self.times_ns.get(at).copied().unwrap_or(self.starts_ns[at])
+    }
+
     pub(super) fn len(&self) -> usize {
         self.rows.len()
     }

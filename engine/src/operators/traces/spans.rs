@@ -72,9 +72,9 @@ impl Spans {
         self.add(
             SpanState {
                 span_id: block.span_ids[at],
-                parent_id: block.parent_ids[at],
+                parent_id: block.parent_ids.get(at).copied().unwrap_or(0),
                 start_ns: block.starts_ns[at],
-                duration_ns: block.durations_ns[at],
+                duration_ns: block.durations_ns.get(at).copied().unwrap_or(0),
                 mask: block.masks.get(at).copied().unwrap_or(0),
                 carried,
             },

@@ -31,6 +31,8 @@ pub(crate) struct OpenTrace {
     pub(super) bytes: u64,
     /// Start, id and values of the first root.
     pub(super) root: Option<(i64, u64, Vec<Value>)>,
+    pub(super) span_count: u32,
+    /// Empty where they are not kept one by one.
     pub(super) spans: Vec<SpanState>,
 }
 

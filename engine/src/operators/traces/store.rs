@@ -48,6 +48,7 @@ pub(super) struct Store {
     index: HashTable<u32>,
     heads: Vec<Head>,
     free: Vec<u32>,
+    needs_spans: bool,
     spans: Spans,
     wheel: Wheel,
     closed: ClosedIds,
@@ -70,6 +71,7 @@ impl Store {
             index: HashTable::new(),
             heads: Vec::new(),
             free: Vec::new(),
+            needs_spans: rule.needs_spans(),
             spans: Spans::new(rule),
             wheel: Wheel::default(),
             closed: ClosedIds::new(SHARDS as usize),
@@ -119,7 +121,7 @@ impl Store {
                 continue;
             }
             counts.late += 1;
-            let behind_ns = watermark_ns.saturating_sub(block.times_ns[at]);
+            let behind_ns = watermark_ns.saturating_sub(block.time_ns(at));
             counts.worst_late_ns = counts.worst_late_ns.max(behind_ns);
             late.extend(late_row);
         }
@@ -146,7 +148,7 @@ impl Store {
             self.close(place, decided_ns, false, close);
             return false;
         }
-        let time_ns = block.times_ns[at];
+        let time_ns = block.time_ns(at);
         let would_ns = self.rule.deadline_ns(time_ns, time_ns, root.is_some());
         if would_ns <= watermark_ns || self.closed.holds(&id, watermark_ns) {
             return false;
@@ -196,11 +198,12 @@ impl Store {
     ) {
         let bytes = self.spans.bytes_each();
         let head = &mut self.heads[place as usize];
-        let (time_ns, start_ns) = (block.times_ns[at], block.starts_ns[at]);
+        let (time_ns, start_ns) = (block.time_ns(at), block.starts_ns[at]);
         head.first_ns = head.first_ns.min(time_ns);
         head.last_ns = head.last_ns.max(time_ns);
         head.start_ns = head.start_ns.min(start_ns);
-        head.end_ns = head.end_ns.max(start_ns.saturating_add(block.durations_ns[at]));
+        let duration_ns = block.durations_ns.get(at).copied().unwrap_or(0);
+        head.end_ns = head.end_ns.max(start_ns.saturating_add(duration_ns));
         head.floor_ns = watermark_ns;
         head.mask |= block.masks.get(at).copied().unwrap_or(0);
         head.bytes += bytes;
@@ -210,7 +213,9 @@ impl Store {
                 head.root = Some(Box::new((mine.0, mine.1, values)));
             }
         }
-        head.newest = self.spans.push(block, at, head.newest);
+        if self.needs_spans {
+            head.newest = self.spans.push(block, at, head.newest);
+        }
         head.spans += 1;
         let (spans, bytes, shard) = (head.spans, head.bytes, (head.key % SHARDS) as usize);
         self.spans_of[shard] += 1;
@@ -319,6 +324,7 @@ impl Store {
                 mask: head.mask,
                 bytes: head.bytes,
                 root: head.root.as_deref().cloned(),
+                span_count: head.spans,
                 spans: self.spans.all(head.newest),
             }))
         });
@@ -343,10 +349,10 @@ impl Store {
                 head.mask = trace.mask;
                 head.bytes = trace.bytes;
                 head.root = trace.root.map(Box::new);
+                head.spans = trace.span_count;
+                self.spans_of[(key % SHARDS) as usize] += trace.span_count;
                 for span in trace.spans {
                     head.newest = self.spans.add(span, head.newest);
-                    head.spans += 1;
-                    self.spans_of[(key % SHARDS) as usize] += 1;
                 }
                 self.wait(place);
             }

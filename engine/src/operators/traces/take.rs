@@ -50,6 +50,26 @@ impl<'a> Columns<'a> {
     }
 }
 
+/// Which columns travel.
+#[derive(Clone, Copy)]
+struct Needs {
+    parents: bool,
+    durations: bool,
+    times: bool,
+}
+
+impl Needs {
+    fn of(plan: &Plan, rule: &TraceRule) -> Self {
+        let line = &plan.timelines[rule.timeline as usize];
+        let time_column = plan.time_columns[line.time_column as usize].column;
+        Self {
+            parents: rule.needs_forest(),
+            durations: rule.needs_ends(),
+            times: time_column != rule.columns.start,
+        }
+    }
+}
+
 impl Apply {
     /// Sends spans to the workers of their traces.
     pub(in crate::operators) fn trace_spans(
@@ -80,13 +100,6 @@ impl Apply {
         let Some(mut walk) = self.walk(line, source, (frame, batch), decision) else { return };
         let moves = self.end_of_frame_ns(line, source, decision) != walk.watermark_ns;
         let peers = self.outgoing.len();
-        let mut blocks: Vec<SpanBlock> = Vec::with_capacity(peers);
-        blocks.resize_with(peers, || SpanBlock {
-            rule: id,
-            seq: frame.seq,
-            carried: vec![Vec::new(); rule.carried.len()],
-            ..SpanBlock::default()
-        });
         let masks = masks_of(rule, batch);
         let every: Vec<u32>;
         let rows = match rule.filter {
@@ -96,6 +109,10 @@ impl Apply {
                 &every
             }
         };
+        let room = rows.len() / peers + rows.len() / 16;
+        let block = |_| SpanBlock::new(id, frame.seq, rule.carried.len(), room);
+        let mut blocks: Vec<SpanBlock> = (0..peers).map(block).collect();
+        let needs = Needs::of(&self.plan, rule);
         for &row in rows {
             let at = row as usize;
             let time_ns = walk.times[at];
@@ -127,7 +144,7 @@ impl Apply {
                 let late = self.late_item(rule.late, batch, (row, time_ns), walk.watermark_ns);
                 block.late.extend(late.map(|(_, late)| (entry, late)));
             }
-            push(block, (rule, batch), columns, &masks, (row, time_ns));
+            push(block, (rule, batch, needs), columns, &masks, (row, time_ns));
         }
         for (outgoing, block) in self.outgoing.iter_mut().zip(blocks) {
             if block.len() > 0 {
@@ -156,7 +173,7 @@ fn masks_of(rule: &TraceRule, batch: &PreparedBatch) -> Vec<u64> {
 
 fn push(
     block: &mut SpanBlock,
-    (rule, batch): (&TraceRule, &PreparedBatch),
+    (rule, batch, needs): (&TraceRule, &PreparedBatch, Needs),
     columns: &Columns<'_>,
     masks: &[u64],
     (row, time_ns): (u32, i64),
@@ -180,8 +197,14 @@ fn push(
     block.rows.push(row);
     block.trace_ids.push(columns.trace_ids[at]);
     block.span_ids.push(u64::from_be_bytes(columns.span_ids[at]));
-    block.parent_ids.push(parent_id);
     block.starts_ns.push(columns.starts_ns[at]);
-    block.durations_ns.push(columns.durations_ns[at]);
-    block.times_ns.push(time_ns);
+    if needs.parents {
+        block.parent_ids.push(parent_id);
+    }
+    if needs.durations {
+        block.durations_ns.push(columns.durations_ns[at]);
+    }
+    if needs.times {
+        block.times_ns.push(time_ns);
+    }
 }
