@@ -20,7 +20,10 @@ mod output;
 mod plot;
 mod render;
 mod rule_files;
+mod service_graph;
 mod terminal;
+mod trace;
+mod view;
 
 use std::process::ExitCode;
 
@@ -52,6 +55,7 @@ fn run(args: &Args) -> anyhow::Result<Exit> {
         Command::Run(run) => command::run::run(run, general),
         Command::PrintConfig(print) => command::print_config::run(print, general),
         Command::Backtest(backtest) => command::backtest::run(backtest, general),
+        Command::View(view) => command::view::run(view, general),
         Command::Health(health) => command::health::run(health),
         Command::Gen(options) => command::r#gen::run(options, general),
         Command::Completions(completions) => command::completions::run(completions),

@@ -94,9 +94,14 @@ pub(crate) enum Style {
     Red,
     /// What is good or new.
     Green,
+    /// One of [`Style::HUES`] that tell things apart, none of which says good or bad.
+    Hue(u8),
 }
 
 impl Style {
+    /// Number of hues.
+    pub(crate) const HUES: u8 = 8;
+
     /// The text in this style, where colour is used.
     pub(crate) fn paint(self, text: &str, is_colored: bool) -> String {
         if !is_colored || text.is_empty() {
@@ -108,6 +113,9 @@ impl Style {
             Self::Yellow => 33,
             Self::Red => 31,
             Self::Green => 32,
+            // Cyan, magenta, blue, yellow, then the bright ones: red is for errors, and dark
+            // blue, which few terminals show well, comes late.
+            Self::Hue(hue) => [36, 35, 33, 94, 96, 95, 93, 34][usize::from(hue % Self::HUES)],
         };
         format!("\u{1b}[{code}m{text}\u{1b}[0m")
     }

@@ -8,6 +8,7 @@ mod r#gen;
 mod observe;
 mod replay;
 mod run;
+mod view;
 
 use std::path::PathBuf;
 
@@ -19,6 +20,7 @@ pub(crate) use r#gen::{Gen, GenFormat};
 pub(crate) use observe::{Health, LogFormat, LogLevel, Observe};
 pub(crate) use replay::{Format, InputFormat, Inputs, Order, Replay, RuleInputs, SignalName};
 pub(crate) use run::{At, ConfigFormat, PrintConfig, Run};
+pub(crate) use view::{Sort, View, ViewFormat};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -109,6 +111,8 @@ pub(crate) enum Command {
     PrintConfig(Box<PrintConfig>),
     /// Run two versions of rules over the same recording and show what differs
     Backtest(Box<Backtest>),
+    /// Show traces as waterfalls with their critical paths
+    View(Box<View>),
     /// Ask a run whether it is ready; exit code 0 if it is
     Health(Health),
     /// Make telemetry by a seed, with labelled incidents

@@ -161,4 +161,9 @@ pub(crate) struct Replay {
     /// Draw the selected values over time as an SVG image
     #[arg(long, value_name = "FILE.svg", help_heading = "Results")]
     pub(crate) plot: Option<PathBuf>,
+
+    /// Draw the service graph of the traces: who asks whom, how often, how long it takes. The
+    /// name's end says how: svg, dot or gv, mmd or mermaid. Needs no rules
+    #[arg(long, value_name = "FILE", help_heading = "Results")]
+    pub(crate) graph: Option<PathBuf>,
 }

@@ -12,3 +12,4 @@ pub(crate) mod replay;
 pub(crate) mod run;
 pub(crate) mod secret;
 pub(crate) mod test;
+pub(crate) mod view;

@@ -275,7 +275,7 @@ fn redaction_line(counters: &RedactCounters, text: &mut String) {
 }
 
 /// A count with its digits in groups of three: `1_234_567`, as the rules language writes them.
-fn grouped(count: u64) -> String {
+pub(crate) fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {

@@ -24,4 +24,5 @@ mod recordings;
 mod redact;
 mod spec;
 mod tidy;
+mod view;
 mod why;

@@ -66,4 +66,5 @@ fn members_are_those_of_the_page() {
     fs::write(&paths[1], new.replace("tumbling(5s)", "tumbling(4s)")).unwrap();
     let backtest = ["backtest", &paths[0], &paths[1], DEMO];
     assert_eq!(written(&backtest, &|_| true), listed(&page, "## backtest"));
+    assert_eq!(written(&["view", DEMO], &|_| true), listed(&page, "## view"));
 }

@@ -22,9 +22,9 @@ pub const PEER_ATTRIBUTES: [&str; 12] = [
     "db.system",
     "messaging.destination.name",
     "messaging.system",
-    "rpc.service",
     "server.address",
     "net.peer.name",
+    "rpc.service",
     "net.sock.peer.addr",
 ];
 
@@ -75,6 +75,15 @@ impl Connection {
     }
 }
 
+/// An end of an edge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum End {
+    /// Who asks.
+    Client,
+    /// Who is asked.
+    Server,
+}
+
 /// One request from one node of the service graph to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Edge<N> {
@@ -90,6 +99,8 @@ pub struct Edge<N> {
     pub client_ns: Option<i64>,
     /// Duration of the called span, if it was seen, nanoseconds.
     pub server_ns: Option<i64>,
+    /// The end that no span was seen of: it is known by what the other says, or is the user.
+    pub unseen: Option<End>,
     /// The called span; the calling one where that was not seen.
     pub span: u32,
 }
@@ -160,6 +171,7 @@ impl<N: Copy + PartialEq> Edges<N> {
             is_failed: to.is_error || (is_call && from.is_error),
             client_ns: is_call.then_some(from.duration_ns),
             server_ns: Some(to.duration_ns),
+            unseen: None,
             span,
         });
     }
@@ -183,6 +195,7 @@ impl<N: Copy + PartialEq> Edges<N> {
             is_failed: of.is_error,
             client_ns: Some(of.duration_ns),
             server_ns: None,
+            unseen: Some(End::Server),
             span,
         });
     }
@@ -209,6 +222,7 @@ impl<N: Copy + PartialEq> Edges<N> {
             is_failed: of.is_error,
             client_ns: None,
             server_ns: Some(of.duration_ns),
+            unseen: Some(End::Client),
             span,
         });
     }

@@ -15,7 +15,7 @@ mod span_set;
 mod structure;
 
 pub use critical_path::{CriticalPath, PathSpans, Segment};
-pub use edges::{Connection, Edge, EdgeSpan, Edges, PEER_ATTRIBUTES, is_database_attribute};
+pub use edges::{Connection, Edge, EdgeSpan, Edges, End, PEER_ATTRIBUTES, is_database_attribute};
 pub use forest::{Forest, Role};
 pub use operation::{OperationTime, OperationTimes};
 pub use span_set::SpanSet;
@@ -50,6 +50,18 @@ impl SpanKind {
             4 => Self::Producer,
             5 => Self::Consumer,
             _ => Self::Unspecified,
+        }
+    }
+
+    /// Its name in the rules language.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unspecified => "unspecified",
+            Self::Internal => "internal",
+            Self::Server => "server",
+            Self::Client => "client",
+            Self::Producer => "producer",
+            Self::Consumer => "consumer",
         }
     }
 

@@ -1,6 +1,6 @@
 //! Edges of the service graph: each way in which two nodes meet in one trace.
 
-use tailwater_engine::trace::{Connection, Edge, EdgeSpan, Edges, SpanKind};
+use tailwater_engine::trace::{Connection, Edge, EdgeSpan, Edges, End, SpanKind};
 
 use super::forest;
 
@@ -56,7 +56,9 @@ fn client_and_server_are_one_request_and_a_root_server_is_asked_by_the_user() {
         span(3, "cart", Internal, 30),
     ];
     assert_eq!(texts(&trace), ["user>shop Virtual - 100", "shop>cart Request! 50 40"]);
-    assert_eq!(find(&trace).0[1].span, 2);
+    let (edges, _) = find(&trace);
+    assert_eq!((edges[0].unseen, edges[1].unseen), (Some(End::Client), None));
+    assert_eq!(edges[1].span, 2);
 }
 
 #[test]
@@ -80,6 +82,7 @@ fn messages_with_their_consumer_and_with_only_their_queue() {
     let sent = peer(span(0, "shop", Producer, 5), "orders");
     assert_eq!(texts(&[sent, span(1, "mail", Consumer, 9)]), ["shop>mail Messaging 5 9"]);
     assert_eq!(texts(&[sent]), ["shop>orders Messaging 5 -"]);
+    assert_eq!(find(&[sent]).0[0].unseen, Some(End::Server));
     let taken = peer(span(9, "mail", Consumer, 9), "orders");
     assert_eq!(texts(&[taken]), ["orders>mail Messaging - 9"]);
 }

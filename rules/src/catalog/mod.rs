@@ -12,8 +12,8 @@ use tailwater_dsl::catalog::{
 };
 use tailwater_dsl::types::Type;
 use tailwater_engine::model::{Field, FieldKind, Signal};
-use tailwater_engine::plan::function::{self, Function, Kind, Param, ResultKind, check_regex};
 use tailwater_engine::plan::ValueClass;
+use tailwater_engine::plan::function::{self, Function, Kind, Param, ResultKind, check_regex};
 
 /// Everything that rules may name without declaring it.
 pub fn catalog() -> Catalog {

@@ -89,7 +89,7 @@ fn pass(
         version.take(plan, said);
         Ok::<(), WriteFailed>(())
     };
-    let ended = run_through(settings, plan, interrupt, &mut take, &mut |_| Ok(()))?;
+    let ended = run_through(settings, plan, interrupt, None, &mut take, &mut |_| Ok(()))?;
     ensure!(
         version.count <= ROWS_MAX,
         "the rules make more than {ROWS_MAX} rows: compare a part of the recording"

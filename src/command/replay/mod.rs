@@ -1,6 +1,7 @@
 //! `tailwater replay`: rules over recorded telemetry.
 
 mod feed;
+mod graph;
 mod run;
 mod settings;
 
@@ -20,13 +21,14 @@ use crate::render::why::Why;
 use crate::rule_files::{self, compile};
 use crate::terminal::tell;
 
-pub(crate) use run::{Ended, Interrupt, in_order, run_through};
+pub(crate) use feed::{Feed, Step, log_opening};
+pub(crate) use run::{Ended, Interrupt, in_order, progress, run_through};
 pub(crate) use settings::ReadSettings;
 use settings::Settings;
 
 /// Replays.
 pub(crate) fn run(args: &Replay, general: General) -> anyhow::Result<Exit> {
-    let opening = feed::log_opening(&args.inputs.files)?;
+    let opening = log_opening(&args.inputs.files)?;
     check_paths(args, opening.is_some())?;
     let mut settings = Settings::resolve(args, general)?;
     settings.read.is_log = opening.is_some();
@@ -63,15 +65,20 @@ pub(crate) fn run(args: &Replay, general: General) -> anyhow::Result<Exit> {
     };
     let interrupt = Interrupt::new();
     let mut items = args.items.as_deref().map(Items::open).transpose()?;
+    let mut graph = args.graph.as_deref().map(graph::Drawing::begin).transpose()?;
     let ended = run_through(
         &settings.read,
         &plan,
         &interrupt,
+        graph.as_mut().map(|graph| &mut graph.gather),
         &mut |said| results.take(said),
         &mut |said| items.as_mut().map_or(Ok(()), |items| items.take(said)),
     )?;
     results.finish()?;
     let unwritten = items.map(Items::close).transpose()?;
+    if let Some(graph) = graph {
+        graph.finish(general)?;
+    }
     if let Some(count @ 1..) = unwritten {
         tell(&format!(
             "warning: {count} items are damaged inside, and JSON has no form for them\n"
@@ -99,7 +106,7 @@ fn check_paths(args: &Replay, is_log: bool) -> Result<(), Usage> {
         let path = path.display();
         return Err(Usage(format!("`{path}` holds rules: give it as `--rules {path}`")));
     }
-    if !is_log && !has_rules(&args.rules) {
+    if !is_log && !has_rules(&args.rules) && args.graph.is_none() {
         let text = "no rules are given: name a file or folder by `--rules PATH`, a pack by \
                     `--rules std/red`, or write them in place by `-e 'aggregate …'`";
         return Err(Usage(text.to_owned()));
@@ -114,7 +121,8 @@ fn check_paths(args: &Replay, is_log: bool) -> Result<(), Usage> {
     }
     let read: Vec<PathBuf> =
         files.iter().chain(&args.rules.rules).filter_map(|path| path.canonicalize().ok()).collect();
-    for path in args.output.iter().chain(&args.plot).chain(&args.items) {
+    let written = args.output.iter().chain(&args.plot).chain(&args.items).chain(&args.graph);
+    for path in written {
         let is_read = path.canonicalize().is_ok_and(|path| path.is_file() && read.contains(&path));
         if is_read {
             return Err(Usage(format!("`{}` is read: results would destroy it", path.display())));

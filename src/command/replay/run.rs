@@ -22,6 +22,7 @@ use crate::exit::Exit;
 use crate::output::WriteFailed;
 use crate::render::rows::Said;
 use crate::render::summary::Summary;
+use crate::trace::Gather;
 
 /// Whether Ctrl-C was pressed, or the program was told to end.
 pub(crate) struct Interrupt(Arc<AtomicBool>);
@@ -39,7 +40,8 @@ impl Interrupt {
         Self(flag)
     }
 
-    fn is_set(&self) -> bool {
+    /// Whether it was.
+    pub(crate) fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -75,11 +77,12 @@ impl Recording {
 }
 
 /// Reads everything, until the end, Ctrl-C, or an input that fails; what was read until then is
-/// worked on to its end.
+/// worked on to its end. What is to be gathered beside the rules is offered every frame.
 pub(crate) fn run_through(
     settings: &ReadSettings,
     plan: &Arc<Plan>,
     interrupt: &Interrupt,
+    mut gather: Option<&mut Gather>,
     take: &mut dyn FnMut(Said<'_>) -> Result<(), WriteFailed>,
     take_items: &mut dyn FnMut(&[EmittedItem]) -> Result<(), WriteFailed>,
 ) -> anyhow::Result<Recording> {
@@ -90,6 +93,9 @@ pub(crate) fn run_through(
         }
         _ => None,
     };
+    if let Some(gather) = &mut gather {
+        gather.set_sources(feed.sources());
+    }
     let mut engine = Engine::builder(Arc::clone(plan))
         .sources(feed.sources())
         .workers(settings.workers)
@@ -102,8 +108,8 @@ pub(crate) fn run_through(
         in_order(output, take)?;
         if output.items.is_empty() { Ok(()) } else { take_items(&output.items) }
     };
-    let fed =
-        push_all((&mut feed, redactor.as_ref()), &mut engine, interrupt, &progress, &mut sink);
+    let mut frames = Frames { feed: &mut feed, redactor: redactor.as_ref(), gather };
+    let fed = push_all(&mut frames, &mut engine, interrupt, &progress, &mut sink);
     let why = match fed {
         Ok(why) => why,
         Err(Stop::Write(error)) => {
@@ -147,22 +153,35 @@ enum Stop {
     Engine(Error),
 }
 
+/// Where frames come from, and who else sees them, redacted like what the rules see.
+struct Frames<'a> {
+    feed: &'a mut Feed,
+    redactor: Option<&'a Redactor>,
+    gather: Option<&'a mut Gather>,
+}
+
 fn push_all(
-    (feed, redactor): (&mut Feed, Option<&Redactor>),
+    frames: &mut Frames,
     engine: &mut Engine,
     interrupt: &Interrupt,
     progress: &ProgressBar,
     sink: &mut impl FnMut(&EpochOutput) -> Result<(), WriteFailed>,
 ) -> Result<Ended, Stop> {
     while !interrupt.is_set() {
-        let pushed = match feed.next() {
-            Ok(Step::Frame(body)) => engine.push_body(redacted(redactor, body)),
+        let pushed = match frames.feed.next() {
+            Ok(Step::Frame(body)) => {
+                let body = redacted(frames.redactor, body);
+                if let (Some(gather), FrameBody::Data(frame)) = (&mut frames.gather, &body) {
+                    gather.take(frame);
+                }
+                engine.push_body(body)
+            }
             Ok(Step::Cut) => engine.flush(),
             Ok(Step::Done) => return Ok(Ended::Complete),
             Err(error) => return Ok(Ended::Failed(error)),
         };
         pushed.map_err(Stop::Engine)?;
-        progress.set_position(feed.bytes_read());
+        progress.set_position(frames.feed.bytes_read());
         while let Some(output) = engine.poll() {
             sink(&output).map_err(Stop::Write)?;
         }
@@ -171,7 +190,7 @@ fn push_all(
 }
 
 /// A bar of bytes read, on a terminal only; of standard input the end is not known.
-fn progress(settings: &ReadSettings) -> ProgressBar {
+pub(crate) fn progress(settings: &ReadSettings) -> ProgressBar {
     if !settings.with_progress || !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }

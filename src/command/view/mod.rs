@@ -1,0 +1,114 @@
+//! `tailwater view`: traces of recordings as waterfalls, lists and JSON lines.
+
+mod choose;
+mod follow;
+mod show;
+mod told;
+
+use std::sync::Arc;
+
+use tailwater_engine::model::FrameBody;
+
+use super::replay::{Ended, Feed, Interrupt, ReadSettings, Step, log_opening, progress};
+use crate::args::{General, Inputs, Order, View};
+use crate::exit::{Exit, Usage};
+use crate::output::Output;
+use crate::terminal::tell;
+use crate::trace::{Gather, Wanted};
+use choose::{choose, id_start, span_filter};
+use show::Show;
+use told::{Shown, Told};
+
+/// Shows traces.
+pub(crate) fn run(args: &View, general: General) -> anyhow::Result<Exit> {
+    let wanted = Wanted {
+        id_start: args.trace.as_deref().map(id_start).transpose()?.unwrap_or_default(),
+        filter: match &args.has {
+            Some(expression) => match span_filter(expression, general) {
+                Some(filter) => Some(filter),
+                None => return Ok(Exit::Rules),
+            },
+            None => None,
+        },
+        shown: args.show.iter().map(|key| Arc::from(key.as_str())).collect(),
+        with_events: args.events,
+    };
+    check_width(args.width)?;
+    let mut settings = ReadSettings::resolve(&inputs(args), general)?;
+    let show = Show::new(args, general);
+    if args.follow {
+        return follow::run(args, &settings, wanted, show);
+    }
+    settings.is_log = log_opening(&args.files)?.is_some();
+    let mut gather = Gather::new(wanted);
+    let (why, damaged) = read(&settings, &mut gather)?;
+    let told = Told::of(&gather, damaged);
+    let shown = write(args, gather, show)?;
+    if !general.is_quiet {
+        tell(&told.text(args, shown));
+    }
+    match why {
+        Ended::Failed(error) => Err(error.into()),
+        Ended::Interrupted => Ok(Exit::Interrupted),
+        Ended::Complete if damaged > 0 => Ok(Exit::Damage),
+        Ended::Complete if shown.traces == 0 => Ok(Exit::Findings),
+        Ended::Complete => Ok(Exit::Good),
+    }
+}
+
+/// The options of reading that `view` has, as `replay` has them.
+fn inputs(args: &View) -> Inputs {
+    Inputs {
+        files: args.files.clone(),
+        workers: 1,
+        input_format: args.input_format,
+        mapping: args.mapping.clone(),
+        map_signal: args.map_signal,
+        order: Order::File,
+        merge: false,
+        open: false,
+    }
+}
+
+/// Reads everything; why that ended, and the number of damaged items.
+fn read(settings: &ReadSettings, gather: &mut Gather) -> anyhow::Result<(Ended, u64)> {
+    let mut feed = Feed::open(settings)?;
+    gather.set_sources(feed.sources());
+    let interrupt = Interrupt::new();
+    let progress = progress(settings);
+    let why = loop {
+        if interrupt.is_set() {
+            break Ended::Interrupted;
+        }
+        match feed.next() {
+            Ok(Step::Frame(FrameBody::Data(frame))) => gather.take(&frame),
+            Ok(Step::Frame(_) | Step::Cut) => {}
+            Ok(Step::Done) => break Ended::Complete,
+            Err(error) => break Ended::Failed(error),
+        }
+        progress.set_position(feed.bytes_read());
+    };
+    progress.finish_and_clear();
+    Ok((why, feed.ledger().damaged + gather.ledger().damaged))
+}
+
+/// Writes the chosen traces.
+fn write(args: &View, gather: Gather, mut show: Show) -> anyhow::Result<Shown> {
+    let (chosen, matching) = choose(gather.into_traces(), args, show.limit());
+    let traces = chosen.len();
+    let mut output = Output::open(None)?;
+    show.write(chosen, &mut output)?;
+    output.close()?;
+    Ok(Shown { matching, traces })
+}
+
+/// A width that nothing can be shown in.
+fn check_width(width: Option<usize>) -> Result<(), Usage> {
+    match width {
+        Some(width @ ..crate::view::WIDTH_MIN) => {
+            let least = crate::view::WIDTH_MIN;
+            Err(Usage(format!("expected `--width` of {least} or more, found `{width}`")))
+        }
+        _ => Ok(()),
+    }
+}
