@@ -133,7 +133,7 @@ impl ServiceGraph {
     /// The graph, with the edges that have the most requests.
     pub(crate) fn finish(self) -> Graph {
         let duration_ns = self.last_ns.saturating_sub(self.first_ns.unwrap_or(self.last_ns));
-        let mut sums: Vec<(Key, Sum)> = self.sums.into_iter().collect();
+        let mut sums: Vec<(Key, Sum)> = joined(self.sums, &self.kinds).into_iter().collect();
         let all = sums.len();
         sums.sort_by_key(|(_, sum)| std::cmp::Reverse(sum.requests));
         sums.truncate(DRAWN_MAX);
@@ -176,6 +176,27 @@ impl ServiceGraph {
         let note = (!notes.is_empty()).then(|| notes.join(" · "));
         Graph { nodes, edges, duration_ns, note }
     }
+}
+
+/// A call of a service whose answer was not seen this time is a request as those that were.
+fn joined(sums: BTreeMap<Key, Sum>, kinds: &BTreeMap<Name, NodeKind>) -> BTreeMap<Key, Sum> {
+    let mut joined: BTreeMap<Key, Sum> = BTreeMap::new();
+    for ((client, server, connection), sum) in sums {
+        let server = Some(server);
+        let is_service = kinds.get(&server) == Some(&NodeKind::Service);
+        let Some(server) = server else { continue };
+        let connection = match connection {
+            Connection::Virtual | Connection::Database if is_service && client.is_some() => {
+                Connection::Request
+            }
+            other => other,
+        };
+        let into = joined.entry((client, server, connection)).or_default();
+        into.requests += sum.requests;
+        into.failures += sum.failures;
+        into.latencies_ns.extend(sum.latencies_ns);
+    }
+    joined
 }
 
 /// What the ends of an edge are, as far as it says.
