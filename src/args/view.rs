@@ -50,6 +50,13 @@ pub(crate) struct View {
     #[arg(long, value_name = "EXPRESSION", help_heading = "Which traces")]
     pub(crate) has: Option<String>,
 
+    /// Only traces for which this condition holds: fields of the trace, and `has`, `count` and
+    /// `any` of sets of spans, as in
+    /// `duration > 1s and has({status == error} >> {db.system != null})`
+    #[arg(long = "where", value_name = "CONDITION", help_heading = "Which traces")]
+    #[arg(conflicts_with = "follow")]
+    pub(crate) condition: Option<String>,
+
     /// In which order
     #[arg(long, value_enum, default_value_t = Sort::Start, help_heading = "Which traces")]
     pub(crate) sort: Sort,

@@ -134,6 +134,9 @@ fn what_is_not_there_is_told() {
     let output = view(&[DEMO, "--has", "duration > 5h"]);
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     assert!(stderr(&output).contains("; 0 match"), "{}", stderr(&output));
+    let output = view(&[DEMO, "--where", "span_count > 5s"]);
+    assert_eq!(output.status.code(), Some(78));
+    assert!(stderr(&output).contains("--where:2"), "{}", stderr(&output));
     let output = view(&[DEMO, "--width", "10"]);
     assert_eq!(output.status.code(), Some(2));
     let logs = view(&[&format!("{DATA}/nezha_log.csv")]);
@@ -195,6 +198,23 @@ fn a_graph_of_odd_names_stays_whole_and_cycles_are_drawn() {
     let nothing = tailwater().args(["replay", DEMO, "--graph", "graph.png"]).output().unwrap();
     assert_eq!(nothing.status.code(), Some(2));
     assert!(stderr(&nothing).contains("`.svg`"), "{}", stderr(&nothing));
+}
+
+#[test]
+fn conditions_on_traces_are_those_of_rules() {
+    let found = |condition: &str| {
+        let output = view(&[DEMO, "-l", "--format", "jsonl", "--where", condition]);
+        let ids = stdout(&output).lines().map(|line| {
+            serde_json::from_str::<Value>(line).unwrap()["trace"].as_str().unwrap()[..8].to_owned()
+        });
+        ids.collect::<Vec<_>>()
+    };
+    let slow = ["09f5d449", "42a60545", "11254946", "5c0c330f"];
+    assert_eq!(found("duration > 1s and has({status == error})"), slow);
+    let both = "duration > 1s and has({service.name == \"loadgenerator\"} >> {status == error})";
+    assert_eq!(found(both), ["09f5d449", "11254946"]);
+    assert_eq!(found("span_count == 18 and duration > 20ms and duration < 21ms"), ["bbad4eb5"]);
+    assert!(found("duration > 1h").is_empty());
 }
 
 fn folder(name: &str) -> std::path::PathBuf {

@@ -1,14 +1,11 @@
 //! Which traces are shown: by id, by an expression, by order and number.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
-use tailwater_engine::model::Signal;
-use tailwater_engine::plan::SignalPlan;
-
-use crate::args::{General, Sort, View};
+use crate::args::{Sort, View};
 use crate::exit::Usage;
-use crate::rule_files::{RuleFile, compile};
-use crate::trace::Gathered;
+use crate::trace::{Gathered, TraceId};
 
 /// The half bytes that a trace id starts with.
 pub(super) fn id_start(text: &str) -> Result<Vec<u8>, Usage> {
@@ -23,28 +20,17 @@ pub(super) fn id_start(text: &str) -> Result<Vec<u8>, Usage> {
     }
 }
 
-/// What an expression reads and asks of spans; `None`, and told why, if it does not compile. The
-/// language has no expressions on their own, so it is the condition of a stream.
-pub(super) fn span_filter(expression: &str, general: General) -> Option<SignalPlan> {
-    let text = format!(
-        "stream matching = spans\n  where ({expression})\n  lateness 10s\n\naggregate counted from matching\n  over \
-         tumbling(1m)\n  select {{ n: count() }}\n"
-    );
-    let file = RuleFile { path: None, name: "--has".to_owned(), text };
-    let compiled = compile(&[file], Vec::new());
-    if compiled.has_error() {
-        compiled.tell(general);
-    }
-    let plan = compiled.plan?;
-    plan.signals.iter().find(|plan| plan.signal == Signal::Spans).cloned()
-}
-
-/// The traces that are shown, in order, and how many there would be without a limit.
+/// The traces that are shown, in order, and how many there would be without a limit. `among` are
+/// those that a condition on traces lets through.
 pub(super) fn choose(
     mut traces: Vec<Gathered>,
     args: &View,
     limit: usize,
+    among: Option<&BTreeSet<TraceId>>,
 ) -> (Vec<Gathered>, usize) {
+    if let Some(among) = among {
+        traces.retain(|trace| among.contains(&trace.id));
+    }
     if args.has.is_some() {
         traces.retain(|trace| trace.spans.iter().any(|span| span.is_match));
     }

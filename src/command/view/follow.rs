@@ -68,7 +68,7 @@ pub(super) fn run(
         let of = |id: &TraceId| quiet.contains(id);
         let traces: Vec<_> =
             gather.traces().iter().filter(|trace| of(&trace.id)).cloned().collect();
-        let (chosen, _) = super::choose(traces, args, 0);
+        let (chosen, _) = super::choose(traces, args, 0, None);
         show.write(chosen, &mut output)?;
         output.pass_on()?;
         shown.extend(quiet);

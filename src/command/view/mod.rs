@@ -1,21 +1,25 @@
 //! `tailwater view`: traces of recordings as waterfalls, lists and JSON lines.
 
 mod choose;
+mod condition;
 mod follow;
 mod show;
 mod told;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tailwater_engine::model::FrameBody;
+use tailwater_engine::plan::Plan;
 
 use super::replay::{Ended, Feed, Interrupt, ReadSettings, Step, log_opening, progress};
 use crate::args::{General, Inputs, Order, View};
 use crate::exit::{Exit, Usage};
 use crate::output::Output;
 use crate::terminal::tell;
-use crate::trace::{Gather, Wanted};
-use choose::{choose, id_start, span_filter};
+use crate::trace::{Gather, TraceId, Wanted};
+use choose::{choose, id_start};
+use condition::{Condition, span_filter, trace_plan};
 use show::Show;
 use told::{Shown, Told};
 
@@ -40,10 +44,17 @@ pub(crate) fn run(args: &View, general: General) -> anyhow::Result<Exit> {
         return follow::run(args, &settings, wanted, show);
     }
     settings.is_log = log_opening(&args.files)?.is_some();
+    let plan = match &args.condition {
+        Some(condition) => match trace_plan(condition, general) {
+            Some(plan) => Some(plan),
+            None => return Ok(Exit::Rules),
+        },
+        None => None,
+    };
     let mut gather = Gather::new(wanted);
-    let (why, damaged) = read(&settings, &mut gather)?;
+    let Read { why, damaged, among } = read(&settings, plan, &mut gather)?;
     let told = Told::of(&gather, damaged);
-    let shown = write(args, gather, show)?;
+    let shown = write(args, gather, among.as_ref(), show)?;
     if !general.is_quiet {
         tell(&told.text(args, shown));
     }
@@ -70,10 +81,26 @@ fn inputs(args: &View) -> Inputs {
     }
 }
 
-/// Reads everything; why that ended, and the number of damaged items.
-fn read(settings: &ReadSettings, gather: &mut Gather) -> anyhow::Result<(Ended, u64)> {
+/// What reading came to.
+struct Read {
+    /// Why it ended.
+    why: Ended,
+    /// Damaged items.
+    damaged: u64,
+    /// The traces that the condition lets through, if there is one.
+    among: Option<BTreeSet<TraceId>>,
+}
+
+/// Reads everything.
+fn read(
+    settings: &ReadSettings,
+    plan: Option<Arc<Plan>>,
+    gather: &mut Gather,
+) -> anyhow::Result<Read> {
     let mut feed = Feed::open(settings)?;
     gather.set_sources(feed.sources());
+    let condition = plan.map(|plan| Condition::new(plan, feed.sources()));
+    let mut condition = condition.transpose()?;
     let interrupt = Interrupt::new();
     let progress = progress(settings);
     let why = loop {
@@ -81,7 +108,12 @@ fn read(settings: &ReadSettings, gather: &mut Gather) -> anyhow::Result<(Ended, 
             break Ended::Interrupted;
         }
         match feed.next() {
-            Ok(Step::Frame(FrameBody::Data(frame))) => gather.take(&frame),
+            Ok(Step::Frame(FrameBody::Data(frame))) => {
+                gather.take(&frame);
+                if let Some(condition) = &mut condition {
+                    condition.take(frame)?;
+                }
+            }
             Ok(Step::Frame(_) | Step::Cut) => {}
             Ok(Step::Done) => break Ended::Complete,
             Err(error) => break Ended::Failed(error),
@@ -89,12 +121,18 @@ fn read(settings: &ReadSettings, gather: &mut Gather) -> anyhow::Result<(Ended, 
         progress.set_position(feed.bytes_read());
     };
     progress.finish_and_clear();
-    Ok((why, feed.ledger().damaged + gather.ledger().damaged))
+    let damaged = feed.ledger().damaged + gather.ledger().damaged;
+    Ok(Read { why, damaged, among: condition.map(Condition::finish).transpose()? })
 }
 
 /// Writes the chosen traces.
-fn write(args: &View, gather: Gather, mut show: Show) -> anyhow::Result<Shown> {
-    let (chosen, matching) = choose(gather.into_traces(), args, show.limit());
+fn write(
+    args: &View,
+    gather: Gather,
+    among: Option<&BTreeSet<TraceId>>,
+    mut show: Show,
+) -> anyhow::Result<Shown> {
+    let (chosen, matching) = choose(gather.into_traces(), args, show.limit(), among);
     let traces = chosen.len();
     let mut output = Output::open(None)?;
     show.write(chosen, &mut output)?;
