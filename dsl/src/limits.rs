@@ -53,6 +53,10 @@ pub const GIVEN_TIMES_MAX: u64 = 1_000_000;
 pub const LINE_COLUMNS_MAX: usize = 100;
 /// Keys and classes that one `redact` names.
 pub const REDACT_ITEMS_MAX: usize = 1_000;
+/// Lines of one sample.
+pub const SAMPLE_LINES_MAX: usize = 100;
+/// Keys of one line of a sample.
+pub const SAMPLE_KEYS_MAX: usize = 16;
 /// Steps, absences and guards of one pattern.
 pub const PATTERN_STEPS_MAX: usize = 64;
 /// Sequences that a pattern's alternatives, branches and orders come to, written out.

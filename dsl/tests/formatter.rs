@@ -87,7 +87,7 @@ fn long_lines_break_at_and_then_at_commas() {
 
 #[test]
 fn what_this_version_does_not_run_is_kept_as_it_stands() {
-    let text = "sample   x {\n keep   50%   otherwise\n}\n";
+    let text = "validate   x {\n count,   tag\n}\n";
     assert_eq!(format(text).as_deref(), Ok(text));
 }
 
@@ -95,6 +95,17 @@ fn what_this_version_does_not_run_is_kept_as_it_stands() {
 fn texts_that_cannot_be_read_are_not_touched() {
     assert!(format("stream = spans").is_err());
     assert!(format("const a = (1").is_err());
+}
+
+#[test]
+fn lines_of_a_sample_stand_on_lines_of_their_own() {
+    check(
+        "sample logs{keep when severity>=error slow:shadow keep 50% when body==\"x\"\n\
+         keep target 20 per s by service.name,source otherwise}mark \"k\" to a,b",
+        "sample logs {\n  keep when severity >= error\n  \
+         slow: shadow keep 50% when body == \"x\"\n  \
+         keep target 20 per s by service.name, source otherwise\n} mark \"k\" to a, b\n",
+    );
 }
 
 #[test]

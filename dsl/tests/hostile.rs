@@ -82,6 +82,7 @@ fn filled(head: &str, piece: &str, tail: &str) -> String {
 /// Words, signs and values of the language.
 fn token() -> impl Strategy<Value = String> {
     let words = "edition import as param const fn stream aggregate rows alert route test sample \
+                 keep drop shadow otherwise rate target matched firing named follow mark per \
                  from where set at dedupe by within limit lateness late side amend over select \
                  having groups overflow results every to join before on no data top asc when \
                  until for hold severity labels annotations with other given expect none span log \

@@ -6,6 +6,7 @@ mod example;
 mod formatter;
 mod hostile;
 mod meaning;
+mod samples;
 
 use tailwater_dsl::text_range::FileId;
 use tailwater_dsl::{Analysis, Options, SourceFile, compile};

@@ -175,7 +175,7 @@ impl Summary {
             }
             if counts.refused > 0 {
                 let refused = grouped(counts.refused);
-                let is_route = matches!(rule.kind, RuleKind::Route(_));
+                let is_route = matches!(rule.kind, RuleKind::Route(_) | RuleKind::Sample(_));
                 let why = if is_route { "OTLP cannot hold them" } else { "bounds of patterns" };
                 let _ = write!(text, ", {refused} refused ({why})");
             }

@@ -3,6 +3,7 @@
 mod expr;
 mod pattern;
 mod redact;
+mod sample;
 mod test;
 mod traces;
 
@@ -11,6 +12,7 @@ pub(crate) use expr::{
 };
 pub(crate) use pattern::{Element, Guard, Link, PatternBody, Sequence, Step};
 pub(crate) use redact::{RedactItem, RedactLine};
+pub(crate) use sample::{SampleAmount, SampleBody, SampleLine, SampleWhen};
 pub(crate) use test::{ExpectLine, ExpectMoment, GivenLine, GivenPart, TestBlock};
 pub(crate) use traces::Close;
 
@@ -66,6 +68,7 @@ pub(crate) enum DeclarationKind {
         /// As many as were written; `None` where they could not be read.
         sides: Option<Vec<Step>>,
     },
+    Sample(SampleBody),
     Test {
         title: StringText,
         blocks: Vec<TestBlock>,
@@ -164,6 +167,14 @@ pub(crate) enum ClauseKind {
         word: Name,
         limit: Option<Expr>,
     },
+    /// `logs follow`.
+    LogsFollow,
+    /// `links together`.
+    LinksTogether,
+    /// `shadow`.
+    Shadow,
+    /// `mark "key"`.
+    Mark(StringText),
 }
 
 impl ClauseKind {
@@ -203,6 +214,10 @@ impl ClauseKind {
             Self::Caps(_) => "limit",
             Self::On(_) => "on",
             Self::Pick { .. } => "pick",
+            Self::LogsFollow => "logs follow",
+            Self::LinksTogether => "links together",
+            Self::Shadow => "shadow",
+            Self::Mark(_) => "mark",
         }
     }
 }

@@ -37,6 +37,9 @@ impl Checker<'_> {
         if let Some(value) = self.trace_call(call, range, scope) {
             return value;
         }
+        if let Some(value) = self.sample_call(call, range, scope) {
+            return value;
+        }
         let catalog = self.catalog;
         let Some(function) = catalog.function(&call.name.text) else {
             self.unknown_function(call, scope);
@@ -368,7 +371,7 @@ fn same_call(a: &AggregateCall, b: &AggregateCall) -> bool {
 
 /// Whether two expressions are equal apart from where they stand.
 #[allow(clippy::many_single_char_names, reason = "operands of two equal shapes, side by side")]
-fn same(a: &Expr, b: &Expr) -> bool {
+pub(super) fn same(a: &Expr, b: &Expr) -> bool {
     let pairs =
         |a: &[Expr], b: &[Expr]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b));
     match (&a.kind, &b.kind) {

@@ -22,6 +22,7 @@ mod pattern;
 mod pattern_steps;
 mod redact;
 mod rows;
+mod sample;
 mod scope;
 mod shape;
 mod step;
@@ -229,6 +230,7 @@ impl Checker<'_> {
                 self.correlate(&site, clauses, sides.as_deref())
             }
             ast::DeclarationKind::Redact(lines) => self.redact(&site, lines),
+            ast::DeclarationKind::Sample(body) => self.sample(&site, body),
             _ => None,
         };
         if checked.is_none() {

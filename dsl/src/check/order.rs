@@ -58,6 +58,7 @@ impl Checker<'_> {
                     | DeclarationKind::Traces(_)
                     | DeclarationKind::Correlate { .. }
                     | DeclarationKind::Redact(_)
+                    | DeclarationKind::Sample(_)
             )
         });
         order
@@ -78,6 +79,9 @@ impl Checker<'_> {
         }
         if let DeclarationKind::Correlate { sides: Some(sides), .. } = &item.tree.kind {
             return sides.iter().filter_map(|side| edge(&side.source)).collect();
+        }
+        if let DeclarationKind::Sample(body) = &item.tree.kind {
+            return body.sources().iter().filter_map(edge).collect();
         }
         let (DeclarationKind::Stream(clauses)
         | DeclarationKind::Aggregate(clauses)

@@ -30,6 +30,7 @@ pub(super) struct Arguments {
 }
 
 /// What an expression sees.
+#[allow(clippy::struct_excessive_bools, reason = "independent facts, set by name")]
 #[derive(Debug)]
 pub(super) struct Scope {
     pub(super) shape: Option<Rc<Shape>>,
@@ -46,6 +47,8 @@ pub(super) struct Scope {
     pub(super) calls: Vec<AggregateCall>,
     /// The steps of a pattern that may be named here.
     pub(super) steps: Option<Rc<Steps>>,
+    /// Whether it is a line of a sample, which may ask about other rules.
+    pub(super) is_sample: bool,
     pub(super) module: usize,
     pub(super) arguments: Option<Rc<Arguments>>,
 }
@@ -61,6 +64,7 @@ impl Scope {
             row_windows: false,
             calls: Vec::new(),
             steps: None,
+            is_sample: false,
             module,
             arguments: None,
         }
@@ -114,7 +118,8 @@ impl Checker<'_> {
         if let Some(value) = self.argument(path, scope) {
             return Expr { range, ..value };
         }
-        if let Some(value) = self.step_path(path, range, scope) {
+        let named = super::sample::named(path, range, scope);
+        if let Some(value) = named.or_else(|| self.step_path(path, range, scope)) {
             return value;
         }
         let known = self.known(path, range, scope);

@@ -144,6 +144,11 @@ impl Shape {
         shape
     }
 
+    /// Whether its items are whole traces.
+    pub(super) fn is_traces(&self) -> bool {
+        self.inner.is_some()
+    }
+
     /// The same where a declaration was not read whole: what is not known is not reported.
     pub(super) fn partial(self: Rc<Self>, is_partial: bool) -> Rc<Self> {
         if !is_partial || self.is_broken {

@@ -98,6 +98,7 @@ registry! {
     ALWAYS "W4005" "condition that never changes";
     UNUSED "W4006" "declaration that nothing reads";
     TOTALS "W4007" "sum of values that may be totals";
+    UNREACHABLE "W4008" "line of a sample that is never reached";
 }
 
 /// Every code, in order.

@@ -124,6 +124,10 @@ fn one(text: &str, tokens: &[Token], declaration: &Declaration) -> String {
         DeclarationKind::Redact(lines) => {
             lines.iter().map(|line| line.range.start as usize).collect()
         }
+        DeclarationKind::Sample(body) => {
+            let lines = body.lines.iter().flatten();
+            lines.map(|line| line.range.start as usize).collect()
+        }
         _ => Vec::new(),
     };
     let keeps_minus = matches!(declaration.kind, DeclarationKind::Test { .. });

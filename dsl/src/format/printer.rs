@@ -252,7 +252,7 @@ impl<'a> Printer<'a> {
         let mut depth = 0_usize;
         for token in tokens {
             let word = token.text(self.text);
-            let closes = depth == 0 && word == ",";
+            let closes = depth == 0 && word == "," && !is_block;
             let opens_line = is_block && depth == 0 && self.line_starts.contains(&token.start);
             match token.kind {
                 TokenKind::Open => depth += 1,

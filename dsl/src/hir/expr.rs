@@ -69,6 +69,8 @@ pub enum ExprKind {
     },
     /// Something about the spans of a trace.
     Trace(Box<super::TraceValue>),
+    /// Something about another rule at the time of a verdict.
+    Rule(Box<super::RuleFact>),
     /// Element of a list by number from 0, or of a map by key; null where there is none.
     Index(Box<Expr>, Box<Expr>),
     /// A list.
@@ -87,7 +89,8 @@ impl Expr {
                 ExprKind::Constant { .. }
                 | ExprKind::Field(_)
                 | ExprKind::Call(_)
-                | ExprKind::Trace(_) => {}
+                | ExprKind::Trace(_)
+                | ExprKind::Rule(_) => {}
                 ExprKind::Unary(_, x) => waiting.push(x),
                 ExprKind::Binary(_, a, b) | ExprKind::Index(a, b) => waiting.extend([&**a, &**b]),
                 ExprKind::Coalesce(items) | ExprKind::List(items) => waiting.extend(items),
@@ -210,7 +213,8 @@ impl Expr {
             | ExprKind::Field(_)
             | ExprKind::Call(_)
             | ExprKind::Step { .. }
-            | ExprKind::Trace(_) => f(&mut self.kind),
+            | ExprKind::Trace(_)
+            | ExprKind::Rule(_) => f(&mut self.kind),
             ExprKind::Unary(_, x) => x.leaves_mut(f),
             ExprKind::Binary(_, a, b) | ExprKind::Index(a, b) => {
                 a.leaves_mut(f);

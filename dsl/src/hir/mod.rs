@@ -11,6 +11,7 @@ mod expr;
 mod literal;
 mod pattern;
 mod redact;
+mod sample;
 mod stream;
 mod test;
 mod traces;
@@ -23,6 +24,7 @@ pub use expr::{BinaryOp, Expr, ExprKind, FieldRef, Place, TemplatePart, UnaryOp}
 pub use literal::{Literal, duration_text};
 pub use pattern::{Absence, LaneStep, MatchMode, Pattern, PatternSymbol, StepPick};
 pub use redact::{Redact, RedactAction, RedactClass};
+pub use sample::{RuleFact, Sample, SampleGoal, SampleLine, SampleMeasure, SampleVerb};
 pub use stream::{Dedupe, Late, Stream, TimeOf};
 pub use test::{AlertState, Expect, ExpectKind, Given, GivenKind, Moment, Test};
 pub use traces::{CloseTerm, Relation, RelationMode, SpanSet, TracePart, TraceValue, Traces};
@@ -105,6 +107,8 @@ pub enum DeclarationKind {
     Alert(Alert),
     /// Items or rows to sinks.
     Route(Route),
+    /// What is kept.
+    Sample(Box<Sample>),
     /// Rows from events in an order.
     Pattern(Box<Pattern>),
     /// Spans of one trace id together.

@@ -166,6 +166,7 @@ impl Build {
             Rule::traces => self.traces(inner)?,
             Rule::correlate => self.correlate(inner)?,
             Rule::redact => (None, self.redact(inner)?),
+            Rule::sample => self.sample(inner)?,
             Rule::test => {
                 let title = self.string(&inner.next()?);
                 (None, DeclarationKind::Test { title, blocks: self.test_blocks(inner)? })

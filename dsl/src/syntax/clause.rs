@@ -31,7 +31,7 @@ impl Build {
         let mut keyword = self.range(&parts.next()?);
         let more = match rule {
             Rule::no_data_clause => 2,
-            Rule::timeout_clause => 1,
+            Rule::timeout_clause | Rule::logs_clause | Rule::links_clause => 1,
             _ => 0,
         };
         for _ in 0..more {
@@ -92,6 +92,10 @@ impl Build {
                 ClauseKind::Pick { word, limit }
             }
             Rule::timeout_clause => ClauseKind::Timeout(self.name(&parts.nth(1)?)),
+            Rule::logs_clause => ClauseKind::LogsFollow,
+            Rule::links_clause => ClauseKind::LinksTogether,
+            Rule::shadow_clause => ClauseKind::Shadow,
+            Rule::mark_clause => ClauseKind::Mark(self.string(&parts.next()?)),
             _ => return None,
         })
     }

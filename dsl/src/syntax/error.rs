@@ -33,7 +33,6 @@ pub(super) fn not_yet(declaration: &Declaration) -> Diagnostic {
     let what = match keyword {
         "retrace" => "`retrace` makes new traces from spans",
         "traces" => "`traces` groups spans into traces",
-        "sample" => "`sample` decides which traces are kept",
         "validate" => "`validate` compares items with a registry",
         _ => "a `table` holds values to look up",
     };

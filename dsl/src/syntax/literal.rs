@@ -113,7 +113,13 @@ fn rate(
     range: TextRange,
 ) -> Result<Literal, Box<Diagnostic>> {
     let clean: String = text.chars().filter(|&character| character != '_').collect();
-    let value = plain(&clean).ok_or_else(|| bad(range, text, "a rate is written `20 per s`"))?;
+    let size = || match with_unit(&clean, false, range, text) {
+        Ok(Literal::Size(bytes)) => Some(bytes as f64),
+        _ => None,
+    };
+    let value = plain(&clean).or_else(size);
+    let help = "a rate is written `20 per s`, or `1MiB per s`";
+    let value = value.ok_or_else(|| bad(range, text, help))?;
     let seconds = match unit {
         "s" => 1.0,
         "m" => 60.0,

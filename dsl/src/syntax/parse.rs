@@ -287,11 +287,11 @@ impl Attempt<'_> {
         diagnostics.push(diagnostic);
     }
 
-    /// Blanks the clause, or the line of a rule test or a redaction, that holds the place; false
-    /// where there is none that was not blanked before.
+    /// Blanks the clause, or the line of a rule test, a redaction or a sample, that holds the
+    /// place; false where there is none that was not blanked before.
     fn blank(&self, source: &mut String, at: usize) -> bool {
         let Some(index) = self.tokens.iter().position(|token| token.end > at) else { return false };
-        let has_lines = matches!(self.tokens[0].text(self.text), "test" | "redact");
+        let has_lines = matches!(self.tokens[0].text(self.text), "test" | "redact" | "sample");
         let bounds = if has_lines { self.line_of(index) } else { self.clause_of(index) };
         let Some((from, to)) = bounds else { return false };
         let base = self.range.start as usize;
@@ -384,7 +384,7 @@ fn misspelt(text: &str, tokens: &[Token], piece: Piece, file: FileId) -> Option<
 fn declared_name(text: &str, tokens: &[Token], file: FileId) -> Option<Name> {
     let keyword = tokens.first()?.text(text);
     let at = match keyword {
-        "edition" | "route" | "test" | "redact" | "validate" => return None,
+        "edition" | "route" | "test" | "sample" | "redact" | "validate" => return None,
         "import" => tokens.iter().position(|token| token.text(text) == "as")? + 1,
         _ => 1,
     };

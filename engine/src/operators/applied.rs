@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::groups::GroupDelta;
+use super::sample::{Case, Tally};
 use super::traces::SpanBlock;
 use crate::limits::SHARDS;
 use crate::model::{EmittedItem, Ledger, Row};
@@ -26,7 +27,7 @@ pub struct RuleCounts {
     /// Items among the used ones that went to `other` because the group limit was reached.
     pub to_other: u64,
     /// Events, or matches that they would have begun, that a bound of a pattern left no room for;
-    /// of a route, items that cannot be written as OTLP.
+    /// of a route or sampling, items that cannot be written as OTLP.
     pub refused: u64,
 }
 
@@ -87,6 +88,10 @@ pub(crate) struct Applied {
     pub(crate) late: Vec<Row>,
     /// Items that leave.
     pub(crate) items: Vec<EmittedItem>,
+    /// Items whose sampling depends on others.
+    pub(crate) cases: Vec<Case>,
+    /// What lines of samplings did.
+    pub(crate) samples: Tally,
     /// To worker 0 only: what was counted in this epoch.
     pub(crate) ledger: Option<Ledger>,
     pub(crate) rules: Vec<RuleCounts>,

@@ -109,7 +109,6 @@ impl Apply {
                 }
                 self.pattern_events((&frame, batch), (*source, decision), decisions);
                 self.routed((&frame, batch), (*source, decision), decisions);
-                self.trace_spans((&frame, batch), (*source, decision), decisions);
             }
             if local.spent.len() < SPENT_BATCHES_MAX {
                 local.spent.extend(frame.batches.into_iter().map(|batch| batch.batch));

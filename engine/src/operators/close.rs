@@ -18,6 +18,7 @@ use super::feeds::{Feeds, FeedsState, PairChange, RowChange};
 use super::groups::GroupId;
 use super::held::{Looks, tell_bytes};
 use super::pattern::{Patterns, PatternsState, Span};
+use super::sample::{self, Case, Tally};
 use super::snapshot::{Snapshots, StageName};
 use super::stream::{EpochNumber, Outbox, Stage};
 use super::traces::{self, Traces, TracesState};
@@ -37,6 +38,10 @@ pub(crate) struct Closed {
     pub(crate) transitions: Vec<Transition>,
     /// Items that leave.
     pub(crate) items: Vec<EmittedItem>,
+    /// What a sampling decides on worker 0.
+    pub(crate) cases: Vec<Case>,
+    /// What lines of samplings did.
+    pub(crate) samples: Tally,
     pub(crate) ledger: Option<Ledger>,
     pub(crate) rules: Vec<RuleCounts>,
     pub(crate) snapshot: bool,
@@ -53,6 +58,13 @@ impl Closed {
         Self { rules: vec![RuleCounts::default(); plan.rules.len()], ..Self::default() }
     }
 
+    /// Takes what leaves, or may leave.
+    fn take_items(&mut self, applied: &mut Applied) {
+        self.items.append(&mut applied.items);
+        self.cases.append(&mut applied.cases);
+        sample::merge(&mut self.samples, &applied.samples);
+    }
+
     /// Drops the rows that only rules read.
     pub(crate) fn leave_hidden_out(&mut self, plan: &Plan) {
         self.rows.retain(|row| !plan.rules[row.rule.0 as usize].place.is_hidden);
@@ -63,6 +75,8 @@ impl Closed {
         self.rows.extend(other.rows);
         self.transitions.extend(other.transitions);
         self.items.extend(other.items);
+        self.cases.extend(other.cases);
+        sample::merge(&mut self.samples, &other.samples);
         self.ledger = self.ledger.take().or(other.ledger);
         self.snapshot |= other.snapshot;
         for (mine, theirs) in self.rules.iter_mut().zip(&other.rules) {
@@ -293,14 +307,14 @@ impl Stage for Close {
         let mut by_table: Vec<(Vec<SliceDelta>, Vec<KeyedEvent>)> = Vec::new();
         by_table.resize_with(plan.tables.len(), Default::default);
         let (mut late, mut events, mut spans) = (Vec::new(), Vec::new(), Vec::new());
-        for message in messages {
+        for mut message in messages {
+            closed.take_items(&mut message);
             closed.ledger = closed.ledger.or(message.ledger);
             closed.snapshot |= message.snapshot;
             for (mine, theirs) in closed.rules.iter_mut().zip(&message.rules) {
                 mine.merge(theirs);
             }
             late.extend(message.late);
-            closed.items.extend(message.items);
             spans.extend(message.spans);
             for event in message.pattern_events {
                 if plan.rules[event.pattern.0 as usize].place.level == 0 {

@@ -34,6 +34,7 @@ pub(crate) mod route;
 mod row_maker;
 pub(crate) mod row_table;
 mod running;
+pub(crate) mod sample;
 mod senders;
 pub(crate) mod sequence;
 mod slice_index;

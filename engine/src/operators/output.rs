@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::applied::RuleCounts;
 use super::close::Closed;
+use super::sample::{self, Sampler, SamplerState, Tally};
 use super::snapshot::{Snapshots, StageName};
 use super::stream::{EpochNumber, Outbox, Stage};
 use crate::model::{EmittedItem, Ledger, Row, Transition};
@@ -25,6 +26,8 @@ pub struct EpochOutput {
     pub items: Vec<EmittedItem>,
     /// What became of every item since the start of the log.
     pub ledger: Ledger,
+    /// What every line of a sampling did since the start of the log: by rule and line.
+    pub samples: Tally,
     /// What every rule did with its items since the start of the log.
     pub rules: Vec<RuleCounts>,
 }
@@ -41,11 +44,15 @@ pub(crate) enum EngineMessage {
 pub(crate) struct OutputState {
     pub(crate) ledger: Ledger,
     pub(crate) rules: Vec<RuleCounts>,
+    pub(crate) samples: Tally,
+    pub(crate) sampler: SamplerState,
 }
 
 /// The stage.
 pub(crate) struct Output {
+    plan: Arc<Plan>,
     totals: OutputState,
+    sampler: Sampler,
     sender: Sender<EngineMessage>,
     snapshots: Snapshots,
 }
@@ -59,7 +66,8 @@ impl Output {
     ) -> Self {
         let mut totals = restored.unwrap_or_default();
         totals.rules.resize(plan.rules.len(), RuleCounts::default());
-        Self { totals, sender, snapshots }
+        let sampler = Sampler::new(plan, std::mem::take(&mut totals.sampler));
+        Self { plan: Arc::clone(plan), totals, sampler, sender, snapshots }
     }
 }
 
@@ -78,7 +86,7 @@ impl Stage for Output {
         }
         let (mut rows, mut transitions): (Vec<Row>, Vec<Transition>) = (Vec::new(), Vec::new());
         let mut items: Vec<EmittedItem> = Vec::new();
-        let mut snapshot = false;
+        let (mut cases, mut snapshot) = (Vec::new(), false);
         for message in messages {
             if rows.is_empty() {
                 rows = message.rows; // of one worker, nothing is moved
@@ -87,6 +95,8 @@ impl Stage for Output {
             }
             transitions.extend(message.transitions);
             items.extend(message.items);
+            cases.extend(message.cases);
+            sample::merge(&mut self.totals.samples, &message.samples);
             snapshot |= message.snapshot;
             if let Some(ledger) = &message.ledger {
                 self.totals.ledger.merge(ledger);
@@ -97,8 +107,11 @@ impl Stage for Output {
         }
         rows.sort_by(Row::output_cmp);
         transitions.sort_by(Transition::output_cmp);
+        let tally = &mut self.totals.samples;
+        self.sampler.decide(&self.plan, cases, &mut items, tally);
         items.sort_by(EmittedItem::output_cmp);
         if snapshot {
+            self.totals.sampler = self.sampler.state();
             self.snapshots.write(epoch, StageName::Output, &self.totals);
         }
         let output = EpochOutput {
@@ -107,6 +120,7 @@ impl Stage for Output {
             transitions,
             items,
             ledger: self.totals.ledger.clone(),
+            samples: self.totals.samples.clone(),
             rules: self.totals.rules.clone(),
         };
         // The receiver is gone only when the engine was dropped: nobody wants the rest.

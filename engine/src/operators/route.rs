@@ -14,7 +14,7 @@ use crate::model::{Column, EmittedItem, ItemKey, RuleId, SourceId};
 use crate::plan::{RouteRule, RuleKind};
 
 impl Apply {
-    /// Sends the items of a batch that routes take.
+    /// Sends the items of a batch that routes take or samplings keep, and spans to their traces.
     pub(super) fn routed(
         &mut self,
         (frame, batch): (&PreparedFrame, &PreparedBatch),
@@ -29,6 +29,8 @@ impl Apply {
                 self.route((id, route), (frame, batch), (source, decision), decisions);
             }
         }
+        self.sampled((frame, batch), (source, decision), decisions);
+        self.trace_spans((frame, batch), (source, decision), decisions);
     }
 
     fn route(

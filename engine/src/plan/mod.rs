@@ -15,6 +15,7 @@ mod redaction;
 mod route;
 mod rows;
 mod rule;
+mod sample;
 mod table;
 mod trace;
 
@@ -34,6 +35,9 @@ pub use rows::{
     LateRule, ROW_KEY_FROM, RowInput, RowTable, RowsJoin, RowsRule, RowsTop, RulePlace,
 };
 pub use rule::{AggregateCall, AggregateRule, Results, Rule, RuleKind};
+pub use sample::{
+    SampleFit, SampleKeys, SampleLine, SampleMeasure, SampleRule, SampleVerb, SampledFrom,
+};
 pub use table::{Table, TableAccumulator, TableWindow, Timeline, WindowShape};
 pub use trace::{
     CloseTerm, EdgesPart, OperationsPart, SpanColumns, TraceField, TracePart, TracePartRule,

@@ -49,6 +49,8 @@ pub enum RuleKind {
     Outcome(OutcomeRule),
     /// Rows that a trace says beside its own.
     TracePart(super::TracePartRule),
+    /// Items or traces of which some are kept.
+    Sample(Box<super::SampleRule>),
 }
 
 impl Rule {
@@ -59,11 +61,11 @@ impl Rule {
             RuleKind::Aggregate(rule) => names(&rule.key_names, &rule.values),
             RuleKind::Rows(rule) => names(&rule.key_names, &rule.values),
             RuleKind::Late(rule) => rule.values.iter().map(|(name, _)| name).collect(),
-            RuleKind::Route(_) => Vec::new(),
             RuleKind::TracePart(rule) => part_names(rule.part).iter().collect(),
             RuleKind::Traces(rule) => {
                 TRACE_KEY.iter().chain(rule.values.iter().map(|(name, _)| name)).collect()
             }
+            RuleKind::Route(_) | RuleKind::Sample(_) => Vec::new(),
             RuleKind::Pattern(rule) => names(&rule.key_names, &rule.values),
             RuleKind::Correlate(rule) => names(&rule.key_names, &rule.values),
             RuleKind::Outcome(rule) => rule.key_names.iter().chain(&rule.value_names).collect(),
@@ -107,9 +109,9 @@ impl Rule {
             RuleKind::Timeout(rule) => &rule.key_names,
             RuleKind::Correlate(rule) => &rule.key_names,
             RuleKind::Outcome(rule) => &rule.key_names,
-            RuleKind::Late(_) | RuleKind::Route(_) => &[],
             RuleKind::Traces(_) => &*TRACE_KEY,
             RuleKind::TracePart(rule) => &part_names(rule.part)[..2],
+            RuleKind::Late(_) | RuleKind::Route(_) | RuleKind::Sample(_) => &[],
         }
     }
 
@@ -125,7 +127,8 @@ impl Rule {
             | RuleKind::Outcome(_)
             | RuleKind::Traces(_)
             | RuleKind::TracePart(_)
-            | RuleKind::Route(_) => Vec::new(),
+            | RuleKind::Route(_)
+            | RuleKind::Sample(_) => Vec::new(),
             RuleKind::Alert(alert) => vec![alert.source],
             RuleKind::Pattern(pattern) => rules_of(&pattern.inputs),
             RuleKind::Correlate(rule) => rules_of(&rule.inputs),

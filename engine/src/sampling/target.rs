@@ -31,7 +31,7 @@ const BURST_TIMES: u64 = 2;
 const COUNT_MAX: u64 = 1 << 38;
 
 /// What is aimed at.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Goal {
     /// So many thousandths of an item, a span or a byte a second.
     PerSecond(u64),

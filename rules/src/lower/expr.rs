@@ -32,6 +32,10 @@ pub(super) trait Names {
     fn trace(&mut self, _value: &hir::TraceValue) -> Option<Lowered> {
         None
     }
+    /// The expression behind a question about another rule, where there may be one.
+    fn fact(&mut self, _fact: &hir::RuleFact) -> Option<Expr> {
+        None
+    }
     /// The expression behind a call over the row's own past, where there may be one.
     fn past(&mut self, _kind: PastKind, _argument: Expr) -> Option<Expr> {
         None
@@ -52,6 +56,9 @@ pub(super) fn lower(expr: &hir::Expr, names: &mut impl Names) -> Lowered {
             Some(value) => value?,
             None => return Err(unknown()),
         },
+        ExprKind::Rule(fact) => names
+            .fact(fact)
+            .ok_or_else(|| not_yet("this question about another rule", expr.range))?,
         ExprKind::Unary(op, x) => unary(*op, lower(x, names)?),
         ExprKind::Binary(op, a, b) => binary(*op, a, b, names)?,
         ExprKind::Coalesce(items) => coalesce(items, names)?,

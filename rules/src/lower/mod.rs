@@ -14,6 +14,7 @@ mod redact;
 mod route;
 mod row_names;
 mod rows;
+mod sample;
 mod signal;
 mod stream;
 mod table;
@@ -83,6 +84,9 @@ pub fn lower(program: &Program) -> Result<Plan, Vec<NotYet>> {
                 correlate::lower(&mut plan, &streams, declaration, correlate).map(|rules| {
                     streams.outcomes.extend(rules.map(|(outcome, rule)| ((id, outcome), rule)));
                 })
+            }
+            DeclarationKind::Sample(sample) => {
+                sample::lower(&mut plan, &streams, declaration, sample)
             }
             DeclarationKind::Route(route) => route::lower(&mut plan, &streams, declaration, route),
             DeclarationKind::Redact(redact) => {

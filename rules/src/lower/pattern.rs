@@ -282,9 +282,11 @@ fn split<'e>(expr: &'e hir::Expr, own: &mut Vec<&'e hir::Expr>, others: &mut Vec
 fn reads_steps(expr: &hir::Expr) -> bool {
     match &expr.kind {
         ExprKind::Step { .. } => true,
-        ExprKind::Constant { .. } | ExprKind::Field(_) | ExprKind::Call(_) | ExprKind::Trace(_) => {
-            false
-        }
+        ExprKind::Constant { .. }
+        | ExprKind::Field(_)
+        | ExprKind::Call(_)
+        | ExprKind::Trace(_)
+        | ExprKind::Rule(_) => false,
         ExprKind::Unary(_, x) => reads_steps(x),
         ExprKind::Binary(_, a, b) | ExprKind::Index(a, b) => reads_steps(a) || reads_steps(b),
         ExprKind::Coalesce(items) | ExprKind::List(items) => items.iter().any(reads_steps),

@@ -91,14 +91,13 @@ pub(super) fn of_rule(plan: &mut Plan, declaration: &Declaration) {
         DeclarationKind::Stream(_)
         | DeclarationKind::Traces(_)
         | DeclarationKind::Route(_)
-        | DeclarationKind::Redact(_) => {
-            return;
-        }
+        | DeclarationKind::Redact(_)
+        | DeclarationKind::Sample(_) => return,
     };
     note(plan, &declaration.name, to, None);
 }
 
-fn note(plan: &mut Plan, name: &str, to: &[String], rows: Option<RowRoute>) {
+pub(super) fn note(plan: &mut Plan, name: &str, to: &[String], rows: Option<RowRoute>) {
     if !to.is_empty() {
         let to = to.iter().map(|sink| Arc::from(sink.as_str())).collect();
         plan.routes.push(PlanRoute { name: Arc::from(name), to, rows });

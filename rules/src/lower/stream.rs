@@ -205,6 +205,7 @@ impl<'a> Streams<'a> {
             DeclarationKind::Alert(reader) => reader.input == SourceRef::Late(id),
             DeclarationKind::Route(reader) => reader.input == SourceRef::Late(id),
             DeclarationKind::Redact(_) => false,
+            DeclarationKind::Sample(reader) => reader.input == SourceRef::Late(id),
             DeclarationKind::Pattern(reader) => {
                 reader.symbols.iter().any(|symbol| symbol.input == SourceRef::Late(id))
             }
@@ -244,6 +245,17 @@ impl<'a> Streams<'a> {
             SourceRef::Timeout(id) => self.timeouts.get(id).copied(),
             SourceRef::Outcome(id, outcome) => self.outcomes.get(&(*id, *outcome)).copied(),
             SourceRef::Catalog(_) | SourceRef::Late(_) | SourceRef::TracePart(..) => None,
+        }
+    }
+
+    /// The name of a source in the rules.
+    pub(super) fn source_name(&self, source: &SourceRef) -> String {
+        match source {
+            SourceRef::Catalog(name) => name.clone(),
+            SourceRef::Declaration(id)
+            | SourceRef::Late(id)
+            | SourceRef::Timeout(id)
+            | SourceRef::Outcome(id, _) => self.program.declaration(*id).name.clone(),
         }
     }
 

@@ -156,6 +156,7 @@ pub(super) fn seal(plan: &mut Plan) {
         resolve_all(&mut row_table.table, columns);
     }
     resolve_patterns(plan);
+    super::sample::resolve_keys(plan);
     delay(plan);
     for index in 0..plan.tables.len() {
         plan.tables[index].hash = identity(plan, &plan.tables[index]);

@@ -47,6 +47,7 @@ pub(super) fn reads_all(program: &Program) -> bool {
         DeclarationKind::Rows(reader) => is_all(&reader.input),
         DeclarationKind::Alert(reader) => is_all(&reader.input),
         DeclarationKind::Route(reader) => is_all(&reader.input),
+        DeclarationKind::Sample(reader) => is_all(&reader.input),
         DeclarationKind::Pattern(reader) => reader.symbols.iter().any(|s| is_all(&s.input)),
         DeclarationKind::Correlate(reader) => reader.sides.iter().any(|s| is_all(&s.input)),
         DeclarationKind::Traces(reader) => is_all(&reader.input),

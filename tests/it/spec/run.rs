@@ -294,6 +294,12 @@ fn counts(plan: &Plan, last: &EpochOutput) -> Vec<String> {
         lines.push(line);
         assert_eq!(counts.unaccounted(), 0, "{}", rule.name);
     }
+    for ((rule, line), counts) in &last.samples {
+        let rule = &plan.rules[rule.0 as usize];
+        let RuleKind::Sample(sample) = &rule.kind else { continue };
+        let name = &sample.lines[*line as usize].name;
+        lines.push(format!("{}: {name} kept {} of {}", rule.name, counts.kept, counts.cases));
+    }
     assert_eq!(last.ledger.unaccounted(), 0, "the ledger");
     let dropped = |reason| last.ledger.dropped.get(&reason).copied().unwrap_or_default();
     for (name, count) in [

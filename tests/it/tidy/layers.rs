@@ -30,9 +30,10 @@ const RANKS: [(&str, u8); 21] = [
 ];
 
 /// Edges between modules of one rank: bounds and errors of the model and of files of keys; a plan
-/// names its accumulators and structures of traces; patterns and correlations are run as planned,
-/// both over events; redaction runs as planned and asks the decoders what is a field.
-const EDGES: [(&str, &str); 13] = [
+/// names its accumulators, structures of traces and goals of samplings; patterns and correlations
+/// are run as planned, both over events; redaction runs as planned and asks the decoders what is a
+/// field.
+const EDGES: [(&str, &str); 14] = [
     ("model", "limits"),
     ("model", "error"),
     ("pem", "limits"),
@@ -46,6 +47,7 @@ const EDGES: [(&str, &str); 13] = [
     ("correlate", "pattern"),
     ("redact", "plan"),
     ("redact", "ingest"),
+    ("plan", "sampling"),
 ];
 
 /// (crate folder, crates that it must not name).

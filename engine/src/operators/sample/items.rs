@@ -1,0 +1,255 @@
+//! Samplings of items: each is decided as it is applied, unless its line looks at others.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::{Case, Held, Weight};
+use crate::ingest::emit;
+use crate::limits::AHEAD_MAX_NS;
+use crate::model::{Batch, Column, EmittedItem, ItemKey, RuleId, SourceId, Value};
+use crate::operators::apply::Apply;
+use crate::operators::decode::{PreparedBatch, PreparedFrame};
+use crate::operators::facts::{Decisions, FrameDecision};
+use crate::plan::{RuleKind, SampleFit, SampleKeys, SampleRule, SampleVerb, SampledFrom};
+use crate::sampling::{Randomness, Threshold, read_tracestate};
+
+/// What a row came to.
+#[derive(Clone, Copy)]
+enum Verdict {
+    Drop,
+    /// By a line, with its threshold.
+    Keep(u16, Threshold),
+    /// Worker 0 goes on with this line.
+    Ask(u16),
+}
+
+/// What decides about a row.
+struct RowFacts {
+    row: u32,
+    fits: u128,
+    randomness: Randomness,
+    arrived: Option<Threshold>,
+    trace_state: Bytes,
+    bytes: u64,
+}
+
+impl Apply {
+    /// Samples the items of a batch.
+    pub(crate) fn sampled(
+        &mut self,
+        (frame, batch): (&PreparedFrame, &PreparedBatch),
+        (source, decision): (SourceId, &FrameDecision),
+        decisions: &Decisions,
+    ) {
+        let plan = Arc::clone(&self.plan);
+        for (index, rule) in plan.rules.iter().enumerate() {
+            let RuleKind::Sample(sample) = &rule.kind else { continue };
+            let SampledFrom::Items { signal, .. } = sample.from;
+            if plan.signals[signal as usize].signal == batch.batch.signal {
+                let id = RuleId(index as u32);
+                self.sample((id, sample), (frame, batch), (source, decision), decisions);
+            }
+        }
+    }
+
+    fn sample(
+        &mut self,
+        (id, sample): (RuleId, &SampleRule),
+        (frame, batch): (&PreparedFrame, &PreparedBatch),
+        (source, decision): (SourceId, &FrameDecision),
+        decisions: &Decisions,
+    ) {
+        let plan = Arc::clone(&self.plan);
+        let SampledFrom::Items { filter, dedupe, timeline, .. } = sample.from;
+        let line = &plan.timelines[timeline as usize];
+        let column = plan.time_columns[line.time_column as usize].column;
+        let Some(Column::Times(times)) = batch.batch.columns.get(column as usize) else { return };
+        let ahead = decision.ahead.iter().find(|(column, _)| *column == line.time_column);
+        let ahead = ahead.map_or(&[][..], |(_, rows)| rows);
+        let is_timed = |row: u32| times[row as usize] != 0 && ahead.binary_search(&row).is_err();
+        let mut taken: Vec<u32> = match filter {
+            Some(filter) => batch.filters.of(filter).to_vec(),
+            None => (0..batch.batch.rows as u32).collect(),
+        };
+        taken.retain(|row| is_timed(*row)); // the ledger counts the others
+        let counts = &mut self.rules[id.0 as usize];
+        counts.taken += taken.len() as u64;
+        if let Some(dedupe) = dedupe {
+            let duplicates = &decisions.duplicates;
+            let before = taken.len();
+            taken.retain(|row| duplicates.binary_search(&(dedupe, frame.seq, *row)).is_err());
+            counts.duplicates += (before - taken.len()) as u64;
+        }
+        counts.used += taken.len() as u64;
+        if taken.is_empty() {
+            return;
+        }
+        let facts = facts(sample, batch, taken);
+        let (mut verdicts, mut leaving) = (Vec::new(), Vec::new());
+        for row in facts {
+            let verdict = self.verdict(id, sample, &row);
+            if sample.is_shadow || !matches!(verdict, Verdict::Drop) {
+                leaving.push(row.row);
+                verdicts.push((row, verdict));
+            }
+        }
+        // An item's decision time is how far event time had come with it: it never goes back along
+        // the log.
+        let bound_ns = frame.arrival_ns.map_or(i64::MAX, |at| at.saturating_add(AHEAD_MAX_NS));
+        let mut top_ns = self.clock.top(timeline as usize, line);
+        let mut next = 0;
+        for ((facts, verdict), content) in verdicts.into_iter().zip(emit(&batch.batch, &leaving)) {
+            while next <= facts.row {
+                let time_ns = times[next as usize];
+                if is_timed(next) && time_ns <= bound_ns {
+                    top_ns = top_ns.max(time_ns);
+                }
+                next += 1;
+            }
+            let Some(content) = content else {
+                self.rules[id.0 as usize].refused += 1;
+                continue;
+            };
+            let (row, time_ns) = (facts.row, times[facts.row as usize]);
+            let key = ItemKey { frame_seq: frame.seq, row, time_ns, source };
+            let (signal, decision_ns) = (batch.batch.signal, top_ns.max(0));
+            let item = EmittedItem { rule: id, signal, decision_ns, key, content };
+            self.send_sampled((sample, batch), facts, verdict, item);
+        }
+    }
+
+    /// Sends an item, as its verdict is.
+    fn send_sampled(
+        &mut self,
+        (sample, batch): (&SampleRule, &PreparedBatch),
+        facts: RowFacts,
+        verdict: Verdict,
+        item: EmittedItem,
+    ) {
+        let (rule, key, decision_ns) = (item.rule, item.key, item.decision_ns);
+        let RowFacts { row, fits, randomness, arrived, trace_state, bytes } = facts;
+        let held = Held { item, trace_state, arrived };
+        let out = &mut self.outgoing[0];
+        match verdict {
+            Verdict::Keep(line, threshold) => {
+                out.items.push(held.kept(sample, line as usize, Some(threshold)));
+            }
+            // Of a sampling in the shadow all is sent.
+            Verdict::Drop => out.items.push(held.kept(sample, sample.lines.len() - 1, None)),
+            Verdict::Ask(line) => {
+                let mut order = [0; 16];
+                order[..8].copy_from_slice(&key.frame_seq.to_be_bytes());
+                order[8..12].copy_from_slice(&row.to_be_bytes());
+                out.cases.push(Case {
+                    rule,
+                    decision_ns,
+                    order,
+                    randomness,
+                    line,
+                    fits,
+                    keys: keys(sample, line, batch, row),
+                    weight: Weight { items: 1, bytes },
+                    held: vec![held],
+                });
+            }
+        }
+    }
+
+    /// What the lines of a sampling say of a row, and counts it.
+    fn verdict(&mut self, id: RuleId, sample: &SampleRule, row: &RowFacts) -> Verdict {
+        for (index, line) in sample.lines.iter().enumerate() {
+            if row.fits >> index & 1 == 0 {
+                continue;
+            }
+            let threshold = match line.verb {
+                SampleVerb::Drop => Threshold::NEVER,
+                SampleVerb::Keep(threshold) => threshold,
+                SampleVerb::Rate(..) | SampleVerb::Target(..) => return Verdict::Ask(index as u16),
+            };
+            let is_kept = threshold.admits(row.randomness);
+            let counts = self.outgoing[0].samples.entry((id, index as u16)).or_default();
+            counts.count(is_kept, Weight { items: 1, bytes: row.bytes });
+            if line.is_shadow {
+                continue;
+            }
+            return if is_kept { Verdict::Keep(index as u16, threshold) } else { Verdict::Drop };
+        }
+        Verdict::Drop // the last line fits all
+    }
+}
+
+/// What decides about rows, in their order.
+fn facts(sample: &SampleRule, batch: &PreparedBatch, rows: Vec<u32>) -> Vec<RowFacts> {
+    let SampledFrom::Items { trace_id, trace_state, .. } = sample.from;
+    let items = &batch.batch;
+    let mut facts: Vec<RowFacts> = rows
+        .into_iter()
+        .map(|row| {
+            let own = own_randomness(items, trace_id, row);
+            let trace_state = trace_state.map_or(Bytes::new(), |at| text(items, at, row));
+            let arrived = read_tracestate(std::str::from_utf8(&trace_state).unwrap_or_default());
+            let (randomness, arrived) = arrived.settled(own);
+            let bytes = raw_bytes(items, row).len() as u64;
+            RowFacts { row, fits: 0, randomness, arrived, trace_state, bytes }
+        })
+        .collect();
+    for (index, line) in sample.lines.iter().enumerate() {
+        let bit = 1 << index;
+        match &line.fits {
+            SampleFit::All => facts.iter_mut().for_each(|row| row.fits |= bit),
+            SampleFit::Row(_) => {}
+            SampleFit::Filter(filter) => {
+                let mut wanted = batch.filters.of(*filter).iter().peekable();
+                for row in &mut facts {
+                    while wanted.next_if(|at| **at < row.row).is_some() {}
+                    if wanted.next_if(|at| **at == row.row).is_some() {
+                        row.fits |= bit;
+                    }
+                }
+            }
+        }
+    }
+    facts
+}
+
+/// The item as it came; in text formats its text.
+fn raw_bytes(batch: &Batch, row: u32) -> &[u8] {
+    let Some(raw) = &batch.raw else { return &[] };
+    let range = raw.rows.get(row as usize).map(|row| row.range.indices());
+    range.and_then(|range| raw.payload.get(range)).unwrap_or_default()
+}
+
+/// The randomness of the trace id; of an item without one, that of a hash of its bytes, so that
+/// the same record has the same wherever it is looked at.
+fn own_randomness(batch: &Batch, trace_id: Option<u32>, row: u32) -> Randomness {
+    let ids = trace_id.and_then(|at| batch.columns.get(at as usize));
+    if let Some(Column::Ids16(ids)) = ids
+        && ids[row as usize] != [0; 16]
+    {
+        return Randomness::of_trace_id(ids[row as usize]);
+    }
+    Randomness::of_hash(xxh3_64(raw_bytes(batch, row)))
+}
+
+fn text(batch: &Batch, column: u32, row: u32) -> Bytes {
+    match batch.columns.get(column as usize).map(|column| batch.value_at(column, row as usize)) {
+        Some(Value::Str(text)) if !text.is_empty() => Bytes::copy_from_slice(text.as_bytes()),
+        _ => Bytes::new(),
+    }
+}
+
+/// The keys of a row for the lines that have any, from a line on.
+fn keys(sample: &SampleRule, from: u16, batch: &PreparedBatch, row: u32) -> Vec<(u16, Vec<Value>)> {
+    let lines = sample.lines.iter().enumerate().skip(from as usize);
+    let with_keys = lines.filter_map(|(index, line)| match &line.keys {
+        SampleKeys::Columns(columns) if !columns.is_empty() => {
+            let value =
+                |at: &u32| batch.batch.value_at(&batch.batch.columns[*at as usize], row as usize);
+            Some((index as u16, columns.iter().map(value).collect()))
+        }
+        _ => None,
+    });
+    with_keys.collect()
+}

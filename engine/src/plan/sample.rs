@@ -1,0 +1,110 @@
+//! Samplings as the plan holds them: what is sampled, and lines of which the first that fits
+//! decides.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::expr::Expr;
+use crate::sampling::{Goal, RateLimit, Threshold};
+
+/// A sampling.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SampleRule {
+    /// What is sampled.
+    pub from: SampledFrom,
+    /// The lines, at most 100; the last one takes what is left.
+    pub lines: Vec<SampleLine>,
+    /// Whether all is kept, and verdicts are only counted.
+    pub is_shadow: bool,
+    /// The attribute of kept items that names the line.
+    pub mark: Option<Arc<str>>,
+    /// Hash of what decides verdicts: the identity of the state.
+    pub hash: u64,
+}
+
+/// What is sampled.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum SampledFrom {
+    /// Items, each by itself, as they come.
+    Items {
+        /// Index of the signal's plan, which keeps where items lie.
+        signal: u32,
+        /// Index of the filter that an item must pass.
+        filter: Option<u32>,
+        /// Index of the removal of duplicates before it.
+        dedupe: Option<u32>,
+        /// Index of the timeline that its items count by.
+        timeline: u32,
+        /// Column of the trace id, where items have one.
+        trace_id: Option<u32>,
+        /// Column of the tracestate, where items have one.
+        trace_state: Option<u32>,
+    },
+}
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SampleLine {
+    /// Its name, or `line 1`, ….
+    pub name: Arc<str>,
+    /// Whether it is only counted and decides nothing.
+    pub is_shadow: bool,
+    /// What it does.
+    pub verb: SampleVerb,
+    /// What it fits; `None` fits all.
+    pub fits: SampleFit,
+    /// The keys of a rate or a target.
+    pub keys: SampleKeys,
+}
+
+/// How a line's condition is found.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum SampleFit {
+    /// It fits all.
+    All,
+    /// Index of a filter of the signal.
+    Filter(u32),
+    /// An expression over the columns of a row of traces.
+    Row(Expr),
+}
+
+/// How a line's keys are found.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum SampleKeys {
+    /// Columns of the signal.
+    Columns(Vec<u32>),
+    /// Expressions over the columns of a row of traces.
+    Row(Vec<Expr>),
+}
+
+/// What a line does with what it fits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum SampleVerb {
+    /// Drops it.
+    Drop,
+    /// Keeps a share of it, by a threshold.
+    Keep(Threshold),
+    /// Keeps no more than so much a second.
+    Rate(RateLimit, SampleMeasure),
+    /// Keeps about so much, spread over keys.
+    Target(Goal, SampleMeasure),
+}
+
+/// What rates and targets count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum SampleMeasure {
+    /// Traces, or items where items are sampled.
+    Cases,
+    /// Spans.
+    Items,
+    /// Bytes, as received.
+    Bytes,
+}
+
+impl SampleVerb {
+    /// Whether the verdict depends on what else was decided, so that one place decides.
+    pub fn is_global(self) -> bool {
+        matches!(self, Self::Rate(..) | Self::Target(..))
+    }
+}

@@ -1,0 +1,172 @@
+//! Samplings: lines with their filters, thresholds and keys.
+
+use std::sync::Arc;
+
+use tailwater_dsl::hir::{
+    self, Declaration, Sample, SampleGoal, SampleMeasure as Measure, SampleVerb as Verb,
+};
+use tailwater_engine::model::{ColumnSpec, Field, Signal};
+use tailwater_engine::plan::{
+    Plan, Rule, RuleKind, RulePlace, SampleFit, SampleKeys, SampleLine, SampleMeasure, SampleRule,
+    SampleVerb, SampledFrom,
+};
+use tailwater_engine::sampling::{Goal, RateLimit, Threshold};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::route;
+use super::signal::{demand, resolve};
+use super::stream::{Composed, Streams, timeline};
+use super::{NotYet, not_yet};
+
+/// Puts a sampling into the plan.
+pub(super) fn lower(
+    plan: &mut Plan,
+    streams: &Streams<'_>,
+    declaration: &Declaration,
+    sample: &Sample,
+) -> Result<(), Vec<NotYet>> {
+    let source = streams.compose(plan, &sample.input, declaration.range)?;
+    let name = name_of(plan, streams, sample);
+    items(plan, streams, declaration, (sample, &source, &name))?;
+    route::note(plan, &name, &sample.to, None);
+    Ok(())
+}
+
+/// `sample logs`; a second one of the same source is `sample logs 2`.
+fn name_of(plan: &Plan, streams: &Streams<'_>, sample: &Sample) -> String {
+    let first = format!("sample {}", streams.source_name(&sample.input));
+    let is_taken = |name: &str| plan.rules.iter().any(|rule| *rule.name == *name);
+    let mut name = first.clone();
+    let mut number = 1;
+    while is_taken(&name) {
+        number += 1;
+        name = format!("{first} {number}");
+    }
+    name
+}
+
+/// A sampling of items, each by itself.
+fn items(
+    plan: &mut Plan,
+    streams: &Streams<'_>,
+    declaration: &Declaration,
+    (sample, source, name): (&Sample, &Composed, &str),
+) -> Result<(), Vec<NotYet>> {
+    let range = declaration.range;
+    let Some(index) = source.signal() else {
+        return Err(not_yet("`sample` of late items", range));
+    };
+    let signal = plan.signals[index as usize].signal;
+    if !matches!(signal, Signal::Spans | Signal::Logs | Signal::Metrics) {
+        let what = format!("`sample` of {}, which OTLP has no message for,", signal.name());
+        return Err(not_yet(&what, range));
+    }
+    let (mut lines, mut identity) = (Vec::new(), vec![format!("{name} {signal:?}")]);
+    for line in &sample.lines {
+        let fits = match &line.when {
+            None => SampleFit::All,
+            Some(when) => {
+                let condition = source.lower(plan, streams, when)?;
+                SampleFit::Filter(source.filter(plan, condition))
+            }
+        };
+        let mut keys = Vec::new();
+        for key in keys_of(&line.verb) {
+            let key = source.lower(plan, streams, key)?;
+            keys.push(source.column(plan, key));
+        }
+        let verb = verb(&line.verb);
+        identity.push(format!("{} {} {verb:?} {}", line.name, line.is_shadow, texts(line)));
+        let (name, is_shadow) = (Arc::from(&*line.name), line.is_shadow);
+        let keys = SampleKeys::Columns(keys);
+        lines.push(SampleLine { name, is_shadow, verb, fits, keys });
+    }
+    let filter = source.condition.clone().map(|condition| source.filter(plan, condition));
+    let timeline = timeline(plan, source, index);
+    let signal_plan = &mut plan.signals[index as usize];
+    signal_plan.raw = true;
+    let mut column =
+        |field: Field, has: bool| has.then(|| demand(signal_plan, ColumnSpec::Field(field)));
+    let from = SampledFrom::Items {
+        signal: index,
+        filter,
+        dedupe: source.dedupe,
+        timeline,
+        trace_id: column(Field::TraceId, signal != Signal::Metrics),
+        trace_state: column(Field::TraceState, signal == Signal::Spans),
+    };
+    plan.rules.push(Rule {
+        name: Arc::from(name),
+        kind: RuleKind::Sample(Box::new(SampleRule {
+            from,
+            lines,
+            is_shadow: sample.is_shadow,
+            mark: sample.mark.as_deref().map(Arc::from),
+            hash: xxh3_64(identity.join("\n").as_bytes()),
+        })),
+        place: RulePlace { timelines: vec![timeline], ..RulePlace::default() },
+    });
+    Ok(())
+}
+
+/// What a line's verdicts depend on, as text.
+fn texts(line: &hir::SampleLine) -> String {
+    let keys = keys_of(&line.verb).iter().map(text).collect::<Vec<_>>();
+    format!("{:?} {keys:?}", line.when.as_ref().map(text))
+}
+
+/// An expression without its places in the text, which change with every edit.
+fn text(expr: &hir::Expr) -> String {
+    let shown = format!("{:?}", expr.kind);
+    let mut parts = shown.split("range: TextRange {");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        text.push_str(part.split_once('}').map_or(part, |rest| rest.1));
+    }
+    text
+}
+
+fn keys_of(verb: &Verb) -> &[hir::Expr] {
+    match verb {
+        Verb::Rate { by, .. } | Verb::Target { by, .. } => by,
+        Verb::Drop | Verb::Keep(_) => &[],
+    }
+}
+
+fn verb(verb: &Verb) -> SampleVerb {
+    // Rates below a thousandth a second count as that.
+    let milli = |per_second: f64| ((per_second * 1e3).round() as u64).max(1);
+    let measure = |measure: Measure| match measure {
+        Measure::Items => SampleMeasure::Cases,
+        Measure::Spans => SampleMeasure::Items,
+        Measure::Bytes => SampleMeasure::Bytes,
+    };
+    match verb {
+        Verb::Drop => SampleVerb::Drop,
+        Verb::Keep(share) => SampleVerb::Keep(Threshold::of_share(*share)),
+        Verb::Rate { per_second, measure: of, .. } => {
+            SampleVerb::Rate(RateLimit::of(milli(*per_second)), measure(*of))
+        }
+        Verb::Target { goal, measure: of, .. } => {
+            let goal = match goal {
+                SampleGoal::PerSecond(rate) => Goal::PerSecond(milli(*rate)),
+                SampleGoal::Share(share) => Goal::Share((share * 1e6).round() as u64),
+            };
+            SampleVerb::Target(goal, measure(*of))
+        }
+    }
+}
+
+/// Key columns as indices, once it is known how many decoded ones come before the computed ones.
+pub(super) fn resolve_keys(plan: &mut Plan) {
+    let signals: Vec<u32> = plan.signals.iter().map(|s| s.columns.len() as u32).collect();
+    for rule in &mut plan.rules {
+        let RuleKind::Sample(sample) = &mut rule.kind else { continue };
+        let SampledFrom::Items { signal, .. } = sample.from;
+        for line in &mut sample.lines {
+            if let SampleKeys::Columns(keys) = &mut line.keys {
+                keys.iter_mut().for_each(|key| *key = resolve(signals[signal as usize], *key));
+            }
+        }
+    }
+}
