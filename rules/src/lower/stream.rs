@@ -255,6 +255,7 @@ impl<'a> Streams<'a> {
             SourceRef::Declaration(id)
             | SourceRef::Late(id)
             | SourceRef::Timeout(id)
+            | SourceRef::TracePart(id, _)
             | SourceRef::Outcome(id, _) => self.program.declaration(*id).name.clone(),
         }
     }
