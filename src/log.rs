@@ -19,6 +19,9 @@ use crate::terminal::write_stderr;
 /// Characters of a message or a field that are shown; the rest is cut, and that is said.
 pub(crate) const TEXT_CHARS_MAX: usize = 1_000;
 
+/// What a line begins with that warns.
+const WARNING: &str = "warning: ";
+
 /// Set once, when a run begins; other commands write text.
 static STYLE: OnceLock<(LogFormat, LogLevel)> = OnceLock::new();
 
@@ -74,12 +77,25 @@ pub(crate) fn debug(message: &str) {
 }
 
 /// What is said otherwise (greeting, summary, errors), in the format of the log: as it is, or a
-/// record for each line, with the level that its first word names.
+/// record for each line, with the level that its first word names. Lines that warn are left out
+/// where only errors are wanted.
 pub(crate) fn in_format(text: &str) -> Cow<'_, str> {
-    if style().0 == LogFormat::Text {
+    let (format, level) = style();
+    let text = of_level(text, level);
+    if format == LogFormat::Text {
+        return text;
+    }
+    let text = &text;
+    Cow::Owned(lines_as_json(text, system_clock()()))
+}
+
+/// A text without lines that warn, where only errors are wanted.
+fn of_level(text: &str, level: LogLevel) -> Cow<'_, str> {
+    let is_warning = |line: &str| line.starts_with(WARNING);
+    if level >= LogLevel::Warn || !text.lines().any(is_warning) {
         return Cow::Borrowed(text);
     }
-    Cow::Owned(lines_as_json(text, system_clock()()))
+    Cow::Owned(text.split_inclusive('\n').filter(|line| !is_warning(line)).collect())
 }
 
 fn lines_as_json(text: &str, now_ns: i64) -> String {
@@ -243,5 +259,12 @@ mod tests {
             .map(|line| serde_json::from_str::<Json>(line).unwrap()["level"].clone())
             .collect();
         assert_eq!(levels, ["error", "warn", "info"]);
+    }
+
+    #[test]
+    fn lines_that_warn_are_left_out_where_only_errors_are_wanted() {
+        let text = "read 3\nwarning: a\nerror: b\nwarning: c\n";
+        assert_eq!(of_level(text, LogLevel::Warn), text);
+        assert_eq!(of_level(text, LogLevel::Error), "read 3\nerror: b\n");
     }
 }

@@ -230,12 +230,20 @@ impl Section for ClientTlsSettings {
 pub(crate) struct AlertmanagerSettings {
     pub(crate) to: To,
     pub(crate) resend: Setting<Duration>,
+    pub(crate) breaker: Breaker,
 }
 
 impl Default for AlertmanagerSettings {
     fn default() -> Self {
         let usual = AlertmanagerConfig::new("", "");
-        Self { to: To::new(&usual.target), resend: Setting::new(usual.resend) }
+        Self {
+            to: To::new(&usual.target),
+            resend: Setting::new(usual.resend),
+            breaker: Breaker {
+                failures: Setting::new(Count(u64::from(usual.breaker_failures))),
+                pause: Setting::new(usual.breaker_pause),
+            },
+        }
     }
 }
 
@@ -243,6 +251,7 @@ impl Section for AlertmanagerSettings {
     fn visit<V: Visit>(&mut self, visit: &mut V) {
         self.to.visit(visit);
         visit.scalar("resend", "How often a firing alert is sent again.", &mut self.resend);
+        visit.section("breaker", "When a receiver that fails is left alone.", &mut self.breaker);
     }
 }
 

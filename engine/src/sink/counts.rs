@@ -28,11 +28,13 @@ pub enum DropReason {
     Stopping,
     /// They cannot be written in the encoding of the sink.
     Unfit,
+    /// They are of an alert that the sink has no room to follow.
+    Overflow,
 }
 
 impl DropReason {
     /// All reasons, in the order of [`SinkCounts::dropped`].
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Full,
         Self::TooLarge,
         Self::Refused,
@@ -40,6 +42,7 @@ impl DropReason {
         Self::Late,
         Self::Stopping,
         Self::Unfit,
+        Self::Overflow,
     ];
 
     /// The word for it, as metrics show it.
@@ -52,6 +55,7 @@ impl DropReason {
             Self::Late => "late",
             Self::Stopping => "stopping",
             Self::Unfit => "unfit",
+            Self::Overflow => "overflow",
         }
     }
 }
@@ -141,6 +145,17 @@ pub struct SinkCounts {
     pub breaker: BreakerState,
     /// How often the breaker has opened.
     pub breaker_opened: u64,
+    /// What of the rows has no place in what is sent.
+    pub left: Left,
+}
+
+/// What of rows has no place in OTLP metrics.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Points that went to the series of those which found no room.
+    pub overflowed: u64,
+    /// Values that are not sent: text and lists, and distributions of windows that overlap.
+    pub not_sent: u64,
 }
 
 impl SinkCounts {
@@ -211,6 +226,8 @@ pub(super) struct Meter {
     latency: [AtomicU64; LATENCY_BOUNDS_S.len() + 1],
     latency_sum_ns: AtomicU64,
     breaker_opened: AtomicU64,
+    overflowed: AtomicU64,
+    not_sent: AtomicU64,
 }
 
 impl Default for Meter {
@@ -229,6 +246,8 @@ impl Default for Meter {
             latency: Default::default(),
             latency_sum_ns: AtomicU64::default(),
             breaker_opened: AtomicU64::default(),
+            overflowed: AtomicU64::default(),
+            not_sent: AtomicU64::default(),
         }
     }
 }
@@ -298,6 +317,12 @@ impl Meter {
         add(&self.failures[failure as usize], 1);
     }
 
+    /// Notes what of all rows so far had no place.
+    pub(super) fn left(&self, left: Left) {
+        self.overflowed.store(left.overflowed, Ordering::Relaxed);
+        self.not_sent.store(left.not_sent, Ordering::Relaxed);
+    }
+
     pub(super) fn breaker_opened(&self) {
         add(&self.breaker_opened, 1);
     }
@@ -327,6 +352,7 @@ impl Meter {
             },
             breaker,
             breaker_opened: read(&self.breaker_opened),
+            left: Left { overflowed: read(&self.overflowed), not_sent: read(&self.not_sent) },
         }
     }
 }

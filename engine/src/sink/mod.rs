@@ -24,7 +24,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json, json};
 
 pub use breaker::BreakerState;
-pub use counts::{Attempt, DropReason, Failure, Hear, LATENCY_BOUNDS_S, Latency, SinkCounts};
+pub use counts::{Attempt, DropReason, Failure, Hear, LATENCY_BOUNDS_S, Latency, Left, SinkCounts};
 pub use http::{ClientKey, ClientTls, Compression, Target};
 pub use trouble::{Report, Tell, Trouble};
 

@@ -251,3 +251,41 @@ async fn files_that_cannot_be_used_are_named_before_anything_starts() {
     let key = start(&|config| config.metrics.push.target.tls.own = Some(folder.own()));
     assert!(key.contains("others cannot read"), "{key}");
 }
+
+/// What a process of its own finds where its system keeps authorities: sends to the URL that its
+/// variables name, and fails where that is not taken. By itself it does nothing.
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "its parent tells it by variables what to do")]
+async fn a_child_trusts_the_authorities_of_its_system() {
+    let Ok(url) = std::env::var("TAILWATER_TEST_RECEIVER") else { return };
+    let mut config = OtlpConfig::new("out", Protocol::HttpProtobuf, &url);
+    config.metrics.push.retry_within = Duration::ZERO;
+    let told = Told::default();
+    let counts = send_one(config, &told).await;
+    assert_eq!(counts.delivered, 1, "{:?}", told.all());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_authorities_of_the_system_are_trusted_where_none_are_named() {
+    let folder = Folder::new();
+    let server = Server::start(Protocol::HttpProtobuf, folder.security()).await;
+    let of_system = |authorities: &str| {
+        let (url, file) = (server.url(), folder.path(authorities));
+        tokio::task::spawn_blocking(move || {
+            std::process::Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "tls::a_child_trusts_the_authorities_of_its_system"])
+                .env("TAILWATER_TEST_RECEIVER", url)
+                .env("SSL_CERT_FILE", file)
+                .env_remove("SSL_CERT_DIR")
+                .output()
+                .unwrap()
+        })
+    };
+    let trusted = of_system("ca.pem").await.unwrap();
+    let said = String::from_utf8_lossy(&trusted.stdout);
+    assert!(trusted.status.success() && said.contains("1 passed"), "{said}");
+    assert_eq!(server.items(), 1);
+    let strange = of_system("stranger.pem").await.unwrap();
+    assert!(!strange.status.success(), "another system trusts others");
+    assert_eq!(server.items(), 0);
+}

@@ -1,17 +1,14 @@
 //! The listeners of a run: which are wanted, and what each asks of its senders.
 
-use std::path::Path;
-
 use tailwater_engine::ingest::listen::{
     Address, BodyPace, ConnectionLimits, Intake, IntakeConfig, LinesConfig, Listener, OtlpConfig,
     Security, TlsFiles, Tokens, listen_grpc, listen_http, listen_lines,
 };
 use tailwater_engine::model::SourceId;
 
+use super::tokens::TokenFile;
 use crate::args::At;
 use crate::config::{Access, Config};
-use crate::exit::Usage;
-use crate::near_path::cannot_read;
 
 /// An input: its source's name and where it listens.
 pub(super) struct InputAt {
@@ -30,8 +27,8 @@ enum Speaks {
     Lines { limits: ConnectionLimits, acks: bool },
 }
 
-/// The inputs that are wanted, sorted by the names of their sources.
-pub(super) fn inputs(config: &Config) -> anyhow::Result<Vec<InputAt>> {
+/// The inputs that are wanted, sorted by the names of their sources, and the files of their tokens.
+pub(super) fn inputs(config: &Config) -> anyhow::Result<(Vec<InputAt>, Vec<TokenFile>)> {
     let tcp = |at: At| match at {
         At::Nowhere => None,
         At::Address(address) => Some(Address::Tcp(address)),
@@ -50,16 +47,18 @@ pub(super) fn inputs(config: &Config) -> anyhow::Result<Vec<InputAt>> {
         ("otlp_grpc", "OTLP/gRPC", tcp(grpc.address.value), &grpc.access, of_grpc),
         ("otlp_http", "OTLP/HTTP", tcp(http.address.value), &http.access, of_http),
     ];
-    let mut inputs = Vec::new();
+    let (mut inputs, mut files) = (Vec::new(), Vec::new());
     for (name, what, at, access, speaks) in wanted {
         let Some(at) = at else { continue };
-        inputs.push(InputAt { name, what, at, security: security(access)?, speaks });
+        let (security, file) = security(access)?;
+        files.extend(file);
+        inputs.push(InputAt { name, what, at, security, speaks });
     }
-    Ok(inputs)
+    Ok((inputs, files))
 }
 
 /// What a listener demands of its senders.
-fn security(access: &Access) -> anyhow::Result<Security> {
+fn security(access: &Access) -> anyhow::Result<(Security, Option<TokenFile>)> {
     let tls = match (&access.tls.cert.value, &access.tls.key.value) {
         (Some(certificate), Some(key)) => {
             let mut files = TlsFiles::new(certificate, key);
@@ -68,24 +67,15 @@ fn security(access: &Access) -> anyhow::Result<Security> {
         }
         _ => None,
     };
-    let mut tokens: Vec<String> = Vec::new();
-    if let Some(path) = &access.token_file.value {
-        tokens.extend(token_file(path)?);
-    }
-    tokens.extend(access.tokens.items.iter().map(|token| token.value.reveal().to_owned()));
-    let tokens = (!tokens.is_empty()).then(|| Tokens::new(tokens.iter().map(String::as_str)));
-    Ok(Security { tls, tokens, allow_insecure: access.allow_insecure.value })
-}
-
-fn token_file(path: &Path) -> anyhow::Result<Vec<String>> {
-    let text = std::fs::read_to_string(path).map_err(|cause| cannot_read(path, &cause))?;
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let tokens: Vec<String> = lines.map(str::to_owned).collect();
-    if tokens.is_empty() {
-        let path = path.display();
-        return Err(Usage(format!("there is no token in `{path}`: one a line")).into());
-    }
-    Ok(tokens)
+    let fixed = access.tokens.items.iter().map(|token| token.value.reveal().to_owned());
+    let fixed: Vec<String> = fixed.collect();
+    let allow_insecure = access.allow_insecure.value;
+    let Some(path) = &access.token_file.value else {
+        let tokens = (!fixed.is_empty()).then(|| Tokens::new(fixed.iter().map(String::as_str)));
+        return Ok((Security { tls, tokens, allow_insecure }, None));
+    };
+    let file = TokenFile::open(path, fixed)?;
+    Ok((Security { tls, tokens: Some(file.tokens()), allow_insecure }, Some(file)))
 }
 
 /// How much may wait between listeners and rules.

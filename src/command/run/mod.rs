@@ -10,6 +10,7 @@ mod pump;
 mod recorder;
 mod shapes;
 mod sinks;
+mod tokens;
 mod told;
 
 use std::path::PathBuf;
@@ -82,7 +83,8 @@ pub(crate) fn run(args: &Run, general: General) -> anyhow::Result<Exit> {
         .thread_name("tailwater-io")
         .enable_all()
         .build()?;
-    let inputs = listeners::inputs(config)?;
+    let (inputs, token_files) = listeners::inputs(config)?;
+    runtime.spawn(tokens::follow(token_files));
     let mut opening = opening(&files, &compiled, params, &inputs);
     if observe.self_metrics {
         opening.sources.push(source(SELF)); // after all others, as names of sources are sorted

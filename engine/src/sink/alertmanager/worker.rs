@@ -4,16 +4,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::state::AlertsKnown;
-use crate::clock::Clock;
+use crate::clock::{Clock, monotonic};
 use crate::error::Error;
 use crate::limits::SINK_QUEUE_MAX;
 use crate::model::Transition;
-use crate::sink::http::{Client, Framing, Kind, Target};
+use crate::sink::breaker::{Admission, Breaker};
+use crate::sink::counts::{Attempt, DropReason, Hear, Meter, SinkCounts};
+use crate::sink::http::{Client, Framing, Kind, Target, Verdict};
+use crate::sink::push::PushConfig;
 use crate::sink::{Report, Shape, Tell, Trouble};
 
 /// Pause after a failed post, at first and at most.
@@ -29,22 +34,32 @@ pub struct AlertmanagerConfig {
     pub target: Target,
     /// How often a firing alert is sent again. 1 min.
     pub resend: Duration,
+    /// Failures in a row after which the receiver is left alone. 5.
+    pub breaker_failures: u32,
+    /// For how long. 10 s.
+    pub breaker_pause: Duration,
 }
 
 impl AlertmanagerConfig {
     /// The usual settings: again every minute.
     pub fn new(name: &str, url: &str) -> Self {
-        Self { name: Arc::from(name), target: Target::new(url), resend: Duration::from_mins(1) }
+        let push = PushConfig::new(name, url);
+        Self {
+            name: push.name,
+            target: push.target,
+            resend: Duration::from_mins(1),
+            breaker_failures: push.breaker_failures,
+            breaker_pause: push.breaker_pause,
+        }
     }
 }
 
 /// What became of transitions and posts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AlertmanagerCounts {
-    /// Transitions offered.
-    pub offered: u64,
-    /// Of those, lost because too many waited or too many alerts were followed.
-    pub dropped: u64,
+    /// Transitions, of which those count as delivered that alerts are followed by; attempts to post,
+    /// and the breaker.
+    pub sends: SinkCounts,
     /// Posts that were taken.
     pub posted: u64,
     /// Posts that failed; what they said is said again.
@@ -53,10 +68,22 @@ pub struct AlertmanagerCounts {
     pub followed: u64,
 }
 
-#[derive(Debug, Default)]
+impl AlertmanagerCounts {
+    /// Transitions offered.
+    pub fn offered(&self) -> u64 {
+        self.sends.offered
+    }
+
+    /// Of those, lost because too many waited or too many alerts were followed.
+    pub fn dropped(&self) -> u64 {
+        self.sends.lost()
+    }
+}
+
+#[derive(Debug)]
 struct Counters {
-    offered: AtomicU64,
-    dropped: AtomicU64,
+    meter: Meter,
+    breaker: Breaker,
     posted: AtomicU64,
     failed: AtomicU64,
     followed: AtomicU64,
@@ -81,6 +108,16 @@ impl AlertmanagerWatch {
     pub fn counts(&self) -> AlertmanagerCounts {
         read(&self.counters)
     }
+
+    /// Transitions that may wait.
+    pub fn queue(&self) -> usize {
+        SINK_QUEUE_MAX
+    }
+
+    /// Lets somebody hear of every attempt to post; the first one who asks.
+    pub fn hear(&self, hear: Hear) {
+        self.counters.meter.hear(hear);
+    }
 }
 
 impl AlertmanagerSink {
@@ -101,13 +138,23 @@ impl AlertmanagerSink {
         let resend_ns = i64::try_from(config.resend.as_nanos()).unwrap_or(i64::MAX).max(1);
         let (queue, waiting) = channel(SINK_QUEUE_MAX);
         let (stop, stopped) = watch::channel(false);
-        let counters = Arc::new(Counters::default());
+        let pause_ms = config.breaker_pause.as_millis() as u64;
+        // A probe is given up when it must have ended.
+        let probe_ms = pause_ms + config.target.timeout.as_millis() as u64;
+        let counters = Arc::new(Counters {
+            meter: Meter::default(),
+            breaker: Breaker::new(config.breaker_failures, pause_ms, probe_ms),
+            posted: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            followed: AtomicU64::new(0),
+        });
         let worker = Worker {
             name: Arc::clone(&config.name),
             client,
             known: AlertsKnown::new(shapes, resend_ns),
             resend_ns,
             failures: 0,
+            started: monotonic(),
             waiting,
             stopped,
             counters: Arc::clone(&counters),
@@ -119,9 +166,9 @@ impl AlertmanagerSink {
 
     /// Offers a transition; it is dropped, and counted, where there is no room.
     pub fn offer(&self, transition: Arc<Transition>) {
-        self.counters.offered.fetch_add(1, Ordering::Relaxed);
+        self.counters.meter.offered();
         if self.queue.try_send(transition).is_err() {
-            self.counters.dropped.fetch_add(1, Ordering::Relaxed);
+            self.counters.meter.dropped(DropReason::Full, 1);
         }
     }
 
@@ -151,8 +198,7 @@ impl AlertmanagerSink {
 fn read(counters: &Counters) -> AlertmanagerCounts {
     let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     AlertmanagerCounts {
-        offered: load(&counters.offered),
-        dropped: load(&counters.dropped),
+        sends: counters.meter.counts(counters.breaker.state()),
         posted: load(&counters.posted),
         failed: load(&counters.failed),
         followed: load(&counters.followed),
@@ -165,6 +211,7 @@ struct Worker {
     known: AlertsKnown,
     resend_ns: i64,
     failures: u32,
+    started: Instant,
     waiting: Receiver<Arc<Transition>>,
     stopped: watch::Receiver<bool>,
     counters: Arc<Counters>,
@@ -191,7 +238,12 @@ impl Worker {
             let before = self.known.overflowed();
             self.known.take(&transition, (self.clock)());
             let lost = self.known.overflowed() - before;
-            self.counters.dropped.fetch_add(lost, Ordering::Relaxed);
+            self.counters.meter.begun();
+            if lost > 0 {
+                self.counters.meter.dropped(DropReason::Overflow, 1);
+            } else {
+                self.counters.meter.delivered(1);
+            }
             self.count();
         }
         // The queue is closed: what is due is said while time is left.
@@ -206,8 +258,15 @@ impl Worker {
     async fn post(&mut self) -> bool {
         let now_ns = (self.clock)();
         let Some(due) = self.known.due(now_ns) else { return false };
+        let now_ms = self.now_ms();
+        if let Admission::Wait(at_ms) = self.counters.breaker.admit(now_ms) {
+            let wait_ms = i64::try_from(at_ms.saturating_sub(now_ms)).unwrap_or(i64::MAX);
+            let wait_ns = wait_ms.saturating_mul(1_000_000);
+            self.known.put_off(&due, now_ns.saturating_add(wait_ns));
+            return false;
+        }
         let body = self.client.pack(due.body.clone()).await;
-        let verdict = self.client.post("application/json", body).await;
+        let verdict = self.attempt(due.alerts as u64, body).await;
         if let Some(text) = self.client.complaint() {
             self.report(0, Trouble::Files, text);
         }
@@ -237,6 +296,39 @@ impl Worker {
         }
         self.count();
         is_taken
+    }
+
+    /// Posts once, and lets meter and breaker know how that ended.
+    async fn attempt(&mut self, alerts: u64, body: Bytes) -> Verdict {
+        let (meter, bytes) = (&self.counters.meter, body.len());
+        meter.attempt(self.failures > 0, bytes);
+        let begun = monotonic();
+        let verdict = self.client.post("application/json", body).await;
+        let failure = match &verdict.kind {
+            Kind::Taken(_) => None,
+            Kind::Refused(failure) | Kind::Again(failure, _) => Some(*failure),
+        };
+        meter.ended(&Attempt {
+            items: alerts,
+            bytes,
+            number: self.failures.saturating_add(1),
+            took: monotonic().duration_since(begun),
+            failure,
+        });
+        if let Some(failure) = failure {
+            meter.failed(failure);
+        }
+        let now_ms = self.now_ms();
+        if !matches!(verdict.kind, Kind::Again(..)) {
+            self.counters.breaker.succeeded();
+        } else if self.counters.breaker.failed(now_ms) {
+            self.counters.meter.breaker_opened();
+        }
+        verdict
+    }
+
+    fn now_ms(&self) -> u64 {
+        monotonic().duration_since(self.started).as_millis() as u64
     }
 
     fn report(&self, items: u64, trouble: Trouble, text: String) {

@@ -115,6 +115,7 @@ impl<R: Rotate> Worker<R> {
             Item::Line(line) => line.to_vec(),
             Item::Said(said) => self.otlp.lines(said)?,
         };
+        self.meter.left(self.otlp.metrics.left());
         if !lines.is_empty() && lines.last() != Some(&b'\n') {
             lines.push(b'\n');
         }

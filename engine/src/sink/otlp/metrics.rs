@@ -17,7 +17,7 @@ use crate::limits::SINK_SERIES_MAX;
 use crate::model::{Row, RowKind, Signal, Value};
 use crate::sink::exemplar::{Exemplar, exemplars};
 use crate::sink::push::{Encode, Said};
-use crate::sink::{RuleShape, Shape};
+use crate::sink::{Left, RuleShape, Shape};
 
 /// How rows become metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -196,6 +196,10 @@ impl Encode for Metrics {
         let items = items_of(encoding, Signal::Metrics, batch);
         self.left_out = items.as_ref().map_or(0, |items| items.left_out);
         Some((encoding.content_type(), joined(encoding, own, items)?))
+    }
+
+    fn left(&self) -> Left {
+        Left { overflowed: self.overflowed(), not_sent: self.not_sent() }
     }
 
     fn left_out(&self) -> usize {

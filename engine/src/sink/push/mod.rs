@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use super::Shape;
 use super::backoff::Backoff;
 use super::breaker::{Breaker, BreakerState};
-use super::counts::{DropReason, Hear, Meter, SinkCounts};
+use super::counts::{DropReason, Hear, Left, Meter, SinkCounts};
 use super::http::{Client, Framing, Target};
 use super::trouble::Tell;
 use crate::clock::monotonic as now;
@@ -118,6 +118,11 @@ pub trait Encode: Send + 'static {
     /// them.
     fn left_out(&self) -> usize {
         0
+    }
+
+    /// What of all rows so far had no place in requests.
+    fn left(&self) -> Left {
+        Left::default()
     }
 
     /// What an answer says was not taken of a request that succeeded: how much, and why. It is

@@ -130,6 +130,7 @@ impl<E: Encode, P: Post> Worker<E, P> {
 
     async fn deliver(&mut self, batch: &[Said]) {
         let encoded = self.encode.encode(batch);
+        self.meter.left(self.encode.left());
         let left_out = self.encode.left_out().min(batch.len()) as u64;
         let items = batch.len() as u64 - left_out;
         let deadline = now() + self.config.retry_within;

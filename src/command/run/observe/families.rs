@@ -318,6 +318,7 @@ fn rule_families(plan: &Arc<Plan>, counts: &Counts, all: &mut Families) {
             ("late", of.late),
             ("duplicate", of.duplicates),
             ("other", of.to_other),
+            ("refused", of.refused),
         ] {
             family.whole(&[rule_label, ("outcome", outcome)], count);
         }

@@ -23,6 +23,7 @@ use tailwater_engine::plan::Plan;
 use tailwater_engine::redact::RedactCounters;
 use tailwater_engine::runtime::{EpochOutput, RuleCounts};
 use tailwater_engine::self_metrics::EngineGauges;
+use tailwater_engine::sink::Hear;
 
 use super::sinks::{ResultsPage, SinkWatch, Sinks, Watched};
 use crate::args::{General, LogFormat, LogLevel, Observe};
@@ -67,10 +68,12 @@ fn watched(sinks: &Sinks, traces: Option<&Arc<Traces>>) -> Vec<Watched> {
     let mut all = sinks.watch();
     let Some(traces) = traces else { return all };
     for watched in &all {
-        if let SinkWatch::Push(watch) = &watched.watch {
-            let (traces, sink, sends) =
-                (Arc::clone(traces), Arc::clone(&watched.sink), watched.sends);
-            watch.hear(Arc::new(move |attempt| traces.delivery(&sink, sends, attempt)));
+        let (traces, sink, sends) = (Arc::clone(traces), Arc::clone(&watched.sink), watched.sends);
+        let hear: Hear = Arc::new(move |attempt| traces.delivery(&sink, sends, attempt));
+        match &watched.watch {
+            SinkWatch::Push(watch) => watch.hear(hear),
+            SinkWatch::Alertmanager(watch) => watch.hear(hear),
+            SinkWatch::File(_) => {}
         }
     }
     let watch = SinkWatch::Push(traces.watch());

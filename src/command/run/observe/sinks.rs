@@ -41,6 +41,9 @@ impl Observed {
                     outcomes(&labels, &counts, all);
                     deliveries(&labels, &counts, all);
                     breaker(&labels, &counts, all);
+                    if watched.sends == "metrics" {
+                        left(&labels, &counts, all);
+                    }
                     all.histogram("tailwater_sink_batch_items", "Items of a batch of a sink")
                         .add(&labels, Sample::histogram(watch.batches(), 1.0));
                 }
@@ -50,17 +53,16 @@ impl Observed {
                     queue(&labels, &counts, watch.queue() as u64, all);
                     outcomes(&labels, &counts, all);
                     deliveries(&labels, &counts, all);
+                    if watched.sends == "otlp" {
+                        left(&labels, &counts, all);
+                    }
                 }
                 SinkWatch::Alertmanager(watch) => {
                     let counts = watch.counts();
-                    items(all).whole(
-                        &[labels[0], labels[1], ("outcome", "dropped"), ("reason", "full")],
-                        counts.dropped,
-                    );
-                    all.counter(REQUESTS.0, REQUESTS.1)
-                        .whole(&labels, counts.posted + counts.failed);
-                    all.counter(FAILURES.0, FAILURES.1)
-                        .whole(&[labels[0], labels[1], ("reason", "any")], counts.failed);
+                    queue(&labels, &counts.sends, watch.queue() as u64, all);
+                    outcomes(&labels, &counts.sends, all);
+                    deliveries(&labels, &counts.sends, all);
+                    breaker(&labels, &counts.sends, all);
                     all.gauge(
                         "tailwater_sink_followed_alerts",
                         "Alerts that a sink tells again: firing, or resolved and not yet told",
@@ -101,6 +103,20 @@ fn outcomes(labels: &Labels<'_>, counts: &SinkCounts, all: &mut Families) {
         let labels = [sink, sends, ("outcome", "dropped"), ("reason", reason.word())];
         family.whole(&labels, counts.dropped_for(reason));
     }
+}
+
+/// What of rows a sink of OTLP had no place for.
+fn left(labels: &Labels<'_>, counts: &SinkCounts, all: &mut Families) {
+    all.counter(
+        "tailwater_sink_overflowed_points_total",
+        "Points that went to the series of those beyond the limit of series of a sink",
+    )
+    .whole(labels, counts.left.overflowed);
+    all.counter(
+        "tailwater_sink_unsent_values_total",
+        "Values of rows that OTLP metrics have no place for: text, lists, overlapping distributions",
+    )
+    .whole(labels, counts.left.not_sent);
 }
 
 fn deliveries(labels: &Labels<'_>, counts: &SinkCounts, all: &mut Families) {

@@ -131,7 +131,7 @@ impl Running {
         match self {
             Self::Page { .. } => Vec::new(),
             Self::Alertmanager(sink) => {
-                let dropped = sink.stop(within).await.dropped;
+                let dropped = sink.stop(within).await.dropped();
                 let text = format!("{name}: {dropped} transitions found no room");
                 if dropped > 0 { vec![text] } else { Vec::new() }
             }

@@ -79,6 +79,8 @@ impl SinkKind {
                 let mut config = AlertmanagerConfig::new(name, url(&settings.to));
                 settings.to.apply(&mut config.target, true);
                 config.resend = settings.resend.value;
+                config.breaker_failures = settings.breaker.failures.value.0 as u32;
+                config.breaker_pause = settings.breaker.pause.value;
                 Self::Alertmanager(config)
             }
             Sink::Webhook(settings) => {
