@@ -180,6 +180,7 @@ pub(crate) fn plan(shape: WindowShape, by_trace: bool) -> Arc<Plan> {
         row_inputs: Vec::new(),
         row_tables: Vec::new(),
         rules: vec![Rule { name: Arc::from("work"), kind: RuleKind::Aggregate(rule), place }],
+        redaction: None,
     })
 }
 

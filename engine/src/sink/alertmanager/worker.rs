@@ -57,8 +57,8 @@ impl AlertmanagerConfig {
 /// What became of transitions and posts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AlertmanagerCounts {
-    /// Transitions, of which those count as delivered that alerts are followed by; attempts to post,
-    /// and the breaker.
+    /// Transitions, of which those count as delivered that alerts are followed by; attempts to
+    /// post, and the breaker.
     pub sends: SinkCounts,
     /// Posts that were taken.
     pub posted: u64,
