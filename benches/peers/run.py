@@ -11,6 +11,7 @@ printed, then how far each engine's rows are from the exact answer.
 import argparse
 import csv
 import datetime
+import json
 import os
 import statistics
 import sys
@@ -21,6 +22,7 @@ WORKS = {
     "w1": "tumbling 10 s by service and operation, p50 p95 p99",
     "w2": "sliding 60 s every 10 s by service and operation, p99",
     "w3": "sessions by trace, gap 5 s",
+    "w4": "three errors of one service and operation within 10 s; beside our own W1",
 }
 COLUMNS = {
     "w1": ["service", "operation", "start_ns", "duration_ns", "status"],
@@ -108,6 +110,45 @@ def compare(work, engine, path, reference):
         print(f"    {name}: median error {off[len(off) // 2]:.4%}, worst {off[-1]:.4%}")
 
 
+def errors_of_three(source):
+    """(first, last) of every third error within 10 s, found without an engine; the key starts over."""
+    errors = {}
+    with open(source, "rb") as lines:
+        for line in lines:
+            if b'"status":2' in line:
+                span = json.loads(line)
+                errors.setdefault((span["service"], span["operation"]), []).append(span["start_ns"])
+    found = set()
+    for key, times in errors.items():
+        open_ns = []
+        for time_ns in sorted(times):
+            open_ns = [*open_ns[-2:], time_ns]
+            if len(open_ns) == 3 and time_ns - open_ns[0] <= 10 * 10**9:
+                found.add((*key, open_ns[0], time_ns))
+                open_ns = []
+    return found
+
+
+def beside_own(args, source, millions):
+    """W4 beside W1, both by tailwater in turn; its matches beside those found without an engine."""
+    runs = {"w1": [], "w4": []}
+    out = {work: os.path.join(args.out, f"tailwater_{work}.csv") for work in runs}
+    for _ in range(args.runs):
+        for work, measured in runs.items():
+            rules = os.path.join(HERE, work + ".tw")
+            command = [os.path.abspath(args.tailwater), "replay", source, "--rules", rules]
+            command += ["--workers", "2", "--format", "csv", "-q"]
+            measured.append(measure(command, out[work]))
+    medians = {work: [statistics.median(column) for column in zip(*runs[work])] for work in runs}
+    for work, (cpu, wall, memory) in medians.items():
+        ratio = f"{cpu / medians['w1'][0]:.2f} × W1"
+        print(f"{work:5}{'tailwater':11}{cpu / millions:9.3f}{wall:8.2f}{memory:7.0f}   {ratio}")
+    with open(out["w4"], newline="") as lines:
+        rows = {(r[5], r[6], nanoseconds(r[1]), nanoseconds(r[2])) for r in csv.reader(lines) if r[0] != "rule"}
+    wanted = errors_of_three(source)
+    print(f"w4 tailwater: {len(rows)} matches of {len(wanted)}, {len(rows & wanted)} equal")
+
+
 def main():
     if sys.argv[1] == "--duckdb":
         return duckdb_query(*sys.argv[2:5])
@@ -125,6 +166,9 @@ def main():
     print(f"{args.name}: {millions:g} M spans, 2 threads, median of {args.runs}")
     print(f"{'work':5}{'engine':11}{'CPU s/M':>9}{'wall s':>8}{'MB':>7}   CPU and wall over DuckDB")
     works = args.works.split(",")
+    if "w4" in works:
+        works.remove("w4")
+        beside_own(args, source, millions)
     for work in works:
         commands = {"duckdb": lambda out: [sys.executable, __file__, "--duckdb", work, source, out]}
         if args.tailwater:

@@ -154,6 +154,9 @@ pub const FILTER_TREE_DEPTH_MAX: usize = 16;
 /// Branches by the text of one column from which on a lookup decides among them.
 pub const FILTER_LOOKUP_MIN: usize = 4;
 
+/// Batches for which tables look for their keys themselves, once nearly every row had its own.
+pub const KEYS_SHARED_PAUSE_BATCHES: u32 = 64;
+
 /// Expressions whose results by text a worker remembers.
 pub const MEMO_EXPRESSIONS_MAX: usize = 4_096;
 

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::dedupe::{Candidate, candidates};
 use super::facts::{EpochFacts, FrameEvent, FrameFacts, NewKey, TimeProfile};
 use super::pattern::EventsBetween;
-use super::slice_table::{NewSlot, SliceTable};
+use super::slice_table::{NewSlot, Sharing, SliceTable};
 use super::stream::{EpochNumber, Outbox, Stage};
 use crate::ingest::{DecodeReport, Decoder};
 use crate::limits::{AHEAD_MAX_NS, TIME_MAX_NS};
@@ -112,6 +112,7 @@ pub(crate) struct Decode {
     evaluator: Evaluator,
     /// By signal of the plan.
     filters: Vec<FilterIndex>,
+    sharing: Sharing,
     local: Rc<RefCell<LocalState>>,
 }
 
@@ -126,6 +127,7 @@ impl Decode {
             decoder: Decoder::new(Arc::new(plan.demand()), Arc::clone(sources)),
             evaluator: Evaluator::default(),
             filters: plan.signals.iter().map(|plan| FilterIndex::new(&plan.filters)).collect(),
+            sharing: Sharing::new(plan),
             local: Rc::clone(local),
         }
     }
@@ -249,6 +251,7 @@ impl Decode {
         let filters = self.evaluator.derive(&plan.computed, index, &mut batch);
         self.candidates(signal, &batch, &filters, &mut facts.candidates);
         let mut tables = Vec::new();
+        self.sharing.begin();
         for (index, table) in self.plan.tables.iter().enumerate() {
             if table.signal != signal {
                 continue;
@@ -265,8 +268,13 @@ impl Decode {
             let (mut slots, mut new_slots) = (Vec::new(), Vec::new());
             let live_from = local.live_from[index];
             let state = &mut local.tables[index];
+            let here = (&*self.plan, index);
+            let out = (&mut slots, &mut new_slots);
             let lowest_slice =
-                state.locate(&batch, times, &rows, live_from, &mut slots, &mut new_slots);
+                match self.sharing.keys_of(here, &filters, (&mut *state, &batch, times)) {
+                    Some(keys) => state.locate_known(&batch, keys, (&rows, live_from), out),
+                    None => state.locate(&batch, times, &rows, live_from, out.0, out.1),
+                };
             for new in new_slots {
                 facts.new_keys.push(NewKey {
                     seq: batch.frame_seq,

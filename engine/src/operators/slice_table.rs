@@ -5,6 +5,9 @@
 //! between, an earlier epoch may kill the slice: rows of a dead slice are late and never reach
 //! their slot, so a slot can be reused at once.
 
+mod batch_keys;
+mod renewal;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -16,8 +19,10 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::group_key::{HeapKeys, KeyKind, cell_words, key_hash};
 use super::groups::GroupDelta;
 use crate::aggregate::{Accumulators, Partial};
-use crate::model::{Batch, Column, Symbol, Symbols, Value};
+use crate::model::{Batch, Column, Symbols, Value};
 use crate::plan::Table;
+
+pub(crate) use batch_keys::Sharing;
 
 /// A row without a slot: no time, or its slice is dead already.
 pub(crate) const NO_SLOT: u32 = u32::MAX;
@@ -139,27 +144,43 @@ impl SliceTable {
                 continue;
             }
             let key = &words[position * self.arity..(position + 1) * self.arity];
-            let (slot, is_new) = self.slot(slice, key);
-            if is_new {
-                let key_hash = self.key_hash(slot);
-                self.info[slot as usize].key_hash = key_hash;
-                new_slots.push(NewSlot { slot, slice, key_hash, row });
-            }
-            slots.push(slot);
+            let hash = Self::hash_words(&self.hasher, key);
+            slots.push(self.slot_of((slice, row), (key, hash), new_slots));
         }
         self.scratch = words;
         self.scratch.clear();
         lowest
     }
 
-    /// Writes the key words of the rows, row by row, into the scratch buffer.
-    fn gather(&mut self, batch: &Batch, rows: &[u32]) {
-        let key = Arc::clone(&self.plan);
+    /// The slot of a key in a slice; notes it where it is new.
+    fn slot_of(
+        &mut self,
+        (slice, row): (i64, u32),
+        (key, hash): (&[u64], u64),
+        new_slots: &mut Vec<NewSlot>,
+    ) -> u32 {
+        let (slot, is_new) = self.slot(slice, key, hash);
+        if is_new {
+            let key_hash = self.key_hash(slot);
+            self.info[slot as usize].key_hash = key_hash;
+            new_slots.push(NewSlot { slot, slice, key_hash, row });
+        }
+        slot
+    }
+
+    /// Finds out how the key columns are written into words.
+    fn learn_kinds(&mut self, batch: &Batch) {
         if self.kinds.is_empty() {
             let kind = |&c: &u32| KeyKind::of(&batch.columns[c as usize]);
-            self.kinds = key.key.iter().map(kind).collect();
+            self.kinds = self.plan.key.iter().map(kind).collect();
             self.arity = self.kinds.iter().map(|kind| kind.words()).sum();
         }
+    }
+
+    /// Writes the key words of the rows, row by row, into the scratch buffer.
+    fn gather(&mut self, batch: &Batch, rows: &[u32]) {
+        self.learn_kinds(batch);
+        let key = Arc::clone(&self.plan);
         let arity = self.arity;
         self.scratch.clear();
         self.scratch.resize(rows.len() * arity, 0);
@@ -205,8 +226,7 @@ impl SliceTable {
         }
     }
 
-    fn slot(&mut self, slice: i64, key: &[u64]) -> (u32, bool) {
-        let hash = Self::hash_words(&self.hasher, key);
+    fn slot(&mut self, slice: i64, key: &[u64], hash: u64) -> (u32, bool) {
         let arity = self.arity;
         let open = self.slices.entry(slice).or_default();
         let words = &self.words;
@@ -457,43 +477,5 @@ impl SliceTable {
             (*slice, dirty.map(delta).collect::<Vec<_>>())
         };
         self.slices.iter().map(read).filter(|(_, groups)| !groups.is_empty()).collect()
-    }
-
-    /// Moves the table to a new symbol table: keys are written again in its symbols.
-    pub(crate) fn adopt(&mut self, symbols: &Symbols) {
-        let slices: Vec<i64> = self.slices.keys().copied().collect();
-        let mut words = std::mem::take(&mut self.words);
-        for (index, kind) in self.kinds.iter().enumerate() {
-            let at: usize = self.kinds[..index].iter().map(|kind| kind.words()).sum();
-            for slice in &slices {
-                for &slot in &self.slices[slice].slots {
-                    let base = slot as usize * self.arity + at;
-                    let word = match kind {
-                        KeyKind::Symbol => &mut words[base],
-                        KeyKind::Cell if words[base] == 4 => &mut words[base + 1],
-                        _ => continue,
-                    };
-                    let old = Arc::clone(self.symbols.borrow().resolve(Symbol(*word as u32)));
-                    *word = u64::from(symbols.borrow_mut().intern(&old).0);
-                }
-            }
-        }
-        self.words = words;
-        self.symbols = Symbols::clone(symbols);
-        self.rehash();
-    }
-
-    fn rehash(&mut self) {
-        let (hasher, words, arity) = (&self.hasher, &self.words, self.arity);
-        let hash_of = |&slot: &u32| {
-            let at = slot as usize * arity;
-            Self::hash_words(hasher, &words[at..at + arity])
-        };
-        for open in self.slices.values_mut() {
-            open.index.clear();
-            for &slot in &open.slots {
-                open.index.insert_unique(hash_of(&slot), slot, hash_of);
-            }
-        }
     }
 }

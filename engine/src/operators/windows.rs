@@ -263,6 +263,7 @@ impl Windows {
         let is_final = table.amend_ns == 0 && window.results == Results::Final;
         if is_final && alerts.iter().all(|alert| alert.source() != window.rule) {
             // Nobody asks later: rows are not moved a second time.
+            out.expect_rows();
             self.each_row(closing, window, when, kind, None, |_, row| out.rows.push(row));
             return;
         }
