@@ -18,7 +18,8 @@ stream s = spans lateness 1s
 traces t from s close when (root and quiet 2s) or age 10s
 rows r = t select {
   n: span_count, again: duplicates, tops: roots, lost: orphans, faults: error_count,
-  below: count({kind == server} > {status == error}), deep: count({kind == server} >> {status == error}),
+  below: count({kind == server} > {status == error}),
+  deep: count({kind == server} >> {status == error}),
   beside: count({} ~ {status == error}), alone: count({kind == server} !> {}),
   named: root.name, took: duration
 }";

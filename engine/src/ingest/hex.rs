@@ -50,6 +50,12 @@ fn decode_padded<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
     Some(id)
 }
 
+/// The small digits of an id.
+pub(super) fn encode(id: &[u8]) -> String {
+    let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or('0');
+    id.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
 /// A trace id of at most 32 digits, padded with zeros on the left.
 ///
 /// # Errors

@@ -37,7 +37,9 @@ pub(super) struct Item {
     pub(super) job_status: Symbol,
     /// The line protocol's `src`; the empty symbol means the source's own name.
     pub(super) source: Symbol,
+    /// Body of a log record; names of a span's events.
     pub(super) body: Cell,
+    /// Value of a data point; traces that a span links to.
     pub(super) value: Cell,
     pub(super) percent: Cell,
     pub(super) cpu: Cell,

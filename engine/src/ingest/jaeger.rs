@@ -12,7 +12,7 @@ use super::json::{Json, cell};
 use super::layout::Level;
 use super::otlp_json::base64;
 use super::writer::Writer;
-use crate::model::{Cell, Field, Signal};
+use crate::model::{Cell, Field, Signal, Symbol};
 
 const SIGNALS: [Signal; 2] = [Signal::Spans, Signal::SpanEvents];
 
@@ -139,7 +139,7 @@ impl Parts<'_> {
             process(&mut json, w)?;
         }
         if let Some(mut json) = self.references {
-            references(&mut json, item)?;
+            references(&mut json, item, w)?;
         }
         for signal in SIGNALS {
             w.table(signal).begin_scope();
@@ -150,6 +150,9 @@ impl Parts<'_> {
         }
         let logs = self.logs;
         if let Some(mut json) = logs {
+            if w.wants_field(Signal::Spans, Field::EventNames) {
+                item.body = event_names(&mut json.clone(), w)?;
+            }
             item.event_count = json.length()?;
         }
         w.push_span(item)?;
@@ -171,7 +174,9 @@ fn id<T>(
     read(&text.bytes()?, text.at())
 }
 
-fn references(json: &mut Json<'_>, item: &mut Item) -> Result<(), Damage> {
+fn references(json: &mut Json<'_>, item: &mut Item, w: &mut Writer<'_>) -> Result<(), Damage> {
+    let wants_links = w.wants_field(Signal::Spans, Field::LinkTraceIds);
+    let mut links = Vec::new();
     let (mut child_of, mut other) = (None, None);
     let mut members = json.array()?;
     while json.element(&mut members)? {
@@ -186,6 +191,10 @@ fn references(json: &mut Json<'_>, item: &mut Item) -> Result<(), Damage> {
             }
         }
         item.link_count += 1;
+        if wants_links && trace_id != item.trace_id {
+            let id = w.intern(hex::encode(&trace_id).as_bytes(), json.pos())?;
+            w.add_text(&mut links, id, json.pos())?;
+        }
         if trace_id == item.trace_id {
             let slot = if is_child { &mut child_of } else { &mut other };
             slot.get_or_insert(span_id);
@@ -195,6 +204,7 @@ fn references(json: &mut Json<'_>, item: &mut Item) -> Result<(), Damage> {
         item.parent_id = parent;
         item.link_count -= 1;
     }
+    item.value = w.list(Signal::Spans, links);
     Ok(())
 }
 
@@ -350,6 +360,30 @@ fn field_of_tag(
         _ => {}
     }
     Ok(())
+}
+
+/// The names of a span's events as a list.
+fn event_names(json: &mut Json<'_>, w: &mut Writer<'_>) -> Result<Cell, Damage> {
+    let mut names = Vec::new();
+    let mut members = json.array()?;
+    while json.element(&mut members)? {
+        let mut name = Symbol::EMPTY;
+        let mut fields = json.object()?;
+        while let Some(key) = json.key(&mut fields)? {
+            match &*key.bytes()? {
+                b"fields" => key_values(json, |key, mut value| {
+                    if key == b"event" && value.json.peek() == b'"' {
+                        let text = { value.json }.text()?;
+                        name = w.intern_text(text)?;
+                    }
+                    Ok(())
+                })?,
+                _ => json.skip()?,
+            }
+        }
+        w.add_text(&mut names, name, json.pos())?;
+    }
+    Ok(w.list(Signal::Spans, names))
 }
 
 fn events(json: &mut Json<'_>, span: &Item, w: &mut Writer<'_>) -> Result<(), Damage> {

@@ -173,6 +173,8 @@ fn empty_column(spec: &ColumnSpec) -> Column {
         FieldKind::Text | FieldKind::Enum(_) => Column::Symbols(Vec::new()),
         FieldKind::Int => Column::Ints(Vec::new()),
         FieldKind::Bool => Column::Bools(Vec::new()),
-        FieldKind::Any | FieldKind::Number | FieldKind::Ratio => Column::Cells(Vec::new()),
+        FieldKind::Any | FieldKind::Texts | FieldKind::Number | FieldKind::Ratio => {
+            Column::Cells(Vec::new())
+        }
     }
 }

@@ -295,7 +295,7 @@ fn push_field(
             _ => symbol_of(field, item, members),
         }),
         Column::Cells(v) => v.push(match field {
-            Field::Body => item.body,
+            Field::Body | Field::EventNames => item.body,
             Field::Percent => item.percent,
             Field::Cpu => item.cpu,
             Field::Memory => item.memory,

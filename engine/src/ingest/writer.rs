@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::limits::{FRAME_ITEMS_MAX, SET_ASIDE_KEPT_MAX};
+use crate::limits::{FRAME_ITEMS_MAX, SET_ASIDE_KEPT_MAX, VALUE_ITEMS_MAX};
 use crate::model::{ByteRange, Cell, Field, Interner, RawContext, Signal, Symbol, Value};
 
 use super::damage::{Damage, Reason};
@@ -141,6 +141,33 @@ impl Writer<'_> {
     #[inline]
     pub(super) fn intern(&mut self, text: &[u8], at: usize) -> Result<Symbol, Damage> {
         self.interner.intern_bytes(text).ok_or_else(|| Damage::new(at, Reason::NotUtf8))
+    }
+
+    /// Adds a text to a list under way.
+    ///
+    /// # Errors
+    /// [`Reason::TooManyItems`] beyond [`VALUE_ITEMS_MAX`].
+    pub(super) fn add_text(
+        &mut self,
+        list: &mut Vec<Value>,
+        text: Symbol,
+        at: usize,
+    ) -> Result<(), Damage> {
+        if list.len() >= VALUE_ITEMS_MAX {
+            return Err(Damage::new(at, Reason::TooManyItems));
+        }
+        list.push(Value::Str(Arc::clone(self.interner.resolve(text))));
+        Ok(())
+    }
+
+    /// A list as a cell of a signal; null where it is empty.
+    pub(super) fn list(&mut self, signal: Signal, list: Vec<Value>) -> Cell {
+        if list.is_empty() {
+            return Cell::Null;
+        }
+        let heap = &mut self.table(signal).heap;
+        heap.push(Value::List(list.into()));
+        Cell::Heap(heap.len() as u32 - 1)
     }
 
     /// The symbol of a JSON string.

@@ -15,7 +15,7 @@ use super::item::Item;
 use super::json::{Json, Text};
 use super::layout::Level;
 use super::writer::Writer;
-use crate::model::{Cell, Field, Signal};
+use crate::model::{Cell, Field, Signal, Symbol};
 
 /// A span's identity: trace id and span id.
 type Identity = ([u8; 16], [u8; 8]);
@@ -135,6 +135,9 @@ fn span(json: &mut Json<'_>, halves: &Halves, w: &mut Writer<'_>) -> Result<(), 
             b"tags" => own = Some(json.passed()?),
             b"annotations" => {
                 annotations = Some(*json);
+                if w.wants_field(SPANS, Field::EventNames) {
+                    item.body = event_names(&mut json.clone(), w)?;
+                }
                 item.event_count = json.length()?;
             }
             _ => json.skip()?,
@@ -241,6 +244,24 @@ fn tags(json: &mut Json<'_>, item: &mut Item, w: &mut Writer<'_>) -> Result<(), 
         }
     }
     Ok(())
+}
+
+/// The names of a span's events as a list.
+fn event_names(json: &mut Json<'_>, w: &mut Writer<'_>) -> Result<Cell, Damage> {
+    let mut names = Vec::new();
+    let mut members = json.array()?;
+    while json.element(&mut members)? {
+        let mut name = Symbol::EMPTY;
+        let mut fields = json.object()?;
+        while let Some(key) = json.key(&mut fields)? {
+            match &*key.bytes()? {
+                b"value" => name = w.intern_text(json.text_or_null()?)?,
+                _ => json.skip()?,
+            }
+        }
+        w.add_text(&mut names, name, json.pos())?;
+    }
+    Ok(w.list(Signal::Spans, names))
 }
 
 fn events(json: &mut Json<'_>, span: &Item, w: &mut Writer<'_>) -> Result<(), Damage> {

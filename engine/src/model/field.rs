@@ -25,6 +25,8 @@ pub enum FieldKind {
     Bool,
     /// `Column::Cells`: number, histogram or any value.
     Any,
+    /// `Column::Cells`: a list of texts or null.
+    Texts,
     /// `Column::Cells`: a number or null.
     Number,
     /// `Column::Cells`: a ratio or null.
@@ -94,6 +96,9 @@ fields! {
     TraceState "trace.state" FieldKind::Text, [Spans], "W3C tracestate.";
     EventCount "event_count" FieldKind::Int, [Spans], "Number of events on the span.";
     LinkCount "link_count" FieldKind::Int, [Spans], "Number of links of the span.";
+    EventNames "event.names" FieldKind::Texts, [Spans], "Names of the events on the span; null without any.";
+    LinkTraceIds "link.trace_ids" FieldKind::Texts, [Spans],
+        "Ids of the traces that the span links to, in hex digits; null without any.";
     Time "time" FieldKind::Time,
         [SpanEvents, Logs, Metrics, Events, Progress, Resources, Heartbeats],
         "When it happened; for a log without a time, when it was observed.";

@@ -282,7 +282,10 @@ impl TraceRule {
     /// Whether the end of spans is asked for.
     pub fn needs_ends(&self) -> bool {
         let fields = [TraceField::End, TraceField::Duration];
-        let is_end = |value: &TraceValue| matches!(value, TraceValue::Field(field) if fields.contains(field));
+        let is_end = |value: &TraceValue| match value {
+            TraceValue::Field(field) => fields.contains(field),
+            _ => false,
+        };
         self.needs_durations() || self.values.iter().any(|(_, value)| is_end(value))
     }
 

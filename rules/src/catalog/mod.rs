@@ -87,6 +87,7 @@ fn field_def(field: Field) -> FieldDef {
         FieldKind::Int => (Type::Int, false),
         FieldKind::Bool => (Type::Bool, false),
         FieldKind::Any => (Type::Any, true),
+        FieldKind::Texts => (Type::List(Box::new(Type::String)), true),
         FieldKind::Number => (Type::Number, true),
         FieldKind::Ratio => (Type::Ratio, true),
     };

@@ -164,7 +164,12 @@ fn field_target(field: Field, unit: Unit, layout: &Layout) -> Target {
         | Field::Memory
         | Field::Disk
         | Field::Network => Target::Any(field),
-        Field::EventCount | Field::LinkCount | Field::Source | Field::Series => Target::Skip,
+        Field::EventCount
+        | Field::LinkCount
+        | Field::EventNames
+        | Field::LinkTraceIds
+        | Field::Source
+        | Field::Series => Target::Skip,
         _ => Target::Text(field),
     };
     let severity = [Field::Severity, Field::SeverityNumber, Field::SeverityText];

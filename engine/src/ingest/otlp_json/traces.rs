@@ -3,11 +3,12 @@
 use super::value::attributes;
 use super::{Shape, contained, span_id, text, trace_id};
 use crate::ingest::damage::Damage;
+use crate::ingest::hex;
 use crate::ingest::item::{Item, KINDS, STATUSES, member, time_ns};
-use crate::ingest::json::Json;
+use crate::ingest::json::{Json, Text};
 use crate::ingest::layout::Level;
 use crate::ingest::writer::Writer;
-use crate::model::{ByteRange, Field, Signal};
+use crate::model::{ByteRange, Cell, Field, Signal, Symbol};
 
 pub(super) const SHAPE: Shape = Shape {
     resources: b"resourceSpans",
@@ -46,9 +47,17 @@ fn span(json: &mut Json<'_>, w: &mut Writer<'_>) -> Result<(), Damage> {
             b"status" => status(json, w, &mut item)?,
             b"events" => {
                 events = Some(*json);
+                if w.wants_field(SPANS, Field::EventNames) {
+                    item.body = texts(&mut json.clone(), b"name", w, own_text)?;
+                }
                 item.event_count = json.length()?;
             }
-            b"links" => item.link_count = json.length()?,
+            b"links" => {
+                if w.wants_field(SPANS, Field::LinkTraceIds) {
+                    item.value = texts(&mut json.clone(), b"traceId", w, linked_trace)?;
+                }
+                item.link_count = json.length()?;
+            }
             b"traceState" => item.trace_state = text(json, w, SPANS, Field::TraceState)?,
             _ => json.skip()?,
         }
@@ -62,6 +71,39 @@ fn span(json: &mut Json<'_>, w: &mut Writer<'_>) -> Result<(), Damage> {
             Ok(())
         }
     }
+}
+
+/// A list of one text of every element of an array.
+fn texts(
+    json: &mut Json<'_>,
+    name: &[u8],
+    w: &mut Writer<'_>,
+    read: fn(&mut Writer<'_>, Text<'_>) -> Result<Symbol, Damage>,
+) -> Result<Cell, Damage> {
+    let mut list = Vec::new();
+    let mut elements = json.array()?;
+    while json.element(&mut elements)? {
+        let mut found = Symbol::EMPTY;
+        let mut members = json.object()?;
+        while let Some(key) = json.key(&mut members)? {
+            match &*key.bytes()? {
+                key if key == name => found = read(w, json.text_or_null()?)?,
+                _ => json.skip()?,
+            }
+        }
+        w.add_text(&mut list, found, json.pos())?;
+    }
+    Ok(w.list(Signal::Spans, list))
+}
+
+fn own_text(w: &mut Writer<'_>, text: Text<'_>) -> Result<Symbol, Damage> {
+    w.intern_text(text)
+}
+
+/// A trace id as it is said everywhere: in small hex digits.
+fn linked_trace(w: &mut Writer<'_>, text: Text<'_>) -> Result<Symbol, Damage> {
+    let id = hex::trace_id(&text.bytes()?, text.at())?;
+    w.intern(hex::encode(&id).as_bytes(), text.at())
 }
 
 fn name(json: &mut Json<'_>, w: &mut Writer<'_>, item: &mut Item) -> Result<(), Damage> {

@@ -6,11 +6,12 @@ use super::envelope::Shape;
 use super::value::attribute;
 use super::wire::{BYTES, FIXED64, VARINT, Wire, fields, tag};
 use crate::ingest::damage::{Damage, Reason};
+use crate::ingest::hex;
 use crate::ingest::item::{Item, KINDS, STATUSES, member, time_ns};
 use crate::ingest::layout::Level;
 use crate::ingest::writer::Writer;
 use crate::limits::FRAME_ITEMS_MAX;
-use crate::model::{Field, Signal, Symbol};
+use crate::model::{Field, Signal, Symbol, Value};
 
 /// Trace requests.
 pub(super) const SHAPE: Shape = Shape { signals: &[Signal::Spans, Signal::SpanEvents], item: span };
@@ -32,6 +33,8 @@ const SPAN: u64 = fields([1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 15]);
 const STATUS_MESSAGE: u32 = tag(2, BYTES);
 const STATUS_CODE: u32 = tag(3, VARINT);
 const STATUS_FIELDS: u64 = fields([2, 3]);
+
+const LINK_TRACE_ID: u32 = tag(1, BYTES);
 
 const EVENT_TIME: u32 = tag(1, FIXED64);
 const EVENT_NAME: u32 = tag(2, BYTES);
@@ -83,6 +86,9 @@ fn span(mut wire: Wire<'_>, w: &mut Writer<'_>) -> Result<(), Damage> {
     let mut item = Item::EMPTY;
     let mut events: SmallVec<[Wire<'_>; 8]> = SmallVec::new();
     let wants_events = w.wants(Signal::SpanEvents);
+    let wants_names = w.wants_field(SPANS, Field::EventNames);
+    let wants_links = w.wants_field(SPANS, Field::LinkTraceIds);
+    let (mut names, mut links) = (Vec::new(), Vec::new());
     w.range = wire.range();
     w.table(SPANS).begin_row();
     loop {
@@ -103,6 +109,9 @@ fn span(mut wire: Wire<'_>, w: &mut Writer<'_>) -> Result<(), Damage> {
             EVENTS => {
                 item.event_count += 1;
                 let event = wire.message()?;
+                if wants_names {
+                    event_name(event, w, &mut names)?;
+                }
                 if wants_events {
                     if u64::from(item.event_count) > FRAME_ITEMS_MAX {
                         return Err(wire.damage(Reason::TooManyItems));
@@ -112,12 +121,17 @@ fn span(mut wire: Wire<'_>, w: &mut Writer<'_>) -> Result<(), Damage> {
             }
             LINKS => {
                 item.link_count += 1;
-                wire.skip(LINKS)?;
+                let link = wire.message()?;
+                if wants_links {
+                    linked_trace(link, w, &mut links)?;
+                }
             }
             TRACE_STATE => item.trace_state = text(&mut wire, w, SPANS, Field::TraceState)?,
             other => wire.skip_unknown(other, SPAN)?,
         }
     }
+    item.body = w.list(SPANS, names);
+    item.value = w.list(SPANS, links);
     w.push_span(&mut item)?;
     if !wants_events {
         w.count_events(&item);
@@ -127,6 +141,41 @@ fn span(mut wire: Wire<'_>, w: &mut Writer<'_>) -> Result<(), Damage> {
         w.contain(result)?;
     }
     Ok(())
+}
+
+/// Adds the name of an event.
+fn event_name(
+    mut wire: Wire<'_>,
+    w: &mut Writer<'_>,
+    names: &mut Vec<Value>,
+) -> Result<(), Damage> {
+    let mut name = Symbol::EMPTY;
+    loop {
+        match wire.tag()? {
+            0 => break,
+            EVENT_NAME => name = { wire.bytes() }.and_then(|bytes| w.intern(bytes, wire.pos()))?,
+            other => wire.skip(other)?,
+        }
+    }
+    w.add_text(names, name, wire.pos())
+}
+
+/// Adds the trace that a link leads to.
+fn linked_trace(
+    mut wire: Wire<'_>,
+    w: &mut Writer<'_>,
+    links: &mut Vec<Value>,
+) -> Result<(), Damage> {
+    let mut id = [0; 16];
+    loop {
+        match wire.tag()? {
+            0 => break,
+            LINK_TRACE_ID => trace_id(&mut wire, &mut id)?,
+            other => wire.skip(other)?,
+        }
+    }
+    let id = w.intern(hex::encode(&id).as_bytes(), wire.pos())?;
+    w.add_text(links, id, wire.pos())
 }
 
 /// A span's name: rules on its events may read it too.
