@@ -20,10 +20,7 @@ pub const PACKS: [Pack; 4] = [
     Pack { name: "std/plain", text: include_str!("../packs/std/plain.tw") },
     Pack { name: "std/red", text: include_str!("../packs/std/red.tw") },
     Pack { name: "std/self", text: include_str!("../packs/std/self.tw") },
-    Pack {
-        name: "std/service_graph",
-        text: include_str!("../packs/std/service_graph.tw"),
-    },
+    Pack { name: "std/service_graph", text: include_str!("../packs/std/service_graph.tw") },
 ];
 
 /// The pack of that name.

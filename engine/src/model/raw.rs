@@ -6,11 +6,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use super::frame::{ColumnMapping, PayloadFormat};
 
 /// A range of bytes of a payload, which has at most [`crate::limits::MESSAGE_BYTES_MAX`].
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ByteRange {
     /// The first byte.
     pub start: u32,
@@ -42,7 +43,7 @@ impl ByteRange {
 
 /// What stands around items: the messages that hold their resource, their scope and their metric.
 /// In text formats a range ends with the payload: the value in it knows its own end.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RawContext {
     /// `ResourceSpans` and the like; in Jaeger's format the trace.
     pub resource: ByteRange,
@@ -53,7 +54,7 @@ pub struct RawContext {
 }
 
 /// Where a row's item lies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RawRow {
     /// The item's bytes.
     pub range: ByteRange,
@@ -62,7 +63,7 @@ pub struct RawRow {
 }
 
 /// The items of a batch as received.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RawItems {
     /// The payload, decompressed.
     pub payload: Bytes,

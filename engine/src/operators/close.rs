@@ -76,6 +76,13 @@ impl Closed {
         }
     }
 
+    /// Takes what samplings of traces say.
+    pub(crate) fn take_sampled(&mut self, sampled: sample::Sampled) {
+        self.items.extend(sampled.items);
+        self.cases.extend(sampled.cases);
+        sample::merge(&mut self.samples, &sampled.tally);
+    }
+
     /// Drops the rows that only rules read.
     pub(crate) fn leave_hidden_out(&mut self, plan: &Plan) {
         self.rows.retain(|row| !plan.rules[row.rule.0 as usize].place.is_hidden);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::expr::Expr;
+use crate::model::RuleId;
 use crate::sampling::{Goal, RateLimit, Threshold};
 
 /// A sampling.
@@ -40,6 +41,13 @@ pub enum SampledFrom {
         trace_id: Option<u32>,
         /// Column of the tracestate, where items have one.
         trace_state: Option<u32>,
+    },
+    /// Traces, when they close.
+    Traces {
+        /// The rule that puts them together.
+        rule: RuleId,
+        /// Which of them, over the columns of its rows.
+        filter: Option<Expr>,
     },
 }
 

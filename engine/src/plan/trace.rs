@@ -43,6 +43,8 @@ pub struct TraceRule {
     pub edges: Option<EdgesPart>,
     /// Whether any rule reads its rows.
     pub is_read: bool,
+    /// Whether its spans may be said again: by a sampling. The column of the tracestate.
+    pub sampled: Option<u32>,
     /// Hash of what decides which traces there are and what is kept of them: the identity of the
     /// state.
     pub hash: u64,

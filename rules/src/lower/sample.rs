@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tailwater_dsl::hir::{
     self, Declaration, Sample, SampleGoal, SampleMeasure as Measure, SampleVerb as Verb,
 };
-use tailwater_engine::model::{ColumnSpec, Field, Signal};
+use tailwater_engine::model::{ColumnSpec, Field, RuleId, Signal};
 use tailwater_engine::plan::{
     Plan, Rule, RuleKind, RulePlace, SampleFit, SampleKeys, SampleLine, SampleMeasure, SampleRule,
     SampleVerb, SampledFrom,
@@ -15,7 +15,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::route;
 use super::signal::{demand, resolve};
-use super::stream::{Composed, Streams, timeline};
+use super::stream::{Composed, Origin, Streams, timeline};
 use super::{NotYet, not_yet};
 
 /// Puts a sampling into the plan.
@@ -27,7 +27,13 @@ pub(super) fn lower(
 ) -> Result<(), Vec<NotYet>> {
     let source = streams.compose(plan, &sample.input, declaration.range)?;
     let name = name_of(plan, streams, sample);
-    items(plan, streams, declaration, (sample, &source, &name))?;
+    match source.origin {
+        Origin::Rows(input) => {
+            let rule = plan.row_inputs[input as usize].rule;
+            traces(plan, streams, declaration, (sample, &source, &name, rule))?;
+        }
+        Origin::Signal(_) => items(plan, streams, declaration, (sample, &source, &name))?,
+    }
     route::note(plan, &name, &sample.to, None);
     Ok(())
 }
@@ -109,6 +115,58 @@ fn items(
     Ok(())
 }
 
+/// A sampling of traces.
+fn traces(
+    plan: &mut Plan,
+    streams: &Streams<'_>,
+    declaration: &Declaration,
+    (sample, source, name, rule): (&Sample, &Composed, &str, RuleId),
+) -> Result<(), Vec<NotYet>> {
+    let range = declaration.range;
+    if sample.logs_follow {
+        return Err(not_yet("`logs follow`", range));
+    }
+    if sample.links_together {
+        return Err(not_yet("`links together`", range));
+    }
+    if !matches!(plan.rules[rule.0 as usize].kind, RuleKind::Traces(_)) {
+        return Err(not_yet("`sample` of late items", range));
+    }
+    let (mut lines, mut identity) = (Vec::new(), vec![name.to_owned()]);
+    for line in &sample.lines {
+        let fits = match &line.when {
+            None => SampleFit::All,
+            Some(when) => SampleFit::Row(source.lower(plan, streams, when)?),
+        };
+        let keys = keys_of(&line.verb).iter().map(|key| source.lower(plan, streams, key));
+        let keys = SampleKeys::Row(keys.collect::<Result<_, _>>()?);
+        let verb = verb(&line.verb);
+        identity.push(format!("{} {} {verb:?} {}", line.name, line.is_shadow, texts(line)));
+        let (name, is_shadow) = (Arc::from(&*line.name), line.is_shadow);
+        lines.push(SampleLine { name, is_shadow, verb, fits, keys });
+    }
+    let RuleKind::Traces(traces) = &plan.rules[rule.0 as usize].kind else { return Ok(()) };
+    let (signal, timeline) = (traces.signal, traces.timeline);
+    let signal = &mut plan.signals[signal as usize];
+    signal.raw = true;
+    let trace_state = demand(signal, ColumnSpec::Field(Field::TraceState));
+    if let RuleKind::Traces(traces) = &mut plan.rules[rule.0 as usize].kind {
+        traces.sampled = Some(trace_state);
+    }
+    plan.rules.push(Rule {
+        name: Arc::from(name),
+        kind: RuleKind::Sample(Box::new(SampleRule {
+            from: SampledFrom::Traces { rule, filter: source.condition.clone() },
+            lines,
+            is_shadow: sample.is_shadow,
+            mark: sample.mark.as_deref().map(Arc::from),
+            hash: xxh3_64(identity.join("\n").as_bytes()),
+        })),
+        place: RulePlace { timelines: vec![timeline], ..RulePlace::default() },
+    });
+    Ok(())
+}
+
 /// What a line's verdicts depend on, as text.
 fn texts(line: &hir::SampleLine) -> String {
     let keys = keys_of(&line.verb).iter().map(text).collect::<Vec<_>>();
@@ -162,7 +220,7 @@ pub(super) fn resolve_keys(plan: &mut Plan) {
     let signals: Vec<u32> = plan.signals.iter().map(|s| s.columns.len() as u32).collect();
     for rule in &mut plan.rules {
         let RuleKind::Sample(sample) = &mut rule.kind else { continue };
-        let SampledFrom::Items { signal, .. } = sample.from;
+        let SampledFrom::Items { signal, .. } = sample.from else { continue };
         for line in &mut sample.lines {
             if let SampleKeys::Columns(keys) = &mut line.keys {
                 keys.iter_mut().for_each(|key| *key = resolve(signals[signal as usize], *key));

@@ -133,6 +133,7 @@ fn rule_of(
         operations: None,
         edges: None,
         is_read: false,
+        sampled: None,
         hash: 0,
     })
 }

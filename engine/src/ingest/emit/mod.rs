@@ -11,18 +11,25 @@ mod protobuf;
 
 use bytes::Bytes;
 
-use crate::model::{Batch, ItemContent, PayloadFormat, RawItems};
+use crate::model::{Batch, ItemContent, PayloadFormat, RawItems, Signal};
 
 /// The items of some rows; `None` for one that cannot be written as OTLP.
 pub fn emit(batch: &Batch, rows: &[u32]) -> Vec<Option<ItemContent>> {
-    let Some(raw) = &batch.raw else { return vec![None; rows.len()] };
+    match &batch.raw {
+        Some(raw) => emit_raw(raw, batch.signal, rows),
+        None => vec![None; rows.len()],
+    }
+}
+
+/// The same for items whose batch is gone: places of them among `raw`'s rows.
+pub fn emit_raw(raw: &RawItems, signal: Signal, rows: &[u32]) -> Vec<Option<ItemContent>> {
     match raw.format {
         PayloadFormat::OtlpTraces
         | PayloadFormat::OtlpLogs
         | PayloadFormat::OtlpMetrics
-        | PayloadFormat::OtlpDelimited => protobuf::emit(raw, batch.signal, rows),
-        PayloadFormat::OtlpJson => otlp_json::emit(raw, batch.signal, rows),
-        _ => foreign::emit(raw, batch.signal, rows),
+        | PayloadFormat::OtlpDelimited => protobuf::emit(raw, signal, rows),
+        PayloadFormat::OtlpJson => otlp_json::emit(raw, signal, rows),
+        _ => foreign::emit(raw, signal, rows),
     }
 }
 

@@ -3,11 +3,16 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
 
+use super::traces::followed;
 use super::{Case, Tally};
+use crate::limits::SHARDS;
 use crate::model::{EmittedItem, Value};
-use crate::plan::{Plan, RuleKind, SampleMeasure, SampleRule, SampleVerb};
-use crate::sampling::{Buckets, Target, TargetState, Threshold};
+use crate::plan::{Plan, Rule, RuleKind, SampleMeasure, SampleRule, SampleVerb, SampledFrom};
+use crate::sampling::{
+    Buckets, Decisions, DecisionsState, Past, Target, TargetState, Threshold, Verdict,
+};
 
 type Key = Vec<Value>;
 
@@ -27,18 +32,23 @@ enum LineStored {
 
 /// What a snapshot holds of all samplings: by the hash of the rule, and the line.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(crate) struct SamplerState(Vec<(u64, u16, LineStored)>);
+pub(crate) struct SamplerState {
+    lines: Vec<(u64, u16, LineStored)>,
+    verdicts: Vec<(u64, u64, DecisionsState)>,
+}
 
 /// The samplings of a plan.
 #[derive(Debug)]
 pub(crate) struct Sampler {
     lines: BTreeMap<(u64, u16), LineState>,
+    /// By the hash of the rule and the shard of trace ids.
+    verdicts: BTreeMap<(u64, u64), Decisions>,
 }
 
 impl Sampler {
     pub(crate) fn new(plan: &Plan, state: SamplerState) -> Self {
         let mut stored: BTreeMap<(u64, u16), LineStored> = BTreeMap::new();
-        stored.extend(state.0.into_iter().map(|(hash, line, state)| ((hash, line), state)));
+        stored.extend(state.lines.into_iter().map(|(hash, line, state)| ((hash, line), state)));
         let mut lines = BTreeMap::new();
         for rule in &plan.rules {
             let RuleKind::Sample(sample) = &rule.kind else { continue };
@@ -58,7 +68,15 @@ impl Sampler {
                 lines.insert(place, state);
             }
         }
-        Self { lines }
+        let known = |hash: &u64| {
+            let is_it = |rule: &Rule| matches!(&rule.kind, RuleKind::Sample(s) if s.hash == *hash);
+            plan.rules.iter().any(is_it)
+        };
+        let verdicts = state.verdicts.into_iter().filter(|(hash, ..)| known(hash));
+        let verdicts = verdicts
+            .map(|(hash, shard, state)| ((hash, shard), Decisions::from_state(state)))
+            .collect();
+        Self { lines, verdicts }
     }
 
     pub(crate) fn state(&self) -> SamplerState {
@@ -69,7 +87,11 @@ impl Sampler {
             };
             (*hash, *line, state)
         });
-        SamplerState(stored.collect())
+        let verdicts = self.verdicts.iter();
+        SamplerState {
+            lines: stored.collect(),
+            verdicts: verdicts.map(|((hash, shard), own)| (*hash, *shard, own.state())).collect(),
+        }
     }
 
     /// Decides the cases of an epoch, in the order of (decision time, rule, trace id or place).
@@ -80,7 +102,7 @@ impl Sampler {
         items: &mut Vec<EmittedItem>,
         tally: &mut Tally,
     ) {
-        cases.sort_by_key(|case| (case.decision_ns, case.rule, case.order));
+        cases.sort_by_key(|case| (case.decision_ns, case.rule, case.order, case.is_late));
         for case in cases {
             let RuleKind::Sample(sample) = &plan.rules[case.rule.0 as usize].kind else { continue };
             self.one(sample, case, items, tally);
@@ -94,6 +116,18 @@ impl Sampler {
         items: &mut Vec<EmittedItem>,
         tally: &mut Tally,
     ) {
+        let of_traces = matches!(sample.from, SampledFrom::Traces { .. });
+        let shard = (sample.hash, xxh3_64(&case.order) % SHARDS);
+        if case.is_late {
+            let own = self.verdicts.get(&shard);
+            let past = own.map_or(Past::Unknown, |verdicts| verdicts.past(case.order));
+            items.extend(followed(sample, past, case.randomness, case.held));
+            return;
+        }
+        if let Some(verdict) = case.known {
+            self.verdicts.entry(shard).or_default().remember(case.order, verdict);
+            return;
+        }
         for index in case.line as usize..sample.lines.len() {
             if case.fits >> index & 1 == 0 {
                 continue;
@@ -104,6 +138,10 @@ impl Sampler {
             counts.count(is_kept, case.weight);
             if line.is_shadow {
                 continue;
+            }
+            if of_traces {
+                let verdict = Verdict { is_kept, line: index as u16, threshold };
+                self.verdicts.entry(shard).or_default().remember(case.order, verdict);
             }
             if is_kept || sample.is_shadow {
                 let kept = case.held.into_iter().map(|held| held.kept(sample, index, threshold));

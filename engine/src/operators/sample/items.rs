@@ -46,7 +46,7 @@ impl Apply {
         let plan = Arc::clone(&self.plan);
         for (index, rule) in plan.rules.iter().enumerate() {
             let RuleKind::Sample(sample) = &rule.kind else { continue };
-            let SampledFrom::Items { signal, .. } = sample.from;
+            let SampledFrom::Items { signal, .. } = sample.from else { continue };
             if plan.signals[signal as usize].signal == batch.batch.signal {
                 let id = RuleId(index as u32);
                 self.sample((id, sample), (frame, batch), (source, decision), decisions);
@@ -62,7 +62,7 @@ impl Apply {
         decisions: &Decisions,
     ) {
         let plan = Arc::clone(&self.plan);
-        let SampledFrom::Items { filter, dedupe, timeline, .. } = sample.from;
+        let SampledFrom::Items { filter, dedupe, timeline, .. } = sample.from else { return };
         let line = &plan.timelines[timeline as usize];
         let column = plan.time_columns[line.time_column as usize].column;
         let Some(Column::Times(times)) = batch.batch.columns.get(column as usize) else { return };
@@ -152,6 +152,8 @@ impl Apply {
                     keys: keys(sample, line, batch, row),
                     weight: Weight { items: 1, bytes },
                     held: vec![held],
+                    known: None,
+                    is_late: false,
                 });
             }
         }
@@ -182,7 +184,9 @@ impl Apply {
 
 /// What decides about rows, in their order.
 fn facts(sample: &SampleRule, batch: &PreparedBatch, rows: Vec<u32>) -> Vec<RowFacts> {
-    let SampledFrom::Items { trace_id, trace_state, .. } = sample.from;
+    let SampledFrom::Items { trace_id, trace_state, .. } = sample.from else {
+        return Vec::new();
+    };
     let items = &batch.batch;
     let mut facts: Vec<RowFacts> = rows
         .into_iter()

@@ -5,6 +5,7 @@
 
 mod decide;
 mod items;
+mod traces;
 
 use std::collections::BTreeMap;
 
@@ -12,10 +13,11 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use decide::{Sampler, SamplerState};
+pub(crate) use traces::{ClosedTrace, Sampled, TraceSampler};
 
 use crate::model::{EmittedItem, RuleId, Signal, Value};
 use crate::plan::SampleRule;
-use crate::sampling::{Randomness, Threshold, stamp_log, stamp_span};
+use crate::sampling::{Randomness, Threshold, Verdict, stamp_log, stamp_span};
 
 /// What one line of a sampling did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,6 +103,10 @@ pub(crate) struct Case {
     pub(crate) keys: Vec<(u16, Vec<Value>)>,
     pub(crate) weight: Weight,
     pub(crate) held: Vec<Held>,
+    /// The verdict, where it is known and only remembered here.
+    pub(crate) known: Option<Verdict>,
+    /// Whether these are spans that came after their trace's verdict.
+    pub(crate) is_late: bool,
 }
 
 impl Held {

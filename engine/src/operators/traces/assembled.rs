@@ -1,7 +1,9 @@
 //! A trace that closes, as its readers see it.
 
+use super::held::HeldSpan;
 use super::spans::SpanState;
 use crate::model::Value;
+use crate::sampling::Randomness;
 
 /// A closed trace.
 #[derive(Debug, Default)]
@@ -20,6 +22,10 @@ pub(super) struct Assembled {
     pub(super) mask: u64,
     /// In the order of (start, id), as far as starts are kept; else in the order of the log.
     pub(super) spans: Vec<SpanState>,
+    /// As received, where they may be said again.
+    pub(super) held: Vec<HeldSpan>,
+    /// Stated by the first span that states it.
+    pub(super) randomness: Option<Randomness>,
 }
 
 impl Assembled {

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Row, RuleId, Value};
+use crate::model::{RawItems, Row, RuleId, SourceId, Value};
+use crate::sampling::Randomness;
 
 /// Columns with one entry a span, in log order.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -32,6 +33,11 @@ pub(crate) struct SpanBlock {
     pub(crate) roots: Vec<(u32, Vec<Value>)>,
     /// Spans that may be late, as the rule that takes these reads them: (entry, row), ascending.
     pub(crate) late: Vec<(u32, Row)>,
+    /// Where the spans lie as received, where they may be said again; one row an entry.
+    pub(crate) raw: Option<RawItems>,
+    pub(crate) source: SourceId,
+    /// (entry, explicit randomness) of the spans that state one, ascending.
+    pub(crate) randomness: Vec<(u32, Randomness)>,
 }
 
 impl SpanBlock {

@@ -6,6 +6,8 @@
 mod assembled;
 mod block;
 mod closed_ids;
+mod hears;
+mod held;
 mod parts;
 mod read;
 mod spans;
@@ -23,9 +25,11 @@ use std::sync::Arc;
 use super::clock::UNSEEN;
 use super::close::{Closed, rule_watermark_ns};
 use super::pattern::Span;
+use super::sample::TraceSampler;
 use crate::model::{Row, RuleId};
 use crate::plan::{Plan, RuleKind, TraceRule};
 use crate::self_metrics::{EngineGauges, Holder};
+use hears::Hearing;
 use read::Reader;
 use state::TraceState;
 use store::Store;
@@ -35,7 +39,7 @@ pub(crate) type TracesState = Vec<(u64, Vec<TraceState>)>;
 
 /// The `traces` rules of a plan, on one worker.
 pub(crate) struct Traces {
-    own: Vec<(RuleId, Store, Reader)>,
+    own: Vec<(RuleId, Store, Reader, Vec<TraceSampler>)>,
 }
 
 /// The rules of a plan that put traces together.
@@ -63,21 +67,30 @@ impl Traces {
         let own = trace_rules(plan).map(|(id, rule)| {
             let rule = Arc::new(rule.clone());
             let mut store = Store::new(&rule);
+            let mut samplers = TraceSampler::of(plan, id);
             for trace in states.remove(&rule.hash).unwrap_or_default() {
+                if let TraceState::Verdicts(hash, shard, verdicts) = &trace {
+                    samplers.iter_mut().for_each(|own| own.restore(*hash, *shard, verdicts));
+                }
                 store.restore(trace);
             }
-            (id, store, Reader::new(&rule))
+            (id, store, Reader::new(&rule), samplers)
         });
         Self { own: own.collect() }
     }
 
     pub(crate) fn state(&self) -> TracesState {
-        self.own.iter().map(|(_, store, _)| (store.rule().hash, store.state())).collect()
+        let own = self.own.iter().map(|(_, store, _, samplers)| {
+            let verdicts = samplers.iter().flat_map(TraceSampler::state);
+            let verdicts = verdicts.map(|(hash, shard, v)| TraceState::Verdicts(hash, shard, v));
+            (store.rule().hash, store.state().into_iter().chain(verdicts).collect())
+        });
+        own.collect()
     }
 
     /// Tells what is held on a worker.
     pub(crate) fn tell(&self, gauges: &EngineGauges, worker: usize) {
-        for (id, store, _) in &self.own {
+        for (id, store, ..) in &self.own {
             gauges.set_instances(worker, id.0 as usize, store.open() as u64);
             gauges.set_state_bytes(Holder::Windows, worker, id.0 as usize, store.held_bytes());
         }
@@ -95,28 +108,25 @@ impl Traces {
         for block in blocks {
             by_rule.entry(block.rule).or_default().push(block);
         }
-        for (id, store, reader) in &mut self.own {
+        for (id, store, reader, samplers) in &mut self.own {
             let mut blocks = by_rule.remove(id).unwrap_or_default();
             blocks.sort_by_key(|block| block.seq);
-            let mut rows = Vec::new();
             let (operations, edges) = (store.rule().operations, store.rule().edges);
             let parts = operations.map(|part| part.rule).into_iter();
             let parts: Vec<RuleId> = parts.chain(edges.map(|part| part.rule)).collect();
             let is_read = store.rule().is_read || !parts.is_empty();
             let counts = &mut out.rules[id.0 as usize];
-            let mut close = |trace: &assembled::Assembled| {
-                if is_read {
-                    reader.rows(*id, trace, &mut rows);
-                }
-            };
+            let mut close = Hearing::new(*id, (reader, is_read), samplers);
             for block in blocks {
                 store.take(block, counts, late, &mut close);
             }
             let watermark_ns = rule_watermark_ns(plan, *id, span.after);
             if watermark_ns == UNSEEN {
-                continue;
+                continue; // nothing can have closed
             }
             store.advance(watermark_ns, &mut close);
+            let (mut rows, sampled) = close.said();
+            out.take_sampled(sampled);
             rows.sort_by(Row::output_cmp);
             for row in rows.iter().filter(|row| parts.contains(&row.rule)) {
                 let counts = &mut out.rules[row.rule.0 as usize];

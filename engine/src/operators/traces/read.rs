@@ -46,10 +46,18 @@ impl Reader {
     }
 
     /// Everything that rules read of a trace.
-    pub(super) fn rows(&mut self, id: RuleId, trace: &Assembled, out: &mut Vec<Row>) {
+    /// Gives the row of the trace back where it is sampled.
+    pub(super) fn rows(
+        &mut self,
+        id: RuleId,
+        trace: &Assembled,
+        is_sampled: bool,
+        out: &mut Vec<Row>,
+    ) -> Option<Row> {
         self.prepare(trace);
+        let row = (self.rule.is_read || is_sampled).then(|| self.row(id, trace));
         if self.rule.is_read {
-            out.push(self.row(id, trace));
+            out.extend(row.clone());
         }
         let rule = Arc::clone(&self.rule);
         if let Some(part) = &rule.operations {
@@ -58,6 +66,7 @@ impl Reader {
         if let Some(part) = &rule.edges {
             self.parts.edges(part, (trace, &self.forest), out);
         }
+        row
     }
 
     /// The row of a trace.

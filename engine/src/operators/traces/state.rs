@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::spans::SpanState;
-use crate::model::Value;
+use crate::model::{ItemContent, ItemKey, Value};
+use crate::sampling::{DecisionsState, Randomness};
 
 /// An open trace, or one that has closed and is remembered.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -13,6 +14,8 @@ pub(crate) enum TraceState {
     Open(Box<OpenTrace>),
     /// Its id, and when it was decided.
     Closed([u8; 16], i64),
+    /// Verdicts of a sampling in one shard, by the hash of the sampling.
+    Verdicts(u64, u64, DecisionsState),
 }
 
 /// An open trace.
@@ -34,6 +37,9 @@ pub(crate) struct OpenTrace {
     pub(super) span_count: u32,
     /// Empty where they are not kept one by one.
     pub(super) spans: Vec<SpanState>,
+    /// As they will leave, where they may.
+    pub(super) held: Vec<(ItemKey, ItemContent)>,
+    pub(super) randomness: Option<(i64, u64, Randomness)>,
 }
 
 /// What decides the shard of a trace.
@@ -47,6 +53,7 @@ impl TraceState {
         let id = match self {
             Self::Open(trace) => &trace.id,
             Self::Closed(id, _) => id,
+            Self::Verdicts(_, shard, _) => return u128::from(*shard),
         };
         u128::from(shard_key(id))
     }

@@ -11,6 +11,7 @@ use hashbrown::HashTable;
 use super::assembled::Assembled;
 use super::block::SpanBlock;
 use super::closed_ids::ClosedIds;
+use super::held::{HeldSpan, HeldSpans};
 use super::spans::{NONE, Spans};
 use super::state::{OpenTrace, TraceState, shard_key};
 use super::wheel::{Wheel, bucket_of};
@@ -18,6 +19,7 @@ use crate::limits::{SHARDS, TRACE_SPANS_PER_SHARD_MAX};
 use crate::model::{Row, Value};
 use crate::operators::applied::RuleCounts;
 use crate::plan::TraceRule;
+use crate::sampling::Randomness;
 
 /// What is known of an open trace beside its spans.
 #[derive(Debug)]
@@ -37,6 +39,9 @@ struct Head {
     bucket: i64,
     newest: u32,
     spans: u32,
+    held: Vec<HeldSpan>,
+    /// Start, id and value of the first span that states one.
+    randomness: Option<(i64, u64, Randomness)>,
     /// Told apart from the trace that had its place before.
     generation: u32,
     is_open: bool,
@@ -50,6 +55,7 @@ pub(super) struct Store {
     free: Vec<u32>,
     needs_spans: bool,
     spans: Spans,
+    held: HeldSpans,
     wheel: Wheel,
     closed: ClosedIds,
     /// By shard: spans of open traces.
@@ -59,10 +65,22 @@ pub(super) struct Store {
 }
 
 /// Who hears of closed traces.
-pub(super) type OnClose<'a> = dyn FnMut(&Assembled) + 'a;
+pub(super) type OnClose<'a> = dyn Hears + 'a;
+
+/// What is told of traces.
+pub(super) trait Hears {
+    /// A trace has closed.
+    fn closed(&mut self, trace: &Assembled, held: &HeldSpans);
+
+    /// A span came to a trace that had closed, at a watermark.
+    fn late(&mut self, id: [u8; 16], watermark_ns: i64, span: HeldSpan, held: &HeldSpans);
+}
 
 /// The place of a span in its block, and the watermark as of the row before.
 type At = (usize, i64);
+
+/// The frame that holds a span as received, and the randomness that the span states.
+type Raw = (Option<u32>, Option<Randomness>);
 
 impl Store {
     pub(super) fn new(rule: &Arc<TraceRule>) -> Self {
@@ -73,6 +91,7 @@ impl Store {
             free: Vec::new(),
             needs_spans: rule.needs_spans(),
             spans: Spans::new(rule),
+            held: HeldSpans::default(),
             wheel: Wheel::default(),
             closed: ClosedIds::new(SHARDS as usize),
             spans_of: vec![0; SHARDS as usize],
@@ -106,6 +125,8 @@ impl Store {
     ) {
         let mut roots = std::mem::take(&mut block.roots).into_iter().peekable();
         let mut late_rows = std::mem::take(&mut block.late).into_iter().peekable();
+        let mut stated = std::mem::take(&mut block.randomness).into_iter().peekable();
+        let frame = self.held.begin(&mut block);
         let mut next_mark = 0;
         let mut watermark_ns = i64::MIN;
         for at in 0..block.len() {
@@ -116,14 +137,24 @@ impl Store {
             let is_own = |entry: &u32| *entry as usize == at;
             let root = roots.next_if(|(entry, _)| is_own(entry)).map(|(_, values)| values);
             let late_row = late_rows.next_if(|(entry, _)| is_own(entry)).map(|(_, row)| row);
-            if self.span(&mut block, (at, watermark_ns), root, close) {
+            let randomness = stated.next_if(|(entry, _)| is_own(entry)).map(|found| found.1);
+            let raw = (frame, randomness);
+            if self.span(&mut block, (at, watermark_ns), (root, raw), close) {
                 counts.used += 1;
                 continue;
+            }
+            if let Some(frame) = frame {
+                let span = self.held.hold(frame, at);
+                close.late(block.trace_ids[at], watermark_ns, span, &self.held);
+                self.held.release(frame);
             }
             counts.late += 1;
             let behind_ns = watermark_ns.saturating_sub(block.time_ns(at));
             counts.worst_late_ns = counts.worst_late_ns.max(behind_ns);
             late.extend(late_row);
+        }
+        if let Some(frame) = frame {
+            self.held.release(frame);
         }
     }
 
@@ -132,7 +163,7 @@ impl Store {
         &mut self,
         block: &mut SpanBlock,
         (at, watermark_ns): At,
-        root: Option<Vec<Value>>,
+        (root, raw): (Option<Vec<Value>>, Raw),
         close: &mut OnClose<'_>,
     ) -> bool {
         let id = block.trace_ids[at];
@@ -140,7 +171,7 @@ impl Store {
         let found = self.index.find(key, |&place| self.heads[place as usize].id == id).copied();
         if let Some(place) = found {
             if self.heads[place as usize].deadline_ns > watermark_ns {
-                self.join(place, block, (at, watermark_ns), root, close);
+                self.join(place, block, (at, watermark_ns), (root, raw), close);
                 return true;
             }
             // It had closed at the row before, in the middle of an epoch.
@@ -154,7 +185,7 @@ impl Store {
             return false;
         }
         let place = self.open_head(key, id, time_ns);
-        self.join(place, block, (at, watermark_ns), root, close);
+        self.join(place, block, (at, watermark_ns), (root, raw), close);
         true
     }
 
@@ -176,6 +207,8 @@ impl Store {
             bucket: i64::MAX,
             newest: NONE,
             spans: 0,
+            held: Vec::new(),
+            randomness: None,
             generation,
             is_open: true,
         };
@@ -193,7 +226,7 @@ impl Store {
         place: u32,
         block: &mut SpanBlock,
         (at, watermark_ns): At,
-        root: Option<Vec<Value>>,
+        (root, (frame, randomness)): (Option<Vec<Value>>, Raw),
         close: &mut OnClose<'_>,
     ) {
         let bytes = self.spans.bytes_each();
@@ -212,6 +245,17 @@ impl Store {
             if head.root.as_ref().is_none_or(|root| mine < (root.0, root.1)) {
                 head.root = Some(Box::new((mine.0, mine.1, values)));
             }
+        }
+        if let Some(randomness) = randomness {
+            let mine = (start_ns, block.span_ids[at]);
+            if head.randomness.is_none_or(|known| mine < (known.0, known.1)) {
+                head.randomness = Some((mine.0, mine.1, randomness));
+            }
+        }
+        if let Some(frame) = frame {
+            let span = self.held.hold(frame, at);
+            head.bytes += self.held.bytes(span);
+            head.held.push(span);
         }
         if self.needs_spans {
             head.newest = self.spans.push(block, at, head.newest);
@@ -299,6 +343,8 @@ impl Store {
         assembled.is_early = is_early;
         assembled.root = head.root.take().map(|root| root.2);
         assembled.mask = head.mask;
+        assembled.held = std::mem::take(&mut head.held);
+        assembled.randomness = head.randomness.map(|stated| stated.2);
         let (newest, key, id) = (head.newest, head.key, head.id);
         self.spans.take(newest, &mut assembled.spans);
         assembled.sort();
@@ -307,7 +353,8 @@ impl Store {
         }
         self.free.push(place);
         self.closed.insert(shard, id, decided_ns);
-        close(&assembled);
+        close.closed(&assembled, &self.held);
+        self.held.release_all(&assembled.held);
         self.assembled = assembled;
     }
 
@@ -326,6 +373,8 @@ impl Store {
                 root: head.root.as_deref().cloned(),
                 span_count: head.spans,
                 spans: self.spans.all(head.newest),
+                held: self.held.stored(&head.held),
+                randomness: head.randomness,
             }))
         });
         let closed = self.closed.iter().map(|(id, at)| TraceState::Closed(id, at));
@@ -338,6 +387,7 @@ impl Store {
             TraceState::Closed(id, decided_ns) => {
                 self.closed.insert((shard_key(&id) % SHARDS) as usize, id, decided_ns);
             }
+            TraceState::Verdicts(..) => {} // of the samplings
             TraceState::Open(trace) => {
                 let key = shard_key(&trace.id);
                 let place = self.open_head(key, trace.id, trace.first_ns);
@@ -350,6 +400,8 @@ impl Store {
                 head.bytes = trace.bytes;
                 head.root = trace.root.map(Box::new);
                 head.spans = trace.span_count;
+                head.randomness = trace.randomness;
+                head.held = self.held.restore(trace.held);
                 self.spans_of[(key % SHARDS) as usize] += trace.span_count;
                 for span in trace.spans {
                     head.newest = self.spans.add(span, head.newest);

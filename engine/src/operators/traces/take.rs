@@ -112,6 +112,9 @@ impl Apply {
         let room = rows.len() / peers + rows.len() / 16;
         let block = |_| SpanBlock::new(id, frame.seq, rule.carried.len(), room);
         let mut blocks: Vec<SpanBlock> = (0..peers).map(block).collect();
+        if rule.sampled.is_some() {
+            blocks.iter_mut().for_each(|block| block.hold(&batch.batch, source));
+        }
         let needs = Needs::of(&self.plan, rule);
         for &row in rows {
             let at = row as usize;
@@ -144,6 +147,7 @@ impl Apply {
                 let late = self.late_item(rule.late, batch, (row, time_ns), walk.watermark_ns);
                 block.late.extend(late.map(|(_, late)| (entry, late)));
             }
+            block.hold_row(&batch.batch, rule.sampled, row);
             push(block, (rule, batch, needs), columns, &masks, (row, time_ns));
         }
         for (outgoing, block) in self.outgoing.iter_mut().zip(blocks) {
