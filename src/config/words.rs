@@ -38,10 +38,11 @@ macro_rules! words {
     };
 }
 
-words!(WhenFull, "`block`, `drop_newest` or `drop_oldest`",
+words!(WhenFull, "`block`, `drop_newest`, `drop_oldest` or `sample`",
     "block" => Self::Block,
     "drop_newest" => Self::DropNewest,
     "drop_oldest" => Self::DropOldest,
+    "sample" => Self::Sample,
 );
 
 words!(FileFormat, "`json` or `otlp_json`",

@@ -4,6 +4,7 @@
 //! the bytes themselves.
 
 mod json;
+pub(crate) mod request;
 pub(crate) mod schema;
 pub(crate) mod wire;
 

@@ -133,3 +133,38 @@ async fn a_noisy_sender_starves_nobody() {
     drop(stop);
     assert!(slow_log.join().unwrap() >= 450);
 }
+
+/// Spans with trace ids of their own, as many as are wanted.
+fn many(count: u64) -> Vec<u8> {
+    use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+    use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+    let span = |index: u64| Span {
+        trace_id: (u128::from(index) << 49 | 1).to_be_bytes().to_vec(),
+        span_id: (index + 1).to_be_bytes().to_vec(),
+        ..Span::default()
+    };
+    let spans = (0..count).map(span).collect();
+    let scoped = ScopeSpans { spans, ..ScopeSpans::default() };
+    let group = ResourceSpans { scope_spans: vec![scoped], ..ResourceSpans::default() };
+    ExportTraceServiceRequest { resource_spans: vec![group] }.encode_to_vec()
+}
+
+#[tokio::test]
+async fn a_full_queue_takes_a_share_and_counts_the_rest() {
+    let intake = IntakeConfig { items: 300, when_full: WhenFull::Sample, ..config() };
+    let server = Server::http_with(intake, otlp()).await;
+    for _ in 0..5 {
+        let answer = post(server.address(), "/v1/traces", PROTOBUF, &[], &many(128)).await;
+        assert_eq!((answer.status, &answer.body[..]), (200, &b""[..]));
+    }
+    let counts = server.counts();
+    let source = &counts.sources[&SOURCE];
+    let sampled = source.discarded[&DiscardReason::Sampled];
+    assert_eq!(source.unaccounted(), [0, 0, 0], "{counts:?}");
+    assert_eq!((source.received.requests, source.received.items), (5, 640));
+    assert_eq!(source.queued.items + sampled.items, 640);
+    assert!((280..=300).contains(&source.queued.items), "{counts:?}");
+    let taken: Vec<u64> = (0..5).map(|_| server.frame().items).collect();
+    assert_eq!(taken[..2], [128, 128], "what there is room for comes whole");
+    assert!(taken.is_sorted_by(|a, b| a >= b) && taken[4] > 0, "{taken:?}");
+}

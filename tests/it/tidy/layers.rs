@@ -33,7 +33,7 @@ const RANKS: [(&str, u8); 21] = [
 /// names its accumulators, structures of traces and goals of samplings; patterns and correlations
 /// are run as planned, both over events; redaction runs as planned and asks the decoders what is a
 /// field.
-const EDGES: [(&str, &str); 14] = [
+const EDGES: [(&str, &str); 15] = [
     ("model", "limits"),
     ("model", "error"),
     ("pem", "limits"),
@@ -48,6 +48,7 @@ const EDGES: [(&str, &str); 14] = [
     ("redact", "plan"),
     ("redact", "ingest"),
     ("plan", "sampling"),
+    ("ingest", "sampling"),
 ];
 
 /// (crate folder, crates that it must not name).

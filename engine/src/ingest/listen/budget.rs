@@ -96,6 +96,16 @@ impl Budget {
         self.lock().used
     }
 
+    /// What a sender may take at once.
+    pub(super) fn free_for(&self, sender: Sender) -> Amount {
+        let state = self.lock();
+        let (free, held) = (self.limit.minus(state.used), state.held_by(sender));
+        Amount {
+            items: free.items.saturating_sub(held.items),
+            bytes: free.bytes.saturating_sub(held.bytes),
+        }
+    }
+
     /// How many wait.
     pub(super) fn waiting(&self) -> usize {
         self.lock().waiters.iter().filter(|waiter| !waiter.grant.is_closed()).count()

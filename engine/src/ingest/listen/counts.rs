@@ -74,6 +74,8 @@ pub enum DiscardReason {
     Newest,
     /// One that waited, to make room.
     Oldest,
+    /// A part of the one that found no room: spans that others stand for.
+    Sampled,
 }
 
 impl DiscardReason {
@@ -82,6 +84,7 @@ impl DiscardReason {
         match self {
             Self::Newest => "newest",
             Self::Oldest => "oldest",
+            Self::Sampled => "sampled",
         }
     }
 }

@@ -2,7 +2,6 @@
 //!
 //! Invariant: groups stand in the order of their first items, and items in their own order.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,9 +10,9 @@ use serde_json::{Map, Value as Json, json};
 use super::weight;
 use super::wire::Encoding;
 use crate::model::{EmittedItem, ItemContent, Signal};
+use crate::otlp::request::{Grouped, request};
 use crate::otlp::schema::{RESOURCE, SCOPE, Schema};
 use crate::otlp::to_json;
-use crate::otlp::wire::Message;
 use crate::sink::Shape;
 use crate::sink::push::{Encode, Said};
 
@@ -32,15 +31,17 @@ pub struct ItemRequest {
 
 /// Items as requests, one for each signal that they have.
 pub fn item_requests(encoding: Encoding, items: &[&EmittedItem]) -> Vec<ItemRequest> {
-    let request = |signal| {
+    let of_signal = |signal| {
         let own: Vec<&ItemContent> =
             items.iter().filter(|item| item.signal == signal).map(|item| &item.content).collect();
         (!own.is_empty()).then(|| match encoding {
-            Encoding::Protobuf => protobuf(signal, &own),
+            Encoding::Protobuf => {
+                ItemRequest { signal, body: request(&own), items: own.len(), left_out: 0 }
+            }
             Encoding::Json => json(signal, &own),
         })
     };
-    [Signal::Spans, Signal::Logs, Signal::Metrics].into_iter().filter_map(request).collect()
+    [Signal::Spans, Signal::Logs, Signal::Metrics].into_iter().filter_map(of_signal).collect()
 }
 
 /// The items of one signal among what was said, as a request.
@@ -113,70 +114,6 @@ impl Encode for Spans {
     fn shapes(&self) -> &[Shape] {
         &self.shapes
     }
-}
-
-/// What items of one resource, or one scope, have in common: the message and its schema.
-type Head<'a> = (&'a [u8], &'a [u8]);
-
-/// The items of a scope.
-type Scoped<'a> = (Head<'a>, Vec<&'a ItemContent>);
-
-/// Items by resource, then by scope.
-struct Grouped<'a> {
-    resources: Vec<(Head<'a>, Vec<Scoped<'a>>)>,
-}
-
-impl<'a> Grouped<'a> {
-    fn new(items: &[&'a ItemContent]) -> Self {
-        let (mut at, mut at_scope) = (BTreeMap::new(), BTreeMap::new());
-        let mut resources: Vec<(Head<'a>, Vec<Scoped<'a>>)> = Vec::new();
-        for item in items {
-            let resource: Head<'a> = (&item.resource, &item.resource_schema_url);
-            let scope: Head<'a> = (&item.scope, &item.scope_schema_url);
-            let index = *at.entry(resource).or_insert_with(|| {
-                resources.push((resource, Vec::new()));
-                resources.len() - 1
-            });
-            let scopes = &mut resources[index].1;
-            let within = *at_scope.entry((index, scope)).or_insert_with(|| {
-                scopes.push((scope, Vec::new()));
-                scopes.len() - 1
-            });
-            scopes[within].1.push(*item);
-        }
-        Self { resources }
-    }
-}
-
-fn with_head(message: &mut Message, head: &[u8]) {
-    if !head.is_empty() {
-        message.delimited(1, head);
-    }
-}
-
-fn with_schema(message: &mut Message, url: &[u8]) {
-    if !url.is_empty() {
-        message.delimited(3, url);
-    }
-}
-
-/// The numbers of the fields are the same in all three requests.
-fn protobuf(signal: Signal, items: &[&ItemContent]) -> ItemRequest {
-    let mut request = Message::default();
-    for ((resource, resource_schema), scopes) in Grouped::new(items).resources {
-        let mut of_resource = Message::default();
-        with_head(&mut of_resource, resource);
-        for ((scope, scope_schema), items) in scopes {
-            let mut of_scope = Message::default();
-            with_head(&mut of_scope, scope);
-            items.iter().for_each(|item| of_scope.pieces(2, &[&item.item, &item.append]));
-            with_schema(&mut of_scope, scope_schema);
-            of_resource.message(2, &of_scope);
-        }
-        with_schema(&mut of_resource, resource_schema);
-        request.message(1, &of_resource);
-    }
-    ItemRequest { signal, body: request.finish(), items: items.len(), left_out: 0 }
 }
 
 fn json(signal: Signal, items: &[&ItemContent]) -> ItemRequest {

@@ -295,7 +295,7 @@ fn outcomes(source: &str, counts: &SourceCounts, of: Of, family: &mut Family) {
     for reason in RefuseReason::ALL {
         add("refused", reason.name(), &counts.refused.get(&reason).copied().unwrap_or_default());
     }
-    for reason in [DiscardReason::Newest, DiscardReason::Oldest] {
+    for reason in [DiscardReason::Newest, DiscardReason::Oldest, DiscardReason::Sampled] {
         let count = counts.discarded.get(&reason).copied().unwrap_or_default();
         add("discarded", reason.name(), &count);
     }

@@ -4,6 +4,9 @@
 //! room is given back only when its owner drops the [`Accepted`]. Frames leave in the order in
 //! which they came, whoever brought them; that no sender takes all the room is the budget's work.
 
+mod sample;
+mod thin;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -31,6 +34,9 @@ pub enum WhenFull {
     DropNewest,
     /// The oldest frame of the sender that holds the most is discarded to make room.
     DropOldest,
+    /// Of its spans as many are taken as there is room for, chosen by their trace ids; each says by
+    /// its threshold (`th` in its tracestate) for how many it stands. Other signals wait.
+    Sample,
 }
 
 /// How much may wait, and what happens beyond that.
@@ -284,9 +290,14 @@ impl Reception {
     ) -> Outcome {
         self.bytes = payload.len() as u64;
         let shared = Arc::clone(&self.intake.shared);
+        if shared.config.when_full == WhenFull::Sample {
+            return self.put_sample(payload, format, items, deadline).await;
+        }
         let need = Amount { items: items.max(1), bytes: self.bytes };
         let room = match shared.config.when_full {
-            WhenFull::Block => shared.room.acquire(self.sender, need, deadline).await,
+            WhenFull::Block | WhenFull::Sample => {
+                shared.room.acquire(self.sender, need, deadline).await
+            }
             WhenFull::DropNewest => {
                 let room = shared.room.try_acquire(self.sender, need);
                 if room.is_none() {
