@@ -51,6 +51,14 @@ pub const DURATION_NS_MAX: i64 = 100 * 365 * 86_400 * 1_000_000_000;
 pub const GIVEN_TIMES_MAX: u64 = 1_000_000;
 /// Width of a formatted line, columns.
 pub const LINE_COLUMNS_MAX: usize = 100;
+/// Rows of one table.
+pub const TABLE_ROWS_MAX: usize = 10_000;
+/// Columns of one table.
+pub const TABLE_COLUMNS_MAX: usize = 64;
+/// Values of all columns of tables that expressions read, each place of use counted.
+pub const TABLE_CELLS_MAX: usize = 1_000_000;
+/// Mistakes of one table that are told.
+pub const TABLE_MISTAKES_MAX: usize = 10;
 /// Keys and classes that one `redact` names.
 pub const REDACT_ITEMS_MAX: usize = 1_000;
 /// Lines of one sample.

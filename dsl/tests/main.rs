@@ -35,6 +35,10 @@ fn import(path: &str) -> Option<String> {
              select { n: count(), bad: ratio(status == error) }\n\
              having bad > 1 - objective\n"
         }
+        "owners.csv" => {
+            "service.name,team,tier,timeout,share\nshop,web,1,750ms,5%\nbank,\"pay, ments\",2,2s,\n"
+        }
+        "broken.csv" => "name,a,a\nx,1\nx,1,2\nx,3,4\n,5,6\ny,\"7,8\n",
         "std/self" => "import \"std/self\" as again",
         _ => return None,
     };

@@ -4,6 +4,7 @@ mod expr;
 mod pattern;
 mod redact;
 mod sample;
+mod table;
 mod test;
 mod traces;
 
@@ -13,6 +14,7 @@ pub(crate) use expr::{
 pub(crate) use pattern::{Element, Guard, Link, PatternBody, Sequence, Step};
 pub(crate) use redact::{RedactItem, RedactLine};
 pub(crate) use sample::{SampleAmount, SampleBody, SampleLine, SampleWhen};
+pub(crate) use table::TableSource;
 pub(crate) use test::{ExpectLine, ExpectMoment, GivenLine, GivenPart, TestBlock};
 pub(crate) use traces::Close;
 
@@ -74,6 +76,7 @@ pub(crate) enum DeclarationKind {
         blocks: Vec<TestBlock>,
     },
     Redact(Vec<RedactLine>),
+    Table(TableSource),
     /// A kind that the language has and this version does not run.
     NotYet,
     /// Nothing could be read but keyword and name.

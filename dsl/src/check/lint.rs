@@ -202,6 +202,7 @@ impl Checker<'_> {
                     Entity::Source(index) => (*index, "stream"),
                     Entity::Const(index) => (*index, "constant"),
                     Entity::Function(index) => (*index, "function"),
+                    Entity::Table(index) => (*index, "table"),
                     Entity::Late(_)
                     | Entity::Timeout(_)
                     | Entity::Outcome(..)

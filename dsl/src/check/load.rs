@@ -37,6 +37,12 @@ impl Checker<'_> {
             if let DeclarationKind::Import { path, config } = &declaration.kind {
                 self.import(&declaration, path, config, module, stack);
             }
+            if let (DeclarationKind::Table(source), Some(name)) =
+                (&declaration.kind, &declaration.name)
+            {
+                let full = self.full(&name.text, module);
+                self.load_table(full, &declaration, source);
+            }
             if let DeclarationKind::Edition(number) = &declaration.kind
                 && number.text != "1"
             {
@@ -222,11 +228,13 @@ impl Checker<'_> {
                 DeclarationKind::Param(_) => Entity::Param(index),
                 DeclarationKind::Fn { .. } => Entity::Function(index),
                 DeclarationKind::Import { .. } => Entity::Import(index),
+                DeclarationKind::Table(_) => Entity::Table(index),
                 DeclarationKind::Broken => match tree.keyword.text.as_str() {
                     "const" => Entity::Const(index),
                     "param" => Entity::Param(index),
                     "fn" => Entity::Function(index),
                     "import" => Entity::Import(index),
+                    "table" => Entity::Table(index),
                     _ => Entity::Source(index),
                 },
                 _ => Entity::Source(index),
@@ -306,6 +314,7 @@ impl Checker<'_> {
         | Entity::Timeout(index)
         | Entity::Outcome(index, _)
         | Entity::TracePart(index, _)
+        | Entity::Table(index)
         | Entity::Import(index)) = entity;
         let tree = &self.items[index].tree;
         if let (Entity::Timeout(_), DeclarationKind::Pattern { clauses, .. }) = (entity, &tree.kind)

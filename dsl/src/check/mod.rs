@@ -10,6 +10,7 @@ mod binary;
 mod call;
 mod clause;
 mod correlate;
+mod csv;
 mod expr;
 mod fold;
 mod inline;
@@ -27,6 +28,7 @@ mod scope;
 mod shape;
 mod step;
 mod stream;
+mod table;
 mod template;
 mod test;
 mod trace;
@@ -79,6 +81,8 @@ enum Entity {
     Outcome(usize, Outcome),
     /// What the traces say beside themselves.
     TracePart(usize, crate::hir::TracePart),
+    /// A table, whose columns are read by their names behind its own.
+    Table(usize),
     /// An import, whose names begin with its own.
     Import(usize),
 }
@@ -111,6 +115,10 @@ struct Checker<'a> {
     /// Values of constants and parameters; `None` while one is being found, to see circles.
     values: BTreeMap<String, Option<Expr>>,
     shapes: BTreeMap<String, Rc<Shape>>,
+    /// Tables by name; `None` where one cannot be read.
+    tables: BTreeMap<String, Option<Rc<table::Table>>>,
+    /// Values of all columns that expressions read so far.
+    table_cells: usize,
     ids: BTreeMap<String, DeclarationId>,
     /// Nodes of the expression that is being typed.
     nodes: usize,
@@ -140,6 +148,8 @@ pub(crate) fn compile(files: &[SourceFile], catalog: &Catalog, options: &Options
         names: BTreeMap::new(),
         used: BTreeSet::new(),
         values: BTreeMap::new(),
+        tables: BTreeMap::new(),
+        table_cells: 0,
         shapes: BTreeMap::new(),
         ids: BTreeMap::new(),
         nodes: 0,

@@ -1,6 +1,7 @@
 //! What names mean inside one expression.
 //!
-//! Order: what the declaration binds, fields of the source, constants and parameters, attributes.
+//! Order: what the declaration binds, fields of the source, constants, parameters and tables,
+//! attributes.
 
 use std::rc::Rc;
 
@@ -123,6 +124,7 @@ impl Checker<'_> {
             return value;
         }
         let known = self.known(path, range, scope);
+        let known = known.or_else(|| self.table_path(path, range, scope));
         if let Some(value) = known.or_else(|| self.root_path(path, range, scope)) {
             return value;
         }

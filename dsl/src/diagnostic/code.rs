@@ -68,6 +68,7 @@ registry! {
     UNKNOWN_SINK "E1007" "unknown sink";
     UNKNOWN_IMPORT "E1008" "import that cannot be found";
     UNKNOWN_PARAM "E1009" "unknown parameter";
+    TABLE "E1010" "table that cannot be read";
     MISMATCH "E2001" "values that cannot be compared or combined";
     MISSING_UNIT "E2002" "number without its unit";
     OPERATOR "E2003" "operator that does not fit the type";

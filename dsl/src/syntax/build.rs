@@ -167,6 +167,7 @@ impl Build {
             Rule::correlate => self.correlate(inner)?,
             Rule::redact => (None, self.redact(inner)?),
             Rule::sample => self.sample(inner)?,
+            Rule::table => self.table(inner)?,
             Rule::test => {
                 let title = self.string(&inner.next()?);
                 (None, DeclarationKind::Test { title, blocks: self.test_blocks(inner)? })

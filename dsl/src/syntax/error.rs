@@ -33,8 +33,7 @@ pub(super) fn not_yet(declaration: &Declaration) -> Diagnostic {
     let what = match keyword {
         "retrace" => "`retrace` makes new traces from spans",
         "traces" => "`traces` groups spans into traces",
-        "validate" => "`validate` compares items with a registry",
-        _ => "a `table` holds values to look up",
+        _ => "`validate` compares items with a registry",
     };
     Diagnostic::new(
         codes::NOT_YET,

@@ -1,16 +1,28 @@
-//! Pairs of a `redact` become the tree.
+//! Pairs of a `redact` and of a `table` become the tree.
 
 use pest::iterators::{Pair, Pairs};
 
 use super::build::Build;
 use super::grammar::Rule;
-use crate::ast::{DeclarationKind, RedactItem, RedactLine};
+use crate::ast::{DeclarationKind, Name, RedactItem, RedactLine, TableSource};
 
 impl Build {
     /// A `redact` behind its keyword.
     pub(super) fn redact(&mut self, inner: Pairs<'_, Rule>) -> Option<DeclarationKind> {
         let lines: Option<Vec<_>> = inner.map(|line| self.redact_line(line)).collect();
         Some(DeclarationKind::Redact(lines?))
+    }
+
+    /// A `table` behind its keyword.
+    pub(super) fn table(
+        &mut self,
+        mut inner: Pairs<'_, Rule>,
+    ) -> Option<(Option<Name>, DeclarationKind)> {
+        let name = self.name(&inner.next()?);
+        let format = self.name(&inner.next()?);
+        let file = self.string(&inner.next()?);
+        let key = self.name(&inner.nth(1)?);
+        Some((Some(name), DeclarationKind::Table(TableSource { format, file, key })))
     }
 
     fn redact_line(&mut self, pair: Pair<'_, Rule>) -> Option<RedactLine> {

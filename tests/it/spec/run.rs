@@ -51,8 +51,11 @@ impl fmt::Display for Answer {
 /// Rules to a plan.
 pub(super) fn compile(rules: &str) -> Result<Arc<Plan>, String> {
     let file = SourceFile { id: FileId(0), name: "rules".to_owned(), text: rules.to_owned() };
-    let analysis =
-        tailwater_dsl::compile(&[file], &tailwater_rules::catalog(), &Options::default());
+    // Tables of specs stand beside them.
+    let folder = crate::tidy::root().join("tests/spec/table");
+    let importer = |name: &str| std::fs::read_to_string(folder.join(name)).ok();
+    let options = Options { importer: &importer, ..Options::default() };
+    let analysis = tailwater_dsl::compile(&[file], &tailwater_rules::catalog(), &options);
     if analysis.diagnostics.iter().any(Diagnostic::is_error) {
         return Err(human(&analysis.diagnostics, &analysis.files, false));
     }
