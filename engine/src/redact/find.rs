@@ -5,7 +5,6 @@
 //! that the other would find in it: there the neighbours of a value are tags and lengths, so that
 //! what stands beside it says nothing.
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use smallvec::SmallVec;
 
 use super::{credential, network, number, sql, web};
@@ -58,10 +57,8 @@ impl ClassSet {
 /// What a needle may open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Opens {
-    At,
     EncodedAt,
     Authority,
-    Field,
     Jwt,
     Scheme(ValueClass),
     Token(usize),
@@ -69,43 +66,58 @@ enum Opens {
     Statement,
 }
 
-/// Searches for the classes of a policy.
+/// Places that the three bytes at the start of needles are hashed to.
+const PLACES: usize = 1 << 15;
+
+/// What a byte may be part of, above its lower-case form in the lowest eight bits.
+const DIGIT: u16 = 1 << 8;
+const COLON: u16 = 1 << 9;
+const JOINT: u16 = 1 << 10;
+const AT: u16 = 1 << 11;
+const EQUALS: u16 = 1 << 12;
+
+/// Searches for the classes of a policy, in one pass over the bytes.
 #[derive(Debug)]
 pub(super) struct Finder {
     classes: ClassSet,
-    needles: Option<AhoCorasick>,
-    opens: Vec<Opens>,
-    has_digits: bool,
+    /// By byte: its lower-case form and what it may be part of.
+    bytes: Box<[u16; 256]>,
+    /// Hashes of the first three bytes of the needles: a bit each.
+    starts: Box<[u64; PLACES / 64]>,
+    /// By first three bytes, sorted.
+    needles: Vec<(u32, &'static [u8], Opens)>,
+}
+
+fn place_of(start: u32) -> usize {
+    (start.wrapping_mul(0x9e37_79b1) >> 17) as usize
 }
 
 impl Finder {
     pub(super) fn new(classes: ClassSet) -> Self {
-        let mut texts: Vec<&[u8]> = Vec::new();
-        let mut opens = Vec::new();
-        for (class, text, what) in needles() {
-            if classes.has(class) {
-                texts.push(text);
-                opens.push(what);
-            }
+        let mut bytes = Box::new([0_u16; 256]);
+        for byte in 0..=u8::MAX {
+            let flags = match byte {
+                b'0'..=b'9' if classes.has_any(&OF_DIGITS) => DIGIT,
+                b':' if classes.has_any(&[ValueClass::Ipv6, ValueClass::Mac]) => COLON,
+                b'-' | b'.' if classes.has(ValueClass::Mac) => JOINT,
+                b'@' if classes.has(ValueClass::Email) => AT,
+                b'=' if classes.has(ValueClass::UrlQuery) => EQUALS,
+                _ => 0,
+            };
+            bytes[usize::from(byte)] = flags | u16::from(byte.to_ascii_lowercase());
         }
-        let needles = (!texts.is_empty()).then(|| {
-            AhoCorasick::builder()
-                .match_kind(MatchKind::Standard)
-                .kind(Some(AhoCorasickKind::DFA))
-                .ascii_case_insensitive(true)
-                .build(&texts)
-                .expect("a hundred short needles are far below the automaton's limits")
-        });
-        let has_digits = classes.has_any(&[
-            ValueClass::Card,
-            ValueClass::Ssn,
-            ValueClass::Iban,
-            ValueClass::Ipv4,
-            ValueClass::Ipv6,
-            ValueClass::Mac,
-            ValueClass::Phone,
-        ]);
-        Self { classes, needles, opens, has_digits }
+        let mut starts = Box::new([0_u64; PLACES / 64]);
+        let mut needles: Vec<(u32, &'static [u8], Opens)> = Vec::new();
+        for (_, text, opens) in needles_of().filter(|(class, ..)| classes.has(*class)) {
+            let start = text[..3]
+                .iter()
+                .fold(0, |start, byte| start << 8 | u32::from(byte.to_ascii_lowercase()));
+            let place = place_of(start);
+            starts[place / 64] |= 1 << (place % 64);
+            needles.push((start, text, opens));
+        }
+        needles.sort_by_key(|(start, ..)| *start);
+        Self { classes, bytes, starts, needles }
     }
 
     /// Whether the bytes of a frame may hold something; `false` is certain.
@@ -149,63 +161,85 @@ impl Finder {
     }
 
     /// Calls back for every hit until told to end.
+    #[inline]
     fn search(&self, text: &[u8], look: Look, found: &mut dyn FnMut(Hit) -> bool) {
-        if let Some(needles) = &self.needles {
-            let mut statement_from = 0;
-            for needle in needles.find_overlapping_iter(text) {
-                let opens = self.opens[needle.pattern().as_usize()];
-                let (start, end) = (needle.start(), needle.end());
-                if opens == Opens::Statement {
-                    if start < statement_from || !sql::opens(text, start, end, look) {
-                        continue;
-                    }
-                    // A statement is taken once, from its first verb to the end.
-                    statement_from = text.len();
-                    if look == Look::Frame {
-                        if found(Hit { start, end, class: ValueClass::Sql }) {
-                            return;
-                        }
-                    } else {
-                        sql::literals(text, start, found);
-                    }
-                    continue;
-                }
-                if let Some(hit) = opened(opens, text, start, end, look)
-                    && found(hit)
-                {
-                    return;
-                }
+        let mut past = Past::default();
+        let mut start = 0_u32;
+        for (at, byte) in text.iter().enumerate() {
+            let what = self.bytes[usize::from(*byte)];
+            start = (start << 8 | u32::from(what & 0xff)) & 0x00ff_ffff;
+            let place = place_of(start);
+            let may_open = self.starts[place / 64] >> (place % 64) & 1 == 1;
+            if (may_open || what > 0xff) && self.look_at(text, at, start, look, &mut past, found) {
+                return;
             }
-        }
-        if self.has_digits {
-            self.search_digits(text, look, found);
         }
     }
 
-    fn search_digits(&self, text: &[u8], look: Look, found: &mut dyn FnMut(Hit) -> bool) {
-        let mut at = 0;
-        while let Some(&byte) = text.get(at) {
-            let (next, hit) = match byte {
-                b'0'..=b'9' => {
-                    let end = number::run_end(text, at);
-                    (end, self.at_digits(text, at, end, look))
-                }
-                b':' => (at + 1, network::at_colon(text, at, self.wants(), look)),
-                b'-' | b'.' if self.classes.has(ValueClass::Mac) => {
-                    (at + 1, network::at_joint(text, at, look))
-                }
-                _ => (at + 1, None),
-            };
-            let hit = hit.filter(|hit| self.classes.has(hit.class));
-            if let Some(hit) = hit {
-                if found(hit) {
-                    return;
-                }
-                at = next.max(hit.end);
-            } else {
-                at = next;
+    /// Looks closer at a place; says whether the search ends.
+    #[inline(never)]
+    fn look_at(
+        &self,
+        text: &[u8],
+        at: usize,
+        start: u32,
+        look: Look,
+        past: &mut Past,
+        found: &mut dyn FnMut(Hit) -> bool,
+    ) -> bool {
+        let hit = match self.bytes[usize::from(text[at])] & 0xff00 {
+            DIGIT if at >= past.digits => {
+                past.digits = number::run_end(text, at);
+                self.at_digits(text, at, past.digits, look)
+            }
+            COLON => network::at_colon(text, at, self.wants(), look),
+            JOINT => network::at_joint(text, at, look),
+            AT => web::email(text, at, at + 1, look).map(hit(ValueClass::Email)),
+            EQUALS => web::field_before(text, at, look).map(hit(ValueClass::UrlQuery)),
+            _ => None,
+        };
+        if let Some(hit) = hit.filter(|hit| self.classes.has(hit.class)) {
+            past.digits = past.digits.max(hit.end);
+            if found(hit) {
+                return true;
             }
         }
+        let Some(from) = at.checked_sub(2) else { return false };
+        let first = self.needles.partition_point(|(known, ..)| *known < start);
+        let same = self.needles[first..].iter().take_while(|(known, ..)| *known == start);
+        for (_, needle, opens) in same {
+            let end = from + needle.len();
+            if text.get(from..end).is_some_and(|part| part.eq_ignore_ascii_case(needle))
+                && self.opened(*opens, text, (from, end), look, past, found)
+            {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn opened(
+        &self,
+        opens: Opens,
+        text: &[u8],
+        (start, end): (usize, usize),
+        look: Look,
+        past: &mut Past,
+        found: &mut dyn FnMut(Hit) -> bool,
+    ) -> bool {
+        if opens != Opens::Statement {
+            return opened(opens, text, start, end, look).is_some_and(found);
+        }
+        // A statement is taken once, from its first verb to the end.
+        if past.is_statement || !sql::opens(text, start, end, look) {
+            return false;
+        }
+        past.is_statement = true;
+        if look == Look::Frame {
+            return found(Hit { start, end, class: ValueClass::Sql });
+        }
+        sql::literals(text, start, found);
+        false
     }
 
     fn wants(&self) -> (bool, bool) {
@@ -220,11 +254,28 @@ impl Finder {
             (ValueClass::Ssn, number::ssn),
             (ValueClass::Phone, number::phone),
         ];
-        tries.into_iter().filter(|(class, _)| self.classes.has(*class)).find_map(|(class, find)| {
-            let (start, end) = find(text, start, end, look)?;
-            Some(Hit { start, end, class })
-        })
+        tries
+            .into_iter()
+            .filter(|(class, _)| self.classes.has(*class))
+            .find_map(|(class, find)| find(text, start, end, look).map(hit(class)))
     }
+}
+
+/// The classes that begin with digits, or with what stands right before some.
+const OF_DIGITS: [ValueClass; 5] =
+    [ValueClass::Card, ValueClass::Ssn, ValueClass::Iban, ValueClass::Ipv4, ValueClass::Phone];
+
+/// What a search has behind it.
+#[derive(Debug, Default)]
+struct Past {
+    /// Digits before this place have been looked at.
+    digits: usize,
+    /// Whether a statement was found.
+    is_statement: bool,
+}
+
+fn hit(class: ValueClass) -> impl Fn((usize, usize)) -> Hit {
+    move |(start, end)| Hit { start, end, class }
 }
 
 /// Looks at a run of digits; gives the ends of what it is part of.
@@ -232,9 +283,8 @@ type Matcher = fn(&[u8], usize, usize, Look) -> Option<(usize, usize)>;
 
 fn opened(opens: Opens, text: &[u8], start: usize, end: usize, look: Look) -> Option<Hit> {
     let (class, range) = match opens {
-        Opens::At | Opens::EncodedAt => (ValueClass::Email, web::email(text, start, end, look)),
+        Opens::EncodedAt => (ValueClass::Email, web::email(text, start, end, look)),
         Opens::Authority => (ValueClass::UrlUser, web::user_info(text, end, look)),
-        Opens::Field => (ValueClass::UrlQuery, web::field(text, start, end, look)),
         Opens::Jwt => (ValueClass::Jwt, credential::jwt(text, start)),
         Opens::Scheme(class) => (class, credential::scheme(text, start, end, class, look)),
         Opens::Token(index) => (ValueClass::Token, credential::token(text, start, index, look)),
@@ -244,9 +294,8 @@ fn opened(opens: Opens, text: &[u8], start: usize, end: usize, look: Look) -> Op
     range.map(|(start, end)| Hit { start, end, class })
 }
 
-fn needles() -> impl Iterator<Item = (ValueClass, &'static [u8], Opens)> {
-    let fixed: [(ValueClass, &'static [u8], Opens); 7] = [
-        (ValueClass::Email, b"@", Opens::At),
+fn needles_of() -> impl Iterator<Item = (ValueClass, &'static [u8], Opens)> {
+    let fixed: [(ValueClass, &'static [u8], Opens); 6] = [
         (ValueClass::Email, b"%40", Opens::EncodedAt),
         (ValueClass::UrlUser, b"://", Opens::Authority),
         (ValueClass::Jwt, b"eyJ", Opens::Jwt),
@@ -254,11 +303,10 @@ fn needles() -> impl Iterator<Item = (ValueClass, &'static [u8], Opens)> {
         (ValueClass::Basic, b"basic", Opens::Scheme(ValueClass::Basic)),
         (ValueClass::PrivateKey, b"-----BEGIN", Opens::PrivateKey),
     ];
-    let fields = web::FIELDS.iter().map(|name| (ValueClass::UrlQuery, *name, Opens::Field));
     let tokens = credential::TOKENS.iter().enumerate();
     let tokens = tokens.map(|(at, token)| (ValueClass::Token, token.prefix, Opens::Token(at)));
     let verbs = sql::VERBS.iter().map(|verb| (ValueClass::Sql, *verb, Opens::Statement));
-    fixed.into_iter().chain(fields).chain(tokens).chain(verbs)
+    fixed.into_iter().chain(tokens).chain(verbs)
 }
 
 /// The byte before a place; 0 at the start.

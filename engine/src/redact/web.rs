@@ -8,7 +8,7 @@ const LOCAL_BYTES_MAX: usize = 64;
 
 /// Ends of field names whose values are secret, with their `=`. The first few stand only where a
 /// query does: behind `?`, `&`, `;` or at the start.
-pub(super) const FIELDS: [&[u8]; 24] = [
+const FIELDS: [&[u8]; 24] = [
     b"key=",
     b"sig=",
     b"auth=",
@@ -81,8 +81,18 @@ pub(super) fn user_info(text: &[u8], start: usize, look: Look) -> Option<(usize,
     (host > start && is_new).then_some((start, host))
 }
 
+/// The value of a secret field whose name stands before an `=`.
+pub(super) fn field_before(text: &[u8], equals: usize, look: Look) -> Option<(usize, usize)> {
+    let end = equals + 1;
+    FIELDS.iter().find_map(|name| {
+        let start = end.checked_sub(name.len())?;
+        let fits = text[start..end].eq_ignore_ascii_case(name);
+        if fits { field(text, start, end, look) } else { None }
+    })
+}
+
 /// The value of a secret field; `start..end` is the end of its name with the `=`.
-pub(super) fn field(text: &[u8], start: usize, end: usize, look: Look) -> Option<(usize, usize)> {
+fn field(text: &[u8], start: usize, end: usize, look: Look) -> Option<(usize, usize)> {
     let to = run(text, end, |byte| {
         byte > b' ' && !matches!(byte, b'&' | b';' | b'#' | b'"' | b'\'' | b'<' | b'>' | b',')
     });
