@@ -123,8 +123,7 @@ impl Checker<'_> {
         if let Some(value) = named.or_else(|| self.step_path(path, range, scope)) {
             return value;
         }
-        let known = self.known(path, range, scope);
-        let known = known.or_else(|| self.table_path(path, range, scope));
+        let known = self.known_or_table(path, range, scope);
         if let Some(value) = known.or_else(|| self.root_path(path, range, scope)) {
             return value;
         }

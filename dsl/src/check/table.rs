@@ -120,8 +120,19 @@ impl Checker<'_> {
         self.report(diagnostic);
     }
 
+    /// What a path refers to, if it is anything but an attribute; tables come last.
+    pub(super) fn known_or_table(
+        &mut self,
+        path: &str,
+        range: TextRange,
+        scope: &mut Scope,
+    ) -> Option<Expr> {
+        let known = self.known(path, range, scope);
+        known.or_else(|| self.table_path(path, range, scope))
+    }
+
     /// What `owners.team` reads, if a table has that name.
-    pub(super) fn table_path(
+    fn table_path(
         &mut self,
         path: &str,
         range: TextRange,
