@@ -132,12 +132,7 @@ impl Checker<'_> {
     }
 
     /// What `owners.team` reads, if a table has that name.
-    fn table_path(
-        &mut self,
-        path: &str,
-        range: TextRange,
-        scope: &mut Scope,
-    ) -> Option<Expr> {
+    fn table_path(&mut self, path: &str, range: TextRange, scope: &mut Scope) -> Option<Expr> {
         let (full, name) = path.match_indices('.').find_map(|(at, _)| {
             let full = self.full(&path[..at], scope.module);
             let is_table = matches!(self.names.get(&full), Some(Entity::Table(_)));
