@@ -53,7 +53,7 @@ fn pattern(symbols: [u32; 2]) -> PatternRule {
         key_names: vec![Arc::from("service"), Arc::from("operation")],
         within_ns: 10 * SECOND,
         mode: MatchMode::One { overlap: false },
-        inputs: vec![PatternInput { from, slots: Vec::new() }],
+        inputs: vec![PatternInput { from, slots: Vec::new(), item_slot: None }],
         symbols: [("a", symbols[0]), ("b", symbols[1])].map(symbol).to_vec(),
         slots: 0,
         registers: Vec::new(),

@@ -311,6 +311,12 @@ pub const CORRELATE_KEYS_PER_SHARD_MAX: u32 = 2_048;
 /// Bytes of waiting items in one correlation, in one shard of keys; further items are refused.
 pub const CORRELATE_BYTES_PER_SHARD_MAX: usize = 512 * 1024;
 
+/// Derived traces of one rule that collect at once; beyond, the oldest end early.
+pub const RETRACE_TRACES_MAX: usize = 100_000;
+
+/// Bytes of the spans of one rule's derived traces that collect; beyond, the oldest end early.
+pub const RETRACE_BYTES_MAX: usize = 256 * 1024 * 1024;
+
 /// Unfinished matches of one key in one pattern; an event that would begin one more begins none.
 pub const PATTERN_RUNS_PER_KEY_MAX: usize = 1_024;
 

@@ -161,6 +161,9 @@ impl Summary {
             if rule.place.is_hidden && matches!(rule.kind, RuleKind::Rows(_)) {
                 continue; // another view of rows that are counted above
             }
+            if matches!(&rule.kind, RuleKind::Outcome(outcome) if outcome.with_items) {
+                continue;
+            }
             let _ = write!(text, "{}: {} items taken", rule.name, grouped(counts.taken));
             if counts.duplicates > 0 {
                 let _ = write!(text, ", {} duplicates left out", grouped(counts.duplicates));
@@ -185,6 +188,9 @@ impl Summary {
             if matches!(rule.kind, RuleKind::Route(_)) {
                 let left = grouped(counts.used - counts.refused);
                 let _ = writeln!(text, ", {left} sent on");
+            } else if matches!(rule.kind, RuleKind::Retrace(_)) {
+                let (kept, dropped) = (grouped(counts.traces_kept), grouped(counts.traces_dropped));
+                let _ = writeln!(text, ", {kept} traces sent on, {dropped} dropped");
             } else if rule.place.is_hidden {
                 text.push('\n');
             } else {

@@ -65,6 +65,7 @@ pub(crate) enum DeclarationKind {
         body: Option<PatternBody>,
     },
     Traces(Vec<Clause>),
+    Retrace(Vec<Clause>),
     Correlate {
         clauses: Vec<Clause>,
         /// As many as were written; `None` where they could not be read.
@@ -178,6 +179,21 @@ pub(crate) enum ClauseKind {
     Shadow,
     /// `mark "key"`.
     Mark(StringText),
+    Root(Vec<Binding>),
+    Keep(Vec<Share>),
+    /// `flush after … or … spans`.
+    Flush {
+        after: Expr,
+        spans: Option<Expr>,
+    },
+}
+
+/// `5% when …`, or `5% otherwise`.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Share {
+    pub(crate) part: Expr,
+    pub(crate) when: Option<Expr>,
+    pub(crate) range: TextRange,
 }
 
 impl ClauseKind {
@@ -221,6 +237,9 @@ impl ClauseKind {
             Self::LinksTogether => "links together",
             Self::Shadow => "shadow",
             Self::Mark(_) => "mark",
+            Self::Root(_) => "root",
+            Self::Keep(_) => "keep",
+            Self::Flush { .. } => "flush",
         }
     }
 }

@@ -251,7 +251,7 @@ fn grouped(number: u64) -> String {
 
 /// Where a clause belongs that stands in the wrong declaration.
 fn belongs(word: &str) -> String {
-    let all: [(&str, &[&str]); 9] = [
+    let all: [(&str, &[&str]); 10] = [
         ("stream", &super::stream::CLAUSES),
         ("aggregate", &super::aggregate::CLAUSES),
         ("rows", &super::rows::CLAUSES),
@@ -261,7 +261,8 @@ fn belongs(word: &str) -> String {
         ("traces", &super::traces::CLAUSES),
         ("correlate", &super::correlate::CLAUSES),
         ("sample", &super::sample::CLAUSES),
+        ("retrace", &super::retrace::CLAUSES),
     ];
     let known = all.iter().filter(|(_, clauses)| clauses.contains(&word)).map(|(kind, _)| *kind);
-    format!("move it: it is a clause of {}", listed(known, 8))
+    format!("move it: it is a clause of {}", listed(known, 10))
 }

@@ -10,7 +10,8 @@ use super::{Checker, Entity, Site};
 use crate::ast::{self, BinaryWord, Clause, ClauseKind, Declaration, ExprKind, Step};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::hir::{
-    Correlate, DeclarationKind, Expr, FieldRef, Literal, Outcome, PatternSymbol, Pick, SourceRef,
+    Correlate, DeclarationKind, Expr, ExprKind as ExprKindOf, FieldRef, Literal, Outcome,
+    PatternSymbol, Pick, SourceRef,
 };
 use crate::text_range::TextRange;
 
@@ -426,6 +427,8 @@ fn names(expr: &ast::Expr, side: &str) -> bool {
 /// Whether a value is made of the item of a side.
 fn reads_side(expr: &Expr, side: usize) -> bool {
     let mut found = false;
-    expr.steps(&mut |symbol| found |= symbol == side);
+    expr.walk(&mut |expr| {
+        found |= matches!(&expr.kind, ExprKindOf::Step { symbol, .. } if *symbol == side);
+    });
     found
 }

@@ -22,6 +22,7 @@ mod origin;
 mod pattern;
 mod pattern_steps;
 mod redact;
+mod retrace;
 mod rows;
 mod sample;
 mod scope;
@@ -236,6 +237,7 @@ impl Checker<'_> {
                 self.pattern(&site, clauses, body.as_ref())
             }
             ast::DeclarationKind::Traces(clauses) => self.traces(&site, clauses),
+            ast::DeclarationKind::Retrace(clauses) => self.retrace(&site, clauses),
             ast::DeclarationKind::Correlate { clauses, sides } => {
                 self.correlate(&site, clauses, sides.as_deref())
             }

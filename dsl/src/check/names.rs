@@ -113,6 +113,10 @@ impl Checker<'_> {
                 self.which_outcome(name);
                 Rc::new(Shape::broken(&name.text))
             }
+            Some(Target::Declaration(index)) if self.is_retrace(index) => {
+                self.no_source(name);
+                Rc::new(Shape::broken(&name.text))
+            }
             Some(Target::Declaration(index)) => self.shape_of(index),
             Some(Target::Outcome(index, outcome)) => self.outcome_shape_of(index, outcome),
             Some(Target::Late(index)) => self.late_shape_of(index),

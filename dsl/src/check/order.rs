@@ -59,6 +59,7 @@ impl Checker<'_> {
                     | DeclarationKind::Correlate { .. }
                     | DeclarationKind::Redact(_)
                     | DeclarationKind::Sample(_)
+                    | DeclarationKind::Retrace(_)
             )
         });
         order
@@ -88,7 +89,8 @@ impl Checker<'_> {
         | DeclarationKind::Rows(clauses)
         | DeclarationKind::Alert(clauses)
         | DeclarationKind::Traces(clauses)
-        | DeclarationKind::Route(clauses)) = &item.tree.kind
+        | DeclarationKind::Route(clauses)
+        | DeclarationKind::Retrace(clauses)) = &item.tree.kind
         else {
             return Vec::new();
         };

@@ -112,7 +112,8 @@ fn one(text: &str, tokens: &[Token], declaration: &Declaration) -> String {
         | DeclarationKind::Rows(clauses)
         | DeclarationKind::Alert(clauses)
         | DeclarationKind::Traces(clauses)
-        | DeclarationKind::Route(clauses) => clauses,
+        | DeclarationKind::Route(clauses)
+        | DeclarationKind::Retrace(clauses) => clauses,
         _ => &[],
     };
     let line_starts = match &declaration.kind {

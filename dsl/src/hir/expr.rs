@@ -80,15 +80,16 @@ pub enum ExprKind {
 }
 
 impl Expr {
-    /// Calls `f` with the symbol of every value of a step or side in it.
-    pub(crate) fn steps(&self, f: &mut impl FnMut(usize)) {
+    /// Calls `f` with every part of it, itself first.
+    pub(crate) fn walk(&self, f: &mut impl FnMut(&Self)) {
         let mut waiting = vec![self];
         while let Some(expr) = waiting.pop() {
+            f(expr);
             match &expr.kind {
-                ExprKind::Step { symbol, .. } => f(*symbol),
                 ExprKind::Constant { .. }
                 | ExprKind::Field(_)
                 | ExprKind::Call(_)
+                | ExprKind::Step { .. }
                 | ExprKind::Trace(_)
                 | ExprKind::Rule(_) => {}
                 ExprKind::Unary(_, x) => waiting.push(x),

@@ -11,6 +11,7 @@ mod expr;
 mod literal;
 mod pattern;
 mod redact;
+mod retrace;
 mod sample;
 mod stream;
 mod test;
@@ -24,6 +25,7 @@ pub use expr::{BinaryOp, Expr, ExprKind, FieldRef, Place, TemplatePart, UnaryOp}
 pub use literal::{Literal, duration_text};
 pub use pattern::{Absence, LaneStep, MatchMode, Pattern, PatternSymbol, StepPick};
 pub use redact::{Redact, RedactAction, RedactClass};
+pub use retrace::{Keep, Retrace};
 pub use sample::{RuleFact, Sample, SampleGoal, SampleLine, SampleMeasure, SampleVerb};
 pub use stream::{Dedupe, Late, Stream, TimeOf};
 pub use test::{AlertState, Expect, ExpectKind, Given, GivenKind, Moment, Test};
@@ -113,6 +115,8 @@ pub enum DeclarationKind {
     Pattern(Box<Pattern>),
     /// Spans of one trace id together.
     Traces(Traces),
+    /// New traces from the spans of a correlation.
+    Retrace(Box<Retrace>),
     /// Pairs of items of two sources, and what stayed alone.
     Correlate(Box<Correlate>),
     /// What leaves telemetry before any rule sees it.

@@ -168,6 +168,7 @@ impl Build {
             Rule::redact => (None, self.redact(inner)?),
             Rule::sample => self.sample(inner)?,
             Rule::table => self.table(inner)?,
+            Rule::retrace => self.retrace(inner)?,
             Rule::test => {
                 let title = self.string(&inner.next()?);
                 (None, DeclarationKind::Test { title, blocks: self.test_blocks(inner)? })

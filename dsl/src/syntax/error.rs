@@ -31,7 +31,6 @@ pub(super) fn bug(range: TextRange) -> Diagnostic {
 pub(super) fn not_yet(declaration: &Declaration) -> Diagnostic {
     let keyword = declaration.keyword.text.as_str();
     let what = match keyword {
-        "retrace" => "`retrace` makes new traces from spans",
         "traces" => "`traces` groups spans into traces",
         _ => "`validate` compares items with a registry",
     };
@@ -212,7 +211,11 @@ fn word_for(rule: Rule) -> String {
         Rule::count => "`count`",
         Rule::order => "`asc` or `desc`",
         Rule::pattern_body => "the steps, in `{ … }`",
-        Rule::pattern_clause | Rule::correlate_clause => "a clause",
+        Rule::pattern_clause | Rule::correlate_clause | Rule::retrace_clause => "a clause",
+        Rule::root_clause => "`root`",
+        Rule::share_clause => "`keep`",
+        Rule::share => "a share, `5% when …` or `5% otherwise`",
+        Rule::flush_clause => "`flush`",
         Rule::correlate_body | Rule::side => "two sides, `{ a: source b: source }`",
         Rule::on_clause => "`on`",
         Rule::pick_clause => "`pick`",

@@ -11,6 +11,7 @@ pub(crate) mod literal;
 mod parse;
 mod pattern;
 mod redact;
+mod retrace;
 mod sample;
 pub(crate) mod split;
 mod test_block;

@@ -341,6 +341,7 @@ impl Attempt<'_> {
         let own: &[&str] = match self.tokens[0].text(self.text) {
             "pattern" => &["within", "match"],
             "correlate" => &["within", "pick"],
+            "retrace" => &["root", "keep", "flush"],
             _ => &[],
         };
         for (index, token) in self.tokens.iter().enumerate() {
@@ -415,8 +416,8 @@ fn stray_text(text: &str, tokens: &[Token], file: FileId, diagnostics: &mut Vec<
             diagnostic.help(format!("did you mean `{near}`?")).guess(first.range(file), near)
         }
         None => diagnostic.help(
-            "a file holds `stream`, `aggregate`, `rows`, `pattern`, `correlate`, `alert`, `route`, \
-             `test`, `fn`, `const`, `param` and `import`",
+            "a file holds `stream`, `aggregate`, `rows`, `pattern`, `correlate`, `retrace`, \
+             `alert`, `route`, `test`, `fn`, `const`, `param` and `import`",
         ),
     };
     diagnostics.push(diagnostic);

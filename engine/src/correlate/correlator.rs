@@ -225,6 +225,8 @@ mod tests {
             pick: PickMode::First(1),
             values: Vec::new(),
             others: [1, 2, 3].map(RuleId),
+            with_items: [None; 4],
+            item_slots: [None; 2],
             hash: 0,
         };
         Correlator::new(&Arc::new(rule), CorrelatorState::default())

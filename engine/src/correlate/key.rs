@@ -13,7 +13,7 @@ use crate::plan::{CorrelateRule, LEFT, PickMode, RIGHT};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Outcome {
     /// A pair.
-    Matched,
+    Matched = 0,
     /// A left item that found none.
     LeftOnly,
     /// A right item that no left one could take.

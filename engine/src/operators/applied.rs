@@ -29,6 +29,10 @@ pub struct RuleCounts {
     /// Events, or matches that they would have begun, that a bound of a pattern left no room for;
     /// of a route or sampling, items that cannot be written as OTLP.
     pub refused: u64,
+    /// Derived traces that were sent on.
+    pub traces_kept: u64,
+    /// Derived traces that were not.
+    pub traces_dropped: u64,
 }
 
 impl RuleCounts {
@@ -42,6 +46,8 @@ impl RuleCounts {
         self.worst_late_ns = self.worst_late_ns.max(other.worst_late_ns);
         self.to_other += other.to_other;
         self.refused += other.refused;
+        self.traces_kept += other.traces_kept;
+        self.traces_dropped += other.traces_dropped;
     }
 
     /// Items taken that are neither used, duplicate nor late: 0 at every quiescent point.

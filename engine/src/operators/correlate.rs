@@ -126,10 +126,15 @@ fn decide(
     let (decided, refused) = correlator.advance(to_ns);
     out.rules[id.0 as usize].refused += refused;
     let rule = Arc::clone(correlator.rule());
-    let row = |decided: Decided| row(id, &rule, &decided, shift_ns);
-    let mut rows: Vec<Row> = decided.into_iter().map(row).collect();
+    let rows = |decided: Decided| {
+        let row = row(id, &rule, &decided, shift_ns);
+        let with_items = with_items(&rule, &decided, &row);
+        std::iter::once(row).chain(with_items)
+    };
+    let mut rows: Vec<Row> = decided.into_iter().flat_map(rows).collect();
     rows.sort_by(Row::output_cmp);
-    for row in rows.iter().filter(|row| row.rule != id) {
+    let is_other = |row: &&Row| rule.others.contains(&row.rule);
+    for row in rows.iter().filter(is_other) {
         let counts = &mut out.rules[row.rule.0 as usize];
         counts.taken += 1;
         counts.used += 1;
@@ -164,6 +169,18 @@ fn follow(
         let between = (before_ns, watermark_ns, top_ns(plan, id, span.after));
         watch(alert, plan, &own, between, &mut out.transitions);
     }
+}
+
+/// The row again with the items as they came, where a rule reads them.
+fn with_items(rule: &CorrelateRule, decided: &Decided, row: &Row) -> Option<Row> {
+    let of = rule.with_items[decided.outcome as usize]?;
+    let mut row = Row { rule: of, ..row.clone() };
+    for (item, slot) in [&decided.left, &decided.right].into_iter().zip(rule.item_slots) {
+        let slots = item.as_ref().zip(slot);
+        let value = slots.and_then(|(item, slot)| item.slots.get(slot as usize)).cloned();
+        row.values.push(value.unwrap_or_default());
+    }
+    Some(row)
 }
 
 /// What was decided as a row.

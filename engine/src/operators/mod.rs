@@ -30,6 +30,7 @@ pub(crate) mod past;
 pub(crate) mod pattern;
 mod pattern_events;
 pub(crate) mod relate;
+mod retrace;
 pub(crate) mod route;
 mod row_maker;
 pub(crate) mod row_table;

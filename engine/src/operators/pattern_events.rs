@@ -13,7 +13,9 @@ use super::apply::Apply;
 use super::decode::{PreparedBatch, PreparedFrame};
 use super::facts::{Decisions, FrameDecision};
 use super::feeds::owner_of_rule;
-use crate::model::{RuleId, SourceId, Value};
+use crate::ingest::emit;
+use crate::model::{ItemContent, RuleId, SourceId, Value};
+use crate::otlp::derive::packed;
 use crate::pattern::{Event, Place};
 use crate::plan::{PatternSource, PatternSymbol, Plan, SignalPlan};
 
@@ -22,6 +24,8 @@ struct Taker {
     rule: RuleId,
     /// Number of values that an event carries, and those that these items fill: slot, column.
     slots: (u32, Vec<(u32, u32)>),
+    /// The slot of the item as it came.
+    item_slot: Option<u32>,
     timeline: usize,
     dedupe: Option<u32>,
     late: Option<RuleId>,
@@ -97,6 +101,7 @@ impl Takers {
                 let takers = keys.into_iter().map(|(key, symbols)| Taker {
                     rule: RuleId(id as u32),
                     slots: (rule.slots, source.slots.clone()),
+                    item_slot: source.item_slot,
                     timeline: timeline as usize,
                     dedupe,
                     late,
@@ -134,6 +139,15 @@ impl Taker {
             });
         }
         rows
+    }
+
+    /// The items of rows as they came, where the rule reads that.
+    fn contents(&self, batch: &PreparedBatch, rows: &[(u32, u128)]) -> Vec<Option<ItemContent>> {
+        if self.item_slot.is_none() {
+            return Vec::new();
+        }
+        let rows: Vec<u32> = rows.iter().map(|(row, _)| *row).collect();
+        emit(&batch.batch, &rows)
     }
 
     fn event(&self, batch: &PreparedBatch, (row, mask): (u32, u128), place: Place) -> Event {
@@ -179,7 +193,9 @@ impl Apply {
                 _ => self.end_of_frame_ns(taker.timeline, source, decision),
             };
             known_end = Some((taker.timeline, end_ns));
+            let mut contents = taker.contents(batch, &rows).into_iter();
             for (row, mask) in rows {
+                let item = contents.next().flatten();
                 let time_ns = walk.times[row as usize];
                 if time_ns == 0 || walk.is_ahead(row) {
                     continue; // counted by the ledger
@@ -201,7 +217,10 @@ impl Apply {
                 }
                 self.rules[taker.rule.0 as usize].used += 1;
                 let place = Place { time_ns, source: source.0, seq: frame.seq, row };
-                let event = taker.event(batch, (row, mask), place);
+                let mut event = taker.event(batch, (row, mask), place);
+                if let (Some(slot), Some(item)) = (taker.item_slot, item) {
+                    event.slots[slot as usize] = packed(&item);
+                }
                 let peers = self.outgoing.len();
                 let worker = if plan.rules[taker.rule.0 as usize].place.level == 0 {
                     owner_of(event.key_hash, peers)

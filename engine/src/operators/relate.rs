@@ -21,6 +21,7 @@ use super::group_key::key_hash;
 use super::groups::GroupId;
 use super::past::{Computing, Pasts, PastsState};
 use super::pattern::{Patterns, PatternsState, Span};
+use super::retrace::{Retraces, RetracesState};
 use super::row_table::{RowTableState, RowTableWindows};
 use super::snapshot::{Snapshots, StageName};
 use super::stream::{EpochNumber, Outbox, Stage};
@@ -39,6 +40,7 @@ pub(crate) struct RelateState {
     pasts: PastsState,
     patterns: PatternsState,
     correlations: CorrelationsState,
+    retraces: RetracesState,
 }
 
 /// The stage.
@@ -52,6 +54,7 @@ pub(crate) struct Relate {
     alerts: Vec<Alert>,
     patterns: Patterns,
     correlations: Correlations,
+    retraces: Retraces,
     feeds: Feeds,
     pasts: Pasts,
     /// By rule: whether a rule above this level reads its rows here.
@@ -81,13 +84,14 @@ impl Relate {
         };
         let (mut states, mut instances) = (BTreeMap::new(), Vec::new());
         let (mut feeds, mut pasts, mut patterns) = (Vec::new(), Vec::new(), Vec::new());
-        let mut correlations = Vec::new();
+        let (mut correlations, mut retraces) = (Vec::new(), Vec::new());
         for state in restored {
             states.extend(state.tables);
             instances.extend(state.alerts);
             pasts.extend(state.pasts.into_iter().filter(|((rule, _), _)| is_mine(*rule)));
             patterns.extend(state.patterns);
             correlations.extend(state.correlations);
+            retraces.extend(state.retraces);
             // With the rule that made the row: a later revision of it must find it here.
             feeds.extend(state.feeds.into_iter().filter(|change| is_mine(change.row.rule)));
         }
@@ -118,6 +122,7 @@ impl Relate {
             alerts,
             patterns: Patterns::new(plan, is_mine, patterns),
             correlations: Correlations::new(plan, is_mine, correlations),
+            retraces: Retraces::new(plan, is_mine, retraces),
             feeds: Feeds::new(plan, peers, feeds),
             pasts: Pasts::restore(pasts),
             read_above: read_above(plan, level, (worker, peers)),
@@ -195,6 +200,7 @@ impl Relate {
             pasts: self.pasts.state(),
             patterns: self.patterns.state(),
             correlations: self.correlations.state(),
+            retraces: self.retraces.state(),
             ..RelateState::default()
         };
         for table in &self.tables {
@@ -402,6 +408,7 @@ impl Stage for Relate {
             events.into_iter().partition(|event| is_correlated(&plan, event));
         self.patterns.step(&plan, events, (&fed, span), &mut self.alerts, &mut own);
         self.correlations.step(&plan, correlated, (&fed, span), &mut self.alerts, &mut own);
+        self.retraces.step(&plan, &fed, span, &mut own);
         own.rows.sort_by(Row::output_cmp);
         let (before, snapshot) = (&self.times, closed.snapshot);
         let passed_ns = |rule| rule_watermark_ns(&plan, rule, before);

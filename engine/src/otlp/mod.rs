@@ -3,6 +3,7 @@
 //! For whole items on their way out. What rules read of an item never passes here: decoders walk
 //! the bytes themselves.
 
+pub(crate) mod derive;
 mod json;
 pub(crate) mod request;
 pub(crate) mod schema;

@@ -40,6 +40,10 @@ pub struct CorrelateRule {
     /// The rules that take left items that found none, right ones that none could take, and right
     /// ones that none took.
     pub others: [RuleId; 3],
+    /// By outcome, pairs first: the rule that takes its rows with the items as they came.
+    pub with_items: [Option<RuleId>; 4],
+    /// By side: the slot of the item as it came.
+    pub item_slots: [Option<u32>; 2],
     /// Hash of the rule and what it reads: the identity of its state.
     pub hash: u64,
 }
@@ -53,6 +57,8 @@ pub struct OutcomeRule {
     pub key_names: Vec<Arc<str>>,
     /// Names of the values.
     pub value_names: Vec<Arc<str>>,
+    /// Whether its rows hold the items as they came behind their values: left, right.
+    pub with_items: bool,
     /// The identity of the correlation and of the outcome.
     pub hash: u64,
 }

@@ -12,6 +12,7 @@ pub mod function;
 mod past;
 mod pattern;
 mod redaction;
+mod retrace;
 mod route;
 mod rows;
 mod rule;
@@ -30,6 +31,7 @@ pub use pattern::{
     REGISTERS_FROM, Register, TimeoutRule, VALUES_FROM,
 };
 pub use redaction::{ClassRule, KeyRule, RedactAction, Redaction, ValueClass};
+pub use retrace::{KeepLine, RetraceRule};
 pub use route::{Route, RouteRule, RowRoute};
 pub use rows::{
     LateRule, ROW_KEY_FROM, RowInput, RowTable, RowsJoin, RowsRule, RowsTop, RulePlace,

@@ -87,6 +87,8 @@ pub struct PatternInput {
     pub from: PatternSource,
     /// The slots that its columns fill: slot, column.
     pub slots: Vec<(u32, u32)>,
+    /// The slot of the item as it came, where that is read.
+    pub item_slot: Option<u32>,
 }
 
 /// Where events come from.

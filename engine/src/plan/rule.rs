@@ -8,6 +8,7 @@ use super::correlate::{CorrelateRule, OutcomeRule};
 use super::expr::Expr;
 use super::past::PastCall;
 use super::pattern::{PatternInput, PatternRule, PatternSource, TimeoutRule};
+use super::retrace::RetraceRule;
 use super::rows::{LateRule, ROW_KEY_FROM, RowsRule, RulePlace};
 use super::trace::TracePart;
 use crate::aggregate::Finisher;
@@ -51,6 +52,8 @@ pub enum RuleKind {
     TracePart(super::TracePartRule),
     /// Items or traces of which some are kept.
     Sample(Box<super::SampleRule>),
+    /// New traces from the spans of a correlation.
+    Retrace(Box<RetraceRule>),
 }
 
 impl Rule {
@@ -65,7 +68,7 @@ impl Rule {
             RuleKind::Traces(rule) => {
                 TRACE_KEY.iter().chain(rule.values.iter().map(|(name, _)| name)).collect()
             }
-            RuleKind::Route(_) | RuleKind::Sample(_) => Vec::new(),
+            RuleKind::Route(_) | RuleKind::Sample(_) | RuleKind::Retrace(_) => Vec::new(),
             RuleKind::Pattern(rule) => names(&rule.key_names, &rule.values),
             RuleKind::Correlate(rule) => names(&rule.key_names, &rule.values),
             RuleKind::Outcome(rule) => rule.key_names.iter().chain(&rule.value_names).collect(),
@@ -111,7 +114,9 @@ impl Rule {
             RuleKind::Outcome(rule) => &rule.key_names,
             RuleKind::Traces(_) => &*TRACE_KEY,
             RuleKind::TracePart(rule) => &part_names(rule.part)[..2],
-            RuleKind::Late(_) | RuleKind::Route(_) | RuleKind::Sample(_) => &[],
+            RuleKind::Late(_) | RuleKind::Route(_) | RuleKind::Sample(_) | RuleKind::Retrace(_) => {
+                &[]
+            }
         }
     }
 
@@ -132,6 +137,7 @@ impl Rule {
             RuleKind::Alert(alert) => vec![alert.source],
             RuleKind::Pattern(pattern) => rules_of(&pattern.inputs),
             RuleKind::Correlate(rule) => rules_of(&rule.inputs),
+            RuleKind::Retrace(rule) => vec![rule.input],
         }
     }
 }

@@ -55,6 +55,8 @@ pub(super) fn lower(
         },
         values,
         others: [1, 2, 3].map(|at| RuleId(id.0 + at)),
+        with_items: [None; 4],
+        item_slots: [None; 2],
         hash: 0,
     };
     rule.hash = pattern_identity::hash_of_pairs(plan, &rule);
@@ -80,6 +82,7 @@ fn one(
             of,
             key_names: rule.key_names.clone(),
             value_names: rule.values.iter().map(|(name, _)| Arc::clone(name)).collect(),
+            with_items: false,
             hash: xxh3_64(format!("{} {}", outcome.word(), rule.hash).as_bytes()),
         }),
     };

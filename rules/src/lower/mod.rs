@@ -11,6 +11,7 @@ mod past;
 mod pattern;
 mod pattern_identity;
 mod redact;
+mod retrace;
 mod route;
 mod row_names;
 mod rows;
@@ -88,6 +89,7 @@ pub fn lower(program: &Program) -> Result<Plan, Vec<NotYet>> {
             DeclarationKind::Sample(sample) => {
                 sample::lower(&mut plan, &streams, declaration, sample)
             }
+            DeclarationKind::Retrace(of) => retrace::lower(&mut plan, &streams, declaration, of),
             DeclarationKind::Route(route) => route::lower(&mut plan, &streams, declaration, route),
             DeclarationKind::Redact(redact) => {
                 plan.redaction = Some(redact::lower(redact));

@@ -152,7 +152,7 @@ impl<'a, 'b> Lowering<'a, 'b> {
         };
         let known = self.inputs.iter().position(|input| input.from == from);
         let input = known.unwrap_or_else(|| {
-            self.inputs.push(PatternInput { from, slots: Vec::new() });
+            self.inputs.push(PatternInput { from, slots: Vec::new(), item_slot: None });
             self.inputs.len() - 1
         });
         self.of_symbol.push((input, composed));

@@ -84,6 +84,7 @@ pub(super) fn of_rule(plan: &mut Plan, declaration: &Declaration) {
         DeclarationKind::Rows(rule) => &rule.to,
         DeclarationKind::Alert(rule) => &rule.to,
         DeclarationKind::Pattern(rule) => &rule.to,
+        DeclarationKind::Retrace(rule) => &rule.to,
         DeclarationKind::Correlate(rule) => {
             let matched = format!("{}.{}", declaration.name, Outcome::Matched.word());
             return note(plan, &matched, &rule.to, None);

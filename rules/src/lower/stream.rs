@@ -209,6 +209,7 @@ impl<'a> Streams<'a> {
             DeclarationKind::Pattern(reader) => {
                 reader.symbols.iter().any(|symbol| symbol.input == SourceRef::Late(id))
             }
+            DeclarationKind::Retrace(reader) => reader.input == SourceRef::Late(id),
             DeclarationKind::Correlate(reader) => {
                 reader.sides.iter().any(|side| side.input == SourceRef::Late(id))
             }

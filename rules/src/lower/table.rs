@@ -267,6 +267,7 @@ pub(super) fn rule_identity(plan: &Plan, rule: RuleId) -> u64 {
         RuleKind::Timeout(timeout) => return timeout.hash,
         RuleKind::Correlate(correlate) => return correlate.hash,
         RuleKind::Outcome(outcome) => return outcome.hash,
+        RuleKind::Retrace(retrace) => return retrace.hash,
         _ => {}
     }
     let own = tables.filter(|table| table.windows.iter().any(|window| window.rule == rule));

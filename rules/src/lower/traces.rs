@@ -51,6 +51,7 @@ pub(super) fn reads_all(program: &Program) -> bool {
         DeclarationKind::Pattern(reader) => reader.symbols.iter().any(|s| is_all(&s.input)),
         DeclarationKind::Correlate(reader) => reader.sides.iter().any(|s| is_all(&s.input)),
         DeclarationKind::Traces(reader) => is_all(&reader.input),
+        DeclarationKind::Retrace(reader) => is_all(&reader.input),
     })
 }
 

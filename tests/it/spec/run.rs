@@ -280,6 +280,9 @@ fn counts(plan: &Plan, last: &EpochOutput) -> Vec<String> {
         if matches!(rule.kind, RuleKind::Alert(_)) {
             continue;
         }
+        if matches!(&rule.kind, RuleKind::Outcome(outcome) if outcome.with_items) {
+            continue;
+        }
         let mut line = format!("{} used {}", rule.name, counts.used);
         if counts.late > 0 {
             let worst = duration(counts.worst_late_ns);
@@ -293,6 +296,9 @@ fn counts(plan: &Plan, last: &EpochOutput) -> Vec<String> {
         }
         if counts.refused > 0 {
             line += &format!(" refused {}", counts.refused);
+        }
+        if counts.traces_kept + counts.traces_dropped > 0 {
+            line += &format!(" kept {} dropped {}", counts.traces_kept, counts.traces_dropped);
         }
         lines.push(line);
         assert_eq!(counts.unaccounted(), 0, "{}", rule.name);

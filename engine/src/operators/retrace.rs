@@ -1,0 +1,297 @@
+//! Derived traces: spans of a correlation's rows, put together by a key, and sent on.
+//!
+//! Lives whole on the worker of the rule, as what reads rows does. A trace collects from its first
+//! row on, for so long or so many spans. Its ids follow from the rule, the key and the first span,
+//! so every replay and every run over the same items derives the same ones.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
+
+use super::clock::UNSEEN;
+use super::close::{Closed, rule_watermark_ns};
+use super::pattern::Span;
+use crate::limits::{RETRACE_BYTES_MAX, RETRACE_TRACES_MAX};
+use crate::model::{
+    EmittedItem, ItemContent, ItemKey, Row, RowKind, RuleId, Signal, SourceId, Value,
+};
+use crate::otlp::derive::{RootSpan, SpanHead, SpanIds, derived, root, unpacked};
+use crate::plan::eval::eval_row;
+use crate::plan::expr::Expr;
+use crate::plan::{KeepLine, Plan, RetraceRule, RuleKind};
+use crate::sampling::{Randomness, Threshold, rewrite_tracestate};
+
+/// Seed of every derived id. Changing it changes them all.
+const ID_SEED: u64 = 0x7461_696c_7761_7465;
+
+/// A trace that collects.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Collecting {
+    key: Vec<Value>,
+    deadline_ns: i64,
+    /// The first of its spans.
+    first: Option<SpanIds>,
+    /// Its spans, packed, each once.
+    spans: BTreeMap<SpanIds, Value>,
+    /// By line: whether it holds.
+    holds: Vec<bool>,
+    bytes: usize,
+}
+
+/// What a snapshot holds of one rule.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct RetraceState {
+    traces: BTreeMap<Vec<u8>, Collecting>,
+    /// Traces ended so far.
+    ended: u64,
+}
+
+/// What a snapshot holds of all of them, by hash.
+pub(crate) type RetracesState = Vec<(u64, RetraceState)>;
+
+/// One rule.
+struct Retrace {
+    id: RuleId,
+    rule: RetraceRule,
+    state: RetraceState,
+    /// When traces end: deadline, key.
+    deadlines: BTreeSet<(i64, Vec<u8>)>,
+    bytes: usize,
+}
+
+/// The rules of one level on one worker.
+pub(crate) struct Retraces {
+    own: Vec<Retrace>,
+}
+
+impl Retraces {
+    /// Those of which a condition holds.
+    pub(crate) fn new(
+        plan: &Plan,
+        is_mine: impl Fn(RuleId) -> bool,
+        restored: RetracesState,
+    ) -> Self {
+        let mut states: BTreeMap<u64, RetraceState> = BTreeMap::new();
+        for (hash, state) in restored {
+            let known = states.entry(hash).or_default();
+            known.traces.extend(state.traces);
+            known.ended = known.ended.max(state.ended);
+        }
+        let all = plan.rules.iter().enumerate().filter_map(|(index, rule)| match &rule.kind {
+            RuleKind::Retrace(rule) => Some((RuleId(index as u32), &**rule)),
+            _ => None,
+        });
+        let own = all.filter(|(id, _)| is_mine(*id)).map(|(id, rule)| {
+            let state = states.remove(&rule.hash).unwrap_or_default();
+            let deadlines = state.traces.iter().map(|(key, t)| (t.deadline_ns, key.clone()));
+            let deadlines = deadlines.collect();
+            let bytes = state.traces.values().map(|trace| trace.bytes).sum();
+            Retrace { id, rule: rule.clone(), state, deadlines, bytes }
+        });
+        Self { own: own.collect() }
+    }
+
+    pub(crate) fn state(&self) -> RetracesState {
+        self.own.iter().map(|own| (own.rule.hash, own.state.clone())).collect()
+    }
+
+    /// Takes the rows of an epoch, then ends what the watermark has passed.
+    pub(crate) fn step(&mut self, plan: &Plan, fed: &[Row], span: Span<'_>, out: &mut Closed) {
+        for own in &mut self.own {
+            let name = &plan.rules[own.id.0 as usize].name;
+            let is_own = |row: &&Row| row.rule == own.rule.input && row.kind == RowKind::Final;
+            let rows: Vec<&Row> = fed.iter().filter(is_own).collect();
+            for row in rows {
+                own.end_before(name, row.decision_ns.saturating_sub(1), out);
+                own.take(name, row, out);
+            }
+            match rule_watermark_ns(plan, own.id, span.after) {
+                UNSEEN => {}
+                watermark_ns => own.end_before(name, watermark_ns, out),
+            }
+        }
+    }
+}
+
+impl Collecting {
+    fn new(key: Vec<Value>, deadline_ns: i64, lines: usize) -> Self {
+        let holds = vec![false; lines];
+        Self { key, deadline_ns, first: None, spans: BTreeMap::new(), holds, bytes: 0 }
+    }
+
+    /// Takes a packed span: the bytes that it adds, `None` where it is no whole span.
+    fn take(&mut self, packed: Value) -> Option<usize> {
+        let Value::Bytes(bytes) = &packed else { return None };
+        let ids = SpanHead::read(&unpacked(bytes).item)?.ids;
+        if self.spans.contains_key(&ids) {
+            return Some(0);
+        }
+        let bytes = bytes.len();
+        self.first.get_or_insert(ids);
+        self.spans.insert(ids, packed);
+        self.bytes += bytes;
+        Some(bytes)
+    }
+}
+
+impl Retrace {
+    fn take(&mut self, name: &str, row: &Row, out: &mut Closed) {
+        let mut columns = row.columns();
+        let items = columns.split_off(columns.len().saturating_sub(2));
+        let takes = self.rule.filter.as_ref();
+        if takes.is_some_and(|filter| eval_row(filter, &columns) != Value::Bool(true)) {
+            return;
+        }
+        let counts = &mut out.rules[self.id.0 as usize];
+        counts.taken += 1;
+        counts.used += 1;
+        let key: Vec<Value> = self.rule.key.iter().map(|expr| eval_row(expr, &columns)).collect();
+        let mut encoded = Vec::with_capacity(32);
+        key.iter().for_each(|value| value.encode_key(&mut encoded));
+        let (flush_ns, lines) = (self.rule.flush_ns, self.rule.keep.len());
+        let trace = self.state.traces.entry(encoded.clone()).or_insert_with(|| {
+            let deadline_ns = row.decision_ns.saturating_add(flush_ns);
+            self.deadlines.insert((deadline_ns, encoded.clone()));
+            Collecting::new(key, deadline_ns, lines)
+        });
+        for (holds, line) in trace.holds.iter_mut().zip(&self.rule.keep) {
+            *holds |= line.when.as_ref().is_none_or(|w| eval_row(w, &columns) == Value::Bool(true));
+        }
+        for item in items.into_iter().filter(|item| !item.is_null()) {
+            match trace.take(item) {
+                Some(bytes) => self.bytes += bytes,
+                None => counts.refused += 1, // without ids it can be no part of a trace
+            }
+        }
+        if trace.spans.len() >= self.rule.flush_spans as usize {
+            let deadline_ns = trace.deadline_ns;
+            self.end(name, &(deadline_ns, encoded), row.decision_ns, out);
+        }
+        // Beyond its room it ends the oldest ones early: nothing is lost, but a trace may be two.
+        while self.bytes > RETRACE_BYTES_MAX || self.state.traces.len() > RETRACE_TRACES_MAX {
+            let Some(oldest) = self.deadlines.first().cloned() else { break };
+            self.end(name, &oldest, row.decision_ns, out);
+        }
+    }
+
+    /// Ends the traces whose deadline is not behind a time.
+    fn end_before(&mut self, name: &str, to_ns: i64, out: &mut Closed) {
+        while let Some(first) = self.deadlines.first().filter(|first| first.0 <= to_ns).cloned() {
+            self.end(name, &first, first.0, out);
+        }
+    }
+
+    fn end(&mut self, name: &str, at: &(i64, Vec<u8>), decision_ns: i64, out: &mut Closed) {
+        self.deadlines.remove(at);
+        let Some(trace) = self.state.traces.remove(&at.1) else { return };
+        self.bytes -= trace.bytes;
+        let number = self.state.ended;
+        self.state.ended += 1;
+        let counts = &mut out.rules[self.id.0 as usize];
+        let Some(first) = trace.first else { return };
+        let contents = trace.spans.values().filter_map(|packed| match packed {
+            Value::Bytes(bytes) => Some(unpacked(bytes)),
+            _ => None,
+        });
+        let spans = contents.filter_map(|item| Some((SpanHead::read(&item.item)?, item)));
+        let mut spans: Vec<(SpanHead, ItemContent)> = spans.collect();
+        let trace_id = trace_id(name, &at.1, first);
+        let is_error = spans.iter().any(|(head, _)| head.is_error);
+        let threshold = threshold(&self.rule.keep, &trace.holds, is_error);
+        if !threshold.admits(Randomness::of_trace_id(trace_id)) {
+            counts.traces_dropped += 1;
+            return;
+        }
+        counts.traces_kept += 1;
+        spans.sort_by_key(|(head, _)| (head.start_ns, head.ids));
+        let items = self.derive(&trace, trace_id, spans, (threshold, is_error));
+        for (row, (end_ns, content)) in (0..).zip(items) {
+            let time_ns = end_ns as i64;
+            out.items.push(EmittedItem {
+                rule: self.id,
+                signal: Signal::Spans,
+                decision_ns,
+                key: ItemKey { frame_seq: number, row, time_ns, source: SourceId(0) },
+                content,
+            });
+        }
+    }
+
+    /// The spans of a trace under their new ids, the root first; with their ends.
+    fn derive(
+        &self,
+        trace: &Collecting,
+        trace_id: [u8; 16],
+        spans: Vec<(SpanHead, ItemContent)>,
+        (threshold, is_error): (Threshold, bool),
+    ) -> Vec<(u64, ItemContent)> {
+        let mut trace_state = String::new();
+        if !self.rule.keep.is_empty() {
+            trace_state = rewrite_tracestate("", Some(threshold));
+        }
+        let root_ids = SpanIds { trace: trace_id, span: span_id(trace_id, b"root") };
+        let new_id = |ids: SpanIds| span_id(trace_id, &[&ids.trace[..], &ids.span].concat());
+        let known: BTreeSet<SpanIds> = spans.iter().map(|(head, _)| head.ids).collect();
+        let start_ns = spans.iter().map(|(head, _)| head.start_ns).min().unwrap_or(0);
+        let end_ns = spans.iter().map(|(head, _)| head.end_ns).max().unwrap_or(start_ns);
+        let attributes = self.rule.root_attributes.iter();
+        let attribute =
+            |(name, expr): &(Arc<str>, Expr)| (Arc::clone(name), eval_row(expr, &trace.key));
+        let attributes: Vec<(Arc<str>, Value)> = attributes.map(attribute).collect();
+        let name = match eval_row(&self.rule.root_name, &trace.key) {
+            Value::Str(name) => name.to_string(),
+            other => other.to_string(),
+        };
+        let item = root(&RootSpan {
+            ids: root_ids,
+            trace_state: &trace_state,
+            name: &name,
+            start_ns,
+            end_ns,
+            is_error,
+            attributes: &attributes,
+        });
+        let around = spans.first().map(|(_, content)| content.clone()).unwrap_or_default();
+        let no_scope = bytes::Bytes::new();
+        let root = ItemContent {
+            item,
+            scope: no_scope.clone(),
+            scope_schema_url: no_scope,
+            append: bytes::Bytes::new(),
+            ..around
+        };
+        let mut items = vec![(end_ns, root)];
+        for (head, content) in spans {
+            let parent = SpanIds { trace: head.ids.trace, span: head.parent };
+            let is_inside = parent != head.ids && known.contains(&parent);
+            let parent = if is_inside { new_id(parent) } else { root_ids.span };
+            let ids = SpanIds { trace: trace_id, span: new_id(head.ids) };
+            if let Some(item) = derived(&content.item, ids, parent, &trace_state) {
+                items.push((head.end_ns, ItemContent { item, ..content }));
+            }
+        }
+        items
+    }
+}
+
+/// The threshold of the first line that decides; a trace with an error is kept unless a line that
+/// names errors holds for it.
+fn threshold(keep: &[KeepLine], holds: &[bool], is_error: bool) -> Threshold {
+    let decides = |(line, holds): &(&KeepLine, &bool)| **holds && (!is_error || line.names_errors);
+    let line = keep.iter().zip(holds).find(decides);
+    line.map_or(Threshold::ALWAYS, |(line, _)| Threshold::of_share(f64::from_bits(line.share_bits)))
+}
+
+/// Of the rule's name, the key and the first span; never all zeros.
+fn trace_id(name: &str, key: &[u8], first: SpanIds) -> [u8; 16] {
+    let length = (name.len() as u64).to_be_bytes();
+    let text = [&length[..], name.as_bytes(), key, &first.trace, &first.span].concat();
+    xxh3_128_with_seed(&text, ID_SEED).max(1).to_be_bytes()
+}
+
+/// Of the new trace id and what it was before; never all zeros.
+fn span_id(trace: [u8; 16], before: &[u8]) -> [u8; 8] {
+    xxh3_64_with_seed(&[&trace[..], before].concat(), ID_SEED).max(1).to_be_bytes()
+}

@@ -1,0 +1,148 @@
+//! Derived traces: the outcome's rows with their spans, and what is made of them.
+
+use std::sync::Arc;
+
+use tailwater_dsl::hir::{Declaration, Expr as Expression, FieldRef, Retrace};
+use tailwater_dsl::text_range::TextRange;
+use tailwater_engine::limits::LEVELS_MAX;
+use tailwater_engine::model::{RuleId, Signal};
+use tailwater_engine::plan::expr::Expr;
+use tailwater_engine::plan::{
+    CorrelateRule, KeepLine, OutcomeRule, PatternSource, Plan, RetraceRule, Rule, RuleKind,
+    RulePlace,
+};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::expr::{Names, lower as lower_expr};
+use super::row_names::Columns;
+use super::stream::Streams;
+use super::{NotYet, not_yet};
+
+/// Lowers derived traces into the plan.
+pub(super) fn lower(
+    plan: &mut Plan,
+    streams: &Streams<'_>,
+    declaration: &Declaration,
+    retrace: &Retrace,
+) -> Result<(), Vec<NotYet>> {
+    let range = declaration.name_range;
+    // What could not be lowered is reported where it stands.
+    let outcome = streams.rule(&retrace.input).ok_or_else(Vec::new)?;
+    let input = with_items(plan, outcome, range)?;
+    let place = &plan.rules[outcome.0 as usize].place;
+    let place = RulePlace { level: place.level + 1, is_hidden: false, ..place.clone() };
+    if place.level > LEVELS_MAX {
+        return Err(not_yet(&format!("more than {LEVELS_MAX} rules that read one another"), range));
+    }
+    let source = plan.rules[outcome.0 as usize].clone();
+    let over_row = |expr: &Expression| lower_expr(expr, &mut Columns { rule: &source });
+    let keys: Vec<String> = retrace.by.iter().map(|key| key.name.clone()).collect();
+    let over_key = |expr: &Expression| lower_expr(expr, &mut Keys { keys: &keys });
+    let mut keep = Vec::new();
+    for line in &retrace.keep {
+        keep.push(KeepLine {
+            share_bits: line.share.to_bits(),
+            when: line.when.as_ref().map(over_row).transpose()?,
+            names_errors: line.names_errors,
+        });
+    }
+    let root_name = retrace.root_name.as_ref().ok_or_else(Vec::new)?;
+    let attribute = |one: &tailwater_dsl::hir::Binding| {
+        Ok((Arc::from(one.name.as_str()), over_key(&one.value)?))
+    };
+    let mut rule = RetraceRule {
+        input,
+        filter: retrace.filter.as_ref().map(over_row).transpose()?,
+        key_names: keys.iter().map(|name| Arc::from(name.as_str())).collect(),
+        key: retrace.by.iter().map(|key| over_row(&key.value)).collect::<Result<_, _>>()?,
+        root_name: over_key(root_name)?,
+        root_attributes: retrace.root.iter().map(attribute).collect::<Result<_, Vec<NotYet>>>()?,
+        keep,
+        flush_ns: retrace.flush_ns,
+        flush_spans: u32::try_from(retrace.flush_spans).unwrap_or(u32::MAX),
+        hash: 0,
+    };
+    let identity = super::table::rule_identity(plan, outcome);
+    let known = RetraceRule { input: RuleId(0), ..rule.clone() };
+    rule.hash = xxh3_64(format!("{} {identity} {known:?}", declaration.name).as_bytes());
+    let name = Arc::from(declaration.name.as_str());
+    plan.rules.push(Rule { name, kind: RuleKind::Retrace(Box::new(rule)), place });
+    Ok(())
+}
+
+/// The hidden rule that takes the rows of an outcome with their spans, made where needed.
+fn with_items(plan: &mut Plan, outcome: RuleId, range: TextRange) -> Result<RuleId, Vec<NotYet>> {
+    let of = match &plan.rules[outcome.0 as usize].kind {
+        RuleKind::Outcome(rule) => rule.of,
+        _ => outcome,
+    };
+    let next = RuleId(plan.rules.len() as u32);
+    let signals: Vec<Signal> = plan.signals.iter().map(|signal| signal.signal).collect();
+    let RuleKind::Correlate(rule) = &mut plan.rules[of.0 as usize].kind else {
+        return Err(not_yet("`retrace` of anything but a correlation", range));
+    };
+    let place = std::iter::once(of).chain(rule.others).position(|id| id == outcome).unwrap_or(0);
+    if let Some(known) = rule.with_items[place] {
+        return Ok(known);
+    }
+    rule.with_items[place] = Some(next);
+    let wanted: &[usize] = match place {
+        0 => &[0, 1],
+        1 => &[0],
+        _ => &[1],
+    };
+    let spans: Vec<u32> =
+        wanted.iter().filter_map(|side| item_slot(rule, *side, &signals)).collect();
+    if spans.is_empty() {
+        return Err(not_yet("`retrace` of items that are no spans", range));
+    }
+    rule.hash = xxh3_64(format!("{} {:?}", rule.hash, rule.item_slots).as_bytes());
+    let with_items = OutcomeRule {
+        of,
+        key_names: rule.key_names.clone(),
+        value_names: rule.values.iter().map(|(name, _)| Arc::clone(name)).collect(),
+        with_items: true,
+        hash: xxh3_64(format!("{place} with items {}", rule.hash).as_bytes()),
+    };
+    for signal in spans {
+        plan.signals[signal as usize].raw = true;
+    }
+    let source = &plan.rules[outcome.0 as usize];
+    let name = Arc::from(format!("{} with spans", source.name));
+    let place = RulePlace { is_hidden: true, ..source.place.clone() };
+    plan.rules.push(Rule { name, kind: RuleKind::Outcome(with_items), place });
+    Ok(next)
+}
+
+/// Gives the items of a side a slot where they are spans: the signal of that side.
+fn item_slot(rule: &mut CorrelateRule, side: usize, signals: &[Signal]) -> Option<u32> {
+    let input = &mut rule.inputs[rule.symbols[side].input as usize];
+    let PatternSource::Signal { signal, .. } = input.from else { return None };
+    if signals[signal as usize] != Signal::Spans {
+        return None;
+    }
+    let next = rule.slots;
+    let slot = *input.item_slot.get_or_insert(next);
+    if slot == next {
+        rule.slots += 1;
+    }
+    rule.item_slots[side] = Some(slot);
+    Some(signal)
+}
+
+/// The names of what a root span says: keys.
+struct Keys<'k> {
+    keys: &'k [String],
+}
+
+impl Names for Keys<'_> {
+    fn field(&mut self, field: &FieldRef) -> Option<Expr> {
+        let FieldRef::Item(name) = field else { return None };
+        let at = self.keys.iter().position(|key| key == name)?;
+        Some(Expr::Column(at as u32))
+    }
+
+    fn call(&mut self, _index: usize) -> Option<Expr> {
+        None
+    }
+}
