@@ -16,7 +16,8 @@ pub struct Pack {
 }
 
 /// All packs, by name.
-pub const PACKS: [Pack; 4] = [
+pub const PACKS: [Pack; 5] = [
+    Pack { name: "std/jobs_entities", text: include_str!("../packs/std/jobs_entities.tw") },
     Pack { name: "std/plain", text: include_str!("../packs/std/plain.tw") },
     Pack { name: "std/red", text: include_str!("../packs/std/red.tw") },
     Pack { name: "std/self", text: include_str!("../packs/std/self.tw") },

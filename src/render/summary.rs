@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use tailwater_engine::model::render::duration;
 use tailwater_engine::model::{AlertState, DropReason, Ledger, RuleId, Signal, SourceSpec};
-use tailwater_engine::plan::{Plan, RuleKind};
+use tailwater_engine::plan::{Plan, Rule, RuleKind};
 use tailwater_engine::redact::{RedactCounters, Redactor};
 use tailwater_engine::runtime::{EpochOutput, RuleCounts};
 
@@ -158,10 +158,7 @@ impl Summary {
                 };
                 continue;
             }
-            if rule.place.is_hidden && matches!(rule.kind, RuleKind::Rows(_)) {
-                continue; // another view of rows that are counted above
-            }
-            if matches!(&rule.kind, RuleKind::Outcome(outcome) if outcome.with_items) {
+            if is_other_view(rule) {
                 continue;
             }
             let _ = write!(text, "{}: {} items taken", rule.name, grouped(counts.taken));
@@ -185,17 +182,7 @@ impl Summary {
             if counts.amended > 0 {
                 let _ = write!(text, ", {} of them amend", grouped(counts.amended));
             }
-            if matches!(rule.kind, RuleKind::Route(_)) {
-                let left = grouped(counts.used - counts.refused);
-                let _ = writeln!(text, ", {left} sent on");
-            } else if matches!(rule.kind, RuleKind::Retrace(_)) {
-                let (kept, dropped) = (grouped(counts.traces_kept), grouped(counts.traces_dropped));
-                let _ = writeln!(text, ", {kept} traces sent on, {dropped} dropped");
-            } else if rule.place.is_hidden {
-                text.push('\n');
-            } else {
-                let _ = writeln!(text, ", {} rows", grouped(self.rows[index]));
-            }
+            *text += &came_of(rule, counts, self.rows[index]);
             if counts.late * 100 > counts.taken * LATE_HINT_PERCENT {
                 let percent = LATE_HINT_PERCENT;
                 let hint = format!(
@@ -291,6 +278,28 @@ pub(crate) fn grouped(count: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+/// Whether a rule is another view of rows that are counted with the rule that they are of.
+fn is_other_view(rule: &Rule) -> bool {
+    match &rule.kind {
+        RuleKind::Rows(_) => rule.place.is_hidden,
+        RuleKind::Outcome(outcome) => outcome.with_items,
+        _ => false,
+    }
+}
+
+/// What came of the items of a rule: the end of its line.
+fn came_of(rule: &Rule, counts: &RuleCounts, rows: u64) -> String {
+    match rule.kind {
+        RuleKind::Route(_) => format!(", {} sent on\n", grouped(counts.used - counts.refused)),
+        RuleKind::Retrace(_) => {
+            let (kept, dropped) = (grouped(counts.traces_kept), grouped(counts.traces_dropped));
+            format!(", {kept} traces sent on, {dropped} dropped\n")
+        }
+        _ if rule.place.is_hidden => "\n".to_owned(),
+        _ => format!(", {} rows\n", grouped(rows)),
+    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod config;
 mod functions;
 mod generated;
 mod items;
+mod jobs_entities;
 mod live;
 mod live_run;
 mod log;

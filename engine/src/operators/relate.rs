@@ -215,6 +215,19 @@ impl Relate {
     }
 }
 
+/// Rows of all workers in one order, late items once.
+fn put_in_order(plan: &Plan, fed: &mut Vec<Row>) {
+    fed.sort_by(|a: &Row, b: &Row| {
+        // Transitions of one instance come from one worker, in their order.
+        let is_alert = matches!(plan.rules[a.rule.0 as usize].kind, RuleKind::Alert(_));
+        let by_values = || if is_alert { Ordering::Equal } else { a.values.cmp(&b.values) };
+        a.output_cmp(b).then_with(by_values)
+    });
+    let is_late = |row: &Row| matches!(plan.rules[row.rule.0 as usize].kind, RuleKind::Late(_));
+    // Late for several tables, an item has come several times.
+    fed.dedup_by(|a, b| a == b && is_late(a));
+}
+
 /// By rule: whether a rule above a level reads its rows on a worker.
 fn read_above(plan: &Plan, level: u32, (worker, peers): (usize, usize)) -> Vec<bool> {
     let mut read = vec![false; plan.rules.len()];
@@ -385,15 +398,7 @@ impl Stage for Relate {
             pairs.append(&mut message.pairs);
             closed.take(message);
         }
-        fed.sort_by(|a: &Row, b: &Row| {
-            // Transitions of one instance come from one worker, in their order.
-            let is_alert = matches!(plan.rules[a.rule.0 as usize].kind, RuleKind::Alert(_));
-            let by_values = || if is_alert { Ordering::Equal } else { a.values.cmp(&b.values) };
-            a.output_cmp(b).then_with(by_values)
-        });
-        let is_late = |row: &Row| matches!(plan.rules[row.rule.0 as usize].kind, RuleKind::Late(_));
-        // Late for several tables, an item has come several times.
-        fed.dedup_by(|a, b| a == b && is_late(a));
+        put_in_order(&plan, &mut fed);
         let mut own = Closed::new(&plan);
         for row in fed.iter().filter(|row| self.counts_late[row.rule.0 as usize]) {
             own.rules[row.rule.0 as usize].taken += 1;
