@@ -114,12 +114,14 @@ fn section(pack: &Pack) -> String {
     out.push_str("\n| parameter | default | |\n|---|---|---|\n");
     for (doc, line) in &rules {
         if let Some((name, value)) = line.strip_prefix("param ").and_then(|p| p.split_once(" = ")) {
+            let value = value.replace('|', "\\|");
             out.push_str(&format!("| `{name}` | `{value}` | {doc} |\n"));
         }
     }
     out.push_str("\n| rule | |\n|---|---|\n");
     for (doc, line) in &rules {
-        if let Some((kind @ ("aggregate" | "alert"), rest)) = line.split_once(' ') {
+        let declared = ["aggregate", "rows", "pattern", "correlate", "alert"];
+        if let Some((kind, rest)) = line.split_once(' ').filter(|(it, _)| declared.contains(it)) {
             let name = rest.split(' ').next().unwrap_or_default();
             out.push_str(&format!("| {kind} `{name}` | {doc} |\n"));
         }
