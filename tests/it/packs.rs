@@ -52,6 +52,22 @@ fn an_import_takes_parameters_and_a_stream_and_leaves_the_packs_tests_behind() {
 }
 
 #[test]
+fn sources_are_chosen_by_parameters() {
+    let requests = "stream requests = spans where kind == server lateness 10s\n";
+    for import in [
+        "\"std/slo\" as pay { objective: 99.9%, from: requests }",
+        "\"std/latency_shift\" as shift { from: requests, window: 10s }",
+        "\"std/work_queue\" as work { from: requests, lost_after: 1h }",
+        "\"std/security\" as guard { logins_from: requests, spans_from: requests }",
+        "\"std/sources\" as alive { services_from: requests, beats_from: logs, window: 10s }",
+    ] {
+        let analysis = compile("rules", &format!("edition 1\nimport {import}\n{requests}"));
+        assert!(analysis.diagnostics.is_empty(), "{import}: {:?}", analysis.diagnostics);
+        assert!(lower(&analysis.program.unwrap()).is_ok(), "{import}");
+    }
+}
+
+#[test]
 fn one_wrong_parameter_is_one_report() {
     for (given, code) in [
         ("window: 5", "E2004"),
