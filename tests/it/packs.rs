@@ -54,7 +54,12 @@ fn an_import_takes_parameters_and_a_stream_and_leaves_the_packs_tests_behind() {
 #[test]
 fn sources_are_chosen_by_parameters() {
     let requests = "stream requests = spans where kind == server lateness 10s\n";
+    // As the page of `std/work_queue` has it.
+    let sample = "sample queues.work { keep when is_failed or is_dead keep 50% when \
+        operation == \"process\" keep target 5 per s by queue, operation otherwise } to otlp\n";
+    let sampled = format!("\"std/work_queue\" as queues {{ from: requests }}\n{sample}");
     for import in [
+        &sampled,
         "\"std/slo\" as pay { objective: 99.9%, from: requests }",
         "\"std/latency_shift\" as shift { from: requests, window: 10s }",
         "\"std/work_queue\" as work { from: requests, lost_after: 1h }",
