@@ -210,7 +210,7 @@ impl Finder {
         for (_, needle, opens) in same {
             let end = from + needle.len();
             if text.get(from..end).is_some_and(|part| part.eq_ignore_ascii_case(needle))
-                && self.opened(*opens, text, (from, end), look, past, found)
+                && Self::take(*opens, text, (from, end), look, past, found)
             {
                 return true;
             }
@@ -218,8 +218,7 @@ impl Finder {
         false
     }
 
-    fn opened(
-        &self,
+    fn take(
         opens: Opens,
         text: &[u8],
         (start, end): (usize, usize),
