@@ -4,7 +4,7 @@
     python3 tests/check/detection.py [--binary target/release/tailwater] [--seeds 101-120]
                                      [--recordings FOLDER]
 
-For each seed and kind of traffic `tailwater gen` makes about three hours with three labelled
+For each seed and kind of traffic `tailwater gen` makes two to three hours with three labelled
 incidents, and as much without any. An incident is found by the first alert that fires while it
 lasts, or up to two windows later, and that names its service: as the service of its own spans, or
 as the server of a caller's. A firing that names another service is a consequence if that one calls
@@ -29,7 +29,7 @@ ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 PACKS = os.path.join(ROOT, "rules", "packs", "std")
 WINDOW_S = 60
 GRACE_S = 2 * WINDOW_S
-# Options of `gen`; 1_000_000 spans at ten traces a second are three hours.
+# Options of `gen`.
 TRAFFIC = {
     "10 traces a second, 8 services": ["--spans", "1000000", "--rate", "10", "--services", "8"],
     "2 traces a second, 16 services": ["--spans", "200000", "--rate", "2", "--services", "16"],
