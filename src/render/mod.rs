@@ -5,6 +5,7 @@ mod hint;
 pub(crate) mod instant;
 pub(crate) mod items;
 pub(crate) mod rows;
+mod sampled;
 pub(crate) mod summary;
 mod table;
 pub(crate) mod why;

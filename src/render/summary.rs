@@ -11,6 +11,7 @@ use tailwater_engine::redact::{RedactCounters, Redactor};
 use tailwater_engine::runtime::{EpochOutput, RuleCounts};
 
 use super::hint::{KeysSeen, nothing_taken};
+use super::sampled::{LinesCounted, is_of_traces, lines_counted, sampled};
 use crate::args::General;
 use crate::command::replay::Ended;
 use crate::log::escaped;
@@ -27,6 +28,7 @@ pub(crate) struct Summary {
     plan: Arc<Plan>,
     ledger: Ledger,
     rules: Vec<RuleCounts>,
+    samples: LinesCounted,
     rows: Vec<u64>,
     fired: Vec<u64>,
     keys: KeysSeen,
@@ -46,6 +48,7 @@ impl Summary {
             plan,
             ledger: Ledger::default(),
             rules: Vec::new(),
+            samples: Vec::new(),
             rows: vec![0; rules],
             fired: vec![0; rules],
             sources: Vec::new(),
@@ -59,6 +62,7 @@ impl Summary {
     pub(crate) fn take(&mut self, output: &EpochOutput) {
         self.ledger = output.ledger.clone();
         self.rules.clone_from(&output.rules);
+        self.samples = lines_counted(output);
         let place = |rule: RuleId| rule.0 as usize;
         for row in &output.rows {
             self.rows[place(row.rule)] += 1;
@@ -161,6 +165,13 @@ impl Summary {
             if is_other_view(rule) {
                 continue;
             }
+            if let RuleKind::Sample(sample) = &rule.kind
+                && is_of_traces(sample)
+            {
+                let said = sampled(RuleId(index as u32), sample, &self.samples);
+                let _ = write!(text, "{}: {said}", rule.name);
+                continue;
+            }
             let _ = write!(text, "{}: {} items taken", rule.name, grouped(counts.taken));
             if counts.duplicates > 0 {
                 let _ = write!(text, ", {} duplicates left out", grouped(counts.duplicates));
@@ -182,7 +193,7 @@ impl Summary {
             if counts.amended > 0 {
                 let _ = write!(text, ", {} of them amend", grouped(counts.amended));
             }
-            *text += &came_of(rule, counts, self.rows[index]);
+            *text += &self.came_of(index, rule, counts);
             if counts.late * 100 > counts.taken * LATE_HINT_PERCENT {
                 let percent = LATE_HINT_PERCENT;
                 let hint = format!(
@@ -204,6 +215,22 @@ impl Summary {
         if let Some(hint) = nothing_taken(&self.plan, &self.ledger, &self.rules) {
             let hint = format!("hint: {hint}");
             let _ = writeln!(text, "{}", Style::Yellow.paint(&hint, is_colored));
+        }
+    }
+
+    /// What came of the items of a rule: the end of its line.
+    fn came_of(&self, index: usize, rule: &Rule, counts: &RuleCounts) -> String {
+        match &rule.kind {
+            RuleKind::Route(_) => format!(", {} sent on\n", grouped(counts.used - counts.refused)),
+            RuleKind::Sample(sample) => {
+                format!(", {}", sampled(RuleId(index as u32), sample, &self.samples))
+            }
+            RuleKind::Retrace(_) => {
+                let (kept, dropped) = (grouped(counts.traces_kept), grouped(counts.traces_dropped));
+                format!(", {kept} traces sent on, {dropped} dropped\n")
+            }
+            _ if rule.place.is_hidden => "\n".to_owned(),
+            _ => format!(", {} rows\n", grouped(self.rows[index])),
         }
     }
 
@@ -286,19 +313,6 @@ fn is_other_view(rule: &Rule) -> bool {
         RuleKind::Rows(_) => rule.place.is_hidden,
         RuleKind::Outcome(outcome) => outcome.with_items,
         _ => false,
-    }
-}
-
-/// What came of the items of a rule: the end of its line.
-fn came_of(rule: &Rule, counts: &RuleCounts, rows: u64) -> String {
-    match rule.kind {
-        RuleKind::Route(_) => format!(", {} sent on\n", grouped(counts.used - counts.refused)),
-        RuleKind::Retrace(_) => {
-            let (kept, dropped) = (grouped(counts.traces_kept), grouped(counts.traces_dropped));
-            format!(", {kept} traces sent on, {dropped} dropped\n")
-        }
-        _ if rule.place.is_hidden => "\n".to_owned(),
-        _ => format!(", {} rows\n", grouped(rows)),
     }
 }
 

@@ -165,3 +165,41 @@ fn rows_and_alerts_go_where_routes_send_them() {
     assert_eq!(written[2].lines().count(), 1, "{}", written[2]);
     assert!(written[2].contains("\"firing\""), "{}", written[2]);
 }
+
+#[test]
+fn a_replay_says_what_samplings_kept_by_line_and_at_which_rate() {
+    let file = path("sampled.otlp.jsonl");
+    let rules = "traces shop from spans close when (root and quiet 5s) or age 60s\n\
+                 sample shop {\n\
+                   slow: keep 50% when duration > 1s\n\
+                   trial: shadow drop when span_count >= 1\n\
+                   drop otherwise\n\
+                 } to archive";
+    let output = replay(&[RECORDING, "-e", rules, "--items", file.to_str().unwrap()]);
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let (mut kept, mut traces) = (0, std::collections::BTreeSet::new());
+    for line in fs::read_to_string(&file).unwrap().lines() {
+        let request: Value = serde_json::from_str(line).unwrap();
+        let groups = request["resourceSpans"].as_array().unwrap().iter();
+        let scopes = groups.flat_map(|group| group["scopeSpans"].as_array().unwrap());
+        for span in scopes.flat_map(|scope| scope["spans"].as_array().unwrap()) {
+            traces.insert(span["traceId"].as_str().unwrap().to_owned());
+            kept += 1;
+        }
+    }
+    assert!(kept > 1_000 && kept < 5_000, "{kept}");
+    let of_traces = traces.len();
+    let percent =
+        |of: usize| format!("{}.{:02} %", of_traces * 100 / of, of_traces * 10_000 / of % 100);
+    let spans = format!("{}_{:03}", kept / 1_000, kept % 1_000);
+    for line in [
+        format!("sample shop: kept {of_traces} of 105 ({}) traces, {spans} of 5_203", percent(105)),
+        format!("  slow: kept {of_traces} of 90 ({})\n", percent(90)),
+        "  line 3: kept 0 of 15 (0.00 %)\n".to_owned(),
+    ] {
+        assert!(said.contains(&line), "{line}: {said}");
+    }
+    let trial = said.lines().find(|line| line.starts_with("  trial: ")).unwrap();
+    assert!(trial.starts_with("  trial: in the shadow, would keep 0 of "), "{trial}");
+}

@@ -137,6 +137,13 @@ fn the_lint_finds_what_is_wrong() {
     assert!(!read("# HELP a x\n# TYPE a gauge\na 1\na 2\n").1.is_empty());
 }
 
+/// Three lines, one of them in the shadow, over the spans of `RULES`.
+const SAMPLING: &str = "sample s {\n\
+    trial: shadow drop when service.name == \"shop\"\n\
+    bank: keep when service.name == \"bank\"\n\
+    rest: drop otherwise\n\
+    } to stdout";
+
 /// Families that a run with one sink of each kind has.
 const WANTED: [&str; 31] = [
     "tailwater_sink_items_total",
@@ -197,7 +204,8 @@ fn check_docs(families: &BTreeMap<String, Family>) {
 fn the_page_keeps_prometheus_conventions_and_tells_what_happened() {
     let dead = "http://127.0.0.1:9";
     let sinks = ["--webhook", dead, "--otlp", dead, "--alertmanager", dead, "--grace", "1"];
-    let run = Run::start(RULES, &[&sinks[..], &["--workers", "2"]].concat(), &[]);
+    let rules = format!("{RULES}\n{SAMPLING}");
+    let run = Run::start(&rules, &[&sinks[..], &["--workers", "2"]].concat(), &[]);
     run.spans("shop", 5, 0);
     run.spans("bank", 2, 3);
     run.waits("/metrics", |page| {
@@ -237,6 +245,20 @@ fn the_page_keeps_prometheus_conventions_and_tells_what_happened() {
     assert_eq!(whole("tailwater_rule_groups", "rule=\"http\"}"), 1, "shop's window is closed");
     assert!(number("tailwater_rule_state_bytes", "rule=\"http\"}") > 100.0);
     assert_eq!(whole("tailwater_rule_groups", "rule=\"Many\"}"), 2);
+    for (line, shadow, kept, dropped) in
+        [("trial", true, 0, 5), ("bank", false, 3, 0), ("rest", false, 0, 5)]
+    {
+        for (outcome, count) in [("kept", kept), ("dropped", dropped)] {
+            let labels = format!(
+                "rule=\"sample s\",line=\"{line}\",shadow=\"{shadow}\",outcome=\"{outcome}\"}}"
+            );
+            assert_eq!(whole("tailwater_sample_cases_total", &labels), count, "{labels}");
+            assert_eq!(whole("tailwater_sample_items_total", &labels), count, "{labels}");
+            let bytes = whole("tailwater_sample_bytes_total", &labels);
+            assert!(bytes >= count * 30 && (bytes > 0) == (count > 0), "{labels}: {bytes}");
+            assert_eq!(whole("tailwater_sample_late_items_total", &labels), 0, "{labels}");
+        }
+    }
     assert_eq!(whole("tailwater_rule_watermark_lag_seconds", "rule=\"http\"}"), 0);
     assert!(number("process_resident_memory_bytes", "") > 1e6);
     assert!(number("process_start_time_seconds", "") > 1.7e9);

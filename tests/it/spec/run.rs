@@ -307,7 +307,14 @@ fn counts(plan: &Plan, last: &EpochOutput) -> Vec<String> {
         let rule = &plan.rules[rule.0 as usize];
         let RuleKind::Sample(sample) = &rule.kind else { continue };
         let name = &sample.lines[*line as usize].name;
-        lines.push(format!("{}: {name} kept {} of {}", rule.name, counts.kept, counts.cases));
+        let mut text = format!("{}: {name} kept {} of {}", rule.name, counts.kept, counts.cases);
+        if counts.late_kept + counts.late_dropped > 0 {
+            text += &format!(" late kept {} dropped {}", counts.late_kept, counts.late_dropped);
+        }
+        if counts.tracestates_refused > 0 {
+            text += &format!(" tracestates refused {}", counts.tracestates_refused);
+        }
+        lines.push(text);
     }
     assert_eq!(last.ledger.unaccounted(), 0, "the ledger");
     let dropped = |reason| last.ledger.dropped.get(&reason).copied().unwrap_or_default();

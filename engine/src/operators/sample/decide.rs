@@ -121,7 +121,8 @@ impl Sampler {
         if case.is_late {
             let own = self.verdicts.get(&shard);
             let past = own.map_or(Past::Unknown, |verdicts| verdicts.past(case.order));
-            items.extend(followed(sample, past, case.randomness, case.held));
+            let spans = (case.randomness, case.held);
+            items.extend(followed((case.rule, sample), past, spans, tally));
             return;
         }
         if let Some(verdict) = case.known {
@@ -144,8 +145,8 @@ impl Sampler {
                 self.verdicts.entry(shard).or_default().remember(case.order, verdict);
             }
             if is_kept || sample.is_shadow {
-                let kept = case.held.into_iter().map(|held| held.kept(sample, index, threshold));
-                items.extend(kept);
+                let held = case.held.into_iter();
+                items.extend(held.map(|held| held.kept(sample, index, threshold, counts)));
             }
             return;
         }

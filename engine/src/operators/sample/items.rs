@@ -13,7 +13,7 @@ use crate::operators::apply::Apply;
 use crate::operators::decode::{PreparedBatch, PreparedFrame};
 use crate::operators::facts::{Decisions, FrameDecision};
 use crate::plan::{RuleKind, SampleFit, SampleKeys, SampleRule, SampleVerb, SampledFrom};
-use crate::sampling::{Randomness, Threshold, read_tracestate};
+use crate::sampling::{Randomness, Reading, Threshold, read_tracestate};
 
 /// What a row came to.
 #[derive(Clone, Copy)]
@@ -32,6 +32,7 @@ struct RowFacts {
     randomness: Randomness,
     arrived: Option<Threshold>,
     trace_state: Bytes,
+    is_refused: bool,
     bytes: u64,
 }
 
@@ -129,15 +130,20 @@ impl Apply {
         item: EmittedItem,
     ) {
         let (rule, key, decision_ns) = (item.rule, item.key, item.decision_ns);
-        let RowFacts { row, fits, randomness, arrived, trace_state, bytes } = facts;
-        let held = Held { item, trace_state, arrived };
+        let RowFacts { row, fits, randomness, arrived, trace_state, is_refused, bytes } = facts;
+        let held = Held { item, trace_state, arrived, is_refused };
         let out = &mut self.outgoing[0];
         match verdict {
             Verdict::Keep(line, threshold) => {
-                out.items.push(held.kept(sample, line as usize, Some(threshold)));
+                let counts = out.samples.entry((rule, line)).or_default();
+                out.items.push(held.kept(sample, line as usize, Some(threshold), counts));
             }
-            // Of a sampling in the shadow all is sent.
-            Verdict::Drop => out.items.push(held.kept(sample, sample.lines.len() - 1, None)),
+            Verdict::Drop => {
+                // Of a sampling in the shadow all is sent.
+                let line = sample.lines.len() - 1;
+                let counts = out.samples.entry((rule, line as u16)).or_default();
+                out.items.push(held.kept(sample, line, None, counts));
+            }
             Verdict::Ask(line) => {
                 let mut order = [0; 16];
                 order[..8].copy_from_slice(&key.frame_seq.to_be_bytes());
@@ -194,9 +200,10 @@ fn facts(sample: &SampleRule, batch: &PreparedBatch, rows: Vec<u32>) -> Vec<RowF
             let own = own_randomness(items, trace_id, row);
             let trace_state = trace_state.map_or(Bytes::new(), |at| text(items, at, row));
             let arrived = read_tracestate(std::str::from_utf8(&trace_state).unwrap_or_default());
+            let is_refused = arrived.reading == Reading::Refused;
             let (randomness, arrived) = arrived.settled(own);
             let bytes = raw_bytes(items, row).len() as u64;
-            RowFacts { row, fits: 0, randomness, arrived, trace_state, bytes }
+            RowFacts { row, fits: 0, randomness, arrived, trace_state, is_refused, bytes }
         })
         .collect();
     for (index, line) in sample.lines.iter().enumerate() {

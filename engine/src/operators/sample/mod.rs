@@ -34,6 +34,12 @@ pub struct LineCounts {
     pub bytes_kept: u64,
     /// Bytes of dropped items.
     pub bytes_dropped: u64,
+    /// Spans that came after their trace's verdict, by this line, and were kept like it.
+    pub late_kept: u64,
+    /// The same, dropped.
+    pub late_dropped: u64,
+    /// Tracestates of kept spans that broke W3C's rules and so were dropped as a whole.
+    pub tracestates_refused: u64,
 }
 
 impl LineCounts {
@@ -45,6 +51,9 @@ impl LineCounts {
         self.items_dropped += other.items_dropped;
         self.bytes_kept += other.bytes_kept;
         self.bytes_dropped += other.bytes_dropped;
+        self.late_kept += other.late_kept;
+        self.late_dropped += other.late_dropped;
+        self.tracestates_refused += other.tracestates_refused;
     }
 
     fn count(&mut self, is_kept: bool, weight: Weight) {
@@ -85,6 +94,8 @@ pub(crate) struct Held {
     pub(crate) trace_state: Bytes,
     /// The threshold that it arrived with, unless that was contradicted.
     pub(crate) arrived: Option<Threshold>,
+    /// Whether its tracestate breaks the rules, and so does not leave.
+    pub(crate) is_refused: bool,
 }
 
 /// A trace or an item whose verdict depends on others.
@@ -116,7 +127,10 @@ impl Held {
         rule: &SampleRule,
         line: usize,
         threshold: Option<Threshold>,
+        counts: &mut LineCounts,
     ) -> EmittedItem {
+        // What only counts sends tracestates as they came.
+        counts.tracestates_refused += u64::from(self.is_refused && !rule.is_shadow);
         let mut item = self.item;
         let name = &rule.lines[line].name;
         let mark = rule.mark.as_ref().map(|key| (&**key, &**name));

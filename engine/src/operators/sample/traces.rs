@@ -14,7 +14,7 @@ use crate::otlp::wire::field;
 use crate::plan::eval::eval_row;
 use crate::plan::{Plan, RuleKind, SampleFit, SampleKeys, SampleRule, SampleVerb, SampledFrom};
 use crate::sampling::{
-    Decisions, DecisionsState, Past, Randomness, Threshold, Verdict, read_tracestate,
+    Decisions, DecisionsState, Past, Randomness, Reading, Threshold, Verdict, read_tracestate,
 };
 
 /// Number of the field `trace_state` of a span.
@@ -126,8 +126,8 @@ impl TraceSampler {
             if is_kept || rule.is_shadow {
                 let at_ns = trace.row.decision_ns;
                 let held = held(self.id, at_ns, randomness, contents());
-                let kept = held.map(|held| held.kept(&rule, index, Some(threshold)));
-                out.items.extend(kept);
+                let counts = out.tally.entry((self.id, index as u16)).or_default();
+                out.items.extend(held.map(|held| held.kept(&rule, index, Some(threshold), counts)));
             }
             return;
         }
@@ -224,17 +224,18 @@ impl TraceSampler {
         }
         let shard = xxh3_64(&id) % SHARDS;
         let past = self.verdicts.get(&shard).map_or(Past::Unknown, |verdicts| verdicts.past(id));
-        out.items.extend(followed(&self.rule, past, own, held));
+        let late = followed((self.id, &self.rule), past, (own, held), &mut out.tally);
+        out.items.extend(late);
     }
 }
 
 /// Late spans under the verdict of their trace. Of a trace that is no longer remembered the last
 /// line decides, by chance alone: what it would drop or measure is dropped.
 pub(super) fn followed(
-    rule: &SampleRule,
+    (id, rule): (RuleId, &SampleRule),
     past: Past,
-    own: Randomness,
-    held: Vec<Held>,
+    (own, held): (Randomness, Vec<Held>),
+    tally: &mut Tally,
 ) -> Vec<EmittedItem> {
     let last = rule.lines.len() - 1;
     let (is_kept, line, threshold) = match past {
@@ -245,10 +246,17 @@ pub(super) fn followed(
             _ => (false, last, None),
         },
     };
+    let counts = tally.entry((id, line as u16)).or_default();
+    let spans = held.len() as u64;
+    if is_kept {
+        counts.late_kept += spans;
+    } else {
+        counts.late_dropped += spans;
+    }
     if !is_kept && !rule.is_shadow {
         return Vec::new();
     }
-    held.into_iter().map(|held| held.kept(rule, line, threshold)).collect()
+    held.into_iter().map(|held| held.kept(rule, line, threshold, counts)).collect()
 }
 
 /// Spans that may be kept, with what they say about sampling.
@@ -263,9 +271,10 @@ fn held(
         let state = field(&content.item, TRACE_STATE).map(|(_, bytes)| bytes).unwrap_or_default();
         let trace_state = Bytes::copy_from_slice(state);
         let arrived = read_tracestate(std::str::from_utf8(state).unwrap_or_default());
+        let is_refused = arrived.reading == Reading::Refused;
         let (_, arrived) = arrived.settled(randomness);
         let signal = Signal::Spans;
         let item = EmittedItem { rule, signal, decision_ns, key, content };
-        Some(Held { item, trace_state, arrived })
+        Some(Held { item, trace_state, arrived, is_refused })
     })
 }

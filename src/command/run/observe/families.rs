@@ -11,6 +11,7 @@ use tailwater_engine::self_metrics::EngineGauges;
 
 use super::exposition::{Families, Family, Sample};
 use super::process::Process;
+use super::samplings::sampling_families;
 use super::{Counts, Observed};
 use crate::command::run::sinks::locked;
 
@@ -37,6 +38,7 @@ impl Observed {
             redaction_families(counters, &mut all);
         }
         rule_families(&self.plan, &counts, &mut all);
+        sampling_families(&self.plan, &counts, &mut all);
         if let Some(gauges) = self.gauges.get() {
             self.time_families(gauges, &mut all);
         }

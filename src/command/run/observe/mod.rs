@@ -8,20 +8,22 @@ mod exposition;
 mod families;
 mod notify;
 mod process;
+mod samplings;
 mod self_feed;
 mod sinks;
 mod timings;
 mod traces;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use serde_json::json;
 use tailwater_engine::ingest::listen::{ConnectionWatch, Intake};
-use tailwater_engine::model::{Ledger, Signal, SourceId};
+use tailwater_engine::model::{Ledger, RuleId, Signal, SourceId};
 use tailwater_engine::plan::Plan;
 use tailwater_engine::redact::RedactCounters;
-use tailwater_engine::runtime::{EpochOutput, RuleCounts};
+use tailwater_engine::runtime::{EpochOutput, LineCounts, RuleCounts};
 use tailwater_engine::self_metrics::EngineGauges;
 use tailwater_engine::sink::Hear;
 
@@ -86,6 +88,8 @@ fn watched(sinks: &Sinks, traces: Option<&Arc<Traces>>) -> Vec<Watched> {
 struct Counts {
     ledger: Ledger,
     rules: Vec<RuleCounts>,
+    /// By rule and line of a sampling.
+    samples: BTreeMap<(RuleId, u16), LineCounts>,
     /// Rows (of an alert, transitions) by rule.
     said: Vec<u64>,
 }
@@ -159,6 +163,7 @@ impl Observed {
         }
         counts.ledger.clone_from(&said.ledger);
         counts.rules.clone_from(&said.rules);
+        counts.samples.clone_from(&said.samples);
         let rules = said.rows.iter().map(|row| row.rule);
         for rule in rules.chain(said.transitions.iter().map(|transition| transition.rule)) {
             counts.said[rule.0 as usize] += 1;
