@@ -16,7 +16,7 @@ pub struct Pack {
 }
 
 /// All packs, by name.
-pub const PACKS: [Pack; 10] = [
+pub const PACKS: [Pack; 11] = [
     Pack { name: "std/jobs_entities", text: include_str!("../packs/std/jobs_entities.tw") },
     Pack { name: "std/latency_shift", text: include_str!("../packs/std/latency_shift.tw") },
     Pack { name: "std/plain", text: include_str!("../packs/std/plain.tw") },
@@ -26,6 +26,7 @@ pub const PACKS: [Pack; 10] = [
     Pack { name: "std/service_graph", text: include_str!("../packs/std/service_graph.tw") },
     Pack { name: "std/slo", text: include_str!("../packs/std/slo.tw") },
     Pack { name: "std/sources", text: include_str!("../packs/std/sources.tw") },
+    Pack { name: "std/tail_sampling", text: include_str!("../packs/std/tail_sampling.tw") },
     Pack { name: "std/work_queue", text: include_str!("../packs/std/work_queue.tw") },
 ];
 

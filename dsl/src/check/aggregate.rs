@@ -155,7 +155,7 @@ impl Checker<'_> {
                     }
                 };
             }
-            ClauseKind::To(sinks) => parts.to = self.sinks(sinks),
+            ClauseKind::To(sinks) => parts.to = self.sinks(sinks, site.module),
             _ => {}
         }
     }

@@ -99,7 +99,7 @@ impl Checker<'_> {
             ClauseKind::Labels(texts) => alert.labels = self.texts(texts, scope),
             ClauseKind::Annotations(texts) => alert.annotations = self.texts(texts, scope),
             ClauseKind::WithOther => alert.with_other = true,
-            ClauseKind::To(sinks) => alert.to = self.sinks(sinks),
+            ClauseKind::To(sinks) => alert.to = self.sinks(sinks, site.module),
             _ => {}
         }
     }
@@ -171,7 +171,7 @@ impl Checker<'_> {
                 ClauseKind::Where(condition) => {
                     route.filter = Some(self.condition(condition, &mut scope));
                 }
-                ClauseKind::To(sinks) => route.to = self.sinks(sinks),
+                ClauseKind::To(sinks) => route.to = self.sinks(sinks, site.module),
                 _ => {}
             }
         }

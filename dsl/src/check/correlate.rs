@@ -54,7 +54,7 @@ impl Checker<'_> {
             ClauseKind::To(sinks) => Some(sinks),
             _ => None,
         });
-        let to = to.map_or(Vec::new(), |sinks| self.sinks(sinks));
+        let to = to.map_or(Vec::new(), |sinks| self.sinks(sinks, site.module));
         for outcome in Outcome::ALL {
             let mut columns = scope.bound.clone();
             for (column, item) in columns[keys..].iter_mut().zip(&items) {

@@ -2,13 +2,13 @@
 
 use std::rc::Rc;
 
+use super::expr::constant_of;
 use super::shape::Shape;
 use super::{Checker, Entity, FunctionRef};
 use crate::ast::{self, DeclarationKind};
 use crate::diagnostic::suggest::{listed, nearest};
 use crate::diagnostic::{Diagnostic, codes};
-use crate::hir::Outcome;
-use crate::hir::TracePart;
+use crate::hir::{Literal, Outcome, TracePart};
 use crate::limits::IMPORT_DEPTH_MAX;
 use crate::text_range::TextRange;
 
@@ -211,24 +211,34 @@ impl Checker<'_> {
         names.filter_map(|(full, _)| full.strip_prefix(prefix)).map(str::to_owned).collect()
     }
 
-    /// Reports sinks that are not configured, where the configuration is known.
-    pub(super) fn sinks(&mut self, names: &[ast::Name]) -> Vec<String> {
+    /// The sinks that are named; a constant or parameter that is a text names the sink of that
+    /// name, so that a file can leave sinks to those that import it. Ones that are not configured
+    /// are reported, where the configuration is known.
+    pub(super) fn sinks(&mut self, names: &[ast::Name], module: usize) -> Vec<String> {
+        names.iter().map(|name| self.sink(name, module)).collect()
+    }
+
+    fn sink(&mut self, name: &ast::Name, module: usize) -> String {
+        let value = self.value(&name.text, name.range, module);
+        let sink = match value.as_ref().and_then(constant_of) {
+            Some(Literal::String(text)) => text.clone(),
+            _ => name.text.clone(),
+        };
         let catalog = self.catalog;
-        if let Some(sinks) = &catalog.sinks {
-            for name in names.iter().filter(|name| !sinks.contains(&name.text)) {
-                let message = format!("there is no sink `{}`", name.text);
-                let mut diagnostic = Diagnostic::new(codes::UNKNOWN_SINK, name.range, message);
-                let known = sinks.iter().map(String::as_str);
-                diagnostic = match nearest(&name.text, known.clone()) {
-                    Some(near) => {
-                        diagnostic.help(format!("did you mean `{near}`?")).guess(name.range, near)
-                    }
-                    None => diagnostic.note(format!("configured sinks: {}", listed(known, 10))),
-                };
-                self.report(diagnostic);
-            }
+        if let Some(sinks) = catalog.sinks.as_ref().filter(|sinks| !sinks.contains(&sink)) {
+            let message = format!("there is no sink `{sink}`");
+            let mut diagnostic = Diagnostic::new(codes::UNKNOWN_SINK, name.range, message);
+            let known = sinks.iter().map(String::as_str);
+            diagnostic = match nearest(&sink, known.clone()) {
+                Some(near) if sink == name.text => {
+                    diagnostic.help(format!("did you mean `{near}`?")).guess(name.range, near)
+                }
+                Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+                None => diagnostic.note(format!("configured sinks: {}", listed(known, 10))),
+            };
+            self.report(diagnostic);
         }
-        names.iter().map(|name| name.text.clone()).collect()
+        sink
     }
 
     /// Reports a name that hides a constant or a field that the same expression could read.

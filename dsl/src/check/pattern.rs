@@ -67,7 +67,7 @@ impl Checker<'_> {
             ClauseKind::To(sinks) => Some(sinks),
             _ => None,
         });
-        let to = to.map_or(Vec::new(), |sinks| self.sinks(sinks));
+        let to = to.map_or(Vec::new(), |sinks| self.sinks(sinks, site.module));
         let shape = matches_shape(site, scope.bound);
         self.shapes.insert(site.name.clone(), Rc::new(shape).partial(site.tree.is_partial));
         Some(DeclarationKind::Pattern(Box::new(Pattern {

@@ -63,7 +63,7 @@ impl Checker<'_> {
                 ClauseKind::Flush { after, spans } => {
                     self.flush(&mut retrace, after, spans.as_ref(), site.module);
                 }
-                ClauseKind::To(sinks) => retrace.to = self.sinks(sinks),
+                ClauseKind::To(sinks) => retrace.to = self.sinks(sinks, site.module),
                 _ => {}
             }
         }

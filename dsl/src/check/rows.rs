@@ -55,7 +55,7 @@ impl Checker<'_> {
                     // A value may keep its column's name; a new one may not take another's.
                     rows.items = self.items(items, &mut scope);
                 }
-                ClauseKind::To(sinks) => rows.to = self.sinks(sinks),
+                ClauseKind::To(sinks) => rows.to = self.sinks(sinks, site.module),
                 _ => {}
             }
         }

@@ -59,7 +59,7 @@ impl Checker<'_> {
             to: Vec::new(),
         };
         for clause in &body.clauses {
-            self.sample_clause(clause, &mut sample, has_source);
+            self.sample_clause(clause, &mut sample, has_source, site.module);
         }
         self.same_lines(&sample.lines);
         let has_to = body.clauses.iter().any(|clause| matches!(clause.kind, ClauseKind::To(_)));
@@ -69,7 +69,13 @@ impl Checker<'_> {
         Some(DeclarationKind::Sample(Box::new(sample)))
     }
 
-    fn sample_clause(&mut self, clause: &Clause, sample: &mut Sample, has_source: bool) {
+    fn sample_clause(
+        &mut self,
+        clause: &Clause,
+        sample: &mut Sample,
+        has_source: bool,
+        module: usize,
+    ) {
         let of_traces_only = match &clause.kind {
             ClauseKind::LogsFollow => {
                 sample.logs_follow = true;
@@ -88,7 +94,7 @@ impl Checker<'_> {
                 false
             }
             ClauseKind::To(sinks) => {
-                sample.to = self.sinks(sinks);
+                sample.to = self.sinks(sinks, module);
                 false
             }
             _ => false,

@@ -53,7 +53,10 @@ pub(super) fn compile(rules: &str) -> Result<Arc<Plan>, String> {
     let file = SourceFile { id: FileId(0), name: "rules".to_owned(), text: rules.to_owned() };
     // Tables of specs stand beside them.
     let folder = crate::tidy::root().join("tests/spec/table");
-    let importer = |name: &str| std::fs::read_to_string(folder.join(name)).ok();
+    let importer = |name: &str| match tailwater_rules::pack(name) {
+        Some(pack) => Some(pack.text.to_owned()),
+        None => std::fs::read_to_string(folder.join(name)).ok(),
+    };
     let options = Options { importer: &importer, ..Options::default() };
     let analysis = tailwater_dsl::compile(&[file], &tailwater_rules::catalog(), &options);
     if analysis.diagnostics.iter().any(Diagnostic::is_error) {
