@@ -141,8 +141,7 @@ fn section(pack: &Pack) -> String {
     }
     out.push_str("\n| rule | |\n|---|---|\n");
     for (doc, line) in &rules {
-        let declared =
-            ["aggregate", "rows", "pattern", "correlate", "traces", "sample", "alert"];
+        let declared = ["aggregate", "rows", "pattern", "correlate", "traces", "sample", "alert"];
         if let Some((kind, rest)) = line.split_once(' ').filter(|(it, _)| declared.contains(it)) {
             let name = rest.split(' ').next().unwrap_or_default();
             out.push_str(&format!("| {kind} `{name}` | {doc} |\n"));
