@@ -23,6 +23,7 @@ WORKS = {
     "w2": "sliding 60 s every 10 s by service and operation, p99",
     "w3": "sessions by trace, gap 5 s",
     "w4": "three errors of one service and operation within 10 s; beside our own W1",
+    "w5": "keep a trace with an error or a slow root, else 1 %; beside our own W1",
 }
 COLUMNS = {
     "w1": ["service", "operation", "start_ns", "duration_ns", "status"],
@@ -129,9 +130,36 @@ def errors_of_three(source):
     return found
 
 
-def beside_own(args, source, millions):
-    """W4 beside W1, both by tailwater in turn; its matches beside those found without an engine."""
-    runs = {"w1": [], "w4": []}
+def kept_traces(source):
+    """Traces that W5 keeps: an error, a root above 1 s, or one in a hundred by its own id."""
+    kept, seen = set(), set()
+    threshold = 2**56 - round(2**56 / 100)
+    with open(source, "rb") as lines:
+        for line in lines:
+            span = json.loads(line)
+            trace = span["trace_id"]
+            seen.add(trace)
+            is_slow = not span["parent_span_id"] and span["duration_ns"] > 10**9
+            if span["status"] == 2 or is_slow or int(trace[-14:], 16) >= threshold:
+                kept.add(trace)
+    return kept, seen
+
+
+def check_traces(args, source):
+    """The traces that leave, beside those found without an engine."""
+    out = os.path.join(args.out, "tailwater_w5.otlp.jsonl")
+    command = [os.path.abspath(args.tailwater), "replay", source, "--rules", os.path.join(HERE, "w5.tw")]
+    measure([*command, "--items", out, "-q"], os.devnull)
+    with open(out, "rb") as lines:
+        spans = (s for line in lines for r in json.loads(line)["resourceSpans"] for s in r["scopeSpans"])
+        left = {span["traceId"] for part in spans for span in part["spans"]}
+    wanted, seen = kept_traces(source)
+    print(f"w5 tailwater: {len(left)} traces of {len(seen)}; {len(wanted)} wanted, {len(left & wanted)} of them left")
+
+
+def beside_own(args, source, millions, own):
+    """W4 or W5 beside W1, by tailwater in turn; what is found beside what is found without an engine."""
+    runs = {"w1": [], own: []}
     out = {work: os.path.join(args.out, f"tailwater_{work}.csv") for work in runs}
     for _ in range(args.runs):
         for work, measured in runs.items():
@@ -143,6 +171,8 @@ def beside_own(args, source, millions):
     for work, (cpu, wall, memory) in medians.items():
         ratio = f"{cpu / medians['w1'][0]:.2f} × W1"
         print(f"{work:5}{'tailwater':11}{cpu / millions:9.3f}{wall:8.2f}{memory:7.0f}   {ratio}")
+    if own == "w5":
+        return check_traces(args, source)
     with open(out["w4"], newline="") as lines:
         rows = {(r[5], r[6], nanoseconds(r[1]), nanoseconds(r[2])) for r in csv.reader(lines) if r[0] != "rule"}
     wanted = errors_of_three(source)
@@ -166,9 +196,10 @@ def main():
     print(f"{args.name}: {millions:g} M spans, 2 threads, median of {args.runs}")
     print(f"{'work':5}{'engine':11}{'CPU s/M':>9}{'wall s':>8}{'MB':>7}   CPU and wall over DuckDB")
     works = args.works.split(",")
-    if "w4" in works:
-        works.remove("w4")
-        beside_own(args, source, millions)
+    for own in ("w4", "w5"):
+        if own in works:
+            works.remove(own)
+            beside_own(args, source, millions, own)
     for work in works:
         commands = {"duckdb": lambda out: [sys.executable, __file__, "--duckdb", work, source, out]}
         if args.tailwater:

@@ -26,7 +26,7 @@ mod verify;
 mod writer;
 mod zipkin;
 
-pub use emit::{emit, emit_raw};
+pub use emit::{emit, emit_parts, emit_raw};
 
 pub use decoder::{DecodeReport, Decoder, SenderSeen};
 

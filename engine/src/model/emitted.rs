@@ -14,7 +14,9 @@ use super::row::RuleId;
 use super::signal::Signal;
 
 /// An item's place in the log, and its time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Default, Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct ItemKey {
     /// Place of its frame in the log.
     pub frame_seq: u64,

@@ -38,6 +38,30 @@ pub(super) fn emit(raw: &RawItems, signal: Signal, rows: &[u32]) -> Vec<Option<I
     rows.iter().map(alone).collect()
 }
 
+/// Whether the items of two batches can be read as those of one: lines that stand for themselves.
+pub(super) fn reads_together(a: &RawItems, b: &RawItems) -> bool {
+    let is_lines =
+        |raw: &RawItems| matches!(raw.format, PayloadFormat::Ndjson | PayloadFormat::Lines);
+    is_lines(a) && a.format == b.format && a.mapping == b.mapping
+}
+
+/// The items of some rows of batches that read together.
+pub(super) fn emit_together(
+    parts: &[(&RawItems, Vec<u32>)],
+    signal: Signal,
+) -> Vec<Option<ItemContent>> {
+    let mut text = Vec::new();
+    for (raw, rows) in parts {
+        text.extend_from_slice(&payload_of(raw, rows));
+    }
+    let count = parts.iter().map(|part| part.1.len()).sum();
+    match parts.first().and_then(|(raw, _)| read(raw, signal, text, count)) {
+        Some(all) => all.into_iter().map(Some).collect(),
+        // Something in one of them: each by itself.
+        None => parts.iter().flat_map(|(raw, rows)| emit(raw, signal, rows)).collect(),
+    }
+}
+
 /// The text of some rows as a payload of its own.
 fn payload_of(raw: &RawItems, rows: &[u32]) -> Vec<u8> {
     let mut text = Vec::new();

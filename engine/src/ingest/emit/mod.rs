@@ -33,6 +33,20 @@ pub fn emit_raw(raw: &RawItems, signal: Signal, rows: &[u32]) -> Vec<Option<Item
     }
 }
 
+/// The same for items of several batches: rows of each. Those that must be read once more are read
+/// together, where their formats allow it.
+pub fn emit_parts(parts: &[(&RawItems, Vec<u32>)], signal: Signal) -> Vec<Option<ItemContent>> {
+    let mut made = Vec::with_capacity(parts.iter().map(|part| part.1.len()).sum());
+    for alike in parts.chunk_by(|a, b| foreign::reads_together(a.0, b.0)) {
+        match alike {
+            [] => {}
+            [(raw, rows)] => made.extend(emit_raw(raw, signal, rows)),
+            _ => made.extend(foreign::emit_together(alike, signal)),
+        }
+    }
+    made
+}
+
 /// Everything around an item, by the context that the rows share; made once for each.
 struct Contexts<T> {
     made: Vec<Option<T>>,

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use decide::{Sampler, SamplerState};
-pub(crate) use traces::{ClosedTrace, Sampled, TraceSampler};
+pub(crate) use traces::{ClosedTrace, Contents, KeptTrace, Sampled, TraceSampler};
 
 use crate::model::{EmittedItem, RuleId, Signal, Value};
 use crate::plan::SampleRule;

@@ -38,7 +38,8 @@ pub(crate) struct Sampled {
     pub(crate) tally: Tally,
 }
 
-type Contents = Vec<(ItemKey, Option<ItemContent>)>;
+/// Spans as they leave, with their places in the log.
+pub(crate) type Contents = Vec<(ItemKey, Option<ItemContent>)>;
 
 /// A trace, for its verdict.
 pub(crate) struct ClosedTrace<'a> {
@@ -47,6 +48,14 @@ pub(crate) struct ClosedTrace<'a> {
     /// Stated by one of its spans.
     pub(crate) randomness: Option<Randomness>,
     pub(crate) weight: Weight,
+}
+
+/// A trace that leaves, once its spans are written.
+pub(crate) struct KeptTrace {
+    line: usize,
+    threshold: Threshold,
+    randomness: Randomness,
+    decision_ns: i64,
 }
 
 impl TraceSampler {
@@ -80,18 +89,19 @@ impl TraceSampler {
         }
     }
 
-    /// A trace has closed.
+    /// A trace has closed. Returned where its spans leave: they are written together with those
+    /// of other traces, which costs a fraction where they did not come as OTLP.
     pub(crate) fn closed(
         &mut self,
         trace: &ClosedTrace<'_>,
         contents: impl FnOnce() -> Contents,
         out: &mut Sampled,
-    ) {
+    ) -> Option<KeptTrace> {
         let columns = trace.row.columns();
         let holds = |expr| matches!(eval_row(expr, &columns), Value::Bool(true));
-        let SampledFrom::Traces { filter, .. } = &self.rule.from else { return };
+        let SampledFrom::Traces { filter, .. } = &self.rule.from else { return None };
         if filter.as_ref().is_some_and(|filter| !holds(filter)) {
-            return;
+            return None;
         }
         let own = Randomness::of_trace_id(trace.id);
         let randomness = trace.randomness.unwrap_or(own);
@@ -112,7 +122,7 @@ impl TraceSampler {
                 SampleVerb::Keep(threshold) => threshold,
                 SampleVerb::Rate(..) | SampleVerb::Target(..) => {
                     self.ask((index, fits), trace, &columns, (randomness, contents()), out);
-                    return;
+                    return None;
                 }
             };
             let is_kept = threshold.admits(randomness);
@@ -123,14 +133,19 @@ impl TraceSampler {
             }
             let verdict = Verdict { is_kept, line: index as u16, threshold: Some(threshold) };
             self.remember(trace.id, verdict, out, trace.row.decision_ns);
-            if is_kept || rule.is_shadow {
-                let at_ns = trace.row.decision_ns;
-                let held = held(self.id, at_ns, randomness, contents());
-                let counts = out.tally.entry((self.id, index as u16)).or_default();
-                out.items.extend(held.map(|held| held.kept(&rule, index, Some(threshold), counts)));
-            }
-            return;
+            let leaves = is_kept || rule.is_shadow;
+            let decision_ns = trace.row.decision_ns;
+            return leaves.then_some(KeptTrace { line: index, threshold, randomness, decision_ns });
         }
+        None
+    }
+
+    /// The spans of a trace leave.
+    pub(crate) fn leave(&self, trace: &KeptTrace, contents: Contents, out: &mut Sampled) {
+        let held = held(self.id, trace.decision_ns, trace.randomness, contents);
+        let counts = out.tally.entry((self.id, trace.line as u16)).or_default();
+        let (rule, line, threshold) = (&self.rule, trace.line, Some(trace.threshold));
+        out.items.extend(held.map(|held| held.kept(rule, line, threshold, counts)));
     }
 
     /// Lets worker 0 decide, from a line on.

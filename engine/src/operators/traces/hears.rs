@@ -5,7 +5,7 @@ use super::held::{HeldSpan, HeldSpans};
 use super::read::Reader;
 use super::store::Hears;
 use crate::model::{Row, RuleId};
-use crate::operators::sample::{ClosedTrace, Sampled, TraceSampler, Weight};
+use crate::operators::sample::{ClosedTrace, KeptTrace, Sampled, TraceSampler, Weight};
 
 /// What an epoch's traces come to.
 pub(super) struct Hearing<'a> {
@@ -15,6 +15,8 @@ pub(super) struct Hearing<'a> {
     samplers: &'a mut [TraceSampler],
     rows: Vec<Row>,
     sampled: Sampled,
+    /// Traces that leave: number of the sampling, and the spans.
+    kept: Vec<(usize, KeptTrace, Vec<HeldSpan>)>,
 }
 
 impl<'a> Hearing<'a> {
@@ -23,17 +25,26 @@ impl<'a> Hearing<'a> {
         (reader, is_read): (&'a mut Reader, bool),
         samplers: &'a mut [TraceSampler],
     ) -> Self {
-        Self { id, reader, is_read, samplers, rows: Vec::new(), sampled: Sampled::default() }
+        let (rows, sampled, kept) = (Vec::new(), Sampled::default(), Vec::new());
+        Self { id, reader, is_read, samplers, rows, sampled, kept }
     }
 
     /// Everything that was said.
-    pub(super) fn said(self) -> (Vec<Row>, Sampled) {
+    pub(super) fn said(mut self, held: &mut HeldSpans) -> (Vec<Row>, Sampled) {
+        let spans: Vec<HeldSpan> = self.kept.iter().flat_map(|kept| &kept.2).copied().collect();
+        let mut written = held.written(&spans).into_iter();
+        for (sampler, trace, spans) in self.kept {
+            let mut contents: Vec<_> = written.by_ref().take(spans.len()).collect();
+            contents.sort_by_key(|(key, _)| *key);
+            self.samplers[sampler].leave(&trace, contents, &mut self.sampled);
+            held.release_all(&spans);
+        }
         (self.rows, self.sampled)
     }
 }
 
 impl Hears for Hearing<'_> {
-    fn closed(&mut self, trace: &Assembled, held: &HeldSpans) {
+    fn closed(&mut self, trace: &Assembled, held: &mut HeldSpans) {
         if self.is_read || !self.samplers.is_empty() {
             let is_sampled = !self.samplers.is_empty();
             let row = self.reader.rows(self.id, trace, is_sampled, &mut self.rows);
@@ -42,8 +53,12 @@ impl Hears for Hearing<'_> {
             let weight = Weight { items: trace.held.len() as u32, bytes };
             let (id, randomness) = (trace.id, trace.randomness);
             let closed = ClosedTrace { id, row: &row, randomness, weight };
-            for sampler in &mut *self.samplers {
-                sampler.closed(&closed, || held.contents(&trace.held), &mut self.sampled);
+            for (index, sampler) in self.samplers.iter_mut().enumerate() {
+                let contents = || held.contents(&trace.held);
+                if let Some(kept) = sampler.closed(&closed, contents, &mut self.sampled) {
+                    held.retain(&trace.held);
+                    self.kept.push((index, kept, trace.held.clone()));
+                }
             }
         }
     }

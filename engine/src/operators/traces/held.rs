@@ -4,8 +4,9 @@
 //! payload that they share. Spans of a snapshot are held as they will leave.
 
 use super::block::SpanBlock;
-use crate::ingest::emit_raw;
+use crate::ingest::emit_parts;
 use crate::model::{Batch, Column, ItemContent, ItemKey, RawItems, Signal, SourceId, Value};
+use crate::operators::sample::Contents;
 use crate::sampling::read_tracestate;
 
 /// A span: its frame here, and its place in it.
@@ -111,27 +112,51 @@ impl HeldSpans {
         }
     }
 
+    /// Holds spans once more.
+    pub(super) fn retain(&mut self, spans: &[HeldSpan]) {
+        for span in spans {
+            if let Some(Some((_, count))) = self.frames.get_mut(span.frame as usize) {
+                *count += 1;
+            }
+        }
+    }
+
     /// The spans as they leave, in the order of the log.
-    pub(crate) fn contents(&self, spans: &[HeldSpan]) -> Vec<(ItemKey, Option<ItemContent>)> {
-        let mut contents = Vec::with_capacity(spans.len());
-        for part in spans.chunk_by(|a, b| a.frame == b.frame) {
-            let rows: Vec<u32> = part.iter().map(|span| span.at).collect();
-            match self.frames.get(part[0].frame as usize) {
-                Some(Some((Frame::Received { raw, seq, source, rows: places, times_ns }, _))) => {
-                    let made = emit_raw(raw, Signal::Spans, &rows);
-                    contents.extend(rows.iter().zip(made).map(|(&at, content)| {
-                        let (row, time_ns) = (places[at as usize], times_ns[at as usize]);
-                        (ItemKey { frame_seq: *seq, row, time_ns, source: *source }, content)
-                    }));
+    pub(crate) fn contents(&self, spans: &[HeldSpan]) -> Contents {
+        let mut contents = self.written(spans);
+        contents.sort_by_key(|(key, _)| *key);
+        contents
+    }
+
+    /// The spans as they leave, in the order given. Those of one frame are written together.
+    pub(super) fn written(&self, spans: &[HeldSpan]) -> Contents {
+        let mut contents: Contents = vec![(ItemKey::default(), None); spans.len()];
+        let mut order: Vec<usize> = (0..spans.len()).collect();
+        order.sort_by_key(|&at| (spans[at].frame, spans[at].at));
+        let (mut raws, mut places) = (Vec::new(), Vec::new());
+        for part in order.chunk_by(|&a, &b| spans[a].frame == spans[b].frame) {
+            match self.frames.get(spans[part[0]].frame as usize) {
+                Some(Some((Frame::Received { raw, seq, source, rows, times_ns }, _))) => {
+                    raws.push((raw, part.iter().map(|&to| spans[to].at).collect::<Vec<u32>>()));
+                    for &to in part {
+                        let at = spans[to].at as usize;
+                        let (row, time_ns) = (rows[at], times_ns[at]);
+                        contents[to].0 = ItemKey { frame_seq: *seq, row, time_ns, source: *source };
+                        places.push(to);
+                    }
                 }
                 Some(Some((Frame::Stored(items), _))) => {
-                    let stored = rows.iter().filter_map(|at| items.get(*at as usize));
-                    contents.extend(stored.map(|(key, content)| (*key, Some(content.clone()))));
+                    for &to in part {
+                        if let Some((key, content)) = items.get(spans[to].at as usize) {
+                            contents[to] = (*key, Some(content.clone()));
+                        }
+                    }
                 }
                 _ => {}
             }
         }
-        contents.sort_by_key(|(key, _)| *key);
+        let made = emit_parts(&raws, Signal::Spans);
+        places.into_iter().zip(made).for_each(|(to, content)| contents[to].1 = content);
         contents
     }
 

@@ -125,7 +125,7 @@ impl Traces {
                 continue; // nothing can have closed
             }
             store.advance(watermark_ns, &mut close);
-            let (mut rows, sampled) = close.said();
+            let (mut rows, sampled) = close.said(store.held());
             out.take_sampled(sampled);
             rows.sort_by(Row::output_cmp);
             for row in rows.iter().filter(|row| parts.contains(&row.rule)) {

@@ -70,7 +70,7 @@ pub(super) type OnClose<'a> = dyn Hears + 'a;
 /// What is told of traces.
 pub(super) trait Hears {
     /// A trace has closed.
-    fn closed(&mut self, trace: &Assembled, held: &HeldSpans);
+    fn closed(&mut self, trace: &Assembled, held: &mut HeldSpans);
 
     /// A span came to a trace that had closed, at a watermark.
     fn late(&mut self, id: [u8; 16], watermark_ns: i64, span: HeldSpan, held: &HeldSpans);
@@ -101,6 +101,11 @@ impl Store {
 
     pub(super) fn rule(&self) -> &Arc<TraceRule> {
         &self.rule
+    }
+
+    /// The spans that are held as received.
+    pub(super) fn held(&mut self) -> &mut HeldSpans {
+        &mut self.held
     }
 
     /// Open traces.
@@ -353,7 +358,7 @@ impl Store {
         }
         self.free.push(place);
         self.closed.insert(shard, id, decided_ns);
-        close.closed(&assembled, &self.held);
+        close.closed(&assembled, &mut self.held);
         self.held.release_all(&assembled.held);
         self.assembled = assembled;
     }
