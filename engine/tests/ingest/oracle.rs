@@ -125,6 +125,12 @@ fn attributes_of(resource: Option<&Resource>) -> &[KeyValue] {
     resource.map_or(&[], |resource| &resource.attributes)
 }
 
+/// A list of texts; null where there is none.
+fn texts(texts: impl Iterator<Item = String>) -> Value {
+    let texts: Vec<Value> = texts.map(|text| Value::str(&text)).collect();
+    if texts.is_empty() { Value::Null } else { Value::List(texts.into()) }
+}
+
 /// Rows of spans and of span events.
 pub(crate) fn spans(request: &TraceRequest, demand: &Demand) -> (Rows, Rows) {
     let (mut spans, mut events) = (Rows::new(), Rows::new());
@@ -156,6 +162,13 @@ pub(crate) fn spans(request: &TraceRequest, demand: &Demand) -> (Rows, Rows) {
                     Field::TraceState => Value::str(&span.trace_state),
                     Field::EventCount => Value::Int(span.events.len() as i64),
                     Field::LinkCount => Value::Int(span.links.len() as i64),
+                    Field::EventNames => texts(span.events.iter().map(|event| event.name.clone())),
+                    Field::LinkTraceIds => {
+                        texts(span.links.iter().map(|link| match link.trace_id.len() {
+                            16 => link.trace_id.iter().map(|byte| format!("{byte:02x}")).collect(),
+                            _ => String::new(),
+                        }))
+                    }
                     other => panic!("spans have no {other:?}"),
                 }));
                 for event in &span.events {

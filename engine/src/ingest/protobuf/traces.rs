@@ -166,15 +166,17 @@ fn linked_trace(
     w: &mut Writer<'_>,
     links: &mut Vec<Value>,
 ) -> Result<(), Damage> {
-    let mut id = [0; 16];
+    let mut id: &[u8] = &[];
     loop {
         match wire.tag()? {
             0 => break,
-            LINK_TRACE_ID => trace_id(&mut wire, &mut id)?,
+            LINK_TRACE_ID => id = wire.bytes()?,
             other => wire.skip(other)?,
         }
     }
-    let id = w.intern(hex::encode(&id).as_bytes(), wire.pos())?;
+    // An id of another length is none: a span is not set aside for what it links to.
+    let digits = if id.len() == 16 { hex::encode(id) } else { String::new() };
+    let id = w.intern(digits.as_bytes(), wire.pos())?;
     w.add_text(links, id, wire.pos())
 }
 
