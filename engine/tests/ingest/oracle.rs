@@ -163,12 +163,12 @@ pub(crate) fn spans(request: &TraceRequest, demand: &Demand) -> (Rows, Rows) {
                     Field::EventCount => Value::Int(span.events.len() as i64),
                     Field::LinkCount => Value::Int(span.links.len() as i64),
                     Field::EventNames => texts(span.events.iter().map(|event| event.name.clone())),
-                    Field::LinkTraceIds => {
-                        texts(span.links.iter().map(|link| match link.trace_id.len() {
-                            16 => link.trace_id.iter().map(|byte| format!("{byte:02x}")).collect(),
-                            _ => String::new(),
-                        }))
-                    }
+                    Field::LinkTraceIds => texts(span.links.iter().map(|link| {
+                        let id: Option<[u8; 16]> = link.trace_id.as_slice().try_into().ok();
+                        id.map_or_else(String::new, |id| {
+                            format!("{:032x}", u128::from_be_bytes(id))
+                        })
+                    })),
                     other => panic!("spans have no {other:?}"),
                 }));
                 for event in &span.events {
