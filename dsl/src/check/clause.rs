@@ -110,20 +110,11 @@ impl Checker<'_> {
         what: &str,
         max: u64,
     ) -> Option<u64> {
-        let value = self.constant_expr(expr, module);
-        match constant_of(&value)? {
-            Literal::Int(number) if *number >= 1 && *number as u64 <= max => Some(*number as u64),
-            _ => {
-                let message = format!("{what} is an integer from 1 to {}", grouped(max));
-                let mut diagnostic = Diagnostic::new(codes::CLAUSE_VALUE, value.range, message);
-                if value.ty != Type::Int {
-                    diagnostic = diagnostic.label(format!("{}", Named(&value.ty)));
-                }
-                let diagnostic = self.made_here(diagnostic, &value);
-                self.report(diagnostic);
-                None
-            }
-        }
+        let message = format!("{what} is an integer from 1 to {}", grouped(max));
+        self.at_most(expr, module, (&Type::Int, max), message, |literal| match literal {
+            Literal::Int(number) => Some(*number),
+            _ => None,
+        })
     }
 
     /// A constant size from 1 byte to `max`.
@@ -134,20 +125,34 @@ impl Checker<'_> {
         what: &str,
         max: u64,
     ) -> Option<u64> {
+        let message = format!("{what} is a size such as `20MiB`, at most {max} bytes");
+        self.at_most(expr, module, (&Type::Size, max), message, |literal| match literal {
+            Literal::Size(bytes) => Some(*bytes),
+            _ => None,
+        })
+    }
+
+    /// A constant of a type from 1 to `max`.
+    fn at_most(
+        &mut self,
+        expr: &ast::Expr,
+        module: usize,
+        (ty, max): (&Type, u64),
+        message: String,
+        number: fn(&Literal) -> Option<i64>,
+    ) -> Option<u64> {
         let value = self.constant_expr(expr, module);
-        match constant_of(&value)? {
-            Literal::Size(bytes) if *bytes >= 1 && *bytes as u64 <= max => Some(*bytes as u64),
-            _ => {
-                let message = format!("{what} is a size such as `20MiB`, at most {max} bytes");
-                let mut diagnostic = Diagnostic::new(codes::CLAUSE_VALUE, value.range, message);
-                if value.ty != Type::Size {
-                    diagnostic = diagnostic.label(format!("{}", Named(&value.ty)));
-                }
-                let diagnostic = self.made_here(diagnostic, &value);
-                self.report(diagnostic);
-                None
+        let found = number(constant_of(&value)?).filter(|found| *found >= 1);
+        let found = found.map(|found| found as u64).filter(|found| *found <= max);
+        if found.is_none() {
+            let mut diagnostic = Diagnostic::new(codes::CLAUSE_VALUE, value.range, message);
+            if value.ty != *ty {
+                diagnostic = diagnostic.label(format!("{}", Named(&value.ty)));
             }
+            let diagnostic = self.made_here(diagnostic, &value);
+            self.report(diagnostic);
         }
+        found
     }
 
     /// One of a few words.

@@ -43,6 +43,7 @@ pub(crate) mod slice_table;
 pub(crate) mod snapshot;
 pub(crate) mod stream;
 mod tails;
+mod taken;
 pub(crate) mod traces;
 mod walk;
 mod window_ends;

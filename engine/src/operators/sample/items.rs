@@ -7,11 +7,11 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Case, Held, Weight};
 use crate::ingest::emit;
-use crate::limits::AHEAD_MAX_NS;
 use crate::model::{Batch, Column, EmittedItem, ItemKey, RuleId, SourceId, Value};
 use crate::operators::apply::Apply;
 use crate::operators::decode::{PreparedBatch, PreparedFrame};
 use crate::operators::facts::{Decisions, FrameDecision};
+use crate::operators::taken::Taking;
 use crate::plan::{RuleKind, SampleFit, SampleKeys, SampleRule, SampleVerb, SampledFrom};
 use crate::sampling::{Randomness, Reading, Threshold, read_tracestate};
 
@@ -62,32 +62,11 @@ impl Apply {
         (source, decision): (SourceId, &FrameDecision),
         decisions: &Decisions,
     ) {
-        let plan = Arc::clone(&self.plan);
         let SampledFrom::Items { filter, dedupe, timeline, .. } = sample.from else { return };
-        let line = &plan.timelines[timeline as usize];
-        let column = plan.time_columns[line.time_column as usize].column;
-        let Some(Column::Times(times)) = batch.batch.columns.get(column as usize) else { return };
-        let ahead = decision.ahead.iter().find(|(column, _)| *column == line.time_column);
-        let ahead = ahead.map_or(&[][..], |(_, rows)| rows);
-        let is_timed = |row: u32| times[row as usize] != 0 && ahead.binary_search(&row).is_err();
-        let mut taken: Vec<u32> = match filter {
-            Some(filter) => batch.filters.of(filter).to_vec(),
-            None => (0..batch.batch.rows as u32).collect(),
-        };
-        taken.retain(|row| is_timed(*row)); // the ledger counts the others
-        let counts = &mut self.rules[id.0 as usize];
-        counts.taken += taken.len() as u64;
-        if let Some(dedupe) = dedupe {
-            let duplicates = &decisions.duplicates;
-            let before = taken.len();
-            taken.retain(|row| duplicates.binary_search(&(dedupe, frame.seq, *row)).is_err());
-            counts.duplicates += (before - taken.len()) as u64;
-        }
-        counts.used += taken.len() as u64;
-        if taken.is_empty() {
-            return;
-        }
-        let facts = facts(sample, batch, taken);
+        let taking = Taking { rule: id, filter, dedupe, timeline };
+        let taken = self.take(taking, (frame, batch), decision, decisions);
+        let Some(mut taken) = taken else { return };
+        let facts = facts(sample, batch, std::mem::take(&mut taken.rows));
         let (mut verdicts, mut leaving) = (Vec::new(), Vec::new());
         for row in facts {
             let verdict = self.verdict(id, sample, &row);
@@ -96,26 +75,15 @@ impl Apply {
                 verdicts.push((row, verdict));
             }
         }
-        // An item's decision time is how far event time had come with it: it never goes back along
-        // the log.
-        let bound_ns = frame.arrival_ns.map_or(i64::MAX, |at| at.saturating_add(AHEAD_MAX_NS));
-        let mut top_ns = self.clock.top(timeline as usize, line);
-        let mut next = 0;
         for ((facts, verdict), content) in verdicts.into_iter().zip(emit(&batch.batch, &leaving)) {
-            while next <= facts.row {
-                let time_ns = times[next as usize];
-                if is_timed(next) && time_ns <= bound_ns {
-                    top_ns = top_ns.max(time_ns);
-                }
-                next += 1;
-            }
+            let decision_ns = taken.decision_ns(facts.row);
             let Some(content) = content else {
                 self.rules[id.0 as usize].refused += 1;
                 continue;
             };
-            let (row, time_ns) = (facts.row, times[facts.row as usize]);
+            let (row, time_ns) = (facts.row, taken.times[facts.row as usize]);
             let key = ItemKey { frame_seq: frame.seq, row, time_ns, source };
-            let (signal, decision_ns) = (batch.batch.signal, top_ns.max(0));
+            let signal = batch.batch.signal;
             let item = EmittedItem { rule: id, signal, decision_ns, key, content };
             self.send_sampled((sample, batch), facts, verdict, item);
         }

@@ -1,0 +1,88 @@
+//! Items that a rule takes one by one as they are applied, counted, and when each was decided.
+//!
+//! An item's decision time is how far event time had come with it, which never goes back along the
+//! log: what leaves by it is in log order, whatever the cut into epochs.
+
+use super::apply::Apply;
+use super::decode::{PreparedBatch, PreparedFrame};
+use super::facts::{Decisions, FrameDecision};
+use crate::limits::AHEAD_MAX_NS;
+use crate::model::{Column, RuleId};
+
+/// Which items a rule takes of a signal.
+#[derive(Clone, Copy)]
+pub(super) struct Taking {
+    pub(super) rule: RuleId,
+    pub(super) filter: Option<u32>,
+    pub(super) dedupe: Option<u32>,
+    pub(super) timeline: u32,
+}
+
+/// What it took of one batch.
+pub(super) struct Taken<'a> {
+    /// In log order.
+    pub(super) rows: Vec<u32>,
+    pub(super) times: &'a [i64],
+    ahead: &'a [u32],
+    bound_ns: i64,
+    top_ns: i64,
+    next: u32,
+}
+
+impl Taken<'_> {
+    fn is_timed(&self, row: u32) -> bool {
+        is_timed(self.times, self.ahead, row)
+    }
+
+    /// The decision time of a row; rows are asked about in log order.
+    pub(super) fn decision_ns(&mut self, row: u32) -> i64 {
+        while self.next <= row {
+            let time_ns = self.times[self.next as usize];
+            if self.is_timed(self.next) && time_ns <= self.bound_ns {
+                self.top_ns = self.top_ns.max(time_ns);
+            }
+            self.next += 1;
+        }
+        self.top_ns.max(0)
+    }
+}
+
+fn is_timed(times: &[i64], ahead: &[u32], row: u32) -> bool {
+    times[row as usize] != 0 && ahead.binary_search(&row).is_err()
+}
+
+impl Apply {
+    /// Takes and counts the rows of a batch; `None` where there are none.
+    pub(super) fn take<'a>(
+        &mut self,
+        taking: Taking,
+        (frame, batch): (&PreparedFrame, &'a PreparedBatch),
+        decision: &'a FrameDecision,
+        decisions: &Decisions,
+    ) -> Option<Taken<'a>> {
+        let line = &self.plan.timelines[taking.timeline as usize];
+        let column = self.plan.time_columns[line.time_column as usize].column;
+        let Some(Column::Times(times)) = batch.batch.columns.get(column as usize) else {
+            return None;
+        };
+        let ahead = decision.ahead.iter().find(|(column, _)| *column == line.time_column);
+        let ahead = ahead.map_or(&[][..], |(_, rows)| rows);
+        let mut rows: Vec<u32> = match taking.filter {
+            Some(filter) => batch.filters.of(filter).to_vec(),
+            None => (0..batch.batch.rows as u32).collect(),
+        };
+        rows.retain(|row| is_timed(times, ahead, *row)); // the ledger counts the others
+        let counts = &mut self.rules[taking.rule.0 as usize];
+        counts.taken += rows.len() as u64;
+        if let Some(dedupe) = taking.dedupe {
+            let duplicates = &decisions.duplicates;
+            let before = rows.len();
+            rows.retain(|row| duplicates.binary_search(&(dedupe, frame.seq, *row)).is_err());
+            counts.duplicates += (before - rows.len()) as u64;
+        }
+        counts.used += rows.len() as u64;
+        let bound_ns = frame.arrival_ns.map_or(i64::MAX, |at| at.saturating_add(AHEAD_MAX_NS));
+        let top_ns = self.clock.top(taking.timeline as usize, line);
+        (!rows.is_empty()).then_some(Taken { rows, times, ahead, bound_ns, top_ns, next: 0 })
+    }
+}
