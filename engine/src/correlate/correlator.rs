@@ -5,36 +5,19 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use serde::{Deserialize, Serialize};
 
 use super::key::{Decided, Item, Key, Outcome, Said, item_bytes, values_bytes};
 use crate::limits::{CORRELATE_BYTES_PER_SHARD_MAX, CORRELATE_KEYS_PER_SHARD_MAX, SHARDS};
 use crate::model::Value;
-use crate::pattern::{Event, Waiting};
+use crate::pattern::{Event, Keyed, KeysState, Waiting};
 use crate::plan::{CorrelateRule, LEFT, RIGHT};
 
 /// What a snapshot holds of a correlation.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(crate) struct CorrelatorState {
-    keys: Vec<Key>,
-    waiting: Vec<Event>,
-    /// Rows taken so far.
-    pub(crate) rows: u64,
-}
+pub(crate) type CorrelatorState = KeysState<Key>;
 
-impl CorrelatorState {
-    /// The part whose keys fulfil a condition on their hash.
-    pub(crate) fn part(&self, is_mine: impl Fn(u128) -> bool) -> Self {
-        let keys = self.keys.iter().filter(|key| is_mine(key.hash)).cloned().collect();
-        let waiting = self.waiting.iter().filter(|event| is_mine(event.key_hash));
-        Self { keys, waiting: waiting.cloned().collect(), rows: self.rows }
-    }
-
-    /// Adds another worker's part.
-    pub(crate) fn extend(&mut self, other: Self) {
-        self.keys.extend(other.keys);
-        self.waiting.extend(other.waiting);
-        self.rows = self.rows.max(other.rows);
+impl Keyed for Key {
+    fn hash(&self) -> u128 {
+        self.hash
     }
 }
 

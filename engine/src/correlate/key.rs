@@ -69,7 +69,7 @@ pub(super) struct Said {
 
 /// The state of one key.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Key {
+pub(crate) struct Key {
     pub(super) hash: u128,
     pub(super) values: Vec<Value>,
     /// In the order in which they were taken, as are the right ones.

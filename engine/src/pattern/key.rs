@@ -11,7 +11,7 @@ use crate::plan::{MatchMode, PatternRule};
 
 /// The state of one key.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Key {
+pub(crate) struct Key {
     pub(super) hash: u128,
     pub(super) values: Vec<Value>,
     pub(super) runs: Vec<Run>,

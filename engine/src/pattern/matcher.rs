@@ -5,37 +5,21 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use serde::{Deserialize, Serialize};
 
 use super::event::{Event, Found};
 use super::key::{Key, Said};
+use super::keys_state::{Keyed, KeysState};
 use super::run::Run;
 use super::waiting::Waiting;
 use crate::limits::{PATTERN_KEYS_PER_SHARD_MAX, SHARDS};
 use crate::plan::PatternRule;
 
 /// What a snapshot holds of a pattern.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(crate) struct MatcherState {
-    keys: Vec<Key>,
-    waiting: Vec<Event>,
-    /// Rows taken so far.
-    pub(crate) rows: u64,
-}
+pub(crate) type MatcherState = KeysState<Key>;
 
-impl MatcherState {
-    /// The part whose keys fulfil a condition on their hash.
-    pub(crate) fn part(&self, is_mine: impl Fn(u128) -> bool) -> Self {
-        let keys = self.keys.iter().filter(|key| is_mine(key.hash)).cloned().collect();
-        let waiting = self.waiting.iter().filter(|event| is_mine(event.key_hash));
-        Self { keys, waiting: waiting.cloned().collect(), rows: self.rows }
-    }
-
-    /// Adds another worker's part.
-    pub(crate) fn extend(&mut self, other: Self) {
-        self.keys.extend(other.keys);
-        self.waiting.extend(other.waiting);
-        self.rows = self.rows.max(other.rows);
+impl Keyed for Key {
+    fn hash(&self) -> u128 {
+        self.hash
     }
 }
 

@@ -9,11 +9,13 @@
 mod combine;
 mod event;
 mod key;
+mod keys_state;
 mod matcher;
 mod register;
 mod run;
 mod waiting;
 
 pub(crate) use event::{Event, Found, FoundKind, Place};
+pub(crate) use keys_state::{Keyed, KeysState};
 pub(crate) use matcher::{Matcher, MatcherState};
 pub(crate) use waiting::Waiting;
