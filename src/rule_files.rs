@@ -3,12 +3,11 @@
 //! Files are read in the order given, folders sorted by path, so that diagnostics and rule order
 //! are the same everywhere.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use anyhow::Context;
 use tailwater_dsl::catalog::Catalog;
@@ -251,12 +250,12 @@ fn compile_importing(
     sources: &[SourceFile],
     params: Vec<(String, String)>,
     catalog: &Catalog,
-    import: &dyn Fn(&str) -> Option<String>,
+    import: &(dyn Fn(&str) -> Option<String> + Sync),
 ) -> Compiled {
-    let imports = RefCell::new(BTreeMap::new());
+    let imports = Mutex::new(BTreeMap::new());
     let importer = |target: &str| {
         let text = import(target)?;
-        imports.borrow_mut().insert(target.to_owned(), text.clone());
+        imports.lock().ok()?.insert(target.to_owned(), text.clone());
         Some(text)
     };
     let packs = PACKS.map(|pack| pack.name);
@@ -274,7 +273,7 @@ fn compile_importing(
         }
         None => {}
     }
-    let imports = imports.into_inner().into_iter();
+    let imports = imports.into_inner().unwrap_or_default().into_iter();
     let imports = imports.map(|(name, text)| RuleText { name, text }).collect();
     Compiled { files: analysis.files, imports, diagnostics, program, plan }
 }

@@ -39,7 +39,7 @@ pub struct Options<'a> {
     /// last one of a name counts.
     pub params: Vec<(String, String)>,
     /// Text of a pack or file by the path in its `import`.
-    pub importer: &'a dyn Fn(&str) -> Option<String>,
+    pub importer: &'a (dyn Fn(&str) -> Option<String> + Sync),
     /// Names of the packs that the importer knows, for hints.
     pub packs: &'a [&'a str],
 }
@@ -69,7 +69,21 @@ pub struct Analysis {
 
 /// Compiles files of rules: reads, resolves, types, checks and lints them.
 ///
-/// Never fails and never panics: one run reports every problem of every file.
+/// One run reports every problem of every file; no text makes it fail or panic. It runs on a thread
+/// of its own whose stack holds the deepest expression that the limits allow, so what the caller's
+/// stack can hold makes no difference.
+///
+/// # Panics
+///
+/// When the operating system gives no thread.
 pub fn compile(files: &[SourceFile], catalog: &Catalog, options: &Options<'_>) -> Analysis {
-    check::compile(files, catalog, options)
+    std::thread::scope(|scope| {
+        std::thread::Builder::new()
+            .name("rules".to_owned())
+            .stack_size(limits::COMPILER_STACK_BYTES)
+            .spawn_scoped(scope, || check::compile(files, catalog, options))
+            .expect("a thread for the compiler")
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }

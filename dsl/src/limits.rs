@@ -16,6 +16,9 @@ pub const TREE_LEVELS_MAX: usize = 512;
 /// Levels of an expression with its constants and functions written out; bounds the recursion of
 /// every later pass. A constant or a function counts as four.
 pub const EXPRESSION_LEVELS_MAX: usize = 1_000;
+/// Stack of the thread that compiles rules, bytes: the deepest expressions take 6 MiB of it in a
+/// build without optimisation, 2 MiB in others.
+pub const COMPILER_STACK_BYTES: usize = 32 << 20;
 /// Declarations of one file.
 pub const DECLARATIONS_MAX: usize = 10_000;
 /// Nodes of one expression after functions were inlined.
