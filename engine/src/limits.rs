@@ -188,6 +188,10 @@ pub const INTAKE_READING_BYTES_MAX: u64 = 128 * 1024 * 1024;
 /// Requests that wait for room, for each of the two budgets; one more is refused at once.
 pub const INTAKE_WAITING_MAX: usize = 1_024;
 
+/// Senders of one listener whose rates are followed one by one; further ones share one bucket until
+/// those are forgotten whose bucket is full again.
+pub const RATE_SENDERS_MAX: usize = 16_384;
+
 /// Bytes of a body that are reserved before its first byte; more is reserved as bytes arrive,
 /// doubling, so that a claimed length alone takes no memory.
 pub const BODY_STEP_BYTES: usize = 64 * 1024;

@@ -19,6 +19,7 @@ mod measure;
 mod mistake;
 mod options;
 mod print;
+mod rate;
 mod read;
 mod scalar;
 mod schema;

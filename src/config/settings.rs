@@ -15,6 +15,7 @@ use tailwater_engine::model::SourceId;
 use super::itself::{self, Itself, Log};
 use super::limits::Bounds;
 use super::measure::Bytes;
+use super::rate::Rates;
 use super::scalar::{Count, ParamText, RulePath};
 use super::secret::Secret;
 use super::section::{List, Named, Origin, Pairs, Section, Setting, Visit};
@@ -208,6 +209,7 @@ pub(crate) struct Otlp {
     pub(crate) address: Setting<At>,
     pub(crate) access: Access,
     pub(crate) limits: Limits,
+    pub(crate) rates: Rates,
     pub(crate) body: Body,
 }
 
@@ -218,6 +220,7 @@ impl Otlp {
             address: Setting::new(At::Address(usual.address)),
             access: Access::default(),
             limits: Limits::new(usual.connections),
+            rates: Rates::default(),
             body: Body {
                 timeout: Setting::new(usual.body.timeout),
                 grace: Setting::new(usual.body.grace),
@@ -232,6 +235,7 @@ impl Section for Otlp {
         visit.scalar("address", ADDRESS, &mut self.address);
         self.access.visit(visit);
         visit.section("limits", "Bounds on connections.", &mut self.limits);
+        self.rates.visit(visit);
         visit.section("body", "How fast the bodies of requests must come.", &mut self.body);
     }
 }
@@ -243,6 +247,7 @@ pub(crate) struct Lines {
     pub(crate) acks: Setting<bool>,
     pub(crate) access: Access,
     pub(crate) limits: Limits,
+    pub(crate) rates: Rates,
 }
 
 const ACKS: &str = "Answer each frame of lines with a line that says what was taken.";
@@ -258,6 +263,7 @@ impl Default for Lines {
             acks: Setting::new(usual_lines().acks),
             access: Access::default(),
             limits: Limits::new(usual_lines().connections),
+            rates: Rates::default(),
         }
     }
 }
@@ -268,6 +274,7 @@ impl Section for Lines {
         visit.scalar("acks", ACKS, &mut self.acks);
         self.access.visit(visit);
         visit.section("limits", "Bounds on connections.", &mut self.limits);
+        self.rates.visit(visit);
     }
 }
 
@@ -278,6 +285,7 @@ pub(crate) struct LinesSocket {
     pub(crate) acks: Setting<bool>,
     pub(crate) access: Access,
     pub(crate) limits: Limits,
+    pub(crate) rates: Rates,
 }
 
 impl Default for LinesSocket {
@@ -287,6 +295,7 @@ impl Default for LinesSocket {
             acks: Setting::new(usual_lines().acks),
             access: Access::default(),
             limits: Limits::new(usual_lines().connections),
+            rates: Rates::default(),
         }
     }
 }
@@ -297,6 +306,7 @@ impl Section for LinesSocket {
         visit.scalar("acks", ACKS, &mut self.acks);
         self.access.visit(visit);
         visit.section("limits", "Bounds on connections.", &mut self.limits);
+        self.rates.visit(visit);
     }
 }
 

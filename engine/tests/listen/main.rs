@@ -11,5 +11,6 @@ mod hostile;
 mod http;
 mod lines;
 mod policies;
+mod rates;
 mod support;
 mod tls;

@@ -2,7 +2,7 @@
 
 use tailwater_engine::ingest::listen::{
     Address, BodyPace, ConnectionLimits, Intake, IntakeConfig, LinesConfig, Listener, OtlpConfig,
-    Security, TlsFiles, Tokens, listen_grpc, listen_http, listen_lines,
+    RateLimits, Security, TlsFiles, Tokens, listen_grpc, listen_http, listen_lines,
 };
 use tailwater_engine::model::SourceId;
 
@@ -18,6 +18,7 @@ pub(super) struct InputAt {
     what: &'static str,
     at: Address,
     security: Security,
+    rates: RateLimits,
     speaks: Speaks,
 }
 
@@ -42,17 +43,18 @@ pub(super) fn inputs(config: &Config) -> anyhow::Result<(Vec<InputAt>, Vec<Token
     let of_http = Speaks::Http(http.limits.to_engine(), http.body.to_engine());
     let socket_at = socket.path.value.clone().map(Address::Unix);
     let wanted = [
-        ("lines", "lines", tcp(lines.address.value), &lines.access, of_lines),
-        ("lines_socket", "lines", socket_at, &socket.access, of_socket),
-        ("otlp_grpc", "OTLP/gRPC", tcp(grpc.address.value), &grpc.access, of_grpc),
-        ("otlp_http", "OTLP/HTTP", tcp(http.address.value), &http.access, of_http),
+        ("lines", "lines", tcp(lines.address.value), (&lines.access, &lines.rates), of_lines),
+        ("lines_socket", "lines", socket_at, (&socket.access, &socket.rates), of_socket),
+        ("otlp_grpc", "OTLP/gRPC", tcp(grpc.address.value), (&grpc.access, &grpc.rates), of_grpc),
+        ("otlp_http", "OTLP/HTTP", tcp(http.address.value), (&http.access, &http.rates), of_http),
     ];
     let (mut inputs, mut files) = (Vec::new(), Vec::new());
-    for (name, what, at, access, speaks) in wanted {
+    for (name, what, at, (access, rates), speaks) in wanted {
         let Some(at) = at else { continue };
         let (security, file) = security(access)?;
         files.extend(file);
-        inputs.push(InputAt { name, what, at, security, speaks });
+        let rates = rates.to_engine();
+        inputs.push(InputAt { name, what, at, security, rates, speaks });
     }
     Ok((inputs, files))
 }
@@ -121,6 +123,7 @@ async fn start(
             security: input.security.clone(),
             connections: *connections,
             body: *body,
+            rates: input.rates,
         }),
         Address::Unix(_) => None,
     };
@@ -128,6 +131,7 @@ async fn start(
         security: input.security.clone(),
         connections: limits,
         acks,
+        rates: input.rates,
         ..LinesConfig::new(input.at.clone(), source)
     };
     match &input.speaks {

@@ -26,6 +26,8 @@ pub enum RefuseReason {
     Unauthenticated,
     /// No room within the time that a sender waits.
     Busy,
+    /// More than the rate of its listener allows.
+    RateLimited,
     /// The body came too slowly.
     TooSlow,
     /// The sender went away before its request was complete.
@@ -36,7 +38,7 @@ pub enum RefuseReason {
 
 impl RefuseReason {
     /// All reasons.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Undecodable,
         Self::DamagedItem,
         Self::TooLarge,
@@ -44,6 +46,7 @@ impl RefuseReason {
         Self::NotFound,
         Self::Unauthenticated,
         Self::Busy,
+        Self::RateLimited,
         Self::TooSlow,
         Self::Disconnected,
         Self::Stopping,
@@ -59,6 +62,7 @@ impl RefuseReason {
             Self::NotFound => "not_found",
             Self::Unauthenticated => "unauthenticated",
             Self::Busy => "busy",
+            Self::RateLimited => "rate_limited",
             Self::TooSlow => "too_slow",
             Self::Disconnected => "disconnected",
             Self::Stopping => "stopping",

@@ -16,6 +16,7 @@ use crate::model::{Compression, PayloadFormat, Signal};
 use super::body::{self, BodyPace, Room};
 use super::counts::RefuseReason;
 use super::intake::{Outcome, Reception};
+use super::rate::{RateLimiter, RateLimits};
 use super::respond::{Refusal, Success};
 
 /// What the head of a request says of its body.
@@ -29,6 +30,7 @@ pub(super) struct Export {
 /// What all requests of a listener share.
 pub(super) struct Exporting {
     pub(super) pace: BodyPace,
+    rates: RateLimiter,
     /// Verifiers that are not in use, at most [`VERIFIERS_KEPT_MAX`].
     verifiers: Mutex<Vec<Verifier>>,
 }
@@ -47,8 +49,8 @@ pub(super) struct Framing {
 }
 
 impl Exporting {
-    pub(super) fn new(pace: BodyPace) -> Self {
-        Self { pace, verifiers: Mutex::default() }
+    pub(super) fn new(pace: BodyPace, rates: RateLimits) -> Self {
+        Self { pace, rates: RateLimiter::new(rates), verifiers: Mutex::default() }
     }
 
     /// Takes a request, and counts what became of it.
@@ -76,7 +78,8 @@ impl Exporting {
             reception.accept_empty();
             return Ok(success);
         }
-        let outcome = reception.put(payload, export.format, verdict.items, deadline).await;
+        let frame = (payload, export.format, verdict.items);
+        let outcome = reception.put_within(&self.rates, false, frame, deadline).await;
         drop(room); // held until the queue's own room is taken
         match outcome {
             Outcome::Taken => Ok(success),
@@ -85,6 +88,7 @@ impl Exporting {
                 message: "the queue is full and discards what is newest".into(),
             }),
             Outcome::Busy => Err(Refusal::busy()),
+            Outcome::Limited(wait) => Err(Refusal::rate_limited(wait)),
             Outcome::Stopping => Err(Refusal::stopping()),
         }
     }
@@ -97,6 +101,7 @@ impl Exporting {
         body: &mut Incoming,
         deadline: tokio::time::Instant,
     ) -> Result<(Bytes, Verdict, Room), Refusal> {
+        self.rates.look(reception.sender).map_err(Refusal::rate_limited)?;
         let max = MESSAGE_BYTES_MAX + framing.prefix;
         let length = body.size_hint().lower();
         if length > max as u64 {

@@ -140,7 +140,7 @@ fn refuse(refusal: &Refusal, is_json: bool, retry_after: Duration) -> Response<R
         response.headers_mut().insert(name, value);
     };
     if refusal.is_retryable() {
-        header(RETRY_AFTER, retry_after.as_secs().to_string().into());
+        header(RETRY_AFTER, refusal.retry_after_s(retry_after).to_string().into());
     }
     match refusal.status {
         StatusCode::METHOD_NOT_ALLOWED => header(ALLOW, "POST".into()),

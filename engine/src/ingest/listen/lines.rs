@@ -20,6 +20,7 @@ use super::counts::RefuseReason;
 use super::intake::{Intake, Outcome};
 use super::line_batch::{LineBatch, Ready};
 use super::listener::{Address, ConnectionLimits};
+use super::rate::{RateLimiter, RateLimits};
 use super::security::Security;
 
 /// A listener of the line protocol.
@@ -39,6 +40,8 @@ pub struct LinesConfig {
     pub connections: ConnectionLimits,
     /// How long lines are gathered after the first of a frame.
     pub gather: Duration,
+    /// How much is taken a second; a sender beyond it is not read, as where there is no room.
+    pub rates: RateLimits,
 }
 
 impl LinesConfig {
@@ -56,6 +59,7 @@ impl LinesConfig {
                 pace: ConnectionPace { idle, ..ConnectionPace::default() },
             },
             gather: Duration::from_millis(5),
+            rates: RateLimits::default(),
         }
     }
 }
@@ -64,6 +68,7 @@ impl LinesConfig {
 pub(super) struct Lines {
     pub(super) intake: Intake,
     pub(super) config: LinesConfig,
+    pub(super) rates: RateLimiter,
 }
 
 /// Bytes of one read.
@@ -211,8 +216,9 @@ impl Talk<'_> {
             return (Outcome::Taken, lines, refused);
         }
         let deadline = self.lines.intake.deadline();
-        let payload = Bytes::from(ready.payload);
-        (reception.put(payload, PayloadFormat::Lines, lines, deadline).await, lines, refused)
+        let frame = (Bytes::from(ready.payload), PayloadFormat::Lines, lines);
+        let outcome = reception.put_within(&self.lines.rates, true, frame, deadline).await;
+        (outcome, lines, refused)
     }
 
     async fn acknowledge(&mut self, outcome: Outcome) {
@@ -220,11 +226,9 @@ impl Talk<'_> {
         let reason = match outcome {
             Outcome::Taken => String::new(),
             Outcome::Discarded => ",\"reason\":\"discarded\"".to_owned(),
-            Outcome::Busy | Outcome::Stopping => {
-                let reason = if outcome == Outcome::Busy { "busy" } else { "stopping" };
-                let after = self.lines.intake.retry_after().as_millis();
-                format!(",\"reason\":\"{reason}\",\"retry_after_ms\":{after}")
-            }
+            Outcome::Busy => not_now("busy", self.lines.intake.retry_after()),
+            Outcome::Stopping => not_now("stopping", self.lines.intake.retry_after()),
+            Outcome::Limited(wait) => not_now("rate_limited", wait),
         };
         let lines = taken + refused;
         let counts = format!("\"lines\":{lines},\"taken\":{taken},\"refused\":{refused}");
@@ -237,4 +241,10 @@ impl Talk<'_> {
         let within = self.lines.config.connections.pace.write;
         drop(timeout(within, self.stream.write_all(line.as_bytes())).await);
     }
+}
+
+/// Why lines were not taken, and when their sender shall come back: milliseconds, rounded up.
+fn not_now(reason: &str, after: Duration) -> String {
+    let after_ms = after.as_nanos().div_ceil(1_000_000);
+    format!(",\"reason\":\"{reason}\",\"retry_after_ms\":{after_ms}")
 }

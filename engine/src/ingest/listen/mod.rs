@@ -25,6 +25,7 @@ mod intake;
 mod line_batch;
 mod lines;
 mod listener;
+mod rate;
 mod respond;
 mod security;
 mod service;
@@ -45,6 +46,7 @@ pub use counts::{Count, DiscardReason, IntakeCounts, RefuseReason, SourceCounts}
 pub use intake::{Accepted, Intake, IntakeConfig, IntakeReceiver, NoFrame, WhenFull};
 pub use lines::LinesConfig;
 pub use listener::{Address, ConnectionCounts, ConnectionLimits, ConnectionWatch, Listener};
+pub use rate::{Rate, RateLimits};
 pub use security::Security;
 pub use tls::TlsFiles;
 
@@ -52,6 +54,7 @@ use auth::Access;
 use export::Exporting;
 use lines::Lines;
 use listener::Socket;
+use rate::RateLimiter;
 use service::{Service, Speaks};
 
 /// An OTLP listener.
@@ -67,6 +70,8 @@ pub struct OtlpConfig {
     pub connections: ConnectionLimits,
     /// How fast bodies must come.
     pub body: BodyPace,
+    /// How much is taken a second.
+    pub rates: RateLimits,
 }
 
 impl OtlpConfig {
@@ -82,6 +87,7 @@ impl OtlpConfig {
                 pace: ConnectionPace::default(),
             },
             body: BodyPace::default(),
+            rates: RateLimits::default(),
         }
     }
 }
@@ -117,7 +123,7 @@ async fn listen(config: OtlpConfig, intake: &Intake, speaks: Speaks) -> Result<L
         intake: intake.clone(),
         source: config.source,
         access: Access { tokens: config.security.tokens },
-        exporting: Exporting::new(config.body),
+        exporting: Exporting::new(config.body, config.rates),
     });
     let serve = move |connection| service::serve(Arc::clone(&service), connection);
     Ok(Listener::start(socket, config.connections, handshake, serve))
@@ -138,7 +144,8 @@ pub async fn listen_lines(config: LinesConfig, intake: &Intake) -> Result<Listen
         Address::Unix(path) => Socket::unix(path).await?,
     };
     let limits = config.connections;
-    let lines = Arc::new(Lines { intake: intake.clone(), config });
+    let lines =
+        Arc::new(Lines { intake: intake.clone(), rates: RateLimiter::new(config.rates), config });
     let serve = move |connection| lines::serve(Arc::clone(&lines), connection);
     Ok(Listener::start(socket, limits, handshake, serve))
 }

@@ -38,6 +38,8 @@ pub(super) struct Refusal {
     pub(super) message: Cow<'static, str>,
     /// Whether the request itself is wrong: `BadRequest` says how.
     is_bad_request: bool,
+    /// When to come back, where that is known better than by the listener's usual time.
+    wait: Option<Duration>,
 }
 
 impl Refusal {
@@ -47,7 +49,7 @@ impl Refusal {
         code: Code,
         message: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self { reason, status, code, message: message.into(), is_bad_request: false }
+        Self { reason, status, code, message: message.into(), is_bad_request: false, wait: None }
     }
 
     fn bad_request(message: impl Into<Cow<'static, str>>) -> Self {
@@ -98,6 +100,16 @@ impl Refusal {
             Code::Unavailable,
             "no room in the queue: send again later",
         )
+    }
+
+    pub(super) fn rate_limited(wait: Duration) -> Self {
+        let refusal = Self::new(
+            RefuseReason::RateLimited,
+            StatusCode::TOO_MANY_REQUESTS,
+            Code::ResourceExhausted,
+            "more than the rate that is taken here: send again later",
+        );
+        Self { wait: Some(wait), ..refusal }
     }
 
     pub(super) fn stopping() -> Self {
@@ -174,7 +186,19 @@ impl Refusal {
 
     /// Whether the same request may be sent again.
     pub(super) fn is_retryable(&self) -> bool {
-        matches!(self.reason, RefuseReason::Busy | RefuseReason::Stopping)
+        use RefuseReason::{Busy, RateLimited, Stopping};
+        matches!(self.reason, Busy | RateLimited | Stopping)
+    }
+
+    /// When it may be sent again, in whole milliseconds; `usual` is the listener's own time.
+    fn delay(&self, usual: Duration) -> Duration {
+        let ms = self.wait.unwrap_or(usual).as_nanos().div_ceil(1_000_000);
+        Duration::from_millis(u64::try_from(ms).unwrap_or(u64::MAX))
+    }
+
+    /// The same for `Retry-After`: whole seconds, at least one.
+    pub(super) fn retry_after_s(&self, usual: Duration) -> u64 {
+        (self.delay(usual).as_millis().div_ceil(1_000) as u64).max(1)
     }
 
     /// The `google.rpc.Status` message.
@@ -192,7 +216,9 @@ impl Refusal {
         }
         if self.is_retryable() {
             let mut delay = Vec::new();
-            varint_field(&mut delay, 1, retry_after.as_secs());
+            let wait = self.delay(retry_after);
+            varint_field(&mut delay, 1, wait.as_secs());
+            varint_field(&mut delay, 2, u64::from(wait.subsec_nanos()));
             let mut detail = Vec::new();
             bytes_field(&mut detail, 1, &delay);
             bytes_field(&mut out, 3, &any("google.rpc.RetryInfo", &detail));
@@ -212,7 +238,7 @@ impl Refusal {
         if self.is_retryable() {
             details.push(serde_json::json!({
                 "@type": "type.googleapis.com/google.rpc.RetryInfo",
-                "retryDelay": format!("{}s", retry_after.as_secs()),
+                "retryDelay": format!("{}s", self.delay(retry_after).as_secs_f64()),
             }));
         }
         let mut status = serde_json::json!({ "code": self.code as u64, "message": self.message });

@@ -6,6 +6,7 @@
 
 mod sample;
 mod thin;
+mod within;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -136,6 +137,8 @@ pub(super) enum Outcome {
     Discarded,
     /// There was no room in time.
     Busy,
+    /// Its listener takes no more of this sender, or of all, for so long.
+    Limited(Duration),
     /// Nobody takes frames any more.
     Stopping,
 }
