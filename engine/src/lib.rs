@@ -6,8 +6,8 @@
 //!
 //! Modules are ranked and import downwards only:
 //! 0 [`model`], [`limits`], [`error`], `otlp`, [`clock`], [`self_metrics`] · 1 [`ingest`],
-//! [`journal`], [`plan`], [`aggregate`], [`sink`], [`redact`], [`trace`], [`sampling`], `pattern` ·
-//! 2 `operators` · 3 `dataflow` · 4 [`runtime`].
+//! [`journal`], [`plan`], [`aggregate`], [`sink`], [`redact`], [`trace`], [`sampling`],
+//! `keyed_events`, `pattern`, `correlate` · 2 `operators` · 3 `dataflow` · 4 [`runtime`].
 
 #![forbid(unsafe_code)]
 
@@ -18,6 +18,7 @@ mod dataflow;
 pub mod error;
 pub mod ingest;
 pub mod journal;
+mod keyed_events;
 pub mod limits;
 pub mod model;
 mod operators;

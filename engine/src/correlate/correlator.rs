@@ -1,15 +1,14 @@
 //! All keys of one correlation on one worker: items wait for the watermark, deadlines come by it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use super::key::{Decided, Item, Key, Outcome, Said, item_bytes, values_bytes};
+use crate::keyed_events::{Event, Keyed, KeysState, Waiting, Wakes, shard_of};
 use crate::limits::{CORRELATE_BYTES_PER_SHARD_MAX, CORRELATE_KEYS_PER_SHARD_MAX, SHARDS};
 use crate::model::Value;
-use crate::pattern::{Event, Keyed, KeysState, Waiting};
 use crate::plan::{CorrelateRule, LEFT, RIGHT};
 
 /// What a snapshot holds of a correlation.
@@ -35,8 +34,7 @@ pub(crate) struct Correlator {
     keys: HashMap<u128, Key, FixedState>,
     /// Items that wait for the watermark.
     waiting: Waiting,
-    /// Keys to look at once the watermark has passed a time.
-    wakes: BTreeMap<i64, Vec<u128>>,
+    wakes: Wakes,
     shards: Vec<Shard>,
     said: Said,
 }
@@ -47,7 +45,7 @@ impl Correlator {
             rule: Arc::clone(rule),
             keys: HashMap::with_hasher(FixedState::with_seed(3)),
             waiting: Waiting::default(),
-            wakes: BTreeMap::new(),
+            wakes: Wakes::default(),
             shards: vec![Shard::default(); SHARDS as usize],
             said: Said::default(),
         };
@@ -55,7 +53,7 @@ impl Correlator {
             let shard = &mut correlator.shards[shard_of(key.hash)];
             shard.keys += 1;
             shard.bytes += key.bytes();
-            correlator.wakes.entry(key.wake_ns).or_default().push(key.hash);
+            correlator.wakes.add(key.wake_ns, key.hash);
             correlator.keys.insert(key.hash, key);
         }
         for event in restored.waiting {
@@ -66,9 +64,7 @@ impl Correlator {
     }
 
     pub(crate) fn state(&self, rows: u64) -> CorrelatorState {
-        let mut keys: Vec<Key> = self.keys.values().cloned().collect();
-        keys.sort_by_key(|key| key.hash);
-        CorrelatorState { keys, waiting: self.waiting.iter().cloned().collect(), rows }
+        CorrelatorState::of(self.keys.values(), &self.waiting, rows)
     }
 
     /// Keys with waiting items, and the bytes of all that waits.
@@ -106,10 +102,7 @@ impl Correlator {
 
     /// Ends what has waited up to a time, in the order of time.
     fn wake(&mut self, now_ns: i64) {
-        while let Some(first) = self.wakes.first_entry().filter(|entry| *entry.key() <= now_ns) {
-            let at_ns = *first.key();
-            let mut hashes = first.remove();
-            hashes.sort_unstable();
+        while let Some((at_ns, hashes)) = self.wakes.pop(now_ns) {
             for hash in hashes {
                 let Some(key) = self.keys.get_mut(&hash) else { continue };
                 if key.wake_ns == at_ns {
@@ -172,7 +165,7 @@ impl Correlator {
         let deadline_ns = key.deadline_ns(&self.rule);
         if deadline_ns < key.wake_ns {
             key.wake_ns = deadline_ns;
-            self.wakes.entry(deadline_ns).or_default().push(hash);
+            self.wakes.add(deadline_ns, hash);
         }
     }
 
@@ -182,10 +175,6 @@ impl Correlator {
     }
 }
 
-fn shard_of(key_hash: u128) -> usize {
-    (key_hash as u64 % SHARDS) as usize
-}
-
 fn event_bytes(event: &Event) -> usize {
     size_of::<Event>() + values_bytes(&event.key) + values_bytes(&event.slots)
 }
@@ -193,9 +182,9 @@ fn event_bytes(event: &Event) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keyed_events::Place;
     use crate::limits::CORRELATE_ITEMS_PER_KEY_MAX;
     use crate::model::RuleId;
-    use crate::pattern::Place;
     use crate::plan::PickMode;
 
     fn correlator() -> Correlator {
@@ -218,7 +207,7 @@ mod tests {
     /// Keys are told apart by what is above the bits of the shard.
     fn event(side: u32, key: u128, time_ns: i64, value: Value) -> Event {
         Event {
-            pattern: RuleId(0),
+            rule: RuleId(0),
             place: Place { time_ns, source: 0, seq: time_ns as u64, row: 0 },
             key_hash: key << 64,
             key: vec![Value::Int(key as i64)],

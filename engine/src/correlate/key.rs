@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use crate::keyed_events::{Event, Place};
 use crate::limits::CORRELATE_ITEMS_PER_KEY_MAX;
 use crate::model::Value;
-use crate::pattern::{Event, Place};
 use crate::plan::{CorrelateRule, LEFT, PickMode, RIGHT};
 
 /// What became of items.

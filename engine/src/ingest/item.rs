@@ -49,6 +49,12 @@ pub(super) struct Item {
 }
 
 impl Item {
+    /// An event of this span, of which nothing of its own is known yet.
+    pub(super) fn event(&self, span_name: Symbol) -> Self {
+        let Self { trace_id, span_id, .. } = *self;
+        Self { trace_id, span_id, span_name, ..Self::EMPTY }
+    }
+
     /// An item with nothing set.
     pub(super) const EMPTY: Self = Self {
         trace_id: [0; 16],

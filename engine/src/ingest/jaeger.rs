@@ -390,12 +390,7 @@ fn events(json: &mut Json<'_>, span: &Item, w: &mut Writer<'_>) -> Result<(), Da
     const EVENTS: Signal = Signal::SpanEvents;
     let mut members = json.array()?;
     while json.element(&mut members)? {
-        let mut item = Item {
-            trace_id: span.trace_id,
-            span_id: span.span_id,
-            span_name: span.span_name,
-            ..Item::EMPTY
-        };
+        let mut item = span.event(span.span_name);
         w.table(EVENTS).begin_row();
         let mut fields = json.object()?;
         while let Some(key) = json.key(&mut fields)? {

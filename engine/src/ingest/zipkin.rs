@@ -269,12 +269,7 @@ fn events(json: &mut Json<'_>, span: &Item, w: &mut Writer<'_>) -> Result<(), Da
     let mut bad: SmallVec<[Damage; 2]> = SmallVec::new();
     let mut members = json.array()?;
     while json.element(&mut members)? {
-        let mut item = Item {
-            trace_id: span.trace_id,
-            span_id: span.span_id,
-            span_name: span.span_name,
-            ..Item::EMPTY
-        };
+        let mut item = span.event(span.span_name);
         w.table(EVENTS).begin_row();
         let mut fields = json.object()?;
         let mut name = None;

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::groups::GroupDelta;
 use super::sample::{Case, Tally};
 use super::traces::SpanBlock;
+use crate::keyed_events::Event;
 use crate::limits::SHARDS;
 use crate::model::{EmittedItem, Ledger, Row};
-use crate::pattern::Event;
 
 /// What a rule did with the items that its filter took.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -17,7 +17,7 @@ use super::decode::LocalState;
 use super::feeds::{Feeds, FeedsState, PairChange, RowChange};
 use super::groups::GroupId;
 use super::held::{Looks, tell_bytes};
-use super::pattern::{Patterns, PatternsState, Span};
+use super::pattern::{Patterns, PatternsState, Watermarks};
 use super::sample::{self, Case, Tally};
 use super::snapshot::{Snapshots, StageName};
 use super::stream::{EpochNumber, Outbox, Stage};
@@ -341,7 +341,7 @@ impl Stage for Close {
             late.extend(message.late);
             spans.extend(message.spans);
             for event in message.pattern_events {
-                if plan.rules[event.pattern.0 as usize].place.level == 0 {
+                if plan.rules[event.rule.0 as usize].place.level == 0 {
                     events.push(event);
                 } else {
                     self.local.borrow_mut().events.put(epoch, event);
@@ -368,12 +368,12 @@ impl Stage for Close {
                 windows.close(&closing, deltas, &mut self.alerts, &mut closed);
             }
         }
-        let span = Span { before: &self.times, after: &times };
+        let watermarks = Watermarks { before: &self.times, after: &times };
         let (correlated, events) =
             events.into_iter().partition(|event| is_correlated(&plan, event));
-        self.patterns.step(&plan, events, (&[], span), &mut self.alerts, &mut closed);
-        self.traces.step(&plan, spans, (&mut late, span), &mut closed);
-        self.correlations.step(&plan, correlated, (&[], span), &mut self.alerts, &mut closed);
+        self.patterns.step(&plan, events, (&[], watermarks), &mut self.alerts, &mut closed);
+        self.traces.step(&plan, spans, (&mut late, watermarks), &mut closed);
+        self.correlations.step(&plan, correlated, (&[], watermarks), &mut self.alerts, &mut closed);
         self.tell();
         closed.rows.sort_by(Row::output_cmp);
         closed.transitions.sort_by(Transition::output_cmp);

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use super::alert::Alert;
 use super::clock::UNSEEN;
 use super::close::{Closed, rule_watermark_ns};
-use super::pattern::{RULES_FROM, Span, row_events};
+use super::pattern::{RULES_FROM, Watermarks, row_events};
 use super::relate::{top_ns, watch};
 use crate::correlate::{Correlator, CorrelatorState, Decided, Item, Outcome};
+use crate::keyed_events::Event;
 use crate::model::{Row, RowKind, RuleId, Value};
-use crate::pattern::Event;
 use crate::plan::eval::eval_columns;
 use crate::plan::{CorrelateRule, KEY_FROM, Plan, RIGHT_FROM, RuleKind, VALUES_FROM};
 use crate::self_metrics::{EngineGauges, Holder};
@@ -30,7 +30,7 @@ pub(crate) type CorrelationsState = Vec<(u64, CorrelatorState)>;
 
 /// Whether an event is of a correlation.
 pub(crate) fn is_correlated(plan: &Plan, event: &Event) -> bool {
-    matches!(plan.rules[event.pattern.0 as usize].kind, RuleKind::Correlate(_))
+    matches!(plan.rules[event.rule.0 as usize].kind, RuleKind::Correlate(_))
 }
 
 impl Correlations {
@@ -40,10 +40,7 @@ impl Correlations {
         is_mine: impl Fn(RuleId) -> bool,
         restored: CorrelationsState,
     ) -> Self {
-        let mut states: BTreeMap<u64, CorrelatorState> = BTreeMap::new();
-        for (hash, state) in restored {
-            states.entry(hash).or_default().extend(state);
-        }
+        let mut states = CorrelatorState::by_rule(restored);
         let mut rows = BTreeMap::new();
         let all = plan.rules.iter().enumerate().filter_map(|(index, rule)| match &rule.kind {
             RuleKind::Correlate(rule) => Some((RuleId(index as u32), rule)),
@@ -80,13 +77,13 @@ impl Correlations {
         &mut self,
         plan: &Plan,
         events: Vec<Event>,
-        (fed, span): (&[Row], Span<'_>),
+        (fed, watermarks): (&[Row], Watermarks<'_>),
         alerts: &mut [Alert],
         out: &mut Closed,
     ) {
         let mut by_rule: BTreeMap<RuleId, Vec<Event>> = BTreeMap::new();
         for event in events {
-            by_rule.entry(event.pattern).or_default().push(event);
+            by_rule.entry(event.rule).or_default().push(event);
         }
         for (id, correlator) in &mut self.own {
             let mut events = by_rule.remove(id).unwrap_or_default();
@@ -102,8 +99,8 @@ impl Correlations {
             for event in events {
                 counts.refused += u64::from(!correlator.push(event));
             }
-            let rows = decide(plan, (*id, correlator), span, out);
-            follow(plan, *id, &rows, span, alerts, out);
+            let rows = decide(plan, (*id, correlator), watermarks, out);
+            follow(plan, *id, &rows, watermarks, alerts, out);
             out.rows.extend(rows);
         }
     }
@@ -113,12 +110,12 @@ impl Correlations {
 fn decide(
     plan: &Plan,
     (id, correlator): (RuleId, &mut Correlator),
-    span: Span<'_>,
+    watermarks: Watermarks<'_>,
     out: &mut Closed,
 ) -> Vec<Row> {
     // A row says what was decided at the end of its window, 1 ns behind its own time.
     let shift_ns = i64::from(plan.rules[id.0 as usize].place.level > 0);
-    let to_ns = match rule_watermark_ns(plan, id, span.after) {
+    let to_ns = match rule_watermark_ns(plan, id, watermarks.after) {
         UNSEEN => return Vec::new(),
         i64::MAX => i64::MAX,
         watermark_ns => watermark_ns - shift_ns,
@@ -147,11 +144,11 @@ fn follow(
     plan: &Plan,
     id: RuleId,
     rows: &[Row],
-    span: Span<'_>,
+    watermarks: Watermarks<'_>,
     alerts: &mut [Alert],
     out: &mut Closed,
 ) {
-    let watermark_ns = rule_watermark_ns(plan, id, span.after);
+    let watermark_ns = rule_watermark_ns(plan, id, watermarks.after);
     if watermark_ns == UNSEEN {
         return;
     }
@@ -165,8 +162,8 @@ fn follow(
             continue;
         }
         let own: Vec<Row> = rows.iter().filter(|row| row.rule == source).cloned().collect();
-        let before_ns = rule_watermark_ns(plan, id, span.before);
-        let between = (before_ns, watermark_ns, top_ns(plan, id, span.after));
+        let before_ns = rule_watermark_ns(plan, id, watermarks.before);
+        let between = (before_ns, watermark_ns, top_ns(plan, id, watermarks.after));
         watch(alert, plan, &own, between, &mut out.transitions);
     }
 }

@@ -12,8 +12,9 @@ use super::clock::UNSEEN;
 use super::close::{Closed, rule_watermark_ns};
 use super::pattern_events::hash_of;
 use super::relate::{top_ns, watch};
+use crate::keyed_events::{Event, Place};
 use crate::model::{Row, RowKind, RuleId, Value};
-use crate::pattern::{Event, Found, FoundKind, Matcher, MatcherState, Place};
+use crate::pattern::{Found, FoundKind, Matcher, MatcherState};
 use crate::plan::eval::{eval_columns, eval_row};
 use crate::plan::{
     PatternInput, PatternRule, PatternSource, Plan, REGISTERS_FROM, RuleKind, VALUES_FROM,
@@ -53,7 +54,7 @@ pub(crate) type PatternsState = Vec<(u64, MatcherState)>;
 
 /// Where time stands: of all timelines, before the epoch and after it.
 #[derive(Clone, Copy)]
-pub(crate) struct Span<'a> {
+pub(crate) struct Watermarks<'a> {
     pub(crate) before: &'a [(i64, i64)],
     pub(crate) after: &'a [(i64, i64)],
 }
@@ -65,10 +66,7 @@ impl Patterns {
         is_mine: impl Fn(RuleId) -> bool,
         restored: PatternsState,
     ) -> Self {
-        let mut states: BTreeMap<u64, MatcherState> = BTreeMap::new();
-        for (hash, state) in restored {
-            states.entry(hash).or_default().extend(state);
-        }
+        let mut states = MatcherState::by_rule(restored);
         let own = patterns(plan).filter(|(id, _)| is_mine(*id)).map(|(id, rule)| {
             let state = states.remove(&rule.hash).unwrap_or_default();
             let is_row = |input: &PatternInput| matches!(input.from, PatternSource::Rows { .. });
@@ -101,12 +99,12 @@ impl Patterns {
         &mut self,
         plan: &Plan,
         events: Vec<Event>,
-        (fed, span): (&[Row], Span<'_>),
+        (fed, watermarks): (&[Row], Watermarks<'_>),
         alerts: &mut [Alert],
         out: &mut Closed,
     ) {
         for event in events {
-            if let Some(own) = self.places[event.pattern.0 as usize] {
+            if let Some(own) = self.places[event.rule.0 as usize] {
                 self.own[own as usize].matcher.push(event);
             }
         }
@@ -127,7 +125,7 @@ impl Patterns {
             let timeout = own.matcher.rule().timeout;
             let watchers = [Some(id), timeout].into_iter().flatten();
             let watchers = watchers.filter_map(|rule| Some((rule, watching.get(&rule)?)));
-            let watermark_ns = rule_watermark_ns(plan, id, span.after);
+            let watermark_ns = rule_watermark_ns(plan, id, watermarks.after);
             // A row says what was decided at the end of its window, 1 ns behind its own time.
             let shift_ns = i64::from(plan.rules[id.0 as usize].place.level > 0);
             let to_ns = match watermark_ns {
@@ -140,8 +138,8 @@ impl Patterns {
                 watchers.flat_map(|(rule, all)| all.iter().map(move |at| (rule, at)))
             {
                 let read: Vec<Row> = rows.iter().filter(|r| r.rule == rule).cloned().collect();
-                let before_ns = rule_watermark_ns(plan, id, span.before);
-                let between = (before_ns, watermark_ns, top_ns(plan, id, span.after));
+                let before_ns = rule_watermark_ns(plan, id, watermarks.before);
+                let between = (before_ns, watermark_ns, top_ns(plan, id, watermarks.after));
                 watch(&mut alerts[*index], plan, &read, between, &mut out.transitions);
             }
             out.rows.extend(rows);
@@ -214,7 +212,7 @@ pub(super) fn row_events(
                     slots[*slot as usize] = value(column);
                 }
                 let key_hash = hash_of(&key);
-                push(Event { pattern: id, place, key_hash, key, mask, slots });
+                push(Event { rule: id, place, key_hash, key, mask, slots });
             }
         }
         *taken += 1;
@@ -262,7 +260,7 @@ pub(crate) struct EventsBetween(BTreeMap<(u64, RuleId), Vec<Event>>);
 
 impl EventsBetween {
     pub(crate) fn put(&mut self, epoch: u64, event: Event) {
-        self.0.entry((epoch, event.pattern)).or_default().push(event);
+        self.0.entry((epoch, event.rule)).or_default().push(event);
     }
 
     /// Takes what was put for the rules of which a condition holds.

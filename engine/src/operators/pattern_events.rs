@@ -14,9 +14,9 @@ use super::decode::{PreparedBatch, PreparedFrame};
 use super::facts::{Decisions, FrameDecision};
 use super::feeds::owner_of_rule;
 use crate::ingest::emit;
+use crate::keyed_events::{Event, Place};
 use crate::model::{ItemContent, RuleId, SourceId, Value};
 use crate::otlp::derive::packed;
-use crate::pattern::{Event, Place};
 use crate::plan::{PatternSource, PatternSymbol, Plan, SignalPlan};
 
 /// What one rule takes of the items of one signal under one key.
@@ -159,7 +159,7 @@ impl Taker {
         for (slot, column) in own {
             slots[*slot as usize] = value(column);
         }
-        Event { pattern: self.rule, place, key_hash: hash_of(&key), key, mask, slots }
+        Event { rule: self.rule, place, key_hash: hash_of(&key), key, mask, slots }
     }
 }
 

@@ -20,7 +20,7 @@ use super::feeds::{Feeds, FeedsState, PairChange, owner_of_rule};
 use super::group_key::key_hash;
 use super::groups::GroupId;
 use super::past::{Computing, Pasts, PastsState};
-use super::pattern::{Patterns, PatternsState, Span};
+use super::pattern::{Patterns, PatternsState, Watermarks};
 use super::retrace::{Retraces, RetracesState};
 use super::row_table::{RowTableState, RowTableWindows};
 use super::snapshot::{Snapshots, StageName};
@@ -408,12 +408,12 @@ impl Stage for Relate {
         self.rows(&fed, pairs, &times, &mut own);
         let is_mine = |id: RuleId| plan.rules[id.0 as usize].place.level == self.level;
         let events = self.local.borrow_mut().events.take(epoch, is_mine);
-        let span = Span { before: &self.times, after: &times };
+        let watermarks = Watermarks { before: &self.times, after: &times };
         let (correlated, events) =
             events.into_iter().partition(|event| is_correlated(&plan, event));
-        self.patterns.step(&plan, events, (&fed, span), &mut self.alerts, &mut own);
-        self.correlations.step(&plan, correlated, (&fed, span), &mut self.alerts, &mut own);
-        self.retraces.step(&plan, &fed, span, &mut own);
+        self.patterns.step(&plan, events, (&fed, watermarks), &mut self.alerts, &mut own);
+        self.correlations.step(&plan, correlated, (&fed, watermarks), &mut self.alerts, &mut own);
+        self.retraces.step(&plan, &fed, watermarks, &mut own);
         own.rows.sort_by(Row::output_cmp);
         let (before, snapshot) = (&self.times, closed.snapshot);
         let passed_ns = |rule| rule_watermark_ns(&plan, rule, before);

@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
 use super::clock::UNSEEN;
 use super::close::{Closed, rule_watermark_ns};
-use super::pattern::Span;
+use super::pattern::Watermarks;
 use crate::limits::{RETRACE_BYTES_MAX, RETRACE_TRACES_MAX};
 use crate::model::{
     EmittedItem, ItemContent, ItemKey, Row, RowKind, RuleId, Signal, SourceId, Value,
@@ -98,7 +98,13 @@ impl Retraces {
     }
 
     /// Takes the rows of an epoch, then ends what the watermark has passed.
-    pub(crate) fn step(&mut self, plan: &Plan, fed: &[Row], span: Span<'_>, out: &mut Closed) {
+    pub(crate) fn step(
+        &mut self,
+        plan: &Plan,
+        fed: &[Row],
+        watermarks: Watermarks<'_>,
+        out: &mut Closed,
+    ) {
         for own in &mut self.own {
             let name = &plan.rules[own.id.0 as usize].name;
             let is_own = |row: &&Row| row.rule == own.rule.input && row.kind == RowKind::Final;
@@ -107,7 +113,7 @@ impl Retraces {
                 own.end_before(name, row.decision_ns.saturating_sub(1), out);
                 own.take(name, row, out);
             }
-            match rule_watermark_ns(plan, own.id, span.after) {
+            match rule_watermark_ns(plan, own.id, watermarks.after) {
                 UNSEEN => {}
                 watermark_ns => own.end_before(name, watermark_ns, out),
             }

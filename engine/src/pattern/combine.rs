@@ -7,9 +7,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{Event, FoundKind, Place};
+use super::found::FoundKind;
 use super::key::{Key, Said};
 use super::run::{Run, Step, is};
+use crate::keyed_events::{Event, Place};
 use crate::limits::{PATTERN_EVENTS_PER_KEY_MAX, PATTERN_WALK_MAX};
 use crate::plan::{LaneStep, PatternRule};
 

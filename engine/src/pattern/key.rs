@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::combine::Held;
-use super::event::{Event, Found, FoundKind, Place};
+use super::found::{Found, FoundKind};
 use super::run::{Run, Step, is};
+use crate::keyed_events::{Event, Place};
 use crate::limits::PATTERN_RUNS_PER_KEY_MAX;
 use crate::model::Value;
 use crate::plan::{MatchMode, PatternRule};

@@ -1,16 +1,14 @@
 //! All keys of one pattern on one worker: events wait for the watermark, deadlines come by it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-use super::event::{Event, Found};
+use super::found::Found;
 use super::key::{Key, Said};
-use super::keys_state::{Keyed, KeysState};
 use super::run::Run;
-use super::waiting::Waiting;
+use crate::keyed_events::{Event, Keyed, KeysState, Waiting, Wakes, shard_of};
 use crate::limits::{PATTERN_KEYS_PER_SHARD_MAX, SHARDS};
 use crate::plan::PatternRule;
 
@@ -29,8 +27,7 @@ pub(crate) struct Matcher {
     keys: HashMap<u128, Key, FixedState>,
     /// Events that wait for the watermark.
     waiting: Waiting,
-    /// Keys to look at once the watermark has passed a time.
-    wakes: BTreeMap<i64, Vec<u128>>,
+    wakes: Wakes,
     /// By shard of keys: how many are under way.
     shards: Vec<u32>,
     said: Said,
@@ -42,13 +39,13 @@ impl Matcher {
             rule: Arc::clone(rule),
             keys: HashMap::with_hasher(FixedState::with_seed(2)),
             waiting: Waiting::default(),
-            wakes: BTreeMap::new(),
+            wakes: Wakes::default(),
             shards: vec![0; SHARDS as usize],
             said: Said::default(),
         };
         for key in restored.keys {
-            matcher.shards[shard(key.hash)] += 1;
-            matcher.wakes.entry(key.wake_ns).or_default().push(key.hash);
+            matcher.shards[shard_of(key.hash)] += 1;
+            matcher.wakes.add(key.wake_ns, key.hash);
             matcher.keys.insert(key.hash, key);
         }
         restored.waiting.into_iter().for_each(|event| matcher.push(event));
@@ -56,10 +53,7 @@ impl Matcher {
     }
 
     pub(crate) fn state(&self, rows: u64) -> MatcherState {
-        let mut keys: Vec<Key> = self.keys.values().cloned().collect();
-        keys.sort_by_key(|key| key.hash);
-        let waiting = self.waiting.iter().cloned().collect();
-        MatcherState { keys, waiting, rows }
+        MatcherState::of(self.keys.values(), &self.waiting, rows)
     }
 
     /// Keys under way, and about how many bytes they and the events that wait take: one key stands
@@ -78,8 +72,7 @@ impl Matcher {
 
     /// Whether [`Matcher::advance`] would find anything to do: most patterns of many have nothing.
     pub(crate) fn is_due(&self, watermark_ns: i64) -> bool {
-        self.waiting.is_due(watermark_ns)
-            || self.wakes.first_key_value().is_some_and(|(at_ns, _)| *at_ns <= watermark_ns)
+        self.waiting.is_due(watermark_ns) || self.wakes.is_due(watermark_ns)
     }
 
     /// Decides everything up to a watermark: what was found, and how many events or starts a
@@ -97,10 +90,7 @@ impl Matcher {
 
     /// Ends what has waited up to a time, in the order of time.
     fn wake(&mut self, now_ns: i64) {
-        while let Some(first) = self.wakes.first_entry().filter(|entry| *entry.key() <= now_ns) {
-            let at_ns = *first.key();
-            let mut hashes = first.remove();
-            hashes.sort_unstable();
+        while let Some((at_ns, hashes)) = self.wakes.pop(now_ns) {
             for hash in hashes {
                 let Some(key) = self.keys.get_mut(&hash) else { continue };
                 if key.wake_ns == at_ns {
@@ -121,12 +111,12 @@ impl Matcher {
             if fresh.is_idle() {
                 return;
             }
-            if self.shards[shard(hash)] >= PATTERN_KEYS_PER_SHARD_MAX {
+            if self.shards[shard_of(hash)] >= PATTERN_KEYS_PER_SHARD_MAX {
                 self.said.found.truncate(said);
                 self.said.refused += 1;
                 return;
             }
-            self.shards[shard(hash)] += 1;
+            self.shards[shard_of(hash)] += 1;
             self.keys.insert(hash, fresh);
         } else if let Some(key) = self.keys.get_mut(&hash) {
             key.take(&self.rule, event, &mut self.said);
@@ -139,13 +129,13 @@ impl Matcher {
         let Some(key) = self.keys.get_mut(&hash) else { return };
         if key.is_idle() {
             self.keys.remove(&hash);
-            self.shards[shard(hash)] -= 1;
+            self.shards[shard_of(hash)] -= 1;
             return;
         }
         let deadline_ns = key.deadline_ns(&self.rule);
         if deadline_ns < key.wake_ns {
             key.wake_ns = deadline_ns;
-            self.wakes.entry(deadline_ns).or_default().push(hash);
+            self.wakes.add(deadline_ns, hash);
         }
     }
 
@@ -153,8 +143,4 @@ impl Matcher {
     pub(crate) fn rule(&self) -> &Arc<PatternRule> {
         &self.rule
     }
-}
-
-fn shard(key_hash: u128) -> usize {
-    (key_hash as u64 % SHARDS) as usize
 }

@@ -7,15 +7,11 @@
 //! travel, what an epoch is, or who reads rows.
 
 mod combine;
-mod event;
+mod found;
 mod key;
-mod keys_state;
 mod matcher;
 mod register;
 mod run;
-mod waiting;
 
-pub(crate) use event::{Event, Found, FoundKind, Place};
-pub(crate) use keys_state::{Keyed, KeysState};
+pub(crate) use found::{Found, FoundKind};
 pub(crate) use matcher::{Matcher, MatcherState};
-pub(crate) use waiting::Waiting;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use super::event::Event;
+use crate::keyed_events::Event;
 use crate::model::Value;
 use crate::plan::eval::{add, compare, divide};
 use crate::plan::{PatternRule, Pick};

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{Event, Place};
 use super::register::Registers;
+use crate::keyed_events::{Event, Place};
 use crate::model::Value;
 use crate::plan::eval::eval_columns;
 use crate::plan::{LaneStep, PatternRule, REGISTERS_FROM};

@@ -41,6 +41,27 @@ const MESSAGE_DEPTH_MAX: usize = 16;
 /// Replaces the whole value of a key: what, and its counter.
 type Replace = Option<(RedactAction, usize)>;
 
+/// What the keys around a value have decided for it.
+#[derive(Clone, Copy)]
+struct Around {
+    /// A key around it is on the list of those that stay.
+    is_allowed: bool,
+    replace: Replace,
+    /// Lists and maps around it.
+    depth: usize,
+}
+
+impl Around {
+    /// A value under no key yet.
+    fn outermost(is_allowed: bool) -> Self {
+        Self { is_allowed, replace: None, depth: 0 }
+    }
+
+    fn deeper(self) -> Self {
+        Self { depth: self.depth + 1, ..self }
+    }
+}
+
 /// One field as it stands.
 struct Part<'a> {
     number: u32,
@@ -235,12 +256,12 @@ impl<'p> Rewriter<'p> {
             }
             Kind::Attribute => {
                 self.path.clear();
-                let result = self.key_value(part.value, false, 0, out);
+                let result = self.key_value(part.value, Around::outermost(false), out);
                 self.contained(result, start, out)
             }
             Kind::Value => {
                 self.path.clear();
-                let result = self.value(part.value, true, None, 0, out);
+                let result = self.value(part.value, Around::outermost(true), out);
                 self.contained(result, start, out)
             }
         }
@@ -259,12 +280,11 @@ impl<'p> Rewriter<'p> {
     fn key_value(
         &mut self,
         data: &[u8],
-        is_allowed: bool,
-        depth: usize,
+        around: Around,
         out: &mut Vec<u8>,
     ) -> Result<Fate, Broken> {
         let length = self.path.len();
-        let fate = self.keyed_value(data, is_allowed, depth, out);
+        let fate = self.keyed_value(data, around, out);
         self.path.truncate(length);
         fate
     }
@@ -272,8 +292,7 @@ impl<'p> Rewriter<'p> {
     fn keyed_value(
         &mut self,
         data: &[u8],
-        mut is_allowed: bool,
-        depth: usize,
+        mut around: Around,
         out: &mut Vec<u8>,
     ) -> Result<Fate, Broken> {
         let (mut key, mut parts) = (&[][..], Parts::new(data));
@@ -286,21 +305,27 @@ impl<'p> Rewriter<'p> {
             self.path.push(b'.');
         }
         self.path.extend_from_slice(key);
-        let replace = match self.policy.key(&self.path, key, &mut is_allowed) {
+        around.replace = match self.policy.key(&self.path, key, &mut around.is_allowed) {
             KeyFate::Drop => return Ok(Fate::Drop),
             KeyFate::Replace(action, counter) => Some((action, counter)),
             KeyFate::Look => None,
         };
-        if depth == 0 && self.policy.is_shut_out(is_allowed) {
+        if around.depth == 0 && self.policy.is_shut_out(around.is_allowed) {
             return Ok(Fate::Drop);
         }
+        self.entry(data, around, out)
+    }
+
+    /// A key and its value, once it is known what the key does to the value: the entry leaves
+    /// where either does.
+    fn entry(&mut self, data: &[u8], around: Around, out: &mut Vec<u8>) -> Result<Fate, Broken> {
         let mut leaves = false;
         let fate = self.fields(data, out, |rewriter, part, out| {
             let start = out.len();
             let fate = match (part.number, part.wire_type) {
                 (KEY, BYTES) => rewriter.policy.text(part.value, out),
                 (VALUE, BYTES) => {
-                    let result = rewriter.value(part.value, is_allowed, replace, depth, out);
+                    let result = rewriter.value(part.value, around, out);
                     rewriter.contained(result, start, out)
                 }
                 _ => rewriter.unknown(part),
@@ -311,35 +336,32 @@ impl<'p> Rewriter<'p> {
         Ok(if leaves { Fate::Drop } else { fate })
     }
 
-    fn value(
-        &mut self,
-        data: &[u8],
-        is_allowed: bool,
-        replace: Replace,
-        depth: usize,
-        out: &mut Vec<u8>,
-    ) -> Result<Fate, Broken> {
-        if depth >= VALUE_DEPTH_MAX {
+    fn value(&mut self, data: &[u8], around: Around, out: &mut Vec<u8>) -> Result<Fate, Broken> {
+        if around.depth >= VALUE_DEPTH_MAX {
             return Err(Broken);
         }
         let mut leaves = false;
         let fate = self.fields(data, out, |rewriter, part, out| {
             let start = out.len();
             let (fate, number) = match (part.number, part.wire_type) {
-                (STRING | RAW, BYTES) => match replace {
+                (STRING | RAW, BYTES) => match around.replace {
                     Some(replace) => (rewriter.policy.replace(replace, part.value, out), STRING),
                     None => (rewriter.policy.text(part.value, out), part.number),
                 },
                 (ARRAY, BYTES) => {
-                    let list = rewriter.list(part.value, is_allowed, replace, depth, out);
+                    let list = rewriter.items(part.value, out, |rewriter, item, out| {
+                        rewriter.value(item, around.deeper(), out)
+                    });
                     (rewriter.contained(list, start, out), ARRAY)
                 }
                 (KVLIST, BYTES) => {
-                    let map = rewriter.map(part.value, is_allowed, replace, depth, out);
+                    let map = rewriter.items(part.value, out, |rewriter, entry, out| {
+                        rewriter.map_entry(entry, around.deeper(), out)
+                    });
                     (rewriter.contained(map, start, out), KVLIST)
                 }
                 (INT | BOOL, VARINT) | (DOUBLE, FIXED64) => {
-                    (rewriter.number(part, replace, out), STRING)
+                    (rewriter.number(part, around.replace, out), STRING)
                 }
                 _ => (rewriter.unknown(part), part.number),
             };
@@ -369,68 +391,34 @@ impl<'p> Rewriter<'p> {
         }
     }
 
-    fn list(
+    /// The items of a list or of a map, which stand under the same number.
+    fn items(
         &mut self,
         data: &[u8],
-        is_allowed: bool,
-        replace: Replace,
-        depth: usize,
         out: &mut Vec<u8>,
+        mut item: impl FnMut(&mut Self, &[u8], &mut Vec<u8>) -> Result<Fate, Broken>,
     ) -> Result<Fate, Broken> {
         self.fields(data, out, |rewriter, part, out| {
-            let start = out.len();
             if (part.number, part.wire_type) != (ITEMS, BYTES) {
                 return Ok((rewriter.unknown(part), part.number));
             }
-            let result = rewriter.value(part.value, is_allowed, replace, depth + 1, out);
+            let start = out.len();
+            let result = item(rewriter, part.value, out);
             Ok((rewriter.contained(result, start, out), ITEMS))
         })
     }
 
-    fn map(
+    /// An entry of a map. Where the map's own key is replaced whole, keys within no longer matter.
+    fn map_entry(
         &mut self,
         data: &[u8],
-        is_allowed: bool,
-        replace: Replace,
-        depth: usize,
+        around: Around,
         out: &mut Vec<u8>,
     ) -> Result<Fate, Broken> {
-        self.fields(data, out, |rewriter, part, out| {
-            let start = out.len();
-            if (part.number, part.wire_type) != (ITEMS, BYTES) {
-                return Ok((rewriter.unknown(part), part.number));
-            }
-            let result = match replace {
-                Some(replace) => rewriter.replaced_entry(part.value, replace, depth + 1, out),
-                None => rewriter.key_value(part.value, is_allowed, depth + 1, out),
-            };
-            Ok((rewriter.contained(result, start, out), ITEMS))
-        })
-    }
-
-    /// An entry of a map whose key is replaced whole: its own key no longer matters.
-    fn replaced_entry(
-        &mut self,
-        data: &[u8],
-        replace: (RedactAction, usize),
-        depth: usize,
-        out: &mut Vec<u8>,
-    ) -> Result<Fate, Broken> {
-        let mut leaves = false;
-        let fate = self.fields(data, out, |rewriter, part, out| {
-            let start = out.len();
-            let fate = match (part.number, part.wire_type) {
-                (KEY, BYTES) => rewriter.policy.text(part.value, out),
-                (VALUE, BYTES) => {
-                    let result = rewriter.value(part.value, true, Some(replace), depth, out);
-                    rewriter.contained(result, start, out)
-                }
-                _ => rewriter.unknown(part),
-            };
-            leaves |= fate == Fate::Drop;
-            Ok((fate, part.number))
-        })?;
-        Ok(if leaves { Fate::Drop } else { fate })
+        match around.replace {
+            Some(_) => self.entry(data, around, out),
+            None => self.key_value(data, around, out),
+        }
     }
 }
 

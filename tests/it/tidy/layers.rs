@@ -5,7 +5,7 @@ use super::source::{code_only, is_test_file, line_of, words};
 
 /// The engine's modules by rank: imports point to a lower rank, to the module itself, or along
 /// one of [`EDGES`].
-const RANKS: [(&str, u8); 21] = [
+const RANKS: [(&str, u8); 22] = [
     ("model", 0),
     ("limits", 0),
     ("error", 0),
@@ -19,6 +19,7 @@ const RANKS: [(&str, u8); 21] = [
     ("aggregate", 1),
     ("sink", 1),
     ("journal", 1),
+    ("keyed_events", 1),
     ("pattern", 1),
     ("trace", 1),
     ("sampling", 1),
@@ -33,7 +34,7 @@ const RANKS: [(&str, u8); 21] = [
 /// names its accumulators, structures of traces and goals of samplings; patterns and correlations
 /// are run as planned, both over events; redaction runs as planned and asks the decoders what is a
 /// field.
-const EDGES: [(&str, &str); 15] = [
+const EDGES: [(&str, &str); 16] = [
     ("model", "limits"),
     ("model", "error"),
     ("pem", "limits"),
@@ -44,7 +45,8 @@ const EDGES: [(&str, &str); 15] = [
     ("pattern", "plan"),
     ("plan", "trace"),
     ("correlate", "plan"),
-    ("correlate", "pattern"),
+    ("correlate", "keyed_events"),
+    ("pattern", "keyed_events"),
     ("redact", "plan"),
     ("redact", "ingest"),
     ("plan", "sampling"),

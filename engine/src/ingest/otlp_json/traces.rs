@@ -139,12 +139,7 @@ fn span_events(json: &mut Json<'_>, w: &mut Writer<'_>, span: &Item) -> Result<(
 
 fn span_event(json: &mut Json<'_>, w: &mut Writer<'_>, span: &Item) -> Result<(), Damage> {
     const EVENTS: Signal = Signal::SpanEvents;
-    let mut item = Item {
-        trace_id: span.trace_id,
-        span_id: span.span_id,
-        span_name: span.span_name,
-        ..Item::EMPTY
-    };
+    let mut item = span.event(span.span_name);
     w.table(EVENTS).begin_row();
     let mut members = json.object()?;
     while let Some(key) = json.key(&mut members)? {

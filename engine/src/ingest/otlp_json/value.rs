@@ -148,24 +148,25 @@ fn value(json: &mut Json<'_>, depth: usize) -> Result<Value, Damage> {
 }
 
 fn list(json: &mut Json<'_>, depth: usize) -> Result<Value, Damage> {
-    let mut items = Vec::new();
-    let mut members = json.object()?;
-    while let Some(member) = json.key(&mut members)? {
-        if &*member.bytes()? != b"values" {
-            json.skip()?;
-            continue;
-        }
-        let mut elements = json.array()?;
-        while json.element(&mut elements)? {
-            let item = value(json, depth + 1)?;
-            push(&mut items, item, json.pos())?;
-        }
-    }
-    Ok(Value::List(items.into()))
+    Ok(Value::List(values(json, |json| value(json, depth + 1))?.into()))
 }
 
 fn map(json: &mut Json<'_>, depth: usize) -> Result<Value, Damage> {
-    let mut entries = Vec::new();
+    let entries = values(json, |json| {
+        let (key, inner) = key_value(json)?;
+        let key = key.map_or(Ok("".into()), |key| key.string())?;
+        let inner = inner.map_or(Ok(Value::Null), |mut at| value(&mut at, depth + 1))?;
+        Ok((Arc::from(&*key), inner))
+    })?;
+    Ok(Value::map(entries))
+}
+
+/// The member `values` of a list or of a map.
+fn values<T>(
+    json: &mut Json<'_>,
+    mut read: impl FnMut(&mut Json<'_>) -> Result<T, Damage>,
+) -> Result<Vec<T>, Damage> {
+    let mut values = Vec::new();
     let mut members = json.object()?;
     while let Some(member) = json.key(&mut members)? {
         if &*member.bytes()? != b"values" {
@@ -174,13 +175,11 @@ fn map(json: &mut Json<'_>, depth: usize) -> Result<Value, Damage> {
         }
         let mut elements = json.array()?;
         while json.element(&mut elements)? {
-            let (key, inner) = key_value(json)?;
-            let key = key.map_or(Ok("".into()), |key| key.string())?;
-            let inner = inner.map_or(Ok(Value::Null), |mut at| value(&mut at, depth + 1))?;
-            push(&mut entries, (Arc::from(&*key), inner), json.pos())?;
+            let value = read(json)?;
+            push(&mut values, value, json.pos())?;
         }
     }
-    Ok(Value::map(entries))
+    Ok(values)
 }
 
 pub(in crate::ingest) fn base64(text: Text<'_>) -> Result<Value, Damage> {

@@ -208,12 +208,7 @@ fn status(mut wire: Wire<'_>, w: &mut Writer<'_>, item: &mut Item) -> Result<(),
 
 fn span_event(mut wire: Wire<'_>, w: &mut Writer<'_>, span: &Item) -> Result<(), Damage> {
     const EVENTS: Signal = Signal::SpanEvents;
-    let mut item = Item {
-        trace_id: span.trace_id,
-        span_id: span.span_id,
-        span_name: span.name,
-        ..Item::EMPTY
-    };
+    let mut item = span.event(span.name);
     w.table(EVENTS).begin_row();
     loop {
         match wire.tag()? {

@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use super::clock::UNSEEN;
 use super::close::{Closed, rule_watermark_ns};
-use super::pattern::Span;
+use super::pattern::Watermarks;
 use super::sample::TraceSampler;
 use crate::model::{Row, RuleId};
 use crate::plan::{Plan, RuleKind, TraceRule};
@@ -101,7 +101,7 @@ impl Traces {
         &mut self,
         plan: &Plan,
         blocks: Vec<SpanBlock>,
-        (late, span): (&mut Vec<Row>, Span<'_>),
+        (late, watermarks): (&mut Vec<Row>, Watermarks<'_>),
         out: &mut Closed,
     ) {
         let mut by_rule: BTreeMap<RuleId, Vec<SpanBlock>> = BTreeMap::new();
@@ -120,7 +120,7 @@ impl Traces {
             for block in blocks {
                 store.take(block, counts, late, &mut close);
             }
-            let watermark_ns = rule_watermark_ns(plan, *id, span.after);
+            let watermark_ns = rule_watermark_ns(plan, *id, watermarks.after);
             if watermark_ns == UNSEEN {
                 continue; // nothing can have closed
             }

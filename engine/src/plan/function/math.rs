@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::ResultKind::{Fixed, Join, SameAs};
-use super::{Body, FunctionDef, Kind, Param};
+use super::{FunctionDef, Kind, Param};
 use crate::model::Value::{self, Duration, Float, Int, Null, Ratio, Size};
 
 const X: Param = Param::new("number", &[Kind::Number]);
@@ -11,6 +11,7 @@ const STEP: Param = Param::new("step", &[Kind::Number]);
 const PLAIN: Param = Param::new("number", &[Kind::Int, Kind::Float, Kind::Ratio]);
 const ORDERED: Param = Param::new("value", &[Kind::Number, Kind::Time, Kind::Text]);
 
+/// A function whose result may be no finite number.
 const fn define(
     name: &'static str,
     params: &'static [Param],
@@ -19,7 +20,7 @@ const fn define(
     example: (&'static str, &'static str),
     body: fn(&[Value]) -> Value,
 ) -> FunctionDef {
-    FunctionDef::new(name, params, result, doc, example, Body::Values(body)).nullable()
+    super::define(name, params, result, doc, example, body).nullable()
 }
 
 const INT: super::ResultKind = Fixed(Kind::Int);

@@ -4,13 +4,13 @@
 use std::fmt::Write;
 use std::net::IpAddr;
 
-use super::ResultKind::Fixed;
-use super::{Body, FunctionDef, Kind, Param, bounded, bounded_map, or_null};
+use super::{FunctionDef, Kind, Param, bounded, bounded_map, define_fixed, or_null};
 use crate::model::Value::{self, Bool, Int, Null, Str};
 
 const ADDRESS: Param = Param::new("address", &[Kind::Text]);
 const URL: Param = Param::new("url", &[Kind::Text]);
 
+/// A function that has no result where its argument cannot be taken apart.
 const fn define(
     name: &'static str,
     params: &'static [Param],
@@ -19,7 +19,7 @@ const fn define(
     example: (&'static str, &'static str),
     body: fn(&[Value]) -> Value,
 ) -> FunctionDef {
-    FunctionDef::new(name, params, Fixed(result), doc, example, Body::Values(body)).nullable()
+    define_fixed(name, params, result, doc, example, body).nullable()
 }
 
 pub(super) static FUNCTIONS: &[FunctionDef] = &[

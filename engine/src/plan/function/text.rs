@@ -1,7 +1,7 @@
 //! Functions over text. Positions and lengths count characters, not bytes.
 
 use super::ResultKind::{Fixed, Join, SameAs};
-use super::{Body, FunctionDef, Kind, Param, bounded, bounded_list};
+use super::{Body, FunctionDef, Kind, Param, bounded, bounded_list, define, define_fixed};
 use crate::limits::FUNCTION_TEXT_BYTES_MAX;
 use crate::model::Value::{self, Bool, Bytes, Int, List, Map, Null, Str};
 
@@ -16,18 +16,7 @@ const fn one(
     example: (&'static str, &'static str),
     body: fn(&[Value]) -> Value,
 ) -> FunctionDef {
-    FunctionDef::new(name, &[TEXT], SameAs(0), doc, example, Body::Values(body))
-}
-
-const fn two(
-    name: &'static str,
-    params: &'static [Param],
-    result: Kind,
-    doc: &'static str,
-    example: (&'static str, &'static str),
-    body: fn(&[Value]) -> Value,
-) -> FunctionDef {
-    FunctionDef::new(name, params, Fixed(result), doc, example, Body::Values(body))
+    define(name, &[TEXT], SameAs(0), doc, example, body)
 }
 
 pub(super) static FUNCTIONS: &[FunctionDef] = &[
@@ -75,7 +64,7 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
             _ => Null,
         },
     ),
-    two(
+    define_fixed(
         "trim_prefix",
         &[TEXT, PART],
         Kind::Text,
@@ -83,7 +72,7 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
         (r#"trim_prefix("/api/v1", "/api")"#, r#""/v1""#),
         |args| texts(args, |text, part| Value::str(text.strip_prefix(part).unwrap_or(text))),
     ),
-    two(
+    define_fixed(
         "trim_suffix",
         &[TEXT, PART],
         Kind::Text,
@@ -91,7 +80,7 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
         (r#"trim_suffix("a.png", ".png")"#, r#""a""#),
         |args| texts(args, |text, part| Value::str(text.strip_suffix(part).unwrap_or(text))),
     ),
-    two(
+    define_fixed(
         "contains",
         &[TEXT, PART],
         Kind::Bool,
@@ -99,7 +88,7 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
         (r#"contains("checkout", "out")"#, "true"),
         |args| texts(args, |text, part| Bool(text.contains(part))),
     ),
-    two(
+    define_fixed(
         "starts_with",
         &[TEXT, PART],
         Kind::Bool,
@@ -107,7 +96,7 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
         (r#"starts_with("/api/v1", "/api")"#, "true"),
         |args| texts(args, |text, part| Bool(text.starts_with(part))),
     ),
-    two(
+    define_fixed(
         "ends_with",
         &[TEXT, PART],
         Kind::Bool,
@@ -115,7 +104,7 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
         (r#"ends_with("a.png", ".png")"#, "true"),
         |args| texts(args, |text, part| Bool(text.ends_with(part))),
     ),
-    two(
+    define_fixed(
         "before",
         &[TEXT, SEPARATOR],
         Kind::Text,
@@ -123,7 +112,7 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
         (r#"before("host:8080", ":")"#, r#""host""#),
         |args| texts(args, |text, at| Value::str(text.split_once(at).map_or(text, |x| x.0))),
     ),
-    two(
+    define_fixed(
         "after",
         &[TEXT, SEPARATOR],
         Kind::Text,
@@ -131,7 +120,7 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
         (r#"after("host:8080", ":")"#, r#""8080""#),
         |args| texts(args, |text, at| Value::str(text.split_once(at).map_or("", |x| x.1))),
     ),
-    two(
+    define_fixed(
         "before_last",
         &[TEXT, SEPARATOR],
         Kind::Text,
@@ -139,7 +128,7 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
         (r#"before_last("/var/log/a.txt", "/")"#, r#""/var/log""#),
         |args| texts(args, |text, at| Value::str(text.rsplit_once(at).map_or(text, |x| x.0))),
     ),
-    two(
+    define_fixed(
         "after_last",
         &[TEXT, SEPARATOR],
         Kind::Text,
@@ -147,7 +136,7 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
         (r#"after_last("/var/log/a.txt", "/")"#, r#""a.txt""#),
         |args| texts(args, |text, at| Value::str(text.rsplit_once(at).map_or(text, |x| x.1))),
     ),
-    two(
+    define_fixed(
         "index_of",
         &[TEXT, PART],
         Kind::Int,
@@ -160,7 +149,7 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
         },
     )
     .nullable(),
-    two(
+    define_fixed(
         "split",
         &[TEXT, SEPARATOR],
         Kind::List,
@@ -173,7 +162,7 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
             })
         },
     ),
-    two(
+    define_fixed(
         "join",
         &[Param::new("list", &[Kind::List]), SEPARATOR],
         Kind::Text,
@@ -184,7 +173,7 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
             _ => Null,
         },
     ),
-    two(
+    define_fixed(
         "concat",
         &[Param::new("value", &[Kind::Any])],
         Kind::Text,
@@ -193,7 +182,7 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
         |args| glue(args, ""),
     )
     .variadic(),
-    two(
+    define_fixed(
         "replace",
         &[TEXT, PART, Param::new("by", &[Kind::Text])],
         Kind::Text,
@@ -212,7 +201,7 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
         },
     )
     .nullable(),
-    two(
+    define_fixed(
         "substring",
         &[TEXT, Param::new("start", &[Kind::Int]), LENGTH.optional()],
         Kind::Text,
@@ -224,7 +213,7 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
             _ => Null,
         },
     ),
-    two(
+    define_fixed(
         "truncate",
         &[TEXT, LENGTH],
         Kind::Text,

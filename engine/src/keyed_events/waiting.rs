@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::event::Event;
+use super::Event;
 
 /// Events wait in buckets of 2^28 ns, about a quarter of a second: finding one is cheap, and only
 /// what leaves is sorted.

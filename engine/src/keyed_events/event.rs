@@ -1,8 +1,7 @@
-//! What goes in, what comes out.
+//! An event and its place in the order.
 
 use serde::{Deserialize, Serialize};
 
-use super::register::Registers;
 use crate::model::{RuleId, Value};
 
 /// The place of an event: a key's events are taken in this order.
@@ -18,7 +17,7 @@ pub(crate) struct Place {
 /// An event, as one pattern or correlation sees it under one key.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Event {
-    pub(crate) pattern: RuleId,
+    pub(crate) rule: RuleId,
     pub(crate) place: Place,
     pub(crate) key_hash: u128,
     pub(crate) key: Vec<Value>,
@@ -34,7 +33,7 @@ impl Event {
         self.mask >> symbol & 1 == 1
     }
 
-    /// Takes over what the same item is to the pattern by another of its inputs.
+    /// Takes over what the same item is to the rule by another of its inputs.
     pub(crate) fn join(&mut self, other: Self) {
         self.mask |= other.mask;
         for (mine, theirs) in self.slots.iter_mut().zip(other.slots) {
@@ -43,26 +42,4 @@ impl Event {
             }
         }
     }
-}
-
-/// What a run came to.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum FoundKind {
-    Match,
-    /// It ran out of time at this step.
-    Timeout {
-        symbol: u32,
-    },
-}
-
-/// A match, or what is left of one.
-#[derive(Debug, Clone)]
-pub(crate) struct Found {
-    pub(crate) kind: FoundKind,
-    pub(crate) key: Vec<Value>,
-    /// Of its first event.
-    pub(crate) start: Place,
-    /// Of the event or deadline that decided it, nanoseconds.
-    pub(crate) end_ns: i64,
-    pub(crate) registers: Registers,
 }

@@ -1,0 +1,27 @@
+//! Keys that wait for a deadline.
+
+use std::collections::BTreeMap;
+
+/// Hashes of keys to look at once the watermark has passed a time. A key may stand at more times
+/// than its newest deadline: whoever takes it compares.
+#[derive(Default)]
+pub(crate) struct Wakes(BTreeMap<i64, Vec<u128>>);
+
+impl Wakes {
+    pub(crate) fn add(&mut self, at_ns: i64, key_hash: u128) {
+        self.0.entry(at_ns).or_default().push(key_hash);
+    }
+
+    /// Whether any key waits for this time or an earlier one.
+    pub(crate) fn is_due(&self, now_ns: i64) -> bool {
+        self.0.first_key_value().is_some_and(|(at_ns, _)| *at_ns <= now_ns)
+    }
+
+    /// Takes the earliest time up to `now_ns`, and its keys in their order.
+    pub(crate) fn pop(&mut self, now_ns: i64) -> Option<(i64, Vec<u128>)> {
+        let first = self.0.first_entry().filter(|first| *first.key() <= now_ns)?;
+        let (at_ns, mut hashes) = first.remove_entry();
+        hashes.sort_unstable();
+        Some((at_ns, hashes))
+    }
+}
