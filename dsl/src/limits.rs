@@ -76,3 +76,5 @@ pub const PATTERN_LANES_MAX: usize = 128;
 pub const PATTERN_REPEATS_MAX: u32 = 1_000;
 /// Steps of one `any order`: their orders are written out, 120 at most.
 pub const PATTERN_ANY_ORDER_MAX: usize = 5;
+/// Named spans in one `has`, `count` or `any`.
+pub const SPAN_NAMES_MAX: usize = 4;

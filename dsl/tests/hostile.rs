@@ -18,7 +18,7 @@ use crate::{analyse, catalog, file};
 
 /// Wall clock for one text of 1 MiB. Each takes well under a second with optimisation and up to
 /// twelve without it; a quadratic pass takes many minutes.
-const LONG: Duration = Duration::from_secs(120);
+const LONG: Duration = Duration::from_mins(2);
 
 #[allow(clippy::disallowed_methods, reason = "a test measures the wall clock")]
 fn now() -> Instant {

@@ -386,3 +386,10 @@ pub const TRACES_CLOSED_PER_SHARD_MAX: usize = 4_096;
 
 /// Conditions over single spans in the rules that read one `traces` rule.
 pub const TRACE_CONDITIONS_MAX: usize = 64;
+
+/// Named spans in one condition over the structure of a trace.
+pub const TRACE_NAMES_MAX: usize = 4;
+
+/// Pairs of spans that are looked at for one condition with named spans, in one trace; with more of
+/// them it is unknown.
+pub const TRACE_PAIRS_MAX: u64 = 250_000;

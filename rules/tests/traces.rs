@@ -21,6 +21,9 @@ rows r = t select {
   below: count({kind == server} > {status == error}),
   deep: count({kind == server} >> {status == error}),
   beside: count({} ~ {status == error}), alone: count({kind == server} !> {}),
+  longer: count(a: {} > {duration > a.duration}),
+  alike: count(a: {kind == server} &>> {kind == a.kind and status == a.status}),
+  chained: count(a: {} > {status == error} > {duration >= a.duration}),
   named: root.name, took: duration
 }";
 const LATENESS_MS: i64 = 1_000;
@@ -165,16 +168,10 @@ fn values(sent: &[Span]) -> Vec<Value> {
         }
     }
     let parent = |span: &Span| spans.iter().find(|of| span.parent != 0 && of.id == span.parent);
-    let is_below = |span: &Span| {
-        let mut at = parent(span);
-        while let Some(above) = at {
-            if above.is_server {
-                return true;
-            }
-            at = parent(above);
-        }
-        false
+    let is_above = |above: &Span, below: &Span| {
+        std::iter::successors(parent(below), |of| parent(of)).any(|of| of.id == above.id)
     };
+    let is_below = |span: &Span| spans.iter().any(|of| of.is_server && is_above(of, span));
     let count = |f: &dyn Fn(&&&Span) -> bool| Value::Int(spans.iter().filter(f).count() as i64);
     let root = sorted.iter().find(|span| span.parent == 0);
     let first_ms = sent.iter().map(|span| span.start_ms).min().unwrap();
@@ -193,6 +190,18 @@ fn values(sent: &[Span]) -> Vec<Value> {
             span.is_error && parent(span).is_some() && spans.iter().any(|of| beside(&of))
         }),
         count(&|span| !parent(span).is_some_and(|above| above.is_server)),
+        count(&|span| parent(span).is_some_and(|above| span.length_ms > above.length_ms)),
+        count(&|span| {
+            let fits = |a: &Span, b: &Span| {
+                is_above(a, b) && a.is_server && b.is_server && a.is_error == b.is_error
+            };
+            spans.iter().any(|of| fits(of, span) || fits(span, of))
+        }),
+        count(&|span| {
+            let above = parent(span).filter(|above| above.is_error);
+            let top = above.and_then(|above| parent(above));
+            top.is_some_and(|top| span.length_ms >= top.length_ms)
+        }),
         root.map_or(Value::Null, |root| Value::str(&format!("s{}", root.id))),
         Value::Duration((last_ms - first_ms) * 1_000_000),
     ]
@@ -232,5 +241,34 @@ proptest! {
         for workers in [1, 2, 4] {
             prop_assert_eq!(&said(&spans, workers, frames_max), &expected, "{} workers", workers);
         }
+    }
+}
+
+/// What is said of a condition over a trace that is wrong.
+fn wrong(condition: &str) -> String {
+    let rules =
+        format!("traces t from spans close when quiet 5s\nrows r = t select {{ n: {condition} }}");
+    plan(&rules).err().unwrap_or_else(|| panic!("`{condition}` is taken"))
+}
+
+#[test]
+fn a_named_span_is_seen_right_behind_an_operator_only() {
+    let cases = [
+        ("has(a: {name == a.name})", "the span `a` is not known in these braces"),
+        ("has({name == a.name} > a: {})", "the span `a` is not known in these braces"),
+        ("has(a: {} > ({} > {name == a.name}))", "the span `a` is not known in these braces"),
+        ("has(a: {} or {name == a.name})", "the span `a` is not known in these braces"),
+        ("has(a: {} > {a == null})", "`a` is a span, not a value"),
+        ("has(a: {} > {duration > a.name})", "not a duration with a text"),
+        ("has(a: {} > a: {})", "two spans are named `a`"),
+        ("has(span: {} > {name == span.name})", "`span` hides fields"),
+        ("has(status: {} > {name == status.name})", "`status` hides fields"),
+        ("has(attr: {} > {name == attr.name})", "`attr` hides fields"),
+        ("has(a: {} > b: {} > c: {} > d: {} > e: {})", "more than 4 spans have a name"),
+        ("count(a: {}) where a.name == null", "takes no `where`"),
+    ];
+    for (condition, message) in cases {
+        let said = wrong(condition);
+        assert!(said.contains(message), "{condition}: {said}");
     }
 }

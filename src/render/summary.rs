@@ -186,9 +186,7 @@ impl Summary {
             }
             if counts.refused > 0 {
                 let refused = grouped(counts.refused);
-                let is_route = matches!(rule.kind, RuleKind::Route(_) | RuleKind::Sample(_));
-                let why = if is_route { "OTLP cannot hold them" } else { "bounds of patterns" };
-                let _ = write!(text, ", {refused} refused ({why})");
+                let _ = write!(text, ", {refused} refused ({})", why_refused(&rule.kind));
             }
             if counts.amended > 0 {
                 let _ = write!(text, ", {} of them amend", grouped(counts.amended));
@@ -276,6 +274,16 @@ impl Summary {
             let count = grouped(ledger.end_before_start);
             let _ = writeln!(text, "{count} spans end before they start: duration 0");
         }
+    }
+}
+
+/// What made a rule refuse something.
+fn why_refused(kind: &RuleKind) -> &'static str {
+    match kind {
+        RuleKind::Route(_) | RuleKind::Sample(_) => "OTLP cannot hold them",
+        RuleKind::Traces(_) => "no trace id, or too many pairs of named spans",
+        RuleKind::Retrace(_) => "not whole, or beyond the bounds",
+        _ => "bounds of patterns",
     }
 }
 

@@ -62,6 +62,8 @@ pub(crate) enum ExprKind {
     Map(Vec<(Name, Expr)>),
     /// `{status == error}`: the spans of a trace of which a condition holds.
     Spans(Box<Expr>),
+    /// `a: {status == error}`: the same, and a name for the one at hand.
+    NamedSpans(Name, Box<Expr>),
     /// Something that has been reported.
     Broken,
 }
@@ -129,7 +131,7 @@ impl Expr {
     /// Whether it is a set of spans, by its looks: braces, or an operator behind some.
     pub(crate) fn is_of_spans(&self) -> bool {
         match &self.kind {
-            ExprKind::Spans(_) => true,
+            ExprKind::Spans(_) | ExprKind::NamedSpans(..) => true,
             ExprKind::Map(entries) => entries.is_empty(),
             ExprKind::Binary(BinaryWord::Structure(_), ..) => true,
             ExprKind::Binary(

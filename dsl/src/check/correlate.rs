@@ -415,7 +415,10 @@ fn names(expr: &ast::Expr, side: &str) -> bool {
         ExprKind::Path(path) => path.split('.').next() == Some(side),
         ExprKind::Call(call) => call.args.iter().any(|arg| of(&arg.value)),
         ExprKind::Index(a, b) | ExprKind::Binary(_, _, a, b) => of(a) || of(b),
-        ExprKind::Not(x) | ExprKind::Negate(x) | ExprKind::Spans(x) => of(x),
+        ExprKind::Not(x)
+        | ExprKind::Negate(x)
+        | ExprKind::Spans(x)
+        | ExprKind::NamedSpans(_, x) => of(x),
         ExprKind::If(a, b, c) => of(a) || of(b) || of(c),
         ExprKind::List(items) => items.iter().any(of),
         ExprKind::Map(entries) => entries.iter().any(|(_, value)| of(value)),

@@ -104,7 +104,9 @@ impl Checker<'_> {
                 );
                 broken(range)
             }
-            ast::ExprKind::Spans(_) => self.misplaced_spans(range, scope),
+            ast::ExprKind::Spans(_) | ast::ExprKind::NamedSpans(..) => {
+                self.misplaced_spans(range, scope)
+            }
             ast::ExprKind::Broken => broken(range),
         }
     }
@@ -182,8 +184,9 @@ impl Checker<'_> {
         if let Some(found) = self.step_attribute(value, index, range, scope) {
             return found;
         }
-        if let Some(found) = self.root_attribute(value, index, range, scope) {
-            return found;
+        let of_root = self.root_attribute(value, index, range, scope);
+        if let Some(found) = of_root.or_else(|| self.named_span_attribute(value, index, scope)) {
+            return Expr { range, ..found };
         }
         if let ast::ExprKind::Path(path) = &value.kind
             && let Some(place) = place_of(path)

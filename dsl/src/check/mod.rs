@@ -27,6 +27,7 @@ mod rows;
 mod sample;
 mod scope;
 mod shape;
+mod span_set;
 mod step;
 mod stream;
 mod table;

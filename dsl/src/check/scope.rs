@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use super::Checker;
 use super::shape::{Shape, ShapeColumn};
+use super::span_set::NamedSpans;
 use super::step::Steps;
 use crate::ast;
 use crate::diagnostic::suggest::{is_very_near, listed, nearest};
@@ -48,6 +49,8 @@ pub(super) struct Scope {
     pub(super) calls: Vec<AggregateCall>,
     /// The steps of a pattern that may be named here.
     pub(super) steps: Option<Rc<Steps>>,
+    /// The spans that have a name here.
+    pub(super) named_spans: Option<Rc<NamedSpans>>,
     /// Whether it is a line of a sample, which may ask about other rules.
     pub(super) is_sample: bool,
     pub(super) module: usize,
@@ -65,6 +68,7 @@ impl Scope {
             row_windows: false,
             calls: Vec::new(),
             steps: None,
+            named_spans: None,
             is_sample: false,
             module,
             arguments: None,
@@ -120,15 +124,14 @@ impl Checker<'_> {
             return Expr { range, ..value };
         }
         let named = super::sample::named(path, range, scope);
-        if let Some(value) = named.or_else(|| self.step_path(path, range, scope)) {
+        let named = named.or_else(|| self.step_path(path, range, scope));
+        if let Some(value) = named.or_else(|| self.named_span_path(path, range, scope)) {
             return value;
         }
         let known = self.known_or_table(path, range, scope);
-        if let Some(value) = known.or_else(|| self.root_path(path, range, scope)) {
+        let known = known.or_else(|| self.root_path(path, range, scope));
+        if let Some(value) = known.or_else(|| scope.is_broken().then(|| broken(range))) {
             return value;
-        }
-        if scope.is_broken() {
-            return broken(range);
         }
         let shape = scope.shape.clone();
         if scope.aggregates && shape.as_ref().is_some_and(|s| reads(s, path)) {

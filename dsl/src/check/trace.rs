@@ -8,9 +8,9 @@ use super::Checker;
 use super::expr::place_of;
 use super::scope::{Scope, broken};
 use super::shape::Shape;
-use crate::ast::{self, BinaryWord};
+use crate::ast;
 use crate::diagnostic::{Diagnostic, codes};
-use crate::hir::{Expr, ExprKind, Relation, RelationMode, SpanSet, TraceValue};
+use crate::hir::{Expr, ExprKind, SpanSet, TraceValue};
 use crate::text_range::TextRange;
 use crate::types::Type;
 
@@ -75,17 +75,7 @@ impl Checker<'_> {
             return Some(self.wrong_trace_call(call, range));
         };
         if name == "any" {
-            let of = match &call.filter {
-                Some(filter) => SpanSet::Where(Box::new(self.condition(filter, &mut inner))),
-                None => SpanSet::All,
-            };
-            let value = self.expr(&argument.value, &mut inner);
-            if value.ty == Type::Broken {
-                return Some(broken(range));
-            }
-            let ty = value.ty.clone();
-            let kind = ExprKind::Trace(Box::new(TraceValue::Any(Box::new(value), of)));
-            return Some(Expr { ty, optional: true, range, kind });
+            return Some(self.any_of(call, &argument.value, range, &mut inner));
         }
         if let Some(filter) = &call.filter {
             let message = format!("`{name}` takes no `where`");
@@ -120,47 +110,24 @@ impl Checker<'_> {
         broken(range)
     }
 
-    /// Spans chosen by conditions and by their places in the trace.
-    fn span_set(&mut self, expr: &ast::Expr, inner: &mut Scope) -> Option<SpanSet> {
-        let (relation, mode, left, right) = match &expr.kind {
-            ast::ExprKind::Map(entries) if entries.is_empty() => return Some(SpanSet::All),
-            ast::ExprKind::Spans(condition) => {
-                let condition = self.condition(condition, inner);
-                let is_broken = condition.ty == Type::Broken;
-                return (!is_broken).then(|| SpanSet::Where(Box::new(condition)));
-            }
-            ast::ExprKind::Binary(BinaryWord::Or, _, left, right) => {
-                let (left, right) = (self.span_set(left, inner), self.span_set(right, inner));
-                return Some(SpanSet::Union(Box::new(left?), Box::new(right?)));
-            }
-            ast::ExprKind::Binary(BinaryWord::And, at, _, _) => {
-                self.report(
-                    Diagnostic::new(codes::OPERATOR, *at, "`and` does not join sets of spans")
-                        .help(
-                            "for one span, join the conditions between the braces; for two spans, \
-                             write `has({…}) and has({…})`",
-                        ),
-                );
-                return None;
-            }
-            ast::ExprKind::Binary(word, _, left, right) => {
-                let (relation, mode) = match word {
-                    BinaryWord::Structure(word) => (word.relation, word.mode),
-                    BinaryWord::Greater => (Relation::Child, RelationMode::Plain),
-                    _ => (Relation::Parent, RelationMode::Plain),
-                };
-                (relation, mode, left, right)
-            }
-            _ => {
-                let message = "spans in braces are wanted here";
-                let help = "put the condition in braces: `{status == error}`";
-                self.report(Diagnostic::new(codes::OPERATOR, expr.range, message).help(help));
-                return None;
-            }
+    /// The value of the first span of a set: a condition, or sets of spans in braces.
+    fn any_of(
+        &mut self,
+        call: &ast::Call,
+        value: &ast::Expr,
+        range: TextRange,
+        inner: &mut Scope,
+    ) -> Expr {
+        let of = match &call.filter {
+            Some(filter) if filter.is_of_spans() => self.span_set(filter, inner),
+            Some(filter) => Some(SpanSet::Where(Box::new(self.condition(filter, inner)))),
+            None => Some(SpanSet::All),
         };
-        let (left, right) = (self.span_set(left, inner), self.span_set(right, inner));
-        let (left, right) = (Box::new(left?), Box::new(right?));
-        Some(SpanSet::Related { relation, mode, left, right })
+        let value = self.expr(value, inner);
+        let (Some(of), false) = (of, value.ty == Type::Broken) else { return broken(range) };
+        let ty = value.ty.clone();
+        let kind = ExprKind::Trace(Box::new(TraceValue::Any(Box::new(value), of)));
+        Expr { ty, optional: true, range, kind }
     }
 
     /// Spans in braces where a value is wanted.

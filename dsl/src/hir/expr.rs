@@ -81,7 +81,7 @@ pub enum ExprKind {
 
 impl Expr {
     /// Calls `f` with every part of it, itself first.
-    pub(crate) fn walk(&self, f: &mut impl FnMut(&Self)) {
+    pub fn walk(&self, f: &mut impl FnMut(&Self)) {
         let mut waiting = vec![self];
         while let Some(expr) = waiting.pop() {
             f(expr);

@@ -37,6 +37,8 @@ pub enum TraceValue {
     Any(Box<Expr>, SpanSet),
     /// The value of the root.
     Root(Box<Expr>),
+    /// Between braces: the value of the span that has this name.
+    Named(String, Box<Expr>),
 }
 
 /// Spans of a trace.
@@ -48,6 +50,8 @@ pub enum SpanSet {
     Where(Box<Expr>),
     /// Those of either set.
     Union(Box<SpanSet>, Box<SpanSet>),
+    /// The set, and a name for the one at hand.
+    Named(String, Box<SpanSet>),
     /// Those of the right set that are so related to some of the left; with
     /// [`RelationMode::Both`] also those of the left that they are related to.
     Related {

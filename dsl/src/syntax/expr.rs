@@ -117,6 +117,11 @@ impl Build {
             }
             Rule::map => ExprKind::Map(self.entries(pair)?),
             Rule::spans => ExprKind::Spans(Box::new(self.expr(pair.into_inner().next()?)?)),
+            Rule::named_spans => {
+                let mut inner = pair.into_inner();
+                let name = self.name(&inner.next()?);
+                ExprKind::NamedSpans(name, Box::new(self.primary(inner.next()?)?))
+            }
             Rule::call => self.call(pair)?,
             Rule::path => ExprKind::Path(pair.as_str().to_owned()),
             _ => return None,

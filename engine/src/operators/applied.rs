@@ -27,7 +27,8 @@ pub struct RuleCounts {
     /// Items among the used ones that went to `other` because the group limit was reached.
     pub to_other: u64,
     /// Events, or matches that they would have begun, that a bound of a pattern left no room for;
-    /// of a route or sampling, items that cannot be written as OTLP.
+    /// of a route or sampling, items that cannot be written as OTLP; of traces, spans without a
+    /// trace id, and values of named spans that took too many pairs to find.
     pub refused: u64,
     /// Derived traces that were sent on.
     pub traces_kept: u64,

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::expr::Expr;
 use crate::model::RuleId;
-use crate::trace::Structure;
+use crate::trace::{NamedStructure, Structure};
 
 /// Traces put together from spans; said as rows, one a trace, to whoever reads them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -37,6 +38,8 @@ pub struct TraceRule {
     pub of_root: Vec<u32>,
     /// (name, what it is) of every value that is read.
     pub values: Vec<(Arc<str>, TraceValue)>,
+    /// What is read of several spans of a trace together.
+    pub pairs: Vec<SpanExpr>,
     /// Time by operation, where any rule reads it.
     pub operations: Option<OperationsPart>,
     /// Edges of the service graph, where any rule reads them.
@@ -134,6 +137,26 @@ impl TracePart {
     }
 }
 
+/// An expression over a span and the named spans beside it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SpanExpr {
+    /// Over the columns that `reads` lists.
+    pub expr: Expr,
+    /// (number of the name, or none for the span at hand; carried column).
+    pub reads: Vec<(Option<u32>, u32)>,
+}
+
+/// What is read of a set of spans whose conditions name spans.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum NamedRead {
+    /// Whether there is one.
+    Has,
+    /// How many there are.
+    Count,
+    /// The first value that is not null: index among the rule's `pairs`.
+    Any(u32),
+}
+
 /// Columns of a batch of spans.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SpanColumns {
@@ -177,6 +200,8 @@ pub enum TraceValue {
     Count(Structure),
     /// The value in a carried column of the first span that a structure selects and that has one.
     Any(u32, Structure),
+    /// Something about spans that are found with names; null where finding them takes too long.
+    Named(NamedRead, NamedStructure),
     /// The critical path as a list of maps: carried columns of service and name, of kind.
     CriticalPath {
         /// Carried column of the service.
@@ -251,7 +276,7 @@ impl TraceRule {
         parts
             || self.values.iter().any(|(_, value)| match value {
                 TraceValue::Has(structure) => !matches!(structure, Structure::Leaf(_)),
-                TraceValue::Count(_) | TraceValue::Any(..) => true,
+                TraceValue::Count(_) | TraceValue::Any(..) | TraceValue::Named(..) => true,
                 _ => false,
             })
     }
@@ -316,7 +341,7 @@ impl TraceValue {
                     | TraceField::Loops
             ),
             Self::Has(structure) => !matches!(structure, Structure::Leaf(_)),
-            Self::Count(_) | Self::Any(..) => true,
+            Self::Count(_) | Self::Any(..) | Self::Named(..) => true,
             Self::CriticalPath { .. } | Self::CriticalPathDuration(_) => true,
             Self::Distinct(_) | Self::DistinctCount(_) | Self::Root(_) => false,
         }

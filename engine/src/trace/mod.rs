@@ -7,6 +7,7 @@
 //! Knows the model and bounds only; must not know how spans are gathered, when a trace closes, or
 //! the dataflow.
 
+mod bindings;
 mod critical_path;
 mod edges;
 mod forest;
@@ -14,6 +15,7 @@ mod operation;
 mod span_set;
 mod structure;
 
+pub use bindings::{Assignment, NamedStructure, Search};
 pub use critical_path::{CriticalPath, PathSpans, Segment};
 pub use edges::{Connection, Edge, EdgeSpan, Edges, End, PEER_ATTRIBUTES, is_database_attribute};
 pub use forest::{Forest, Role};

@@ -1,5 +1,6 @@
 //! What is said of one assembled trace: forest, structure, critical path, edges.
 
+mod bindings;
 mod critical_path;
 mod edges;
 mod forest;

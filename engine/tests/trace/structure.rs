@@ -104,7 +104,7 @@ fn is_above(forest: &Forest, above: u32, below: u32) -> bool {
 }
 
 /// Whether `right` is so related to `left`.
-fn is_related(forest: &Forest, relation: Relation, left: u32, right: u32) -> bool {
+pub(super) fn is_related(forest: &Forest, relation: Relation, left: u32, right: u32) -> bool {
     let parent = |span| forest.parent(span);
     match relation {
         Relation::Descendant => is_above(forest, left, right),
@@ -118,7 +118,7 @@ fn is_related(forest: &Forest, relation: Relation, left: u32, right: u32) -> boo
 }
 
 /// The meaning of a structure, pair by pair.
-fn meaning(what: &Structure, forest: &Forest, masks: &[u64]) -> Vec<u32> {
+pub(super) fn meaning(what: &Structure, forest: &Forest, masks: &[u64]) -> Vec<u32> {
     let has = |list: &[u32], span: u32| list.contains(&span);
     let all = || (0..masks.len() as u32).filter(|&span| forest.place(span).is_some());
     match what {
@@ -155,7 +155,7 @@ fn meaning(what: &Structure, forest: &Forest, masks: &[u64]) -> Vec<u32> {
     }
 }
 
-fn structure() -> impl Strategy<Value = Structure> {
+pub(super) fn structure() -> impl Strategy<Value = Structure> {
     let ops: Vec<StructureOp> = StructureOp::all().collect();
     (0..3_u32).prop_map(Structure::Leaf).prop_recursive(3, 12, 2, move |inner| {
         let sides = (inner.clone().prop_map(Box::new), inner.prop_map(Box::new));

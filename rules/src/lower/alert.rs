@@ -327,7 +327,9 @@ impl Names for Items<'_, '_> {
             TraceValue::Has(_) => "has".to_owned(),
             TraceValue::Count(_) => "count".to_owned(),
             TraceValue::Any(..) => "any".to_owned(),
-            TraceValue::Root(value) => format!("root.{}", traces::name_of(value)),
+            TraceValue::Root(value) | TraceValue::Named(_, value) => {
+                format!("root.{}", traces::name_of(value))
+            }
         };
         let at = self.value(&name, ExprKind::Trace(Box::new(value.clone())))?;
         Some(Ok(Expr::Column(ROW_KEY_FROM + at as u32)))

@@ -17,6 +17,7 @@ mod row_names;
 mod rows;
 mod sample;
 mod signal;
+mod span_set;
 mod stream;
 mod table;
 mod traces;

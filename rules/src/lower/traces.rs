@@ -6,21 +6,18 @@
 use std::sync::Arc;
 
 use tailwater_dsl::hir::{
-    self, Declaration, DeclarationKind, ExprKind, FieldRef, Program, Relation, RelationMode,
-    SourceRef, SpanSet, Traces,
+    self, Declaration, DeclarationKind, ExprKind, FieldRef, Program, SourceRef, Traces,
 };
 use tailwater_dsl::text_range::{FileId, TextRange};
 use tailwater_dsl::types::Type;
-use tailwater_engine::limits::{TRACE_BYTES_MAX, TRACE_CONDITIONS_MAX, TRACE_SPANS_MAX};
+use tailwater_engine::limits::{TRACE_BYTES_MAX, TRACE_SPANS_MAX};
 use tailwater_engine::model::{AttributePlace, ColumnSpec, Field, RuleId, Value};
 use tailwater_engine::plan::expr::{BinaryOp, Expr};
 use tailwater_engine::plan::{
     CloseTerm, EdgesPart, OperationsPart, Plan, ROW_KEY_FROM, Rule, RuleKind, RulePlace,
     SpanColumns, TraceField, TracePart, TracePartRule, TraceRule, TraceValue,
 };
-use tailwater_engine::trace::{
-    PEER_ATTRIBUTES, Relation as PlanRelation, Structure, StructureOp, is_database_attribute,
-};
+use tailwater_engine::trace::{PEER_ATTRIBUTES, Structure, is_database_attribute};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::expr::Lowered;
@@ -131,6 +128,7 @@ fn rule_of(
         carried: Vec::new(),
         of_root: Vec::new(),
         values: Vec::new(),
+        pairs: Vec::new(),
         operations: None,
         edges: None,
         is_read: false,
@@ -206,13 +204,10 @@ pub(super) fn value(
 ) -> Lowered {
     let Some(mut reading) = Reading::new(plan, streams, rule) else { return Err(Vec::new()) };
     let (name, value) = match value {
-        hir::TraceValue::Has(set) => ("has", TraceValue::Has(reading.set(set)?)),
-        hir::TraceValue::Count(set) => ("count", TraceValue::Count(reading.set(set)?)),
-        hir::TraceValue::Any(value, set) => {
-            let column = reading.batch_column(value)?;
-            let carried = find_or_push(&mut reading.rule().carried, column);
-            ("any", TraceValue::Any(carried, reading.set(set)?))
-        }
+        hir::TraceValue::Has(set) => ("has", reading.has(set)?),
+        hir::TraceValue::Count(set) => ("count", reading.count(set)?),
+        hir::TraceValue::Any(value, set) => ("any", reading.any(value, set)?),
+        hir::TraceValue::Named(..) => return Err(Vec::new()), // stands between braces only
         hir::TraceValue::Root(value) => {
             let column = reading.batch_column(value)?;
             ("root", TraceValue::Root(find_or_push(&mut reading.rule().of_root, column)))
@@ -286,10 +281,10 @@ fn leaf(kind: &mut ExprKind, read: &mut Vec<(String, ExprKind)>) {
 }
 
 /// A rule of traces that gets one more value.
-struct Reading<'a, 'b> {
-    plan: &'a mut Plan,
-    streams: &'a Streams<'b>,
-    composed: Composed,
+pub(super) struct Reading<'a, 'b> {
+    pub(super) plan: &'a mut Plan,
+    pub(super) streams: &'a Streams<'b>,
+    pub(super) composed: Composed,
     id: RuleId,
 }
 
@@ -300,7 +295,7 @@ impl<'a, 'b> Reading<'a, 'b> {
         Some(Self { plan, streams, composed, id })
     }
 
-    fn rule(&mut self) -> &mut TraceRule {
+    pub(super) fn rule(&mut self) -> &mut TraceRule {
         let RuleKind::Traces(rule) = &mut self.plan.rules[self.id.0 as usize].kind else {
             unreachable!("looked at when it was made");
         };
@@ -321,7 +316,7 @@ impl<'a, 'b> Reading<'a, 'b> {
     }
 
     /// The column of the batch with an expression over spans.
-    fn batch_column(&mut self, expr: &hir::Expr) -> Result<u32, Vec<NotYet>> {
+    pub(super) fn batch_column(&mut self, expr: &hir::Expr) -> Result<u32, Vec<NotYet>> {
         let expr = self.composed.lower(self.plan, self.streams, expr)?;
         Ok(self.composed.column(self.plan, expr))
     }
@@ -392,47 +387,6 @@ impl<'a, 'b> Reading<'a, 'b> {
             field => TraceValue::Field(field),
         }
     }
-
-    /// The bit of a condition over single spans.
-    fn leaf(&mut self, condition: Option<Expr>) -> Option<u32> {
-        let filter = condition.map(|condition| self.composed.filter(self.plan, condition));
-        let leaves = &mut self.rule().leaves;
-        let bit = find_or_push(leaves, filter);
-        ((bit as usize) < TRACE_CONDITIONS_MAX).then_some(bit)
-    }
-
-    fn set(&mut self, set: &SpanSet) -> Result<Structure, Vec<NotYet>> {
-        Ok(match set {
-            SpanSet::All => Structure::Leaf(self.leaf(None).ok_or_else(too_many)?),
-            SpanSet::Where(condition) => {
-                let lowered = self.composed.lower(self.plan, self.streams, condition)?;
-                Structure::Leaf(self.leaf(Some(lowered)).ok_or_else(too_many)?)
-            }
-            SpanSet::Union(left, right) => {
-                Structure::Or(Box::new(self.set(left)?), Box::new(self.set(right)?))
-            }
-            SpanSet::Related { relation, mode, left, right } => {
-                let relation = match relation {
-                    Relation::Descendant => PlanRelation::Descendant,
-                    Relation::Child => PlanRelation::Child,
-                    Relation::Ancestor => PlanRelation::Ancestor,
-                    Relation::Parent => PlanRelation::Parent,
-                    Relation::Sibling => PlanRelation::Sibling,
-                };
-                let op = match mode {
-                    RelationMode::Plain => StructureOp::Related(relation),
-                    RelationMode::Not => StructureOp::Unrelated(relation),
-                    RelationMode::Both => StructureOp::Both(relation),
-                };
-                Structure::Op(op, Box::new(self.set(left)?), Box::new(self.set(right)?))
-            }
-        })
-    }
-}
-
-fn too_many() -> Vec<NotYet> {
-    let what = format!("more than {TRACE_CONDITIONS_MAX} conditions over spans of one trace");
-    not_yet(&what, TextRange::new(FileId(0), 0, 0))
 }
 
 /// Gives columns their places and rules their identities, once everything is read that is.

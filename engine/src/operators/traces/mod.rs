@@ -126,6 +126,7 @@ impl Traces {
             }
             store.advance(watermark_ns, &mut close);
             let (mut rows, sampled) = close.said(store.held());
+            out.rules[id.0 as usize].refused += reader.take_unknown();
             out.take_sampled(sampled);
             rows.sort_by(Row::output_cmp);
             for row in rows.iter().filter(|row| parts.contains(&row.rule)) {

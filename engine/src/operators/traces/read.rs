@@ -5,8 +5,12 @@ use std::sync::Arc;
 use super::assembled::Assembled;
 use super::parts::{Parts, kind_of};
 use crate::model::{Row, RowKind, RuleId, Value};
-use crate::plan::{TraceField, TraceRule, TraceValue};
-use crate::trace::{CriticalPath, Forest, PathSpans, SpanKind, Structure, Structures};
+use crate::plan::eval::eval_columns;
+use crate::plan::{NamedRead, SpanExpr, TraceField, TraceRule, TraceValue};
+use crate::trace::{
+    Assignment, CriticalPath, Forest, NamedStructure, PathSpans, Search, SpanKind, Structure,
+    Structures,
+};
 
 /// Reads traces; keeps its memory between them.
 pub(super) struct Reader {
@@ -16,6 +20,8 @@ pub(super) struct Reader {
     forest: Forest,
     structures: Structures,
     path: CriticalPath,
+    /// Values that are unknown because finding spans would have taken too long.
+    unknown: u64,
     columns: Columns,
     parts: Parts,
 }
@@ -41,6 +47,7 @@ impl Reader {
             forest: Forest::default(),
             structures: Structures::default(),
             path: CriticalPath::default(),
+            unknown: 0,
             columns: Columns::default(),
         }
     }
@@ -152,10 +159,36 @@ impl Reader {
                 self.structures.recycle(found);
                 value.unwrap_or_default()
             }
+            TraceValue::Named(read, structure) => self.named(*read, structure, trace),
             TraceValue::CriticalPath { service, name, .. } => {
                 self.critical_path(trace, *service as usize, *name as usize)
             }
             TraceValue::CriticalPathDuration(_) => Value::Duration(self.path.duration_ns()),
+        }
+    }
+
+    /// How many values were given up since this was last asked.
+    pub(super) fn take_unknown(&mut self) -> u64 {
+        std::mem::take(&mut self.unknown)
+    }
+
+    fn named(&mut self, read: NamedRead, what: &NamedStructure, trace: &Assembled) -> Value {
+        let pairs = &self.rule.pairs;
+        let holds = |condition: u32, spans: &Assignment| {
+            of_spans(&pairs[condition as usize], spans, trace) == Value::Bool(true)
+        };
+        let traced = (&self.forest, self.columns.masks.as_slice());
+        let Some(found) = Search::new(traced, &mut self.structures, holds).find(what) else {
+            self.unknown += 1;
+            return Value::Null;
+        };
+        match read {
+            NamedRead::Has => Value::Bool(!found.is_empty()),
+            NamedRead::Count => Value::Int(found.chunk_by(|a, b| a.span == b.span).count() as i64),
+            NamedRead::Any(value) => {
+                let value = |spans| of_spans(&pairs[value as usize], spans, trace);
+                found.iter().map(value).find(|value| !value.is_null()).unwrap_or_default()
+            }
         }
     }
 
@@ -202,6 +235,16 @@ impl Reader {
         };
         Value::List(self.path.segments().iter().map(segment).collect())
     }
+}
+
+/// The value of an expression over a span and those named beside it.
+fn of_spans(what: &SpanExpr, spans: &Assignment, trace: &Assembled) -> Value {
+    eval_columns(&what.expr, &mut |column| {
+        let (name, carried) = what.reads[column as usize];
+        let span = name.map_or(Some(spans.span), |name| spans.named(name));
+        let value = |span: u32| trace.spans[span as usize].carried[carried as usize].clone();
+        span.map(value).unwrap_or_default()
+    })
 }
 
 fn distinct(trace: &Assembled, column: u32) -> std::collections::BTreeSet<&Value> {
