@@ -41,6 +41,7 @@ fn batch() -> Batch {
         source: SourceId(0),
         frame_seq: 0,
         rows: ROWS,
+        stands_for: 1,
         columns,
         heap: Vec::new(),
         symbols,

@@ -261,9 +261,9 @@ pub const PAGE_HEAD_BYTES_MAX: usize = 16 * 1024;
 /// Rows and transitions that wait for one sink; further ones are dropped and counted.
 pub const SINK_QUEUE_MAX: usize = 10_000;
 
-/// The smallest share of a request's spans that a full queue takes at once; what does not fit then
-/// waits.
-pub const SAMPLE_SHARE_MIN: f64 = 1.0 / 64.0;
+/// How often a full queue halves the spans of a request, at most: a 64th is left, and waits where
+/// it does not fit.
+pub const SAMPLE_HALVINGS_MAX: u8 = 6;
 
 /// Bytes of telemetry that one sink holds, waiting or being sent; further items are dropped and
 /// counted.

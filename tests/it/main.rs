@@ -7,6 +7,7 @@
 mod backtest;
 mod cli;
 mod config;
+mod full_queue;
 mod functions;
 mod generated;
 mod items;

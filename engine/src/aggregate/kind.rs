@@ -55,6 +55,31 @@ pub enum AccumulatorKind {
     },
 }
 
+impl AccumulatorKind {
+    /// Whether an event that stands for several changes the result; where not, one of them says
+    /// it all.
+    pub(super) fn adds_up(self) -> bool {
+        match self {
+            Self::Count
+            | Self::Sum
+            | Self::SumSquares
+            | Self::Sketch { .. }
+            | Self::Truth
+            | Self::Histogram
+            | Self::Top
+            | Self::Apdex { .. } => true,
+            Self::Min
+            | Self::Max
+            | Self::First
+            | Self::Last
+            | Self::Distinct { .. }
+            | Self::Collect { .. }
+            | Self::Exemplar { .. }
+            | Self::Series => false,
+        }
+    }
+}
+
 /// Which events stand for a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum ExemplarOrder {

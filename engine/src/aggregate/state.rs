@@ -84,7 +84,8 @@ impl Accumulators {
         }
     }
 
-    /// Adds rows to slots: `rows[i]` goes to `slots[i]`. Arguments are whole columns.
+    /// Adds rows to slots: `rows[i]` goes to `slots[i]`. Arguments are whole columns. Each row
+    /// counts as often as the batch says that it stands for.
     pub fn update(
         &mut self,
         rows: &[u32],
@@ -94,22 +95,24 @@ impl Accumulators {
         order: &OrderColumn<'_>,
     ) {
         match &mut self.states {
-            States::Counts(counts) => slots.iter().for_each(|slot| counts[*slot as usize] += 1),
+            States::Counts(counts) => {
+                let each = u64::from(batch.stands_for);
+                slots.iter().for_each(|slot| counts[*slot as usize] += each);
+            }
             States::Sketches(sketches) => {
                 if let Some(column) = arguments.first() {
-                    update_sketches(sketches, rows, slots, column);
+                    for _ in 0..batch.stands_for {
+                        update_sketches(sketches, rows, slots, column);
+                    }
                 }
             }
             States::Partials(partials) => {
+                let times = if self.kind.adds_up() { batch.stands_for } else { 1 };
                 for (&row, &slot) in rows.iter().zip(slots) {
-                    update_one(
-                        self.kind,
-                        &mut partials[slot as usize],
-                        arguments,
-                        row,
-                        batch,
-                        order,
-                    );
+                    let partial = &mut partials[slot as usize];
+                    for _ in 0..times {
+                        update_one(self.kind, partial, arguments, row, batch, order);
+                    }
                 }
             }
         }

@@ -158,6 +158,9 @@ impl Decoder {
             PayloadFormat::OtlpTraces | PayloadFormat::OtlpLogs | PayloadFormat::OtlpMetrics => {
                 protobuf::decode(payload, frame.format, &mut w);
             }
+            PayloadFormat::OtlpTracesSampled { .. } => {
+                protobuf::decode(payload, PayloadFormat::OtlpTraces, &mut w);
+            }
             PayloadFormat::OtlpDelimited => protobuf::decode_delimited(payload, &mut w),
             PayloadFormat::OtlpJson => otlp_json::decode(payload, &mut w),
             PayloadFormat::Ndjson => flat::decode_ndjson(payload, columns(flat, spec), &mut w),
@@ -218,6 +221,7 @@ impl Decoder {
                 source: frame.source,
                 frame_seq,
                 rows,
+                stands_for: frame.format.stands_for(),
                 columns,
                 heap,
                 symbols: Rc::clone(symbols),
@@ -239,6 +243,7 @@ fn place(frame: &DataFrame, payload: &[u8], at: usize) -> u64 {
         PayloadFormat::OtlpTraces
         | PayloadFormat::OtlpLogs
         | PayloadFormat::OtlpMetrics
+        | PayloadFormat::OtlpTracesSampled { .. }
         | PayloadFormat::OtlpDelimited => frame.place + before.len() as u64,
         _ => frame.place + memchr::memchr_iter(b'\n', before).count() as u64,
     }

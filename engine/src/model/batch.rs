@@ -20,6 +20,8 @@ pub struct Batch {
     pub frame_seq: u64,
     /// Number of items.
     pub rows: usize,
+    /// How many items each of them stands for: 1, but where a full queue has left a share.
+    pub stands_for: u32,
     /// The demanded columns, in the order of the demand for this signal.
     pub columns: Vec<Column>,
     /// Values that fit no cell: bytes, lists, maps, histograms.

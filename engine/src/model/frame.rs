@@ -5,6 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::limits::SAMPLE_HALVINGS_MAX;
+
 /// One configured input, by its place in the list of sources sorted by name.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
@@ -56,6 +58,23 @@ pub enum PayloadFormat {
     Jaeger,
     /// A list of Zipkin v2 spans.
     Zipkin,
+    /// One `ExportTraceServiceRequest` in protobuf, of whose spans a full queue has left one in
+    /// 2^halvings.
+    OtlpTracesSampled {
+        /// How often the number of spans was halved.
+        halvings: u8,
+    },
+}
+
+impl PayloadFormat {
+    /// How many items each item of such a payload stands for.
+    pub fn stands_for(self) -> u32 {
+        match self {
+            // A log that was damaged with its checksum may say any number.
+            Self::OtlpTracesSampled { halvings } => 1 << halvings.min(SAMPLE_HALVINGS_MAX),
+            _ => 1,
+        }
+    }
 }
 
 /// How a payload is compressed.

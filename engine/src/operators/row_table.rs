@@ -182,6 +182,7 @@ impl RowTableWindows {
             source: SourceId(0),
             frame_seq: self.taken,
             rows: rows.len(),
+            stands_for: 1,
             columns: Vec::new(),
             heap: Vec::new(),
             symbols: Symbols::clone(&self.symbols),

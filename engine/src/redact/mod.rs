@@ -96,6 +96,7 @@ impl Redactor {
                 PayloadFormat::OtlpTraces
                 | PayloadFormat::OtlpLogs
                 | PayloadFormat::OtlpMetrics
+                | PayloadFormat::OtlpTracesSampled { .. }
                 | PayloadFormat::OtlpDelimited => {
                     self.policy.finder.wants_integers()
                         && protobuf::may_hold_card(&self.policy, bytes)
@@ -116,7 +117,9 @@ impl Redactor {
         }
         let mut out = Vec::with_capacity(plain.len());
         let is_changed = match frame.format {
-            PayloadFormat::OtlpTraces => self.request(&plain, &schema::TRACES, &mut out),
+            PayloadFormat::OtlpTraces | PayloadFormat::OtlpTracesSampled { .. } => {
+                self.request(&plain, &schema::TRACES, &mut out)
+            }
             PayloadFormat::OtlpLogs => self.request(&plain, &schema::LOGS, &mut out),
             PayloadFormat::OtlpMetrics => self.request(&plain, &schema::METRICS, &mut out),
             PayloadFormat::OtlpDelimited => self.delimited(&plain, &mut out),
@@ -266,9 +269,10 @@ fn hides(bytes: &[u8]) -> bool {
 /// What stands for a payload that cannot be read at all.
 fn broken(format: PayloadFormat) -> &'static [u8] {
     match format {
-        PayloadFormat::OtlpTraces | PayloadFormat::OtlpLogs | PayloadFormat::OtlpMetrics => {
-            protobuf::BROKEN
-        }
+        PayloadFormat::OtlpTraces
+        | PayloadFormat::OtlpLogs
+        | PayloadFormat::OtlpMetrics
+        | PayloadFormat::OtlpTracesSampled { .. } => protobuf::BROKEN,
         PayloadFormat::OtlpDelimited => &[0, 0, 0],
         _ => json::BROKEN,
     }

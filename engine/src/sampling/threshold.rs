@@ -94,6 +94,12 @@ impl Threshold {
         self.max(other)
     }
 
+    /// The threshold that keeps one in 2^halvings of what this one keeps: the share of a share.
+    #[must_use]
+    pub fn halved(self, halvings: u8) -> Self {
+        Self(WHOLE - (WHOLE - self.0).checked_shr(halvings.into()).unwrap_or(0))
+    }
+
     /// The share of items that is kept, 0 to 1.
     pub fn share(self) -> f64 {
         (WHOLE - self.0) as f64 / WHOLE as f64

@@ -5,6 +5,7 @@
 
 mod examples;
 mod partition;
+mod standing;
 
 use std::sync::Arc;
 
@@ -34,6 +35,11 @@ fn cell(value: &Value, heap: &mut Vec<Value>) -> Cell {
 
 /// Updates of the frames `first..`, each with its place in the log.
 fn partial_of(kind: &AccumulatorKind, updates: &[(u64, Update)]) -> Partial {
+    partial_standing(kind, updates, 1)
+}
+
+/// The same where each stands for several.
+fn partial_standing(kind: &AccumulatorKind, updates: &[(u64, Update)], stands_for: u32) -> Partial {
     let mut accumulators = Accumulators::new(kind);
     accumulators.ensure_slots(2);
     for (frame_seq, (time_ns, value)) in updates {
@@ -46,6 +52,7 @@ fn partial_of(kind: &AccumulatorKind, updates: &[(u64, Update)]) -> Partial {
             source: SourceId(0),
             frame_seq: *frame_seq,
             rows: 1,
+            stands_for,
             columns: Vec::new(),
             heap,
             symbols: Interner::shared(),

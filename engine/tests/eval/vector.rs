@@ -51,6 +51,7 @@ pub(super) fn batch(items: &[Item]) -> Batch {
         source: SourceId(0),
         frame_seq: 0,
         rows: items.len(),
+        stands_for: 1,
         columns,
         heap,
         symbols,

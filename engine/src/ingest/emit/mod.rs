@@ -27,6 +27,7 @@ pub fn emit_raw(raw: &RawItems, signal: Signal, rows: &[u32]) -> Vec<Option<Item
         PayloadFormat::OtlpTraces
         | PayloadFormat::OtlpLogs
         | PayloadFormat::OtlpMetrics
+        | PayloadFormat::OtlpTracesSampled { .. }
         | PayloadFormat::OtlpDelimited => protobuf::emit(raw, signal, rows),
         PayloadFormat::OtlpJson => otlp_json::emit(raw, signal, rows),
         _ => foreign::emit(raw, signal, rows),

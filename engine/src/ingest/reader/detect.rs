@@ -36,9 +36,10 @@ pub(super) fn detect(head: &[u8], format: Option<PayloadFormat>) -> Option<Detec
         None => recognise(text)?,
     };
     let framing = match format {
-        PayloadFormat::OtlpTraces | PayloadFormat::OtlpLogs | PayloadFormat::OtlpMetrics => {
-            Framing::Message
-        }
+        PayloadFormat::OtlpTraces
+        | PayloadFormat::OtlpLogs
+        | PayloadFormat::OtlpMetrics
+        | PayloadFormat::OtlpTracesSampled { .. } => Framing::Message,
         PayloadFormat::OtlpDelimited => Framing::Delimited,
         PayloadFormat::OtlpJson if whole_line(text).is_some() => Framing::Lines,
         PayloadFormat::OtlpJson | PayloadFormat::Jaeger | PayloadFormat::Zipkin => {

@@ -35,8 +35,9 @@ pub enum WhenFull {
     DropNewest,
     /// The oldest frame of the sender that holds the most is discarded to make room.
     DropOldest,
-    /// Of its spans as many are taken as there is room for, chosen by their trace ids; each says by
-    /// its threshold (`th` in its tracestate) for how many it stands. Other signals wait.
+    /// Of its spans one in 2, 4, … 64 is taken, as there is room, chosen by their trace ids; the
+    /// format of the frame says in how many, and so does each span in its tracestate. Other signals
+    /// wait.
     Sample,
 }
 

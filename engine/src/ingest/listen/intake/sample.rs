@@ -34,7 +34,7 @@ impl Reception {
         // One that panicked has thinned nothing.
         let thinned = thinning.await.ok().flatten();
         let (payload, format, kept) = match thinned {
-            Some(thinned) => (thinned.payload, PayloadFormat::OtlpTraces, thinned.kept.min(items)),
+            Some(thinned) => (thinned.payload, thinned.format, thinned.kept.min(items)),
             None => (payload, format, items),
         };
         let left = Amount { items: kept.max(1), bytes: payload.len() as u64 };

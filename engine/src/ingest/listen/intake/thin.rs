@@ -1,17 +1,21 @@
 //! Spans of a request that finds the queue full: as many as there is room for.
 //!
-//! Which stay follows from their trace ids, so that every process keeps the same traces and a
-//! tighter choice keeps some of a looser one. Each that stays carries the threshold that it has
-//! passed, the tighter of its own and the one that it came with: the spans that it stands for are
-//! 2^56 / (2^56 − threshold). Source: OpenTelemetry, "`TraceState`: probability sampling".
+//! One in 2, 4, 8 … stays, so that each stands for a whole number, which the format of the payload
+//! says: rules count with it. Which stay follows from their trace ids, so that every process keeps
+//! the same traces and a tighter choice keeps some of a looser one. Each that stays carries the
+//! threshold that it has passed, that share of the one that it came with (the tighter of two
+//! shares would take more than its part of spans that were sampled before, and each would stand
+//! for another number): the spans that it stands for in all are 2^56 / (2^56 − threshold). Source:
+//! OpenTelemetry, "`TraceState`: probability sampling".
 
 use std::sync::Arc;
 
 use bytes::Bytes;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::ingest::decoder::{DecodeReport, Decoder};
 use crate::ingest::emit::emit;
-use crate::limits::SAMPLE_SHARE_MIN;
+use crate::limits::SAMPLE_HALVINGS_MAX;
 use crate::model::{
     Batch, Column, ColumnSpec, Compression, DataFrame, Demand, Field, Interner, ItemContent,
     PayloadFormat, Signal, SourceId, SourceSpec,
@@ -23,12 +27,14 @@ use crate::sampling::{Randomness, Threshold, read_tracestate, stamp_span};
 pub(super) struct Thinned {
     /// It as OTLP in protobuf.
     pub(super) payload: Bytes,
+    /// Its format, which says what its spans stand for.
+    pub(super) format: PayloadFormat,
     /// Spans in it.
     pub(super) kept: u64,
 }
 
-/// A share of the spans of a request; `None` for one that holds anything else, or cannot be written
-/// again.
+/// A share of the spans of a request, rounded down to a half of a half …; `None` for one that holds
+/// anything else, or cannot be written again.
 pub(super) fn thin(payload: &Bytes, format: PayloadFormat, share: f64) -> Option<Thinned> {
     if !matches!(format, PayloadFormat::OtlpTraces | PayloadFormat::OtlpJson) {
         return None;
@@ -56,21 +62,28 @@ pub(super) fn thin(payload: &Bytes, format: PayloadFormat, share: f64) -> Option
     if others > 0 || report.ledger.damaged > 0 {
         return None;
     }
-    let own = Threshold::of_share(share.clamp(SAMPLE_SHARE_MIN, 1.0));
-    let kept = kept(batch, (id, state), own);
-    let rows: Vec<u32> = kept.iter().map(|(row, _)| *row).collect();
-    let contents: Option<Vec<ItemContent>> = emit(batch, &rows).into_iter().collect();
-    let mut contents = contents?;
-    for (content, (_, append)) in contents.iter_mut().zip(kept) {
-        content.append = Bytes::from(append);
-    }
-    let payload = request(&contents.iter().collect::<Vec<_>>());
-    Some(Thinned { payload, kept: rows.len() as u64 })
+    let halvings = halvings(share);
+    let all: Vec<u32> = (0..batch.rows as u32).collect();
+    let contents: Option<Vec<ItemContent>> = emit(batch, &all).into_iter().collect();
+    let kept = kept(batch, (id, state), contents?, halvings);
+    let payload = request(&kept.iter().collect::<Vec<_>>());
+    let format = PayloadFormat::OtlpTracesSampled { halvings };
+    Some(Thinned { payload, format, kept: kept.len() as u64 })
 }
 
-/// The rows that stay, each with the fields that say what it has passed. A span without a trace id
-/// stays: there is nothing to choose it by.
-fn kept(batch: &Batch, (id, state): (usize, usize), own: Threshold) -> Vec<(u32, Vec<u8>)> {
+/// How often a number is halved until no more than a share of it is left.
+fn halvings(share: f64) -> u8 {
+    let fits = |halvings: &u8| 1.0 / f64::from(1_u32 << halvings) <= share;
+    (0..SAMPLE_HALVINGS_MAX).find(fits).unwrap_or(SAMPLE_HALVINGS_MAX)
+}
+
+/// The spans that stay, each with the fields that say what it has passed.
+fn kept(
+    batch: &Batch,
+    (id, state): (usize, usize),
+    contents: Vec<ItemContent>,
+    halvings: u8,
+) -> Vec<ItemContent> {
     let (Some(Column::Ids16(ids)), Some(Column::Symbols(states))) =
         (batch.columns.get(id), batch.columns.get(state))
     else {
@@ -78,17 +91,18 @@ fn kept(batch: &Batch, (id, state): (usize, usize), own: Threshold) -> Vec<(u32,
     };
     let symbols = batch.symbols.borrow();
     let mut kept = Vec::new();
-    for (row, (id, state)) in ids.iter().zip(states).enumerate() {
-        if *id == [0; 16] {
-            kept.push((row as u32, Vec::new()));
-            continue;
-        }
+    for (mut content, (id, state)) in contents.into_iter().zip(ids.iter().zip(states)) {
         let text = symbols.resolve(*state);
         let arrived = read_tracestate(text);
-        let (randomness, before) = arrived.settled(Randomness::of_trace_id(*id));
-        if own.admits(randomness) {
-            let threshold = before.map_or(own, |before| before.tightened(own));
-            kept.push((row as u32, stamp_span(text, Some(threshold), None)));
+        let own = match id {
+            id if *id == [0; 16] => Randomness::of_hash(xxh3_64(&content.item)),
+            id => Randomness::of_trace_id(*id),
+        };
+        let (randomness, before) = arrived.settled(own);
+        let threshold = before.unwrap_or(Threshold::ALWAYS).halved(halvings);
+        if threshold.admits(randomness) {
+            content.append = Bytes::from(stamp_span(text, Some(threshold), None));
+            kept.push(content);
         }
     }
     kept
@@ -134,10 +148,12 @@ mod tests {
     #[test]
     fn what_stays_stands_for_all() {
         let all = spans(10_000, "a=b");
-        for share in [0.5, 0.25, 0.1] {
+        for (share, one_in) in [(0.5, 2), (0.3, 4), (0.25, 4), (0.1, 16), (0.0, 64)] {
             let left = left(&all, share);
             let stand_for: f64 = left.iter().map(weight).sum();
-            assert!((stand_for - 10_000.0).abs() <= 1.0 / share + 1.0, "{share}: {stand_for}");
+            assert!((stand_for - 10_000.0).abs() <= f64::from(one_in), "{share}: {stand_for}");
+            let thinned = thin(&all, PayloadFormat::OtlpTraces, share).unwrap();
+            assert_eq!(thinned.format.stands_for(), one_in, "{share}");
             assert!(left.iter().all(|span| span.trace_state.ends_with(",a=b")), "{:?}", left[0]);
         }
     }
@@ -151,11 +167,23 @@ mod tests {
         let (half, tenth) = (left(&all, 0.5), left(&all, 0.1));
         let half_names = names(&half);
         assert!(names(&tenth).iter().all(|name| half_names.contains(name)));
-        let came = spans(1_000, "ot=th:c");
+        let came = spans(1_024, "ot=th:c");
         let again = left(&came, 0.5);
-        let of_quarter = again.iter().filter(|span| span.trace_state == "ot=th:c").count();
-        let is_quarter = (248..=252).contains(&of_quarter);
-        assert!(is_quarter, "what has passed a tighter one before keeps it: {of_quarter}");
+        // A quarter of the ids has passed `th:c`; with the others it does not count.
+        let (before, contradicted): (Vec<&Span>, Vec<&Span>) =
+            again.iter().partition(|span| span.trace_state == "ot=th:e");
+        assert_eq!(before.len(), 128, "half of the quarter");
+        assert!(contradicted.iter().all(|span| span.trace_state == "ot=th:8"), "{contradicted:?}");
+    }
+
+    #[test]
+    fn spans_without_a_trace_id_are_chosen_by_their_bytes() {
+        let mut request = ExportTraceServiceRequest::decode(spans(4_096, "")).unwrap();
+        let spans = &mut request.resource_spans[0].scope_spans[0].spans;
+        spans.iter_mut().for_each(|span| span.trace_id.clear());
+        let left = left(&request.encode_to_vec().into(), 0.25);
+        assert!((900..=1_150).contains(&left.len()), "{}", left.len());
+        assert!(left.iter().all(|span| span.trace_state == "ot=th:c"), "{:?}", left[0]);
     }
 
     #[test]
