@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use tailwater_dsl::diagnostic::suggest::nearest;
+use tailwater_dsl::diagnostic::suggest::{aside, nearest};
 
 /// Entries of a folder that are compared.
 const ENTRIES_MAX: usize = 10_000;
@@ -12,8 +12,7 @@ const ENTRIES_MAX: usize = 10_000;
 /// `cannot read …`, and the entry of the same folder whose name is nearest, if one is near.
 pub(crate) fn cannot_read(path: &Path, cause: &io::Error) -> anyhow::Error {
     let near = if cause.kind() == io::ErrorKind::NotFound { near(path) } else { None };
-    let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-    anyhow::anyhow!("cannot read `{}`: {cause}{near}", path.display())
+    anyhow::anyhow!("cannot read `{}`: {cause}{}", path.display(), aside(near.as_deref()))
 }
 
 fn near(path: &Path) -> Option<String> {

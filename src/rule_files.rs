@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::Context;
 use tailwater_dsl::catalog::Catalog;
-use tailwater_dsl::diagnostic::suggest::{listed, nearest};
+use tailwater_dsl::diagnostic::suggest::{aside, listed, nearest};
 use tailwater_dsl::diagnostic::{Diagnostic, explain, human, summary};
 use tailwater_dsl::hir::Program;
 use tailwater_dsl::text_range::FileId;
@@ -129,8 +129,7 @@ fn pack_name(path: &Path) -> Option<&str> {
 fn known_pack(name: &str) -> anyhow::Result<&'static tailwater_rules::Pack> {
     pack(name).ok_or_else(|| {
         let names = || PACKS.iter().map(|pack| pack.name);
-        let near = nearest(name, names()).map(|near| format!("; did you mean `{near}`?"));
-        let (near, all) = (near.unwrap_or_default(), listed(names(), PACKS.len()));
+        let (near, all) = (aside(nearest(name, names())), listed(names(), PACKS.len()));
         Usage(format!(
             "there is no pack `{name}`{near} (packs: {all}; a folder is written `./{name}`)"
         ))

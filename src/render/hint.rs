@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use tailwater_dsl::diagnostic::suggest::nearest;
+use tailwater_dsl::diagnostic::suggest::{aside, nearest};
 use tailwater_engine::model::{ColumnSpec, Ledger, Row, Signal};
 use tailwater_engine::plan::{Plan, RuleKind, Table};
 use tailwater_engine::runtime::RuleCounts;
@@ -83,8 +83,7 @@ impl KeysSeen {
             .map(|key| {
                 let is_usual = USUAL_ATTRIBUTES.contains(&&**key);
                 let near = nearest(key, USUAL_ATTRIBUTES).filter(|_| !is_usual);
-                let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-                format!("no item that came into a row has the attribute `{key}`{near}")
+                format!("no item that came into a row has the attribute `{key}`{}", aside(near))
             })
             .collect()
     }

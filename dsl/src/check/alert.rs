@@ -8,7 +8,7 @@ use super::shape::{RowsOf, Shape, ShapeColumn, made};
 use super::{Checker, Site};
 use crate::ast::{self, Clause, ClauseKind};
 use crate::diagnostic::{Diagnostic, codes};
-use crate::hir::{Alert, DeclarationKind, FieldRef, NoData, Route, SourceRef};
+use crate::hir::{Alert, DeclarationKind, NoData, Route, SourceRef};
 use crate::types::Type;
 
 pub(super) const CLAUSES: [&str; 13] = [
@@ -32,11 +32,7 @@ pub(super) const ROUTE_CLAUSES: [&str; 3] = ["from", "where", "to"];
 impl Checker<'_> {
     pub(super) fn alert(&mut self, site: &Site<'_>, clauses: &[Clause]) -> Option<DeclarationKind> {
         self.check_clauses(site, clauses, &CLAUSES);
-        let Some(from) = super::stream::from_of(clauses) else {
-            self.missing(site, "from", "say what it watches: `from http`");
-            return None;
-        };
-        let input = self.source(from, site.module).partial(site.tree.is_partial);
+        let (_, input) = self.input(site, clauses, "say what it watches: `from http`")?;
         let mut alert = Alert {
             input: input.source.clone(),
             filter: None,
@@ -162,8 +158,7 @@ impl Checker<'_> {
 
     pub(super) fn route(&mut self, site: &Site<'_>, clauses: &[Clause]) -> Option<DeclarationKind> {
         self.check_clauses(site, clauses, &ROUTE_CLAUSES);
-        let from = super::stream::from_of(clauses)?;
-        let input = self.source(from, site.module);
+        let (_, input) = self.input(site, clauses, "say what it sends: `= spans`")?;
         let mut route = Route { input: input.source.clone(), filter: None, to: Vec::new() };
         let mut scope = Scope::new(site.module, Some(input));
         for clause in clauses {
@@ -185,11 +180,7 @@ impl Checker<'_> {
 /// Transitions of an alert, as rules read them: its key, what it says, and of the row that caused
 /// it what is not yet there.
 fn alert_shape(site: &Site<'_>, keys: Vec<ShapeColumn>, input: &Shape) -> Shape {
-    let own = |column: ShapeColumn| ShapeColumn {
-        field: FieldRef::Column(column.name.clone()),
-        ..column
-    };
-    let mut columns: Vec<ShapeColumn> = keys.into_iter().map(own).collect();
+    let mut columns: Vec<ShapeColumn> = keys.into_iter().map(ShapeColumn::of_rows).collect();
     let states = ["inactive", "pending", "firing", "resolved"];
     let states: Arc<[String]> = states.iter().map(|state| (*state).to_owned()).collect();
     let range = site.tree.keyword.range;
@@ -198,7 +189,8 @@ fn alert_shape(site: &Site<'_>, keys: Vec<ShapeColumn>, input: &Shape) -> Shape 
     for column in input.columns.iter().filter(|_| input.is_rows) {
         let is_known = columns.iter().any(|known| known.name == column.name);
         if !is_known && !column.name.starts_with("window.") {
-            columns.push(own(ShapeColumn { optional: true, is_key: false, ..column.clone() }));
+            let column = ShapeColumn { optional: true, is_key: false, ..column.clone() };
+            columns.push(column.of_rows());
         }
     }
     let mut shape = Shape::rows(&site.name, SourceRef::Declaration(site.id), columns);

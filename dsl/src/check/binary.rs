@@ -174,9 +174,7 @@ impl Checker<'_> {
         diagnostic = self.made_here(diagnostic, value);
         let near = nearest(word, names);
         diagnostic = match near {
-            Some(near) if value.ty == Type::Broken => {
-                diagnostic.help(format!("did you mean `{near}`?")).guess(value.range, near)
-            }
+            Some(near) if value.ty == Type::Broken => diagnostic.did_you_mean(value.range, near),
             Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
             None => diagnostic,
         };

@@ -80,9 +80,7 @@ impl Checker<'_> {
         let other = other.map(|other| other.1).filter(|at| self.catalog.function(at).is_some());
         let near = other.or_else(|| nearest(name, names.chain(own.iter().map(String::as_str))));
         diagnostic = match near {
-            Some(near) => {
-                diagnostic.help(format!("did you mean `{near}`?")).guess(call.name.range, near)
-            }
+            Some(near) => diagnostic.did_you_mean(call.name.range, near),
             None => diagnostic.note("`docs/functions.md` lists all functions"),
         };
         self.report(diagnostic);
@@ -239,9 +237,7 @@ impl Checker<'_> {
             let diagnostic = Diagnostic::new(codes::ARGUMENTS, name.range, message).note(called);
             let names = function.params.iter().map(|param| param.name.as_str());
             match nearest(&name.text, names) {
-                Some(near) => {
-                    diagnostic.help(format!("did you mean `{near}`?")).guess(name.range, near)
-                }
+                Some(near) => diagnostic.did_you_mean(name.range, near),
                 None => diagnostic,
             }
         } else {

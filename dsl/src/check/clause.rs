@@ -1,12 +1,15 @@
 //! Clauses: which declaration takes which, and the values that they take.
 
+use std::rc::Rc;
+
 use super::expr::{Named, article, constant_of};
 use super::scope::Scope;
+use super::shape::Shape;
 use super::{Checker, Site};
-use crate::ast::{self, Clause};
+use crate::ast::{self, Clause, ClauseKind};
 use crate::diagnostic::suggest::listed;
 use crate::diagnostic::{Diagnostic, codes};
-use crate::hir::Literal;
+use crate::hir::{Literal, SelectItem};
 use crate::text_range::TextRange;
 use crate::types::Type;
 
@@ -59,6 +62,51 @@ impl Checker<'_> {
         let range = site.tree.name.as_ref().map_or(site.tree.keyword.range, |name| name.range);
         let message = format!("this `{keyword}` has no `{word}`");
         self.report(Diagnostic::new(codes::MISSING_CLAUSE, range, message).help(help));
+    }
+
+    /// What a declaration reads, by its `from` or its `=`; reports one that reads nothing.
+    pub(super) fn input<'c>(
+        &mut self,
+        site: &Site<'_>,
+        clauses: &'c [Clause],
+        help: &str,
+    ) -> Option<(&'c ast::Name, Rc<Shape>)> {
+        let from = clauses.iter().find_map(|clause| match &clause.kind {
+            ClauseKind::From(name) => Some(name),
+            _ => None,
+        });
+        let Some(from) = from else {
+            self.missing(site, "from", help);
+            return None;
+        };
+        Some((from, self.source(from, site.module).partial(site.tree.is_partial)))
+    }
+
+    /// Where rows go by `to`.
+    pub(super) fn sinks_of(&mut self, clauses: &[Clause], module: usize) -> Vec<String> {
+        let to = clauses.iter().find_map(|clause| match &clause.kind {
+            ClauseKind::To(sinks) => Some(sinks),
+            _ => None,
+        });
+        to.map_or(Vec::new(), |sinks| self.sinks(sinks, module))
+    }
+
+    /// What `select` holds.
+    pub(super) fn selected(&mut self, clauses: &[Clause], scope: &mut Scope) -> Vec<SelectItem> {
+        let items = clauses.iter().find_map(|clause| match &clause.kind {
+            ClauseKind::Select(items) => Some(items),
+            _ => None,
+        });
+        items.map_or(Vec::new(), |items| self.items(items, scope))
+    }
+
+    /// Reports a value that needs a name; `placeholder` stands in the edit.
+    pub(super) fn nameless(&mut self, range: TextRange, message: &str, placeholder: &str) {
+        self.report(
+            Diagnostic::new(codes::CLAUSE_VALUE, range, message)
+                .help("give it a name")
+                .guess(range.at_start(), format!("{placeholder}: ")),
+        );
     }
 
     /// A constant duration in ns, at least `min_ns`.
@@ -175,7 +223,7 @@ impl Checker<'_> {
             .note(format!("words of `{clause}`: {}", listed(words.iter().copied(), 10)));
         let near = crate::diagnostic::suggest::nearest(&name.text, words.iter().copied());
         if let Some(near) = near {
-            diagnostic = diagnostic.help(format!("did you mean `{near}`?")).guess(name.range, near);
+            diagnostic = diagnostic.did_you_mean(name.range, near);
         }
         self.report(diagnostic);
     }
@@ -239,6 +287,14 @@ impl Checker<'_> {
         }
         literal
     }
+}
+
+/// The values of `by`.
+pub(super) fn by_of(clauses: &[Clause]) -> Option<&[ast::Binding]> {
+    clauses.iter().find_map(|clause| match &clause.kind {
+        ClauseKind::By(by) => Some(by.as_slice()),
+        _ => None,
+    })
 }
 
 /// `1_000_000`.

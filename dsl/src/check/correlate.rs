@@ -45,16 +45,8 @@ impl Checker<'_> {
         let keys = columns.len();
         scope.bound = columns;
         scope.steps = Some(Rc::new(Steps { labels, own: None, is_pair: true }));
-        let items = clauses.iter().find_map(|clause| match &clause.kind {
-            ClauseKind::Select(items) => Some(items),
-            _ => None,
-        });
-        let items = items.map_or(Vec::new(), |items| self.items(items, &mut scope));
-        let to = clauses.iter().find_map(|clause| match &clause.kind {
-            ClauseKind::To(sinks) => Some(sinks),
-            _ => None,
-        });
-        let to = to.map_or(Vec::new(), |sinks| self.sinks(sinks, site.module));
+        let items = self.selected(clauses, &mut scope);
+        let to = self.sinks_of(clauses, site.module);
         for outcome in Outcome::ALL {
             let mut columns = scope.bound.clone();
             for (column, item) in columns[keys..].iter_mut().zip(&items) {
@@ -387,11 +379,7 @@ fn own_scope(module: usize, label: &StepLabel) -> Scope {
 }
 
 fn outcome_shape(site: &Site<'_>, outcome: Outcome, columns: Vec<ShapeColumn>) -> Shape {
-    let own = |column: ShapeColumn| ShapeColumn {
-        field: FieldRef::Column(column.name.clone()),
-        ..column
-    };
-    let columns = columns.into_iter().map(own).collect();
+    let columns = columns.into_iter().map(ShapeColumn::of_rows).collect();
     let name = format!("{}.{}", site.name, outcome.word());
     let mut shape = Shape::rows(&name, SourceRef::Outcome(site.id, outcome), columns);
     shape.rows_of = RowsOf::Matches;

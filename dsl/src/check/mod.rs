@@ -37,6 +37,7 @@ mod trace;
 mod traces;
 mod unfit;
 mod value;
+mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;

@@ -173,7 +173,7 @@ impl Checker<'_> {
             Some(near) => {
                 let meant = self.full(&near, module);
                 self.used.insert(meant); // it was probably meant
-                diagnostic.help(format!("did you mean `{near}`?")).guess(name.range, near)
+                diagnostic.did_you_mean(name.range, &near)
             }
             None => diagnostic.note(format!("sources: {}", listed(names, 10))),
         };
@@ -230,9 +230,7 @@ impl Checker<'_> {
             let mut diagnostic = Diagnostic::new(codes::UNKNOWN_SINK, name.range, message);
             let known = sinks.iter().map(String::as_str);
             diagnostic = match nearest(&sink, known.clone()) {
-                Some(near) if sink == name.text => {
-                    diagnostic.help(format!("did you mean `{near}`?")).guess(name.range, near)
-                }
+                Some(near) if sink == name.text => diagnostic.did_you_mean(name.range, near),
                 Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
                 None => diagnostic.note(format!("configured sinks: {}", listed(known, 10))),
             };

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::clause::by_of;
 use super::pattern_steps::Body;
 use super::scope::Scope;
 use super::shape::{RowsOf, Shape, ShapeColumn, made};
@@ -9,7 +10,7 @@ use super::step::Steps;
 use super::{Checker, Site};
 use crate::ast::{self, Clause, ClauseKind, PatternBody};
 use crate::diagnostic::{Diagnostic, codes};
-use crate::hir::{DeclarationKind, FieldRef, LaneStep, MatchMode, Pattern, SelectItem, SourceRef};
+use crate::hir::{DeclarationKind, FieldRef, LaneStep, MatchMode, Pattern, SourceRef};
 use crate::types::Type;
 
 pub(super) const CLAUSES: [&str; 6] = ["by", "within", "match", "select", "on timeout", "to"];
@@ -29,10 +30,7 @@ impl Checker<'_> {
             return None;
         };
         let find = |wanted: fn(&ClauseKind) -> bool| clauses.iter().find(|c| wanted(&c.kind));
-        let by: Option<&[ast::Binding]> = clauses.iter().find_map(|clause| match &clause.kind {
-            ClauseKind::By(by) => Some(by.as_slice()),
-            _ => None,
-        });
+        let by = by_of(clauses);
         if by.is_none() {
             let help = "say what the events of a match have in common: `by service.name`, or \
                         `by all` for one key";
@@ -63,11 +61,7 @@ impl Checker<'_> {
             ClauseKind::Timeout(side) => Some(self.full(&side.text, site.module)),
             _ => None,
         });
-        let to = clauses.iter().find_map(|clause| match &clause.kind {
-            ClauseKind::To(sinks) => Some(sinks),
-            _ => None,
-        });
-        let to = to.map_or(Vec::new(), |sinks| self.sinks(sinks, site.module));
+        let to = self.sinks_of(clauses, site.module);
         let shape = matches_shape(site, scope.bound);
         self.shapes.insert(site.name.clone(), Rc::new(shape).partial(site.tree.is_partial));
         Some(DeclarationKind::Pattern(Box::new(Pattern {
@@ -84,14 +78,6 @@ impl Checker<'_> {
             timeout,
             to,
         })))
-    }
-
-    fn selected(&mut self, clauses: &[Clause], scope: &mut Scope) -> Vec<SelectItem> {
-        let items = clauses.iter().find_map(|clause| match &clause.kind {
-            ClauseKind::Select(items) => Some(items),
-            _ => None,
-        });
-        items.map_or(Vec::new(), |items| self.items(items, scope))
     }
 
     fn mode(&mut self, site: &Site<'_>, clauses: &[Clause]) -> Option<MatchMode> {
@@ -178,11 +164,7 @@ impl Checker<'_> {
                 },
                 (None, _) => {
                     let message = "a key that is no field has a name: `by host: lower(…)`";
-                    self.report(
-                        Diagnostic::new(codes::CLAUSE_VALUE, key.range, message)
-                            .help("give it a name")
-                            .guess(key.range.at_start(), "key: "),
-                    );
+                    self.nameless(key.range, message, "key");
                     continue;
                 }
             };
@@ -214,11 +196,7 @@ impl Checker<'_> {
 }
 
 fn matches_shape(site: &Site<'_>, bound: Vec<ShapeColumn>) -> Shape {
-    let own = |column: ShapeColumn| ShapeColumn {
-        field: FieldRef::Column(column.name.clone()),
-        ..column
-    };
-    let columns = bound.into_iter().map(own).collect();
+    let columns = bound.into_iter().map(ShapeColumn::of_rows).collect();
     let mut shape = Shape::rows(&site.name, SourceRef::Declaration(site.id), columns);
     shape.rows_of = RowsOf::Matches;
     shape

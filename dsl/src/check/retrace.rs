@@ -2,10 +2,10 @@
 
 use std::rc::Rc;
 
+use super::clause::by_of;
 use super::expr::{article, constant_of};
 use super::scope::Scope;
 use super::shape::{Shape, made};
-use super::stream::from_of;
 use super::{Checker, Site};
 use crate::ast::{self, Clause, ClauseKind, Share};
 use crate::diagnostic::{Diagnostic, codes};
@@ -27,11 +27,8 @@ impl Checker<'_> {
         clauses: &[Clause],
     ) -> Option<DeclarationKind> {
         self.check_clauses(site, clauses, &CLAUSES);
-        let Some(from) = from_of(clauses) else {
-            self.missing(site, "from", "say whose spans: `from entity_jobs.matched`");
-            return None;
-        };
-        let input = self.source(from, site.module).partial(site.tree.is_partial);
+        let help = "say whose spans: `from entity_jobs.matched`";
+        let (from, input) = self.input(site, clauses, help)?;
         let takes = matches!(
             input.source,
             SourceRef::Outcome(_, outcome) if outcome != Outcome::Duplicates
@@ -81,11 +78,7 @@ impl Checker<'_> {
         clauses: &[Clause],
         input: &Rc<Shape>,
     ) -> Vec<Binding> {
-        let by = clauses.iter().find_map(|clause| match &clause.kind {
-            ClauseKind::By(by) => Some(by.as_slice()),
-            _ => None,
-        });
-        let Some(by) = by else {
+        let Some(by) = by_of(clauses) else {
             self.missing(site, "by", "say what the spans of a trace have in common: `by entity`");
             return Vec::new();
         };
@@ -98,11 +91,7 @@ impl Checker<'_> {
                 (None, ast::ExprKind::Path(path)) => path.clone(),
                 (None, _) => {
                     let message = "a key that is no column has a name: `by host: lower(…)`";
-                    self.report(
-                        Diagnostic::new(codes::CLAUSE_VALUE, key.range, message)
-                            .help("give it a name")
-                            .guess(key.range.at_start(), "key: "),
-                    );
+                    self.nameless(key.range, message, "key");
                     continue;
                 }
             };

@@ -20,8 +20,7 @@ const TOP_MAX: u64 = 100_000;
 impl Checker<'_> {
     pub(super) fn rows(&mut self, site: &Site<'_>, clauses: &[Clause]) -> Option<DeclarationKind> {
         self.check_clauses(site, clauses, &CLAUSES);
-        let from = super::stream::from_of(clauses)?;
-        let input = self.source(from, site.module).partial(site.tree.is_partial);
+        let (from, input) = self.input(site, clauses, "say what it reads: `= http`")?;
         self.must_be_rows(&input, from);
         let input = row_of_a_trace(input);
         let mut rows = Rows {
@@ -144,9 +143,7 @@ impl Checker<'_> {
         let message = format!("`{}` has no column `{}`", shape.name, name.text);
         let mut diagnostic = Diagnostic::new(codes::UNKNOWN_NAME, name.range, message);
         diagnostic = match nearest(&name.text, shape.names()) {
-            Some(near) => {
-                diagnostic.help(format!("did you mean `{near}`?")).guess(name.range, near)
-            }
+            Some(near) => diagnostic.did_you_mean(name.range, near),
             None => diagnostic.note(format!("columns: {}", listed(shape.names(), 10))),
         };
         self.report(diagnostic);

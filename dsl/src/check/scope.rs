@@ -171,7 +171,7 @@ impl Checker<'_> {
         let mut diagnostic =
             Diagnostic::new(codes::UNKNOWN_NAME, range, format!("nothing is named `{path}` here"));
         if let Some(near) = near {
-            diagnostic = diagnostic.help(format!("did you mean `{near}`?")).guess(range, near);
+            diagnostic = diagnostic.did_you_mean(range, near);
         } else if !candidates.is_empty() {
             let names = listed(candidates.iter().map(String::as_str), NAMES_SHOWN_MAX);
             diagnostic = diagnostic.note(format!("names here: {names}"));

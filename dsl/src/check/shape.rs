@@ -20,6 +20,13 @@ pub(super) struct ShapeColumn {
     pub(super) range: Option<TextRange>,
 }
 
+impl ShapeColumn {
+    /// The column as readers of rows see it: under its own name, whatever it was made of.
+    pub(super) fn of_rows(self) -> Self {
+        Self { field: FieldRef::Column(self.name.clone()), ..self }
+    }
+}
+
 /// What windows rows are of, as far as their readers must know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum RowsOf {

@@ -23,8 +23,7 @@ impl Checker<'_> {
         clauses: &[Clause],
     ) -> Option<DeclarationKind> {
         self.check_clauses(site, clauses, &CLAUSES);
-        let from = from_of(clauses)?;
-        let input = self.source(from, site.module).partial(site.tree.is_partial);
+        let (from, input) = self.input(site, clauses, "say what it reads: `= spans`")?;
         if input.is_rows {
             let message = "a `stream` reads items, these are rows";
             self.wrong_shape(
@@ -118,11 +117,7 @@ impl Checker<'_> {
             let value = self.whole(&binding.value, scope);
             let Some(name) = &binding.name else {
                 let message = "a column of `set` has a name: `route: http.route`";
-                self.report(
-                    Diagnostic::new(codes::CLAUSE_VALUE, binding.range, message)
-                        .help("give it a name")
-                        .guess(binding.range.at_start(), "value: "),
-                );
+                self.nameless(binding.range, message, "value");
                 continue;
             };
             if let Some(first) = scope.bound.iter().find(|bound| bound.name == name.text) {
@@ -191,12 +186,4 @@ impl Checker<'_> {
         self.unknown_word(word, "late", &["drop", "side", "amend"]);
         None
     }
-}
-
-/// The source that a declaration reads.
-pub(super) fn from_of(clauses: &[Clause]) -> Option<&ast::Name> {
-    clauses.iter().find_map(|clause| match &clause.kind {
-        ClauseKind::From(name) => Some(name),
-        _ => None,
-    })
 }

@@ -115,7 +115,7 @@ impl Checker<'_> {
             diagnostic = diagnostic.because(range, "its first line names them");
         }
         if let Some(near) = nearest(&key.text, known()) {
-            diagnostic = diagnostic.help(format!("did you mean `{near}`?")).guess(key.range, near);
+            diagnostic = diagnostic.did_you_mean(key.range, near);
         }
         self.report(diagnostic);
     }

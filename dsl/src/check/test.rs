@@ -181,8 +181,7 @@ impl Checker<'_> {
                 let mut diagnostic = Diagnostic::new(codes::TEST_ITEM, word.range, message)
                     .note(format!("words here: {}", listed(known.iter().copied(), 10)));
                 if let Some(near) = crate::diagnostic::suggest::nearest(text, known) {
-                    diagnostic =
-                        diagnostic.help(format!("did you mean `{near}`?")).guess(word.range, near);
+                    diagnostic = diagnostic.did_you_mean(word.range, near);
                 }
                 self.report(diagnostic);
             }

@@ -4,7 +4,6 @@ use std::rc::Rc;
 
 use super::clause::Caps;
 use super::shape::Shape;
-use super::stream::from_of;
 use super::{Checker, Site};
 use crate::ast::{self, Clause, ClauseKind, Close};
 use crate::diagnostic::{Diagnostic, codes};
@@ -25,11 +24,7 @@ impl Checker<'_> {
         clauses: &[Clause],
     ) -> Option<DeclarationKind> {
         self.check_clauses(site, clauses, &CLAUSES);
-        let Some(from) = from_of(clauses) else {
-            self.missing(site, "from", "say which spans: `from spans`");
-            return None;
-        };
-        let input = self.source(from, site.module).partial(site.tree.is_partial);
+        let (from, input) = self.input(site, clauses, "say which spans: `from spans`")?;
         if !input.is_broken && !self.is_of_spans(&input) {
             let message = "`traces` are made of spans, these are none";
             self.wrong_shape(from.range, message, "read `spans`, or a stream of them");

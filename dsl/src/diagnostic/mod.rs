@@ -142,6 +142,12 @@ impl Diagnostic {
         self.edit(range, replacement, Applicability::Maybe)
     }
 
+    /// Says what was probably meant, and offers it in place of what stands there.
+    #[must_use]
+    pub fn did_you_mean(self, range: TextRange, near: &str) -> Self {
+        self.help(format!("did you mean `{near}`?")).guess(range, near)
+    }
+
     fn edit(
         mut self,
         range: TextRange,

@@ -25,6 +25,11 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|(_, candidate)| candidate)
 }
 
+/// `; did you mean …?` to stand behind an error's text; nothing where nothing is near.
+pub fn aside(near: Option<&str>) -> String {
+    near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
+}
+
 /// Whether a name is so near another that it can only be a slip: a third of its own length, where
 /// other names are possible too.
 pub(crate) fn is_very_near(name: &str, other: &str) -> bool {

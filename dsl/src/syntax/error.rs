@@ -71,7 +71,7 @@ pub(super) fn describe(
     let mut diagnostic = Diagnostic::new(codes::SYNTAX, range, message).label("not expected here");
     let words: Vec<&str> = keywords(error);
     if let Some(near) = nearest(word, words.iter().copied()) {
-        diagnostic = diagnostic.help(format!("did you mean `{near}`?")).guess(range, near);
+        diagnostic = diagnostic.did_you_mean(range, near);
     }
     diagnostic
 }

@@ -208,7 +208,7 @@ fn unknown_unit(digits: &str, unit: &str, range: TextRange) -> Diagnostic {
     match nearest(unit, units) {
         Some(near) => {
             let fixed = digits.replacen(unit, near, 1);
-            diagnostic.help(format!("did you mean `{fixed}`?")).guess(range, fixed)
+            diagnostic.did_you_mean(range, &fixed)
         }
         None => diagnostic,
     }

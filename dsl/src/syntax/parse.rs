@@ -11,7 +11,7 @@ use super::grammar::{Grammar, Rule};
 use super::lexer::{Token, TokenKind, lex};
 use super::split::{KEYWORDS, NOT_YET, Piece, split};
 use crate::ast::{Declaration, DeclarationKind, Expr, File, Name};
-use crate::diagnostic::suggest::nearest;
+use crate::diagnostic::suggest::{listed, nearest};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::limits::{DECLARATIONS_MAX, RECOVERIES_MAX, SOURCE_BYTES_MAX};
 use crate::text_range::{FileId, TextRange};
@@ -412,13 +412,12 @@ fn stray_text(text: &str, tokens: &[Token], file: FileId, diagnostics: &mut Vec<
     let message = format!("`{shown}` does not open a declaration");
     let mut diagnostic = Diagnostic::new(codes::DECLARATION, first.range(file), message);
     diagnostic = match nearest(word, KEYWORDS) {
-        Some(near) => {
-            diagnostic.help(format!("did you mean `{near}`?")).guess(first.range(file), near)
+        Some(near) => diagnostic.did_you_mean(first.range(file), near),
+        None => {
+            let built = KEYWORDS.into_iter().filter(|word| !NOT_YET.contains(word));
+            let all = listed(built, KEYWORDS.len());
+            diagnostic.help(format!("declarations begin with {all}"))
         }
-        None => diagnostic.help(
-            "a file holds `stream`, `aggregate`, `rows`, `pattern`, `correlate`, `retrace`, \
-             `alert`, `route`, `test`, `fn`, `const`, `param` and `import`",
-        ),
     };
     diagnostics.push(diagnostic);
 }

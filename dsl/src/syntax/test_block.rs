@@ -59,7 +59,7 @@ impl Build {
         let mut diagnostic = Diagnostic::new(codes::TEST_ITEM, word.range, message)
             .note(format!("kinds: {}", listed(KINDS, KINDS.len())));
         if let Some(near) = nearest(&word.text, KINDS) {
-            diagnostic = diagnostic.help(format!("did you mean `{near}`?")).guess(word.range, near);
+            diagnostic = diagnostic.did_you_mean(word.range, near);
         }
         self.diagnostics.push(diagnostic);
     }

@@ -9,7 +9,7 @@ mod text;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tailwater_dsl::diagnostic::suggest::{listed, nearest};
+use tailwater_dsl::diagnostic::suggest::{aside, listed, nearest};
 use tailwater_engine::model::{AlertState, Row, RowKind, RuleId, Transition, Value};
 use tailwater_engine::plan::eval::eval_row;
 use tailwater_engine::plan::expr::Expr;
@@ -91,12 +91,11 @@ impl Why {
         };
         let Some(index) = found.filter(|&index| is_alert(&plan.rules[index].kind)) else {
             let what = if found.is_some() { "is no alert" } else { "is no rule" };
-            let near = nearest(name, alerts()).map(|near| format!("; did you mean `{near}`?"));
+            let near = aside(nearest(name, alerts()));
             let known = match alerts().count() {
                 0 => "the rules hold no alert".to_owned(),
                 _ => format!("alerts: {}", listed(alerts(), ALERTS_SHOWN_MAX)),
             };
-            let near = near.unwrap_or_default();
             return Err(Usage(format!("`{name}` {what}{near} ({known})")));
         };
         let id = RuleId(index as u32);

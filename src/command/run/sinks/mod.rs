@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tailwater_dsl::diagnostic::Diagnostic;
-use tailwater_dsl::diagnostic::suggest::{listed, nearest};
+use tailwater_dsl::diagnostic::suggest::{aside, listed, nearest};
 use tailwater_engine::clock::Clock;
 use tailwater_engine::model::{EmittedItem, RuleId};
 use tailwater_engine::plan::{Plan, RowRoute, RuleKind};
@@ -239,8 +239,7 @@ fn unknown(rule: &str, name: &str, specs: &[SinkSpec]) -> String {
     let mut names: Vec<&str> = specs.iter().map(|spec| &*spec.name).collect();
     let always = spec::OF_OPTIONS.iter().chain(std::iter::once(&STDOUT_NAME));
     names.extend(always.filter(|name| specs.iter().all(|s| *s.name != ***name)));
-    let near = nearest(name, names.iter().copied());
-    let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+    let near = aside(nearest(name, names.iter().copied()));
     let all = listed(names, NAMES_LISTED);
     format!("`{rule}` goes to `{name}`, which is no sink{near} (there are: {all})")
 }
