@@ -265,8 +265,8 @@ pub const SINK_QUEUE_MAX: usize = 10_000;
 /// it does not fit.
 pub const SAMPLE_HALVINGS_MAX: u8 = 6;
 
-/// Bytes of telemetry that one sink holds, waiting or being sent; further items are dropped and
-/// counted.
+/// Bytes that wait for one sink or are being sent, unless it is told otherwise; of OTLP for
+/// metrics, logs and spans each. Further items are dropped and counted.
 pub const SINK_HELD_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Items of one batch of a sink.

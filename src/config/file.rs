@@ -27,6 +27,7 @@ pub(crate) struct FileSettings {
     pub(crate) format: Setting<FileFormat>,
     pub(crate) rotate: Rotate,
     pub(crate) queue: Setting<Count>,
+    pub(crate) queue_bytes: Setting<Bytes>,
     pub(crate) retry_within: Setting<Duration>,
     pub(crate) rows: Setting<RowsAs>,
     pub(crate) temporality: Setting<Temporality>,
@@ -52,6 +53,7 @@ impl Default for FileSettings {
                 keep: Setting::new(Count(usual.keep as u64)),
             },
             queue: Setting::new(Count(usual.queue as u64)),
+            queue_bytes: Setting::new(Bytes(usual.queue_bytes as u64)),
             retry_within: Setting::new(usual.retry_within),
             rows: Setting::new(usual.rows),
             temporality: Setting::new(usual.temporality),
@@ -66,6 +68,7 @@ impl Section for FileSettings {
         visit.scalar("format", "What its lines are.", &mut self.format);
         visit.section("rotate", "When it makes room for the next one.", &mut self.rotate);
         visit.scalar("queue", "Lines that may wait.", &mut self.queue);
+        visit.scalar("queue_bytes", "Bytes of what may wait.", &mut self.queue_bytes);
         let doc = "How long lines that cannot be written are tried again.";
         visit.scalar("retry_within", doc, &mut self.retry_within);
         visit.scalar("rows", "What rows are in OTLP.", &mut self.rows);

@@ -280,6 +280,7 @@ impl Section for PushSettings {
 #[derive(Debug, Clone)]
 pub(crate) struct Batches {
     pub(crate) queue: Setting<Count>,
+    pub(crate) queue_bytes: Setting<Bytes>,
     pub(crate) batch: Setting<Count>,
     pub(crate) batch_bytes: Setting<Bytes>,
     pub(crate) interval: Setting<Duration>,
@@ -292,6 +293,7 @@ impl Batches {
     fn new(usual: &PushConfig) -> Self {
         Self {
             queue: Setting::new(Count(usual.queue as u64)),
+            queue_bytes: Setting::new(Bytes(usual.queue_bytes as u64)),
             batch: Setting::new(Count(usual.batch as u64)),
             batch_bytes: Setting::new(Bytes(usual.bytes as u64)),
             interval: Setting::new(usual.interval),
@@ -307,6 +309,7 @@ impl Batches {
     /// Takes over what is said here.
     pub(crate) fn apply(&self, push: &mut PushConfig) {
         push.queue = self.queue.value.0 as usize;
+        push.queue_bytes = self.queue_bytes.value.0 as usize;
         push.batch = self.batch.value.0 as usize;
         push.bytes = self.batch_bytes.value.0 as usize;
         push.interval = self.interval.value;
@@ -320,6 +323,8 @@ impl Batches {
 impl Section for Batches {
     fn visit<V: Visit>(&mut self, visit: &mut V) {
         visit.scalar("queue", "Items that may wait.", &mut self.queue);
+        let doc = "Bytes of items that may wait or be sent; of OTLP for each kind of telemetry.";
+        visit.scalar("queue_bytes", doc, &mut self.queue_bytes);
         visit.scalar("batch", "Items of a batch.", &mut self.batch);
         visit.scalar("batch_bytes", "Bytes of a batch, before compression.", &mut self.batch_bytes);
         let doc = "How long a batch that is not full waits at most.";

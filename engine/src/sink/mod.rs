@@ -10,6 +10,7 @@ mod breaker;
 mod counts;
 mod exemplar;
 pub mod file;
+mod held;
 mod http;
 mod merge;
 pub mod otlp;

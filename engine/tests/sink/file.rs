@@ -88,6 +88,27 @@ fn a_hundred_and_twenty_eight_writers_lose_and_tear_nothing_across_rotations() {
 }
 
 #[test]
+fn a_file_that_cannot_be_written_holds_so_many_bytes_and_no_more() {
+    let config = FileConfig {
+        queue_bytes: 10_000,
+        retry_within: Duration::ZERO,
+        ..FileConfig::new("f", "/dev/full")
+    };
+    let told = Told::default();
+    let sink = start(&config, &told);
+    let line = Bytes::from("x".repeat(999));
+    for _ in 0..10_000 {
+        sink.offer_line(line.clone());
+        let (held, room) = sink.watch().held_bytes();
+        assert!(held <= 10_000 && room == 10_000, "{held} of {room}");
+    }
+    let watch = sink.watch();
+    let counts = stop(sink);
+    assert!(counts.dropped_for(DropReason::Full) > 0, "{counts:?}");
+    assert_eq!((counts.delivered, watch.held_bytes().0), (0, 0));
+}
+
+#[test]
 fn the_oldest_files_go_and_numbers_go_on_after_a_restart() {
     let (_folder, path) = folder();
     let config = FileConfig { bytes: 10, keep: 2, ..FileConfig::new("f", &path) };

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::{SECRET, folder, tailwater};
+use crate::live_run::Run;
 
 /// Takes requests until they hold each of the texts; answers all.
 fn receives(listener: &TcpListener, texts: &[&str]) -> String {
@@ -111,4 +112,71 @@ fn a_run_with_two_sinks_of_one_kind_and_a_file() {
     let record = fs::read(folder.join("rec.twlog")).unwrap();
     let has = |text: &str| record.windows(text.len()).any(|part| part == text.as_bytes());
     assert!(has("aggregate first") && !has("hunter2") && !has("sinks:"));
+}
+
+#[test]
+fn each_kind_of_telemetry_goes_to_a_url_of_its_own() {
+    let [all, metrics, logs, traces] = [(); 4].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let at = |listener: &TcpListener| listener.local_addr().unwrap();
+    let config = format!(
+        "sinks:\n  one: {{ type: otlp, url: 'http://{}/x', protocol: http/json, interval: 10ms, \
+         compression: none, metrics_url: 'http://{}/m', logs_url: 'http://{}/l', \
+         traces_url: 'http://{}/t' }}\n",
+        at(&all),
+        at(&metrics),
+        at(&logs),
+        at(&traces),
+    );
+    let folder = folder("urls", &[("tailwater.yaml", &config)]);
+    let rules = "stream s = spans lateness 0s\n\
+                 aggregate shop from s over tumbling(10s) select { n: count() }\n\
+                 alert Any from shop when n > 0 on no data keep\n\
+                 route spans to one";
+    let path = folder.join("tailwater.yaml");
+    let run = Run::start(rules, &["--config", path.to_str().unwrap()], &[]);
+    run.spans("a", 2, 0);
+    run.spans("a", 1, 30);
+    receives(&metrics, &["POST /m HTTP", "\"shop.n\""]);
+    receives(&logs, &["POST /l HTTP", "tailwater.alert"]);
+    receives(&traces, &["POST /t HTTP", "resourceSpans"]);
+    all.set_nonblocking(true).unwrap();
+    assert!(all.accept().is_err(), "the usual URL is for kinds without one of their own");
+    drop((metrics, logs, traces));
+    run.end();
+}
+
+#[test]
+fn a_sink_that_hangs_holds_so_many_bytes_and_no_more() {
+    // It takes connections, and never answers.
+    let hangs = TcpListener::bind("127.0.0.1:0").unwrap();
+    let kept = crate::live_run::path("hangs-kept.jsonl");
+    drop(fs::remove_file(&kept));
+    let config = format!(
+        "sinks:\n  slow: {{ type: otlp, url: 'http://{}', interval: 10ms, batch: 10, queue_bytes: \
+         20KiB }}\n  kept: {{ type: file, path: '{}', format: otlp_json }}\n",
+        hangs.local_addr().unwrap(),
+        kept.display(),
+    );
+    let folder = folder("hangs", &[("tailwater.yaml", &config)]);
+    let path = folder.join("tailwater.yaml");
+    let options = ["--config", path.to_str().unwrap(), "--grace", "1"];
+    let run = Run::start("route spans to slow, kept", &options, &[]);
+    for at_s in 0..40 {
+        run.spans("shop", 25, at_s);
+    }
+    let kept = "tailwater_sink_items_total{sink=\"kept\",sends=\"otlp\",outcome=\"delivered\",\
+                reason=\"\"} 1000\n";
+    let page = run.shows("admin", "/metrics", kept);
+    let value = |start: &str| -> u64 {
+        let line = page.lines().find(|line| line.starts_with(start)).expect(start);
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    };
+    let labels = "{sink=\"slow\",sends=\"traces\"";
+    let held = value(&format!("tailwater_sink_held_bytes{labels}"));
+    assert!((10_000..=20_480).contains(&held), "{held}");
+    assert_eq!(value(&format!("tailwater_sink_capacity_bytes{labels}")), 20_480);
+    let full = format!("tailwater_sink_items_total{labels},outcome=\"dropped\",reason=\"full\"");
+    assert!((500..1_000).contains(&value(&full)), "{page}");
+    let (code, _, stderr) = run.end();
+    assert!(code == Some(74) && stderr.contains("slow traces: 1000 items were not"), "{stderr}");
 }

@@ -15,15 +15,16 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
-use crossbeam_channel::{Sender, TrySendError, bounded};
+use crossbeam_channel::{Sender, bounded};
 
 use super::breaker::BreakerState;
 use super::counts::{DropReason, Meter, SinkCounts};
+use super::held::Held;
 use super::otlp::{Encoding, Logs, Metrics, MetricsConfig, RowsAs, Temporality};
 use super::push::Said;
 use super::{Shape, Tell};
 use crate::error::{Error, ErrorKind};
-use crate::limits::{SINK_FILE_BYTES, SINK_FILES_KEPT, SINK_QUEUE_MAX};
+use crate::limits::{SINK_FILE_BYTES, SINK_FILES_KEPT, SINK_HELD_BYTES_MAX, SINK_QUEUE_MAX};
 use rotation::Rotation;
 use worker::Worker;
 
@@ -42,6 +43,8 @@ pub struct FileConfig {
     pub keep: usize,
     /// Lines that may wait. 10 000.
     pub queue: usize,
+    /// Bytes that may wait. 64 MiB.
+    pub queue_bytes: usize,
     /// How long lines are tried again that cannot be written, before they are dropped. 5 min.
     pub retry_within: Duration,
     /// Whether sums in OTLP count since the start or since the window before. Cumulative.
@@ -60,6 +63,7 @@ impl FileConfig {
             age: None,
             keep: SINK_FILES_KEPT,
             queue: SINK_QUEUE_MAX,
+            queue_bytes: SINK_HELD_BYTES_MAX,
             retry_within: Duration::from_mins(5),
             temporality: Temporality::default(),
             rows: RowsAs::default(),
@@ -75,6 +79,15 @@ enum Item {
     Said(Said),
 }
 
+impl Item {
+    fn held_bytes(&self) -> usize {
+        match self {
+            Self::Line(line) => line.len(),
+            Self::Said(said) => said.held_bytes(),
+        }
+    }
+}
+
 /// Encodes what was said as lines of OTLP.
 struct Otlp {
     metrics: Metrics,
@@ -88,6 +101,7 @@ pub struct FileSink {
     stop: Sender<Duration>,
     worker: JoinHandle<()>,
     meter: Arc<Meter>,
+    held: Arc<Held>,
 }
 
 /// A view of a file sink.
@@ -95,6 +109,7 @@ pub struct FileSink {
 pub struct FileWatch {
     queue: usize,
     meter: Arc<Meter>,
+    held: Arc<Held>,
 }
 
 impl FileWatch {
@@ -106,6 +121,11 @@ impl FileWatch {
     /// Lines that may wait.
     pub fn queue(&self) -> usize {
         self.queue
+    }
+
+    /// Bytes that wait, and how many may.
+    pub fn held_bytes(&self) -> (usize, usize) {
+        self.held.of()
     }
 }
 
@@ -128,8 +148,9 @@ impl FileSink {
         let (queue, waiting) = bounded(config.queue.max(1));
         let (stop, stopped) = bounded(1);
         let meter = Arc::new(Meter::default());
+        let held = Arc::new(Held::new(config.queue_bytes));
         let (name, retry_within) = (Arc::clone(&config.name), config.retry_within);
-        let counted = Arc::clone(&meter);
+        let counted = (Arc::clone(&meter), Arc::clone(&held));
         let worker = Worker::new(name, file, otlp, retry_within, counted, tell);
         let worker = std::thread::Builder::new()
             .name("file sink".to_owned())
@@ -137,7 +158,7 @@ impl FileSink {
             .map_err(|error| {
                 Error::new(ErrorKind::Write, "cannot start a thread").caused_by(error)
             })?;
-        Ok(Self { queue, stop, worker, meter })
+        Ok(Self { queue, stop, worker, meter, held })
     }
 
     /// Offers a line, with or without a newline at its end and with none inside; it is dropped,
@@ -154,18 +175,23 @@ impl FileSink {
 
     fn offer_item(&self, item: Item) {
         self.meter.offered();
-        match self.queue.try_send(item) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-                self.meter.dropped(DropReason::Full, 1);
-            }
+        let bytes = item.held_bytes();
+        if !self.held.take(bytes) {
+            return self.meter.dropped(DropReason::Full, 1);
+        }
+        if self.queue.try_send(item).is_err() {
+            self.held.free(bytes);
+            self.meter.dropped(DropReason::Full, 1);
         }
     }
 
     /// Waits for room and hands a line over.
     pub fn write_line(&self, line: Bytes) {
         self.meter.offered();
+        let bytes = line.len();
+        self.held.add(bytes);
         if self.queue.send(Item::Line(line)).is_err() {
+            self.held.free(bytes);
             self.meter.dropped(DropReason::Full, 1);
         }
     }
@@ -180,13 +206,14 @@ impl FileSink {
         FileWatch {
             queue: self.queue.capacity().unwrap_or(usize::MAX),
             meter: Arc::clone(&self.meter),
+            held: Arc::clone(&self.held),
         }
     }
 
     /// Writes what waits, trying for so long at most, and makes sure that it is on the disk. Waits
     /// for the thread: call it where that is allowed.
     pub fn stop(self, within: Duration) -> SinkCounts {
-        let Self { queue, stop, worker, meter } = self;
+        let Self { queue, stop, worker, meter, .. } = self;
         // Room for the one message there is.
         let _ = stop.send(within);
         drop(queue);

@@ -17,6 +17,7 @@ use crate::clock::monotonic as now;
 use crate::limits::SINK_FILE_WRITE_BYTES;
 use crate::sink::backoff::Backoff;
 use crate::sink::counts::{DropReason, Failure, Meter};
+use crate::sink::held::Held;
 use crate::sink::otlp::{Encoding, RowsAs, item_requests};
 use crate::sink::push::{Encode, Said};
 use crate::sink::trouble::{Report, Tell, Trouble, plain};
@@ -33,6 +34,8 @@ pub(super) struct Worker<R> {
     otlp: Otlp,
     retry_within: Duration,
     meter: Arc<Meter>,
+    /// What waits in the queue: what left it is in the buffer, which has a bound of its own.
+    held: Arc<Held>,
     tell: Tell,
     backoff: Backoff,
     /// Lines that are not written yet: bytes, and how many items they are.
@@ -49,7 +52,7 @@ impl<R: Rotate> Worker<R> {
         file: R,
         otlp: Otlp,
         retry_within: Duration,
-        meter: Arc<Meter>,
+        (meter, held): (Arc<Meter>, Arc<Held>),
         tell: Tell,
     ) -> Self {
         Self {
@@ -58,6 +61,7 @@ impl<R: Rotate> Worker<R> {
             otlp,
             retry_within,
             meter,
+            held,
             tell,
             backoff: Backoff::new(0),
             buffer: Vec::new(),
@@ -94,6 +98,7 @@ impl<R: Rotate> Worker<R> {
     /// Puts an item into the buffer, after a rotation where its line belongs into the next file.
     fn take(&mut self, item: &Item, stopped: &Receiver<Duration>) {
         self.meter.begun();
+        self.held.free(item.held_bytes());
         let Some(lines) = self.lines(item) else {
             self.meter.dropped(DropReason::Unfit, 1);
             let trouble = Trouble::Lost(DropReason::Unfit);
@@ -326,15 +331,18 @@ mod tests {
         let meter = Arc::new(Meter::default());
         let name = Arc::from("file");
         let tell: Tell = Arc::new(|_| ());
-        let mut worker = Worker::new(name, file, otlp, retry_within, Arc::clone(&meter), tell);
+        let held = Arc::new(Held::new(1_000));
+        let counted = (Arc::clone(&meter), Arc::clone(&held));
+        let mut worker = Worker::new(name, file, otlp, retry_within, counted, tell);
         let (_stop, stopped) = bounded(1);
         for line in ["one", "two\n", "three"] {
             meter.offered();
+            held.add(line.len());
             worker.take(&Item::Line(bytes::Bytes::from_static(line.as_bytes())), &stopped);
             worker.flush(&stopped);
         }
         let counts = meter.counts(BreakerState::Closed);
-        assert_eq!((counts.offered, counts.waiting()), (3, 0));
+        assert_eq!((counts.offered, counts.waiting(), held.of().0), (3, 0, 0));
         let text = String::from_utf8(bytes.lock().unwrap().clone()).unwrap();
         (text, counts.delivered, counts.lost(), counts.failed_by(Failure::Write))
     }

@@ -9,7 +9,6 @@ mod worker;
 mod tests;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,6 +21,7 @@ use super::Shape;
 use super::backoff::Backoff;
 use super::breaker::{Breaker, BreakerState};
 use super::counts::{DropReason, Hear, Left, Meter, SinkCounts};
+use super::held::Held;
 use super::http::{Client, Framing, Target};
 use super::trouble::Tell;
 use crate::clock::monotonic as now;
@@ -51,14 +51,6 @@ impl Said {
             Self::Item(item) => item.rule,
         }
     }
-
-    /// Bytes of telemetry that it holds.
-    pub(super) fn held_bytes(&self) -> usize {
-        match self {
-            Self::Row(_) | Self::Transition(_) => 0,
-            Self::Item(item) => item.content.len(),
-        }
-    }
 }
 
 /// How a sink posts.
@@ -70,6 +62,8 @@ pub struct PushConfig {
     pub target: Target,
     /// Items that may wait. 10 000.
     pub queue: usize,
+    /// Bytes that may wait or be sent. 64 MiB.
+    pub queue_bytes: usize,
     /// Items of a batch. 500.
     pub batch: usize,
     /// Bytes of a batch before compression. 4 MiB.
@@ -97,6 +91,7 @@ impl PushConfig {
             name: Arc::from(name),
             target: Target::new(url),
             queue: SINK_QUEUE_MAX,
+            queue_bytes: SINK_HELD_BYTES_MAX,
             batch: SINK_BATCH_MAX,
             bytes: SINK_BYTES_MAX,
             interval: Duration::from_secs(1),
@@ -154,29 +149,13 @@ pub struct Push {
     held: Arc<Held>,
 }
 
-/// Bytes of telemetry that wait or are being sent.
-#[derive(Debug, Default)]
-struct Held(AtomicUsize);
-
-impl Held {
-    /// Takes room for bytes, where there is any.
-    fn take(&self, bytes: usize) -> bool {
-        let room =
-            |held: usize| held.checked_add(bytes).filter(|held| *held <= SINK_HELD_BYTES_MAX);
-        bytes == 0 || self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok()
-    }
-
-    fn free(&self, bytes: usize) {
-        self.0.fetch_sub(bytes, Ordering::Relaxed);
-    }
-}
-
 /// A view of a sink.
 #[derive(Clone)]
 pub struct PushWatch {
     queue: usize,
     meter: Arc<Meter>,
     breaker: Arc<Breaker>,
+    held: Arc<Held>,
 }
 
 impl PushWatch {
@@ -198,6 +177,11 @@ impl PushWatch {
     /// Items that may wait.
     pub fn queue(&self) -> usize {
         self.queue
+    }
+
+    /// Bytes that wait or are being sent, and how many may.
+    pub fn held_bytes(&self) -> (usize, usize) {
+        self.held.of()
     }
 }
 
@@ -230,7 +214,7 @@ impl Push {
         // A probe is given up when it must have ended.
         let probe_ms = pause_ms + config.target.timeout.as_millis() as u64;
         let breaker = Arc::new(Breaker::new(config.breaker_failures, pause_ms, probe_ms));
-        let held = Arc::new(Held::default());
+        let held = Arc::new(Held::new(config.queue_bytes));
         let worker = Worker {
             held: Arc::clone(&held),
             post,
@@ -272,6 +256,7 @@ impl Push {
             queue: self.queue.max_capacity(),
             meter: Arc::clone(&self.meter),
             breaker: Arc::clone(&self.breaker),
+            held: Arc::clone(&self.held),
         }
     }
 

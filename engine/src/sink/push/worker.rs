@@ -11,11 +11,12 @@ use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::{Encode, Held, PushConfig, Said};
+use super::{Encode, PushConfig, Said};
 use crate::clock::monotonic as now;
 use crate::sink::backoff::Backoff;
 use crate::sink::breaker::{Admission, Breaker};
 use crate::sink::counts::{Attempt, DropReason, Failure, Meter};
+use crate::sink::held::Held;
 use crate::sink::http::{Client, Kind, Verdict};
 use crate::sink::trouble::{Report, Tell, Trouble, plain, rule_and_key};
 

@@ -38,6 +38,7 @@ impl Observed {
                 SinkWatch::Push(watch) => {
                     let counts = watch.counts();
                     queue(&labels, &counts, watch.queue() as u64, all);
+                    held(&labels, watch.held_bytes(), all);
                     outcomes(&labels, &counts, all);
                     deliveries(&labels, &counts, all);
                     breaker(&labels, &counts, all);
@@ -51,6 +52,7 @@ impl Observed {
                 SinkWatch::File(watch) => {
                     let counts = watch.counts();
                     queue(&labels, &counts, watch.queue() as u64, all);
+                    held(&labels, watch.held_bytes(), all);
                     outcomes(&labels, &counts, all);
                     deliveries(&labels, &counts, all);
                     if watched.sends == "otlp" {
@@ -93,6 +95,13 @@ fn queue(labels: &Labels<'_>, counts: &SinkCounts, capacity: u64, all: &mut Fami
     ] {
         all.gauge(name, help).whole(labels, value);
     }
+}
+
+fn held(labels: &Labels<'_>, (bytes, capacity): (usize, usize), all: &mut Families) {
+    let help = "Bytes that wait for a sink or are being sent, about";
+    all.gauge("tailwater_sink_held_bytes", help).whole(labels, bytes as u64);
+    let help = "Bytes that may wait for a sink";
+    all.gauge("tailwater_sink_capacity_bytes", help).whole(labels, capacity as u64);
 }
 
 fn outcomes(labels: &Labels<'_>, counts: &SinkCounts, all: &mut Families) {

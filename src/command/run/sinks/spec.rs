@@ -111,6 +111,7 @@ fn file(name: &str, settings: &FileSettings) -> FileConfig {
         age: settings.rotate.age.value,
         keep: settings.rotate.keep.value.0 as usize,
         queue: settings.queue.value.0 as usize,
+        queue_bytes: settings.queue_bytes.value.0 as usize,
         retry_within: settings.retry_within.value,
         temporality: settings.temporality.value,
         rows: settings.rows.value,

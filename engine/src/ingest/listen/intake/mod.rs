@@ -35,9 +35,8 @@ pub enum WhenFull {
     DropNewest,
     /// The oldest frame of the sender that holds the most is discarded to make room.
     DropOldest,
-    /// Of its spans one in 2, 4, … 64 is taken, as there is room, chosen by their trace ids; the
-    /// format of the frame says in how many, and so does each span in its tracestate. Other signals
-    /// wait.
+    /// Of its spans one in 2, 4, … 64 is taken, chosen by their trace ids; the frame's format and
+    /// each span's tracestate say in how many. Other signals wait.
     Sample,
 }
 
