@@ -181,6 +181,7 @@ pub(crate) fn plan(shape: WindowShape, by_trace: bool) -> Arc<Plan> {
         row_tables: Vec::new(),
         rules: vec![Rule { name: Arc::from("work"), kind: RuleKind::Aggregate(rule), place }],
         redaction: None,
+        explained: None,
     })
 }
 

@@ -393,3 +393,33 @@ pub const TRACE_NAMES_MAX: usize = 4;
 /// Pairs of spans that are looked at for one condition with named spans, in one trace; with more of
 /// them it is unknown.
 pub const TRACE_PAIRS_MAX: u64 = 250_000;
+
+/// Different keys of one trace by which `matched` and `firing` ask about other rules; of more the
+/// first by value are asked for.
+pub const SAMPLE_TRACE_KEYS_MAX: usize = 1_000;
+
+/// Keys of a pattern's matches, or of an alert's firing instances, that one sampling remembers; the
+/// oldest gives way and is counted.
+pub const SAMPLE_FACT_KEYS_MAX: usize = 10_000;
+
+/// Ids of traces that rows and alerts have named, remembered by one sampling; the oldest gives way
+/// and is counted.
+pub const SAMPLE_NAMED_MAX: usize = 100_000;
+
+/// Bytes of spans and log records that one sampling lets wait for other rules, for linked traces or
+/// for verdicts; beyond, the oldest are decided by what is known, and counted.
+pub const SAMPLE_WAITING_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Nanoseconds of event time that log records wait for the verdict of their trace beyond the time
+/// that a trace may stay open.
+pub const SAMPLE_LOGS_WAIT_NS: i64 = 60_000_000_000;
+
+/// Nanoseconds of event time that a trace which no line keeps waits for a linked one to be kept.
+pub const SAMPLE_LINKS_WAIT_NS: i64 = 30_000_000_000;
+
+/// Links of kept traces to traces that have not closed, remembered by one sampling; the oldest
+/// gives way and is counted.
+pub const SAMPLE_LINKS_MAX: usize = 100_000;
+
+/// Links of one trace that a sampling follows; of more the first by id.
+pub const SAMPLE_TRACE_LINKS_MAX: usize = 1_000;

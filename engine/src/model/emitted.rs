@@ -86,11 +86,11 @@ pub struct EmittedItem {
 }
 
 impl EmittedItem {
-    /// The order in which items leave: decision time, rule, place in the log; of what was made of
-    /// one item, its content.
+    /// The order in which items leave: decision time, rule, signal, place in the log; of what was
+    /// made of one item, its content.
     pub fn output_cmp(&self, other: &Self) -> Ordering {
-        (self.decision_ns, self.rule, self.key)
-            .cmp(&(other.decision_ns, other.rule, other.key))
+        (self.decision_ns, self.rule, self.signal, self.key)
+            .cmp(&(other.decision_ns, other.rule, other.signal, other.key))
             .then_with(|| self.content.cmp(&other.content))
     }
 }

@@ -18,7 +18,7 @@ use super::feeds::{Feeds, FeedsState, PairChange, RowChange};
 use super::groups::GroupId;
 use super::held::{Looks, tell_bytes};
 use super::pattern::{Patterns, PatternsState, Watermarks};
-use super::sample::{self, Case, Tally};
+use super::sample::{self, Case, Tally, TraceExplained};
 use super::snapshot::{Snapshots, StageName};
 use super::stream::{EpochNumber, Outbox, Stage};
 use super::traces::{self, Traces, TracesState};
@@ -45,6 +45,10 @@ pub(crate) struct Closed {
     pub(crate) cases: Vec<Case>,
     /// What lines of samplings did.
     pub(crate) samples: Tally,
+    /// What a sampling made of the trace that is asked for.
+    pub(crate) explained: Vec<TraceExplained>,
+    /// Watermark and highest time of every timeline, where worker 0 decides by them.
+    pub(crate) times: Times,
     pub(crate) ledger: Option<Ledger>,
     pub(crate) rules: Vec<RuleCounts>,
     pub(crate) snapshot: bool,
@@ -80,7 +84,15 @@ impl Closed {
     pub(crate) fn take_sampled(&mut self, sampled: sample::Sampled) {
         self.items.extend(sampled.items);
         self.cases.extend(sampled.cases);
+        self.explained.extend(sampled.explained);
         sample::merge(&mut self.samples, &sampled.tally);
+    }
+
+    /// Tells worker 0 how far time has come.
+    fn tell_times(&mut self, worker: usize, times: &Times) {
+        if worker == 0 {
+            self.times.clone_from(times);
+        }
     }
 
     /// Drops the rows that only rules read.
@@ -95,6 +107,10 @@ impl Closed {
         self.items.extend(other.items);
         self.cases.extend(other.cases);
         sample::merge(&mut self.samples, &other.samples);
+        self.explained.extend(other.explained);
+        if self.times.is_empty() {
+            self.times = other.times;
+        }
         self.ledger = self.ledger.take().or(other.ledger);
         self.snapshot |= other.snapshot;
         for (mine, theirs) in self.rules.iter_mut().zip(&other.rules) {
@@ -375,6 +391,7 @@ impl Stage for Close {
         self.traces.step(&plan, spans, (&mut late, watermarks), &mut closed);
         self.correlations.step(&plan, correlated, (&[], watermarks), &mut self.alerts, &mut closed);
         self.tell();
+        closed.tell_times(self.worker, &times);
         closed.rows.sort_by(Row::output_cmp);
         closed.transitions.sort_by(Transition::output_cmp);
         let is_snapshot = closed.snapshot;

@@ -6,8 +6,8 @@ use crossbeam_channel::Sender;
 use serde::{Deserialize, Serialize};
 
 use super::applied::RuleCounts;
-use super::close::Closed;
-use super::sample::{self, Sampler, SamplerState, Tally};
+use super::close::{Closed, Times};
+use super::sample::{self, Decided, Heard, Sampler, SamplerState, Tally, TraceExplained};
 use super::snapshot::{Snapshots, StageName};
 use super::stream::{EpochNumber, Outbox, Stage};
 use crate::model::{EmittedItem, Ledger, Row, Transition};
@@ -28,6 +28,8 @@ pub struct EpochOutput {
     pub ledger: Ledger,
     /// What every line of a sampling did since the start of the log: by rule and line.
     pub samples: Tally,
+    /// What samplings made of the trace that the plan asks about.
+    pub explained: Vec<TraceExplained>,
     /// What every rule did with its items since the start of the log.
     pub rules: Vec<RuleCounts>,
 }
@@ -87,6 +89,7 @@ impl Stage for Output {
         let (mut rows, mut transitions): (Vec<Row>, Vec<Transition>) = (Vec::new(), Vec::new());
         let mut items: Vec<EmittedItem> = Vec::new();
         let (mut cases, mut snapshot) = (Vec::new(), false);
+        let (mut explained, mut times) = (Vec::new(), Times::new());
         for message in messages {
             if rows.is_empty() {
                 rows = message.rows; // of one worker, nothing is moved
@@ -96,6 +99,10 @@ impl Stage for Output {
             transitions.extend(message.transitions);
             items.extend(message.items);
             cases.extend(message.cases);
+            explained.extend(message.explained);
+            if times.is_empty() {
+                times = message.times;
+            }
             sample::merge(&mut self.totals.samples, &message.samples);
             snapshot |= message.snapshot;
             if let Some(ledger) = &message.ledger {
@@ -108,7 +115,9 @@ impl Stage for Output {
         rows.sort_by(Row::output_cmp);
         transitions.sort_by(Transition::output_cmp);
         let tally = &mut self.totals.samples;
-        self.sampler.decide(&self.plan, cases, &mut items, tally);
+        let heard = Heard { rows: &rows, transitions: &transitions, times: &times };
+        let mut decided = Decided { items: &mut items, tally, explained: &mut explained };
+        self.sampler.decide(&self.plan, cases, heard, &mut decided);
         items.sort_by(EmittedItem::output_cmp);
         if snapshot {
             self.totals.sampler = self.sampler.state();
@@ -121,6 +130,7 @@ impl Stage for Output {
             items,
             ledger: self.totals.ledger.clone(),
             samples: self.totals.samples.clone(),
+            explained,
             rules: self.totals.rules.clone(),
         };
         // The receiver is gone only when the engine was dropped: nobody wants the rest.

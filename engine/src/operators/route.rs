@@ -27,6 +27,7 @@ impl Apply {
             }
         }
         self.sampled((frame, batch), (source, decision), decisions);
+        self.following((frame, batch), (source, decision), decisions);
         self.trace_spans((frame, batch), (source, decision), decisions);
     }
 

@@ -38,7 +38,8 @@ pub use rows::{
 };
 pub use rule::{AggregateCall, AggregateRule, Results, Rule, RuleKind};
 pub use sample::{
-    SampleFit, SampleKeys, SampleLine, SampleMeasure, SampleRule, SampleVerb, SampledFrom,
+    FollowingLogs, SampleAbout, SampleFact, SampleFit, SampleKeys, SampleLine, SampleMeasure,
+    SampleRule, SampleVerb, SampledFrom,
 };
 pub use table::{Table, TableAccumulator, TableWindow, Timeline, WindowShape};
 pub use trace::{
@@ -98,6 +99,8 @@ pub struct Plan {
     pub routes: Vec<Route>,
     /// What is taken out of telemetry before any of it.
     pub redaction: Option<Redaction>,
+    /// The trace whose verdicts are told line by line.
+    pub explained: Option<[u8; 16]>,
 }
 
 impl Plan {

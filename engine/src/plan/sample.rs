@@ -20,8 +20,59 @@ pub struct SampleRule {
     pub is_shadow: bool,
     /// The attribute of kept items that names the line.
     pub mark: Option<Arc<str>>,
+    /// What its lines ask about other rules.
+    pub facts: Vec<SampleFact>,
+    /// Log records that follow the verdict of their trace.
+    pub logs: Option<FollowingLogs>,
+    /// Column of the rows of traces with the traces that they link to, where linked ones are kept
+    /// together.
+    pub links: Option<u32>,
     /// Hash of what decides verdicts: the identity of the state.
     pub hash: u64,
+}
+
+/// Something that a line asks about other rules, as of the time when a trace closes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SampleFact {
+    /// What is asked.
+    pub about: SampleAbout,
+    /// Column of the rows of traces that holds the keys by which a trace is meant; conditions see
+    /// the answer in its place.
+    pub column: u32,
+}
+
+/// What is asked about another rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum SampleAbout {
+    /// Whether a match of the pattern was decided since the trace began.
+    Matched(RuleId),
+    /// Whether an instance of the alert is firing.
+    Firing(RuleId),
+    /// Whether a row or an alert that left has named the trace.
+    Named,
+}
+
+/// Which log records follow the verdict of their trace.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct FollowingLogs {
+    /// Index of the plan of log records.
+    pub signal: u32,
+    /// Index of the filter that takes those with a trace id.
+    pub filter: u32,
+    /// Index of the timeline that they count by.
+    pub timeline: u32,
+    /// Column of the trace id.
+    pub trace_id: u32,
+    /// How long a record waits for the verdict, nanoseconds of event time.
+    pub wait_ns: i64,
+}
+
+impl SampleRule {
+    /// Whether verdicts depend on more than the trace and the lines: then worker 0 takes all
+    /// traces in order of time.
+    pub fn is_ordered(&self) -> bool {
+        !self.facts.is_empty() || self.logs.is_some() || self.links.is_some()
+    }
 }
 
 /// What is sampled.

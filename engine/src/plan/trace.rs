@@ -192,6 +192,10 @@ pub enum TraceValue {
     Distinct(u32),
     /// How many distinct texts a carried column has.
     DistinctCount(u32),
+    /// The distinct values that carried columns have together in spans, sorted, at most
+    /// [`SAMPLE_TRACE_KEYS_MAX`](crate::limits::SAMPLE_TRACE_KEYS_MAX): the keys by which a
+    /// question about another rule means the trace.
+    Keys(Vec<u32>),
     /// A value of the root: index among the columns of roots.
     Root(u32),
     /// Whether a structure selects any span.
@@ -343,7 +347,7 @@ impl TraceValue {
             Self::Has(structure) => !matches!(structure, Structure::Leaf(_)),
             Self::Count(_) | Self::Any(..) | Self::Named(..) => true,
             Self::CriticalPath { .. } | Self::CriticalPathDuration(_) => true,
-            Self::Distinct(_) | Self::DistinctCount(_) | Self::Root(_) => false,
+            Self::Distinct(_) | Self::DistinctCount(_) | Self::Keys(..) | Self::Root(_) => false,
         }
     }
 }

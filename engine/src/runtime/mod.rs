@@ -20,7 +20,9 @@ use xxhash_rust::xxh3::xxh3_64;
 
 pub use crate::operators::applied::RuleCounts;
 pub use crate::operators::output::EpochOutput;
-pub use crate::operators::sample::LineCounts;
+pub use crate::operators::sample::{
+    DECISION_SECONDS, EarlyClose, LineCounts, LineExplained, LineOutcome, TraceExplained,
+};
 pub use crate::operators::snapshot::Snapshot;
 pub use cut::EpochCut;
 

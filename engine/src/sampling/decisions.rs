@@ -26,6 +26,8 @@ pub struct Verdict {
     pub line: u16,
     /// The threshold that kept spans carry; `None` where the line keeps by no known probability.
     pub threshold: Option<Threshold>,
+    /// When, nanoseconds of event time.
+    pub at_ns: i64,
 }
 
 /// What is known of an id.

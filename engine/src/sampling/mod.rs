@@ -1,11 +1,13 @@
 //! What decides which traces and items are kept, and what kept ones carry.
 //!
 //! Pure functions and state machines: thresholds of consistent probability sampling, the
-//! tracestate that carries them, targets and rates over what has closed, and the memory of past
-//! verdicts. Everything is integer arithmetic in a given order, so that every process and every
-//! replay decides alike. Knows values; must not know rules, traces, epochs or operators.
+//! tracestate that carries them, targets and rates over what has closed, what other rules have
+//! said, and the memory of past verdicts. Everything is integer arithmetic in a given order, so
+//! that every process and every replay decides alike. Knows values; must not know rules, traces,
+//! epochs or operators.
 
 mod decisions;
+mod facts;
 mod filter;
 mod logarithm;
 mod rate;
@@ -15,6 +17,7 @@ mod threshold;
 mod tracestate;
 
 pub use decisions::{Decisions, DecisionsState, Past, Verdict};
+pub use facts::{Facts, KeyTimes, Saying};
 pub use filter::IdFilter;
 pub use rate::{Buckets, RateLimit};
 pub use stamp::{stamp_log, stamp_span};

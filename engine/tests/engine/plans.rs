@@ -67,6 +67,7 @@ pub fn count_by_name(shape: WindowShape, width_ns: i64, groups_max: u32) -> Arc<
         }],
         routes: Vec::new(),
         redaction: None,
+        explained: None,
         row_inputs: Vec::new(),
         row_tables: Vec::new(),
         rules: vec![

@@ -15,7 +15,7 @@ fn hash(n: u64) -> u64 {
 }
 
 fn verdict(is_kept: bool, line: u16) -> Verdict {
-    Verdict { is_kept, line, threshold: Some(Threshold::of_share(0.5)) }
+    Verdict { is_kept, line, threshold: Some(Threshold::of_share(0.5)), at_ns: 0 }
 }
 
 #[test]

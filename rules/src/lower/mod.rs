@@ -16,6 +16,7 @@ mod route;
 mod row_names;
 mod rows;
 mod sample;
+mod sample_facts;
 mod signal;
 mod span_set;
 mod stream;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tailwater_dsl::hir::{
-    self, Declaration, Sample, SampleGoal, SampleMeasure as Measure, SampleVerb as Verb,
+    self, Declaration, RuleFact, Sample, SampleGoal, SampleMeasure as Measure, SampleVerb as Verb,
 };
 use tailwater_engine::model::{ColumnSpec, Field, RuleId, Signal};
 use tailwater_engine::plan::{
@@ -13,10 +13,12 @@ use tailwater_engine::plan::{
 use tailwater_engine::sampling::{Goal, RateLimit, Threshold};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::route;
+use super::expr::lower as lower_expr;
+use super::row_names::RowNames;
+use super::sample_facts::{self, SampleNames};
 use super::signal::{demand, resolve};
 use super::stream::{Composed, Origin, Streams, timeline};
-use super::{NotYet, not_yet};
+use super::{NotYet, not_yet, route};
 
 /// Puts a sampling into the plan.
 pub(super) fn lower(
@@ -108,6 +110,9 @@ fn items(
             lines,
             is_shadow: sample.is_shadow,
             mark: sample.mark.as_deref().map(Arc::from),
+            facts: Vec::new(),
+            logs: None,
+            links: None,
             hash: xxh3_64(identity.join("\n").as_bytes()),
         })),
         place: RulePlace { timelines: vec![timeline], ..RulePlace::default() },
@@ -123,20 +128,19 @@ fn traces(
     (sample, source, name, rule): (&Sample, &Composed, &str, RuleId),
 ) -> Result<(), Vec<NotYet>> {
     let range = declaration.range;
-    if sample.logs_follow {
-        return Err(not_yet("`logs follow`", range));
-    }
-    if sample.links_together {
-        return Err(not_yet("`links together`", range));
-    }
     if !matches!(plan.rules[rule.0 as usize].kind, RuleKind::Traces(_)) {
         return Err(not_yet("`sample` of late items", range));
     }
     let (mut lines, mut identity) = (Vec::new(), vec![name.to_owned()]);
+    let (asked, facts) = sample_facts::facts(plan, streams, sample, rule)?;
     for line in &sample.lines {
         let fits = match &line.when {
             None => SampleFit::All,
-            Some(when) => SampleFit::Row(source.lower(plan, streams, when)?),
+            Some(when) => {
+                let Origin::Rows(input) = source.origin else { return Err(Vec::new()) };
+                let rows = RowNames { plan: &mut *plan, streams, input, columns: &source.columns };
+                SampleFit::Row(lower_expr(when, &mut SampleNames { rows, asked: &asked })?)
+            }
         };
         let keys = keys_of(&line.verb).iter().map(|key| source.lower(plan, streams, key));
         let keys = SampleKeys::Row(keys.collect::<Result<_, _>>()?);
@@ -145,6 +149,16 @@ fn traces(
         let (name, is_shadow) = (Arc::from(&*line.name), line.is_shadow);
         lines.push(SampleLine { name, is_shadow, verb, fits, keys });
     }
+    identity.extend(asked.iter().map(|(fact, _)| question(streams, fact)));
+    identity.push(format!("{} {}", sample.logs_follow, sample.links_together));
+    let links = match sample.links_together {
+        true => sample_facts::links(plan, streams, rule),
+        false => None,
+    };
+    let logs = match sample.logs_follow {
+        true => Some(sample_facts::logs(plan, streams, (sample, rule), range)?),
+        false => None,
+    };
     let RuleKind::Traces(traces) = &plan.rules[rule.0 as usize].kind else { return Ok(()) };
     let (signal, timeline) = (traces.signal, traces.timeline);
     let signal = &mut plan.signals[signal as usize];
@@ -160,6 +174,9 @@ fn traces(
             lines,
             is_shadow: sample.is_shadow,
             mark: sample.mark.as_deref().map(Arc::from),
+            facts,
+            logs,
+            links,
             hash: xxh3_64(identity.join("\n").as_bytes()),
         })),
         place: RulePlace { timelines: vec![timeline], ..RulePlace::default() },
@@ -181,7 +198,22 @@ fn text(expr: &hir::Expr) -> String {
     for part in parts {
         text.push_str(part.split_once('}').map_or(part, |rest| rest.1));
     }
+    // Nor the numbers of declarations, which change with every other one.
+    let mut parts = text.split("DeclarationId(");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        text.push_str(part.split_once(')').map_or(part, |rest| rest.1));
+    }
     text
+}
+
+/// A question about another rule by that rule's name.
+fn question(streams: &Streams<'_>, fact: &RuleFact) -> String {
+    match fact {
+        RuleFact::Matched(source) => format!("matched {}", streams.source_name(source)),
+        RuleFact::Firing(source) => format!("firing {}", streams.source_name(source)),
+        RuleFact::Named => "named".to_owned(),
+    }
 }
 
 fn keys_of(verb: &Verb) -> &[hir::Expr] {
@@ -220,6 +252,9 @@ pub(super) fn resolve_keys(plan: &mut Plan) {
     let signals: Vec<u32> = plan.signals.iter().map(|s| s.columns.len() as u32).collect();
     for rule in &mut plan.rules {
         let RuleKind::Sample(sample) = &mut rule.kind else { continue };
+        if let Some(logs) = &mut sample.logs {
+            logs.trace_id = resolve(signals[logs.signal as usize], logs.trace_id);
+        }
         let SampledFrom::Items { signal, .. } = sample.from else { continue };
         for line in &mut sample.lines {
             if let SampleKeys::Columns(keys) = &mut line.keys {

@@ -188,6 +188,11 @@ impl<'a> Streams<'a> {
         }
     }
 
+    /// The typed rules.
+    pub(super) fn program(&self) -> &'a Program {
+        self.program
+    }
+
     /// Composes a stream; makes the rule for its late side where one is read.
     pub(super) fn declare(
         &mut self,

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::explained::{TraceExplained, Tried};
+use super::ordered::Ordered;
 use super::traces::followed;
-use super::{Case, Tally};
+use super::{Case, CaseKind, LineOutcome, Tally};
 use crate::limits::SHARDS;
-use crate::model::{EmittedItem, Value};
-use crate::plan::{Plan, Rule, RuleKind, SampleMeasure, SampleRule, SampleVerb, SampledFrom};
+use crate::model::{EmittedItem, Row, RuleId, Transition, Value};
+use crate::plan::{Plan, RuleKind, SampleMeasure, SampleRule, SampleVerb, SampledFrom};
 use crate::sampling::{
     Buckets, Decisions, DecisionsState, Past, Target, TargetState, Threshold, Verdict,
 };
@@ -35,23 +37,61 @@ enum LineStored {
 pub(crate) struct SamplerState {
     lines: Vec<(u64, u16, LineStored)>,
     verdicts: Vec<(u64, u64, DecisionsState)>,
+    ordered: Vec<(u64, Ordered)>,
+}
+
+/// What an epoch brought beside cases.
+#[derive(Clone, Copy)]
+pub(crate) struct Heard<'a> {
+    pub(crate) rows: &'a [Row],
+    pub(crate) transitions: &'a [Transition],
+    /// Watermark and highest time of every timeline after the epoch.
+    pub(crate) times: &'a [(i64, i64)],
+}
+
+/// Where verdicts go.
+pub(crate) struct Decided<'a> {
+    pub(crate) items: &'a mut Vec<EmittedItem>,
+    pub(crate) tally: &'a mut Tally,
+    pub(crate) explained: &'a mut Vec<TraceExplained>,
 }
 
 /// The samplings of a plan.
 #[derive(Debug)]
 pub(crate) struct Sampler {
+    core: Core,
+    /// Those that decide in order of time, by the hash of the rule.
+    ordered: BTreeMap<u64, Ordered>,
+}
+
+/// What lines have seen, and what was decided.
+#[derive(Debug)]
+pub(super) struct Core {
     lines: BTreeMap<(u64, u16), LineState>,
     /// By the hash of the rule and the shard of trace ids.
     verdicts: BTreeMap<(u64, u64), Decisions>,
+    explained: Option<[u8; 16]>,
+}
+
+/// The samplings of a plan, with their ids.
+fn samplings(plan: &Plan) -> impl Iterator<Item = (RuleId, &SampleRule)> {
+    plan.rules.iter().enumerate().filter_map(|(index, rule)| match &rule.kind {
+        RuleKind::Sample(sample) => Some((RuleId(index as u32), &**sample)),
+        _ => None,
+    })
 }
 
 impl Sampler {
     pub(crate) fn new(plan: &Plan, state: SamplerState) -> Self {
         let mut stored: BTreeMap<(u64, u16), LineStored> = BTreeMap::new();
         stored.extend(state.lines.into_iter().map(|(hash, line, state)| ((hash, line), state)));
-        let mut lines = BTreeMap::new();
-        for rule in &plan.rules {
-            let RuleKind::Sample(sample) = &rule.kind else { continue };
+        let mut waiting: BTreeMap<u64, Ordered> = state.ordered.into_iter().collect();
+        let (mut lines, mut ordered) = (BTreeMap::new(), BTreeMap::new());
+        for (id, sample) in samplings(plan) {
+            if sample.is_ordered() {
+                let own = waiting.remove(&sample.hash).unwrap_or_default();
+                ordered.insert(sample.hash, own.adopted(id));
+            }
             for (index, line) in sample.lines.iter().enumerate() {
                 let place = (sample.hash, index as u16);
                 let state = match (line.verb, stored.remove(&place)) {
@@ -68,29 +108,27 @@ impl Sampler {
                 lines.insert(place, state);
             }
         }
-        let known = |hash: &u64| {
-            let is_it = |rule: &Rule| matches!(&rule.kind, RuleKind::Sample(s) if s.hash == *hash);
-            plan.rules.iter().any(is_it)
-        };
+        let known = |hash: &u64| samplings(plan).any(|(_, sample)| sample.hash == *hash);
         let verdicts = state.verdicts.into_iter().filter(|(hash, ..)| known(hash));
         let verdicts = verdicts
             .map(|(hash, shard, state)| ((hash, shard), Decisions::from_state(state)))
             .collect();
-        Self { lines, verdicts }
+        Self { core: Core { lines, verdicts, explained: plan.explained }, ordered }
     }
 
     pub(crate) fn state(&self) -> SamplerState {
-        let stored = self.lines.iter().map(|((hash, line), state)| {
+        let stored = self.core.lines.iter().map(|((hash, line), state)| {
             let state = match state {
                 LineState::Rate(buckets) => LineStored::Rate(buckets.clone()),
                 LineState::Target(target) => LineStored::Target(target.state().clone()),
             };
             (*hash, *line, state)
         });
-        let verdicts = self.verdicts.iter();
+        let verdicts = self.core.verdicts.iter();
         SamplerState {
             lines: stored.collect(),
             verdicts: verdicts.map(|((hash, shard), own)| (*hash, *shard, own.state())).collect(),
+            ordered: self.ordered.iter().map(|(hash, own)| (*hash, own.clone())).collect(),
         }
     }
 
@@ -99,56 +137,112 @@ impl Sampler {
         &mut self,
         plan: &Plan,
         mut cases: Vec<Case>,
-        items: &mut Vec<EmittedItem>,
-        tally: &mut Tally,
+        heard: Heard<'_>,
+        out: &mut Decided<'_>,
     ) {
-        cases.sort_by_key(|case| (case.decision_ns, case.rule, case.order, case.is_late));
+        cases.sort_by_key(|case| {
+            let is_late = matches!(case.kind, CaseKind::LateSpans);
+            (case.decision_ns, case.rule, case.order, is_late)
+        });
         for case in cases {
             let RuleKind::Sample(sample) = &plan.rules[case.rule.0 as usize].kind else { continue };
-            self.one(sample, case, items, tally);
+            match self.ordered.get_mut(&sample.hash) {
+                Some(ordered) => ordered.await_case(case),
+                None => self.core.one(sample, case, out),
+            }
+        }
+        for (id, sample) in samplings(plan) {
+            if let Some(ordered) = self.ordered.get_mut(&sample.hash) {
+                ordered.hear(plan, sample, heard);
+                ordered.step(plan, (id, sample), &mut self.core, heard.times, out);
+            }
+        }
+    }
+}
+
+impl Core {
+    fn one(&mut self, sample: &SampleRule, case: Case, out: &mut Decided<'_>) {
+        match case.kind {
+            CaseKind::LateSpans | CaseKind::LogOf(_) => self.late(sample, case, out),
+            CaseKind::Known(verdict) => self.remember(sample, case.order, verdict),
+            CaseKind::Undecided => {
+                let mut tried = Vec::new();
+                if let Some(verdict) = self.choose(sample, &case, &mut tried, out.tally) {
+                    self.settle(sample, case, verdict, &tried, out);
+                }
+            }
         }
     }
 
-    fn one(
+    /// Late spans follow the verdict of their trace.
+    pub(super) fn late(&mut self, sample: &SampleRule, case: Case, out: &mut Decided<'_>) {
+        let past = self.past(sample, case.order);
+        let spans = (case.randomness, case.held);
+        out.items.extend(followed((case.rule, sample), past, spans, out.tally));
+    }
+
+    /// What was decided about a trace.
+    pub(super) fn past(&self, sample: &SampleRule, id: [u8; 16]) -> Past {
+        let shard = (sample.hash, xxh3_64(&id) % SHARDS);
+        self.verdicts.get(&shard).map_or(Past::Unknown, |verdicts| verdicts.past(id))
+    }
+
+    fn remember(&mut self, sample: &SampleRule, id: [u8; 16], verdict: Verdict) {
+        let shard = (sample.hash, xxh3_64(&id) % SHARDS);
+        self.verdicts.entry(shard).or_default().remember(id, verdict);
+    }
+
+    /// The verdict of the first line that fits and is not in the shadow. What lines in the shadow
+    /// would do is counted.
+    pub(super) fn choose(
         &mut self,
         sample: &SampleRule,
-        case: Case,
-        items: &mut Vec<EmittedItem>,
+        case: &Case,
+        tried: &mut Vec<Tried>,
         tally: &mut Tally,
-    ) {
-        let of_traces = matches!(sample.from, SampledFrom::Traces { .. });
-        let shard = (sample.hash, xxh3_64(&case.order) % SHARDS);
-        if case.is_late {
-            let own = self.verdicts.get(&shard);
-            let past = own.map_or(Past::Unknown, |verdicts| verdicts.past(case.order));
-            let spans = (case.randomness, case.held);
-            items.extend(followed((case.rule, sample), past, spans, tally));
-            return;
-        }
-        if let Some(verdict) = case.known {
-            self.verdicts.entry(shard).or_default().remember(case.order, verdict);
-            return;
-        }
+    ) -> Option<Verdict> {
         for index in case.line as usize..sample.lines.len() {
             if case.fits >> index & 1 == 0 {
                 continue;
             }
             let line = &sample.lines[index];
-            let (is_kept, threshold) = self.verdict((sample.hash, index as u16), line.verb, &case);
-            let counts = tally.entry((case.rule, index as u16)).or_default();
-            counts.count(is_kept, case.weight);
-            if line.is_shadow {
-                continue;
+            let place = (sample.hash, index as u16);
+            let (is_kept, threshold) = self.verdict(place, line.verb, case);
+            tried.push((index as u16, LineOutcome::of(line.verb, is_kept, threshold)));
+            if !line.is_shadow {
+                let (line, at_ns) = (index as u16, case.decision_ns);
+                return Some(Verdict { is_kept, line, threshold, at_ns });
             }
-            if of_traces {
-                let verdict = Verdict { is_kept, line: index as u16, threshold };
-                self.verdicts.entry(shard).or_default().remember(case.order, verdict);
+            tally.entry((case.rule, index as u16)).or_default().count(is_kept, case.weight);
+        }
+        None // the last line fits all
+    }
+
+    /// Counts and remembers a verdict; lets leave what is kept.
+    pub(super) fn settle(
+        &mut self,
+        sample: &SampleRule,
+        case: Case,
+        verdict: Verdict,
+        tried: &[Tried],
+        out: &mut Decided<'_>,
+    ) {
+        let line = verdict.line as usize;
+        let counts = out.tally.entry((case.rule, verdict.line)).or_default();
+        counts.count(verdict.is_kept, case.weight);
+        if matches!(sample.from, SampledFrom::Traces { .. }) {
+            counts.decided(case.timing, verdict.at_ns);
+            self.remember(sample, case.order, verdict);
+            if self.explained == Some(case.order) {
+                out.explained.push(TraceExplained::of_case(sample, &case, verdict, tried));
             }
-            if is_kept || sample.is_shadow {
-                let held = case.held.into_iter();
-                items.extend(held.map(|held| held.kept(sample, index, threshold, counts)));
-            }
-            return;
+        }
+        if verdict.is_kept || sample.is_shadow {
+            let leaves = |mut held: super::Held| {
+                held.item.decision_ns = verdict.at_ns;
+                held.kept(sample, line, verdict.threshold, counts)
+            };
+            out.items.extend(case.held.into_iter().map(leaves));
         }
     }
 

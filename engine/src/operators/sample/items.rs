@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{Case, Held, Weight};
+use super::{Case, CaseKind, Held, Timing, Weight};
 use crate::ingest::emit;
 use crate::model::{Batch, Column, EmittedItem, ItemKey, RuleId, SourceId, Value};
 use crate::operators::apply::Apply;
@@ -126,8 +126,9 @@ impl Apply {
                     keys: keys(sample, line, batch, row),
                     weight: Weight { items: 1, bytes },
                     held: vec![held],
-                    known: None,
-                    is_late: false,
+                    kind: CaseKind::Undecided,
+                    timing: Timing::default(),
+                    columns: Vec::new(),
                 });
             }
         }

@@ -1,83 +1,31 @@
 //! Sampling: what is kept of items and traces.
 //!
 //! A line that looks at nothing but the case itself decides where the case is. From the first line
-//! on that depends on what else was decided, cases go to worker 0, which takes them in one order.
+//! on that depends on what else was decided, cases go to worker 0, which takes them in one order. A
+//! sampling that asks about other rules, or lets log records or linked traces follow, sends all of
+//! them there.
 
+mod counts;
 mod decide;
+mod explained;
+mod followers;
 mod items;
+mod linked;
+mod ordered;
 mod traces;
-
-use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use decide::{Sampler, SamplerState};
+pub use counts::{DECISION_SECONDS, EarlyClose, LineCounts};
+pub(crate) use counts::{Tally, Timing, merge};
+pub(crate) use decide::{Decided, Heard, Sampler, SamplerState};
+pub use explained::{LineExplained, LineOutcome, TraceExplained};
 pub(crate) use traces::{ClosedTrace, Contents, KeptTrace, Sampled, TraceSampler};
 
 use crate::model::{EmittedItem, RuleId, Signal, Value};
 use crate::plan::SampleRule;
 use crate::sampling::{Randomness, Threshold, Verdict, stamp_log, stamp_span};
-
-/// What one line of a sampling did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LineCounts {
-    /// Traces or items that it fitted, no line before having decided.
-    pub cases: u64,
-    /// Of these, kept.
-    pub kept: u64,
-    /// Spans, log records or data points in kept cases.
-    pub items_kept: u64,
-    /// The same in dropped ones.
-    pub items_dropped: u64,
-    /// Bytes of kept items, as received.
-    pub bytes_kept: u64,
-    /// Bytes of dropped items.
-    pub bytes_dropped: u64,
-    /// Spans that came after their trace's verdict, by this line, and were kept like it.
-    pub late_kept: u64,
-    /// The same, dropped.
-    pub late_dropped: u64,
-    /// Tracestates of kept spans that broke W3C's rules and so were dropped as a whole.
-    pub tracestates_refused: u64,
-}
-
-impl LineCounts {
-    /// Adds the counts of another worker or epoch.
-    pub fn merge(&mut self, other: &Self) {
-        self.cases += other.cases;
-        self.kept += other.kept;
-        self.items_kept += other.items_kept;
-        self.items_dropped += other.items_dropped;
-        self.bytes_kept += other.bytes_kept;
-        self.bytes_dropped += other.bytes_dropped;
-        self.late_kept += other.late_kept;
-        self.late_dropped += other.late_dropped;
-        self.tracestates_refused += other.tracestates_refused;
-    }
-
-    fn count(&mut self, is_kept: bool, weight: Weight) {
-        self.cases += 1;
-        if is_kept {
-            self.kept += 1;
-            self.items_kept += u64::from(weight.items);
-            self.bytes_kept += weight.bytes;
-        } else {
-            self.items_dropped += u64::from(weight.items);
-            self.bytes_dropped += weight.bytes;
-        }
-    }
-}
-
-/// Counts of lines: by rule and line.
-pub(crate) type Tally = BTreeMap<(RuleId, u16), LineCounts>;
-
-/// Adds counts.
-pub(crate) fn merge(mine: &mut Tally, theirs: &Tally) {
-    for (line, counts) in theirs {
-        mine.entry(*line).or_default().merge(counts);
-    }
-}
 
 /// How heavy a case is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,13 +62,33 @@ pub(crate) struct Case {
     pub(crate) keys: Vec<(u16, Vec<Value>)>,
     pub(crate) weight: Weight,
     pub(crate) held: Vec<Held>,
-    /// The verdict, where it is known and only remembered here.
-    pub(crate) known: Option<Verdict>,
-    /// Whether these are spans that came after their trace's verdict.
-    pub(crate) is_late: bool,
+    /// What else it is.
+    pub(crate) kind: CaseKind,
+    /// When a trace began, and why it was decided early.
+    pub(crate) timing: Timing,
+    /// The row of the trace, where the sampling decides in order of time.
+    pub(crate) columns: Vec<Value>,
+}
+
+/// What comes to worker 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum CaseKind {
+    /// A trace or an item, for a verdict.
+    Undecided,
+    /// A trace whose verdict is known and only remembered here.
+    Known(Verdict),
+    /// Spans that came after their trace's verdict.
+    LateSpans,
+    /// A log record of a trace.
+    LogOf([u8; 16]),
 }
 
 impl Held {
+    /// Bytes of the item.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.item.content.item_len() as u64
+    }
+
     /// The item as it leaves under the verdict of a line; `threshold` is that of the line.
     pub(crate) fn kept(
         self,

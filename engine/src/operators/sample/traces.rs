@@ -7,12 +7,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{Case, Held, Tally, Weight};
+use super::explained::{TraceExplained, lines};
+use super::{Case, CaseKind, Held, Tally, Timing, Weight};
 use crate::limits::SHARDS;
 use crate::model::{EmittedItem, ItemContent, ItemKey, Row, RuleId, Signal, Value};
 use crate::otlp::wire::field;
 use crate::plan::eval::eval_row;
-use crate::plan::{Plan, RuleKind, SampleFit, SampleKeys, SampleRule, SampleVerb, SampledFrom};
+use crate::plan::{
+    Plan, RuleKind, SampleFit, SampleKeys, SampleLine, SampleRule, SampleVerb, SampledFrom,
+};
 use crate::sampling::{
     Decisions, DecisionsState, Past, Randomness, Reading, Threshold, Verdict, read_tracestate,
 };
@@ -26,6 +29,9 @@ pub(crate) struct TraceSampler {
     rule: Arc<SampleRule>,
     /// Whether worker 0 decides some of its traces, and so remembers all.
     is_global: bool,
+    /// Whether worker 0 decides all of them.
+    is_ordered: bool,
+    explained: Option<[u8; 16]>,
     /// By shard of trace ids.
     verdicts: BTreeMap<u64, Decisions>,
 }
@@ -36,6 +42,7 @@ pub(crate) struct Sampled {
     pub(crate) items: Vec<EmittedItem>,
     pub(crate) cases: Vec<Case>,
     pub(crate) tally: Tally,
+    pub(crate) explained: Vec<TraceExplained>,
 }
 
 /// Spans as they leave, with their places in the log.
@@ -48,6 +55,7 @@ pub(crate) struct ClosedTrace<'a> {
     /// Stated by one of its spans.
     pub(crate) randomness: Option<Randomness>,
     pub(crate) weight: Weight,
+    pub(crate) timing: Timing,
 }
 
 /// A trace that leaves, once its spans are written.
@@ -66,7 +74,10 @@ impl TraceSampler {
             RuleKind::Sample(sample) => match &sample.from {
                 SampledFrom::Traces { rule, .. } if *rule == traces => Some(Self {
                     id: RuleId(index as u32),
-                    is_global: sample.lines.iter().any(|line| line.verb.is_global()),
+                    is_global: sample.is_ordered()
+                        || sample.lines.iter().any(|line| line.verb.is_global()),
+                    is_ordered: sample.is_ordered(),
+                    explained: plan.explained,
                     rule: Arc::new((**sample).clone()),
                     verdicts: BTreeMap::new(),
                 }),
@@ -100,12 +111,18 @@ impl TraceSampler {
         let columns = trace.row.columns();
         let holds = |expr| matches!(eval_row(expr, &columns), Value::Bool(true));
         let SampledFrom::Traces { filter, .. } = &self.rule.from else { return None };
-        if filter.as_ref().is_some_and(|filter| !holds(filter)) {
-            return None;
-        }
         let own = Randomness::of_trace_id(trace.id);
         let randomness = trace.randomness.unwrap_or(own);
+        if filter.as_ref().is_some_and(|filter| !holds(filter)) {
+            self.explain(trace, (0, randomness), None, out);
+            return None;
+        }
         let rule = Arc::clone(&self.rule);
+        if self.is_ordered {
+            let case = self.case(trace, randomness, contents());
+            out.cases.push(Case { columns, ..case });
+            return None;
+        }
         let mut fits = 0_u128;
         for (index, line) in rule.lines.iter().enumerate() {
             let is_fit = match &line.fits {
@@ -126,15 +143,21 @@ impl TraceSampler {
                 }
             };
             let is_kept = threshold.admits(randomness);
+            let decision_ns = trace.row.decision_ns;
             let counts = out.tally.entry((self.id, index as u16)).or_default();
             counts.count(is_kept, trace.weight);
             if line.is_shadow {
                 continue;
             }
-            let verdict = Verdict { is_kept, line: index as u16, threshold: Some(threshold) };
-            self.remember(trace.id, verdict, out, trace.row.decision_ns);
+            counts.decided(trace.timing, decision_ns);
+            let (line, threshold_of) = (index as u16, Some(threshold));
+            let verdict = Verdict { is_kept, line, threshold: threshold_of, at_ns: decision_ns };
+            self.remember(trace.id, verdict, out, decision_ns);
+            if self.explained == Some(trace.id) {
+                let fits = self.fits(&columns);
+                self.explain(trace, (fits, randomness), Some(verdict), out);
+            }
             let leaves = is_kept || rule.is_shadow;
-            let decision_ns = trace.row.decision_ns;
             return leaves.then_some(KeptTrace { line: index, threshold, randomness, decision_ns });
         }
         None
@@ -148,46 +171,84 @@ impl TraceSampler {
         out.items.extend(held.map(|held| held.kept(rule, line, threshold, counts)));
     }
 
+    /// Which conditions hold of a row, by line.
+    fn fits(&self, columns: &[Value]) -> u128 {
+        let is_fit = |line: &SampleLine| match &line.fits {
+            SampleFit::All => true,
+            SampleFit::Filter(_) => false,
+            SampleFit::Row(when) => matches!(eval_row(when, columns), Value::Bool(true)),
+        };
+        let fits = self.rule.lines.iter().enumerate();
+        fits.fold(0, |bits, (index, line)| bits | u128::from(is_fit(line)) << index)
+    }
+
+    /// Says what lines made of the trace that is asked for.
+    fn explain(
+        &self,
+        trace: &ClosedTrace<'_>,
+        (fits, randomness): (u128, Randomness),
+        verdict: Option<Verdict>,
+        out: &mut Sampled,
+    ) {
+        if self.explained != Some(trace.id) {
+            return;
+        }
+        let last = verdict.map_or(0, |verdict| verdict.line);
+        out.explained.push(TraceExplained {
+            rule: self.id,
+            trace_id: trace.id,
+            start_ns: trace.timing.start_ns,
+            closed_ns: trace.row.decision_ns,
+            spans: trace.weight.items,
+            bytes: trace.weight.bytes,
+            early: trace.timing.early,
+            randomness,
+            lines: lines(&self.rule, (fits, randomness), last, &[]),
+            verdict,
+            is_linked: false,
+        });
+    }
+
+    /// A trace for worker 0.
+    fn case(&self, trace: &ClosedTrace<'_>, randomness: Randomness, contents: Contents) -> Case {
+        let decision_ns = trace.row.decision_ns;
+        Case {
+            rule: self.id,
+            decision_ns,
+            order: trace.id,
+            randomness,
+            line: 0,
+            fits: 0,
+            keys: Vec::new(),
+            weight: trace.weight,
+            held: held(self.id, decision_ns, randomness, contents).collect(),
+            kind: CaseKind::Undecided,
+            timing: trace.timing,
+            columns: Vec::new(),
+        }
+    }
+
     /// Lets worker 0 decide, from a line on.
     fn ask(
         &self,
-        (line, mut fits): (usize, u128),
+        (line, fits): (usize, u128),
         trace: &ClosedTrace<'_>,
         columns: &[Value],
         (randomness, contents): (Randomness, Contents),
         out: &mut Sampled,
     ) {
+        let fits = fits | self.fits(columns);
         let mut keys = Vec::new();
         for (index, line) in self.rule.lines.iter().enumerate().skip(line) {
-            let is_fit = match &line.fits {
-                SampleFit::All => true,
-                SampleFit::Filter(_) => false,
-                SampleFit::Row(condition) => {
-                    matches!(eval_row(condition, columns), Value::Bool(true))
-                }
-            };
-            fits |= u128::from(is_fit) << index;
-            if let (true, SampleKeys::Row(exprs)) = (is_fit, &line.keys)
+            if let (1, SampleKeys::Row(exprs)) = (fits >> index & 1, &line.keys)
                 && !exprs.is_empty()
             {
                 let values = exprs.iter().map(|expr| eval_row(expr, columns)).collect();
                 keys.push((index as u16, values));
             }
         }
-        let decision_ns = trace.row.decision_ns;
-        out.cases.push(Case {
-            rule: self.id,
-            decision_ns,
-            order: trace.id,
-            randomness,
-            line: line as u16,
-            fits,
-            keys,
-            weight: trace.weight,
-            held: held(self.id, decision_ns, randomness, contents).collect(),
-            known: None,
-            is_late: false,
-        });
+        let case = self.case(trace, randomness, contents);
+        out.cases.push(Case { line: line as u16, fits, keys, ..case });
     }
 
     /// Remembers a verdict: here, or on worker 0 where that decides others of the rule.
@@ -197,19 +258,25 @@ impl TraceSampler {
             self.verdicts.entry(shard).or_default().remember(id, verdict);
             return;
         }
-        out.cases.push(Case {
+        out.cases.push(self.bare(id, decision_ns, CaseKind::Known(verdict), Vec::new()));
+    }
+
+    /// Something about a trace that needs no lines.
+    fn bare(&self, id: [u8; 16], decision_ns: i64, kind: CaseKind, held: Vec<Held>) -> Case {
+        Case {
             rule: self.id,
             decision_ns,
             order: id,
             randomness: Randomness::of_trace_id(id),
-            line: verdict.line,
+            line: 0,
             fits: 0,
             keys: Vec::new(),
             weight: Weight::default(),
-            held: Vec::new(),
-            known: Some(verdict),
-            is_late: false,
-        });
+            held,
+            kind,
+            timing: Timing::default(),
+            columns: Vec::new(),
+        }
     }
 
     /// A span came to a trace that had closed.
@@ -222,19 +289,7 @@ impl TraceSampler {
         let own = Randomness::of_trace_id(id);
         let held: Vec<Held> = held(self.id, watermark_ns, own, contents.clone()).collect();
         if self.is_global {
-            out.cases.push(Case {
-                rule: self.id,
-                decision_ns: watermark_ns,
-                order: id,
-                randomness: own,
-                line: 0,
-                fits: 0,
-                keys: Vec::new(),
-                weight: Weight::default(),
-                held,
-                known: None,
-                is_late: true,
-            });
+            out.cases.push(self.bare(id, watermark_ns, CaseKind::LateSpans, held));
             return;
         }
         let shard = xxh3_64(&id) % SHARDS;
@@ -244,23 +299,28 @@ impl TraceSampler {
     }
 }
 
-/// Late spans under the verdict of their trace. Of a trace that is no longer remembered the last
-/// line decides, by chance alone: what it would drop or measure is dropped.
-pub(super) fn followed(
-    (id, rule): (RuleId, &SampleRule),
-    past: Past,
-    (own, held): (Randomness, Vec<Held>),
-    tally: &mut Tally,
-) -> Vec<EmittedItem> {
+/// Whether something that follows is kept, by which line and threshold. Of a trace that is not
+/// remembered the last line decides, by chance alone: what it would drop or measure is dropped.
+fn of_past(rule: &SampleRule, past: Past, own: Randomness) -> (bool, usize, Option<Threshold>) {
     let last = rule.lines.len() - 1;
-    let (is_kept, line, threshold) = match past {
+    match past {
         Past::Exact(verdict) => (verdict.is_kept, verdict.line as usize, verdict.threshold),
         Past::Dropped => (false, last, None),
         Past::Unknown => match rule.lines[last].verb {
             SampleVerb::Keep(threshold) => (threshold.admits(own), last, Some(threshold)),
             _ => (false, last, None),
         },
-    };
+    }
+}
+
+/// Late spans under the verdict of their trace.
+pub(super) fn followed(
+    (id, rule): (RuleId, &SampleRule),
+    past: Past,
+    (own, held): (Randomness, Vec<Held>),
+    tally: &mut Tally,
+) -> Vec<EmittedItem> {
+    let (is_kept, line, threshold) = of_past(rule, past, own);
     let counts = tally.entry((id, line as u16)).or_default();
     let spans = held.len() as u64;
     if is_kept {
@@ -272,6 +332,42 @@ pub(super) fn followed(
         return Vec::new();
     }
     held.into_iter().map(|held| held.kept(rule, line, threshold, counts)).collect()
+}
+
+/// Log records under the verdict of their trace: they leave with it, or at their own time behind
+/// it.
+pub(super) fn follow_logs(
+    own: (RuleId, &SampleRule),
+    verdict: Verdict,
+    held: Vec<Held>,
+    tally: &mut Tally,
+) -> Vec<EmittedItem> {
+    let past = (Past::Exact(verdict), verdict.at_ns);
+    followed_logs(own, ([0; 16], past), held, tally)
+}
+
+/// Log records under what is known of their trace as of a time.
+pub(super) fn followed_logs(
+    (id, rule): (RuleId, &SampleRule),
+    (trace_id, (past, at_ns)): ([u8; 16], (Past, i64)),
+    held: Vec<Held>,
+    tally: &mut Tally,
+) -> Vec<EmittedItem> {
+    let (is_kept, line, threshold) = of_past(rule, past, Randomness::of_trace_id(trace_id));
+    let counts = tally.entry((id, line as u16)).or_default();
+    if is_kept {
+        counts.logs_kept += held.len() as u64;
+    } else {
+        counts.logs_dropped += held.len() as u64;
+    }
+    if !is_kept && !rule.is_shadow {
+        return Vec::new();
+    }
+    let leaves = |mut held: Held| {
+        held.item.decision_ns = held.item.decision_ns.max(at_ns);
+        held.kept(rule, line, threshold, counts)
+    };
+    held.into_iter().map(leaves).collect()
 }
 
 /// Spans that may be kept, with what they say about sampling.

@@ -3,6 +3,7 @@
 use super::held::HeldSpan;
 use super::spans::SpanState;
 use crate::model::Value;
+use crate::operators::sample::EarlyClose;
 use crate::sampling::Randomness;
 
 /// A closed trace.
@@ -15,7 +16,8 @@ pub(super) struct Assembled {
     pub(super) start_ns: i64,
     /// The latest end.
     pub(super) end_ns: i64,
-    pub(super) is_early: bool,
+    /// Why it closed before its time, where it did.
+    pub(super) early: Option<EarlyClose>,
     /// Of the first root, where one came.
     pub(super) root: Option<Vec<Value>>,
     /// All masks together.

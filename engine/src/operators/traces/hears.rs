@@ -5,7 +5,7 @@ use super::held::{HeldSpan, HeldSpans};
 use super::read::Reader;
 use super::store::Hears;
 use crate::model::{Row, RuleId};
-use crate::operators::sample::{ClosedTrace, KeptTrace, Sampled, TraceSampler, Weight};
+use crate::operators::sample::{ClosedTrace, KeptTrace, Sampled, Timing, TraceSampler, Weight};
 
 /// What an epoch's traces come to.
 pub(super) struct Hearing<'a> {
@@ -52,7 +52,8 @@ impl Hears for Hearing<'_> {
             let bytes = trace.held.iter().map(|span| held.bytes(*span)).sum();
             let weight = Weight { items: trace.held.len() as u32, bytes };
             let (id, randomness) = (trace.id, trace.randomness);
-            let closed = ClosedTrace { id, row: &row, randomness, weight };
+            let timing = Timing { start_ns: trace.start_ns, early: trace.early };
+            let closed = ClosedTrace { id, row: &row, randomness, weight, timing };
             for (index, sampler) in self.samplers.iter_mut().enumerate() {
                 let contents = || held.contents(&trace.held);
                 if let Some(kept) = sampler.closed(&closed, contents, &mut self.sampled) {

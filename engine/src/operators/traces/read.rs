@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::assembled::Assembled;
 use super::parts::{Parts, kind_of};
+use crate::limits::SAMPLE_TRACE_KEYS_MAX;
 use crate::model::{Row, RowKind, RuleId, Value};
 use crate::plan::eval::eval_columns;
 use crate::plan::{NamedRead, SpanExpr, TraceField, TraceRule, TraceValue};
@@ -135,6 +136,7 @@ impl Reader {
                 Value::List(distinct(trace, *column).into_iter().cloned().collect())
             }
             TraceValue::DistinctCount(column) => Value::Int(distinct(trace, *column).len() as i64),
+            TraceValue::Keys(columns) => keys(trace, columns),
             TraceValue::Root(at) => {
                 let value = trace.root.as_ref().and_then(|root| root.get(*at as usize));
                 value.cloned().unwrap_or_default()
@@ -206,7 +208,7 @@ impl Reader {
             TraceField::Complete => Value::Bool(forest.is_complete()),
             TraceField::Depth => Value::Int(forest.depth().into()),
             TraceField::Loops => Value::Int(forest.loop_count().into()),
-            TraceField::Early => Value::Bool(trace.is_early),
+            TraceField::Early => Value::Bool(trace.early.is_some()),
             // Lowered to values of their own.
             TraceField::ErrorCount
             | TraceField::Services
@@ -250,4 +252,19 @@ fn of_spans(what: &SpanExpr, spans: &Assignment, trace: &Assembled) -> Value {
 fn distinct(trace: &Assembled, column: u32) -> std::collections::BTreeSet<&Value> {
     let values = trace.spans.iter().map(|span| &span.carried[column as usize]);
     values.filter(|value| !value.is_null()).collect()
+}
+
+/// The distinct values of columns in spans; of no column the one key that every trace has.
+fn keys(trace: &Assembled, columns: &[u32]) -> Value {
+    let key = |span: &super::spans::SpanState| -> Vec<Value> {
+        columns.iter().map(|column| span.carried[*column as usize].clone()).collect()
+    };
+    let keys: std::collections::BTreeSet<Vec<Value>> = if columns.is_empty() {
+        [Vec::new()].into()
+    } else {
+        trace.spans.iter().map(key).collect()
+    };
+    Value::List(
+        keys.into_iter().take(SAMPLE_TRACE_KEYS_MAX).map(|key| Value::List(key.into())).collect(),
+    )
 }

@@ -18,6 +18,7 @@ use super::wheel::{Wheel, bucket_of};
 use crate::limits::{SHARDS, TRACE_SPANS_PER_SHARD_MAX};
 use crate::model::{Row, Value};
 use crate::operators::applied::RuleCounts;
+use crate::operators::sample::EarlyClose;
 use crate::plan::TraceRule;
 use crate::sampling::Randomness;
 
@@ -181,7 +182,7 @@ impl Store {
             }
             // It had closed at the row before, in the middle of an epoch.
             let decided_ns = self.heads[place as usize].deadline_ns;
-            self.close(place, decided_ns, false, close);
+            self.close(place, decided_ns, None, close);
             return false;
         }
         let time_ns = block.time_ns(at);
@@ -269,8 +270,13 @@ impl Store {
         let (spans, bytes, shard) = (head.spans, head.bytes, (head.key % SHARDS) as usize);
         self.spans_of[shard] += 1;
         self.wait(place);
-        if spans >= self.rule.spans_max || bytes >= self.rule.bytes_max {
-            self.close(place, watermark_ns.saturating_add(1), true, close);
+        let early = if spans >= self.rule.spans_max {
+            Some(EarlyClose::Spans)
+        } else {
+            (bytes >= self.rule.bytes_max).then_some(EarlyClose::Bytes)
+        };
+        if early.is_some() {
+            self.close(place, watermark_ns.saturating_add(1), early, close);
         } else if self.spans_of[shard] as usize > TRACE_SPANS_PER_SHARD_MAX {
             self.relieve(shard, watermark_ns, close);
         }
@@ -303,7 +309,8 @@ impl Store {
             if self.spans_of[shard] as usize <= TRACE_SPANS_PER_SHARD_MAX / 10 * 9 {
                 break;
             }
-            self.close(at as u32, watermark_ns.saturating_add(1), true, close);
+            let early = Some(EarlyClose::Room);
+            self.close(at as u32, watermark_ns.saturating_add(1), early, close);
         }
     }
 
@@ -319,7 +326,7 @@ impl Store {
                 }
                 if head.deadline_ns <= watermark_ns {
                     let decided_ns = head.deadline_ns;
-                    self.close(place, decided_ns, false, close);
+                    self.close(place, decided_ns, None, close);
                     continue;
                 }
                 head.bucket = bucket_of(head.deadline_ns);
@@ -335,7 +342,13 @@ impl Store {
         self.closed.forget(watermark_ns);
     }
 
-    fn close(&mut self, place: u32, decided_ns: i64, is_early: bool, close: &mut OnClose<'_>) {
+    fn close(
+        &mut self,
+        place: u32,
+        decided_ns: i64,
+        early: Option<EarlyClose>,
+        close: &mut OnClose<'_>,
+    ) {
         let head = &mut self.heads[place as usize];
         let shard = (head.key % SHARDS) as usize;
         head.is_open = false;
@@ -345,7 +358,7 @@ impl Store {
         assembled.decided_ns = decided_ns;
         assembled.start_ns = head.start_ns;
         assembled.end_ns = head.end_ns;
-        assembled.is_early = is_early;
+        assembled.early = early;
         assembled.root = head.root.take().map(|root| root.2);
         assembled.mask = head.mask;
         assembled.held = std::mem::take(&mut head.held);

@@ -1,0 +1,123 @@
+//! Log records on their way to the verdict of their trace.
+//!
+//! A record goes to worker 0 when it is applied. It leaves with the verdict of its trace, or by the
+//! last line when none has come in its time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Case, CaseKind, Held, Timing, Weight};
+use crate::ingest::emit;
+use crate::model::{Column, EmittedItem, ItemKey, RuleId, SourceId};
+use crate::operators::apply::Apply;
+use crate::operators::decode::{PreparedBatch, PreparedFrame};
+use crate::operators::facts::{Decisions, FrameDecision};
+use crate::operators::taken::Taking;
+use crate::plan::{FollowingLogs, RuleKind};
+use crate::sampling::Randomness;
+
+/// Records that wait, by their trace.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Followers {
+    waiting: BTreeMap<[u8; 16], Vec<Held>>,
+    bytes: u64,
+}
+
+impl Followers {
+    pub(super) fn wait(&mut self, trace_id: [u8; 16], held: Vec<Held>) {
+        self.bytes += held.iter().map(Held::bytes).sum::<u64>();
+        self.waiting.entry(trace_id).or_default().extend(held);
+    }
+
+    /// The records of a trace that has its verdict.
+    pub(super) fn of(&mut self, trace_id: [u8; 16]) -> Vec<Held> {
+        let held = self.waiting.remove(&trace_id).unwrap_or_default();
+        self.bytes -= held.iter().map(Held::bytes).sum::<u64>();
+        held
+    }
+
+    /// A record whose time is over.
+    pub(super) fn over(&mut self, trace_id: [u8; 16], place: (u64, u32)) -> Option<Held> {
+        let own = self.waiting.get_mut(&trace_id)?;
+        let is_it = |held: &Held| (held.item.key.frame_seq, held.item.key.row) == place;
+        let held = own.remove(own.iter().position(is_it)?);
+        if own.is_empty() {
+            self.waiting.remove(&trace_id);
+        }
+        self.bytes -= held.bytes();
+        Some(held)
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub(super) fn all_mut(&mut self) -> impl Iterator<Item = &mut Held> {
+        self.waiting.values_mut().flatten()
+    }
+}
+
+impl Apply {
+    /// Sends log records after their traces.
+    pub(crate) fn following(
+        &mut self,
+        (frame, batch): (&PreparedFrame, &PreparedBatch),
+        (source, decision): (SourceId, &FrameDecision),
+        decisions: &Decisions,
+    ) {
+        let plan = Arc::clone(&self.plan);
+        for (index, rule) in plan.rules.iter().enumerate() {
+            let RuleKind::Sample(sample) = &rule.kind else { continue };
+            let Some(logs) = &sample.logs else { continue };
+            if plan.signals[logs.signal as usize].signal == batch.batch.signal {
+                let id = RuleId(index as u32);
+                self.follow((id, logs), (frame, batch), (source, decision), decisions);
+            }
+        }
+    }
+
+    fn follow(
+        &mut self,
+        (rule, logs): (RuleId, &FollowingLogs),
+        (frame, batch): (&PreparedFrame, &PreparedBatch),
+        (source, decision): (SourceId, &FrameDecision),
+        decisions: &Decisions,
+    ) {
+        let (filter, timeline) = (Some(logs.filter), logs.timeline);
+        let taking = Taking { rule, filter, dedupe: None, timeline };
+        let taken = self.take(taking, (frame, batch), decision, decisions);
+        let Some(mut taken) = taken else { return };
+        let Some(Column::Ids16(ids)) = batch.batch.columns.get(logs.trace_id as usize) else {
+            return;
+        };
+        let rows = std::mem::take(&mut taken.rows);
+        for (&row, content) in rows.iter().zip(emit(&batch.batch, &rows)) {
+            let decision_ns = taken.decision_ns(row);
+            let Some(content) = content else {
+                self.rules[rule.0 as usize].refused += 1;
+                continue;
+            };
+            let (trace_id, time_ns) = (ids[row as usize], taken.times[row as usize]);
+            let key = ItemKey { frame_seq: frame.seq, row, time_ns, source };
+            let signal = batch.batch.signal;
+            let item = EmittedItem { rule, signal, decision_ns, key, content };
+            let (trace_state, arrived) = (bytes::Bytes::new(), None);
+            self.outgoing[0].cases.push(Case {
+                rule,
+                decision_ns,
+                order: trace_id,
+                randomness: Randomness::of_trace_id(trace_id),
+                line: 0,
+                fits: 0,
+                keys: Vec::new(),
+                weight: Weight::default(),
+                held: vec![Held { item, trace_state, arrived, is_refused: false }],
+                kind: CaseKind::LogOf(trace_id),
+                timing: Timing::default(),
+                columns: Vec::new(),
+            });
+        }
+    }
+}
