@@ -151,13 +151,11 @@ fn traces(
     }
     identity.extend(asked.iter().map(|(fact, _)| question(streams, fact)));
     identity.push(format!("{} {}", sample.logs_follow, sample.links_together));
-    let links = match sample.links_together {
-        true => sample_facts::links(plan, streams, rule),
-        false => None,
-    };
-    let logs = match sample.logs_follow {
-        true => Some(sample_facts::logs(plan, streams, (sample, rule), range)?),
-        false => None,
+    let links = if sample.links_together { sample_facts::links(plan, streams, rule) } else { None };
+    let logs = if sample.logs_follow {
+        Some(sample_facts::logs(plan, streams, (sample, rule), range)?)
+    } else {
+        None
     };
     let RuleKind::Traces(traces) = &plan.rules[rule.0 as usize].kind else { return Ok(()) };
     let (signal, timeline) = (traces.signal, traces.timeline);
