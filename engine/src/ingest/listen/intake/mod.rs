@@ -4,9 +4,7 @@
 //! room is given back only when its owner drops the [`Accepted`]. Frames leave in the order in
 //! which they came, whoever brought them; that no sender takes all the room is the budget's work.
 
-mod sample;
-mod thin;
-mod within;
+mod reception;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -19,11 +17,13 @@ use crate::error::{Error, ErrorKind};
 use crate::limits::{
     INTAKE_BYTES_MAX, INTAKE_ITEMS_MAX, INTAKE_READING_BYTES_MAX, MESSAGE_BYTES_MAX,
 };
-use crate::model::{Compression, DataFrame, PayloadFormat, SourceId};
+use crate::model::{DataFrame, PayloadFormat, SourceId};
 
 use super::budget::{Amount, Budget, Permit, Sender};
 use super::clock::{Clock, monotonic, system_clock};
-use super::counts::{Count, DiscardReason, IntakeCounts, RefuseReason, SourceCounts};
+use super::counts::{Count, DiscardReason, IntakeCounts, SourceCounts};
+
+pub(super) use reception::{Outcome, Reception};
 
 /// What happens to a frame that finds the queue full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -128,21 +128,6 @@ struct Waiting {
     numbers: VecDeque<u64>,
 }
 
-/// What became of a checked payload.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Outcome {
-    /// It will be handed to the log.
-    Taken,
-    /// It was discarded: the queue is full.
-    Discarded,
-    /// There was no room in time.
-    Busy,
-    /// Its listener takes no more of this sender, or of all, for so long.
-    Limited(Duration),
-    /// Nobody takes frames any more.
-    Stopping,
-}
-
 impl Intake {
     /// A queue: the end for listeners, and the end for the writer of the log.
     ///
@@ -220,7 +205,8 @@ impl Intake {
         let counts = queue.sources.entry(source).or_default();
         counts.received.requests += 1;
         counts.under_way += 1;
-        Reception { intake: self.clone(), source, sender, bytes: 0, is_open: true }
+        drop(queue);
+        Reception::new(self.clone(), source, sender)
     }
 
     /// Room for a body that is about to be read.
@@ -232,147 +218,6 @@ impl Intake {
     ) -> Option<Permit> {
         self.shared.reading.acquire(sender, Amount::bytes(bytes), deadline).await
     }
-}
-
-/// A request under way. Dropping it counts the request as one whose sender went away.
-pub(super) struct Reception {
-    intake: Intake,
-    source: SourceId,
-    pub(super) sender: Sender,
-    /// Bytes of it that were read.
-    pub(super) bytes: u64,
-    is_open: bool,
-}
-
-impl Reception {
-    /// The queue it belongs to.
-    pub(super) fn intake(&self) -> &Intake {
-        &self.intake
-    }
-
-    /// Counts the request as refused.
-    pub(super) fn refuse(mut self, reason: RefuseReason) {
-        self.settle_refused(reason, 0);
-    }
-
-    /// Counts items of this request that are refused while the others are not.
-    pub(super) fn refuse_items(&self, reason: RefuseReason, items: u64, bytes: u64) {
-        let count = Count { requests: 0, items, bytes };
-        let mut queue = self.intake.shared.lock();
-        let counts = queue.sources.entry(self.source).or_default();
-        counts.received.add(count);
-        counts.refused.entry(reason).or_default().add(count);
-    }
-
-    /// Counts a request without any item: there is nothing to put into the log.
-    pub(super) fn accept_empty(mut self) {
-        let count = Count { requests: 1, items: 0, bytes: self.bytes };
-        self.settle(count, |counts| counts.accepted.add(count));
-    }
-
-    fn settle_refused(&mut self, reason: RefuseReason, items: u64) {
-        let count = Count { requests: 1, items, bytes: self.bytes };
-        self.settle(count, |counts| counts.refused.entry(reason).or_default().add(count));
-    }
-
-    fn settle(&mut self, count: Count, decide: impl FnOnce(&mut SourceCounts)) {
-        if std::mem::take(&mut self.is_open) {
-            let mut queue = self.intake.shared.lock();
-            settle_in(&mut queue, self.source, count, decide);
-        }
-    }
-
-    /// Puts a payload into the queue, or does with it what the policy says. It counts with these
-    /// items and all its bytes.
-    pub(super) async fn put(
-        mut self,
-        payload: Bytes,
-        format: PayloadFormat,
-        items: u64,
-        deadline: Instant,
-    ) -> Outcome {
-        self.bytes = payload.len() as u64;
-        let shared = Arc::clone(&self.intake.shared);
-        if shared.config.when_full == WhenFull::Sample {
-            return self.put_sample(payload, format, items, deadline).await;
-        }
-        let need = Amount { items: items.max(1), bytes: self.bytes };
-        let room = match shared.config.when_full {
-            WhenFull::Block | WhenFull::Sample => {
-                shared.room.acquire(self.sender, need, deadline).await
-            }
-            WhenFull::DropNewest => {
-                let room = shared.room.try_acquire(self.sender, need);
-                if room.is_none() {
-                    let count = Count { requests: 1, items, bytes: self.bytes };
-                    self.settle(count, |counts| {
-                        counts.discarded.entry(DiscardReason::Newest).or_default().add(count);
-                    });
-                    return Outcome::Discarded;
-                }
-                room
-            }
-            WhenFull::DropOldest => match shared.make_room(self.sender, need) {
-                Some(room) => Some(room),
-                None => shared.room.acquire(self.sender, need, deadline).await,
-            },
-        };
-        let Some(room) = room else {
-            self.settle_refused(RefuseReason::Busy, items);
-            return Outcome::Busy;
-        };
-        self.push(payload, format, items, room)
-    }
-
-    fn push(&mut self, payload: Bytes, format: PayloadFormat, items: u64, room: Permit) -> Outcome {
-        let shared = Arc::clone(&self.intake.shared);
-        let count = Count { requests: 1, items, bytes: payload.len() as u64 };
-        let mut queue = shared.lock();
-        self.is_open = false;
-        if queue.is_closed {
-            settle_in(&mut queue, self.source, count, |counts| {
-                counts.refused.entry(RefuseReason::Stopping).or_default().add(count);
-            });
-            drop(queue); // the permit goes after the lock
-            return Outcome::Stopping;
-        }
-        settle_in(&mut queue, self.source, count, |counts| counts.queued.add(count));
-        let frame = DataFrame {
-            source: self.source,
-            arrival_ns: Some((shared.config.clock)()),
-            format,
-            compression: Compression::None,
-            payload,
-            place: u64::from(!is_binary(format)),
-        };
-        queue.push(Accepted { frame, items, room });
-        drop(queue);
-        shared.arrived.notify_one();
-        Outcome::Taken
-    }
-}
-
-impl Drop for Reception {
-    fn drop(&mut self) {
-        self.settle_refused(RefuseReason::Disconnected, 0);
-    }
-}
-
-/// Places in binary payloads are byte offsets from 0, in text they are lines from 1.
-fn is_binary(format: PayloadFormat) -> bool {
-    !matches!(format, PayloadFormat::OtlpJson | PayloadFormat::Lines)
-}
-
-fn settle_in(
-    queue: &mut Queue,
-    source: SourceId,
-    count: Count,
-    decide: impl FnOnce(&mut SourceCounts),
-) {
-    let counts = queue.sources.entry(source).or_default();
-    counts.under_way -= 1;
-    counts.received.add(Count { requests: 0, ..count });
-    decide(counts);
 }
 
 impl Shared {

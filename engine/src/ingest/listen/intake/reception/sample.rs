@@ -5,10 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::super::budget::Amount;
-use super::super::counts::{Count, DiscardReason, RefuseReason};
 use super::thin::thin;
 use super::{Outcome, Reception};
+use crate::ingest::listen::budget::Amount;
+use crate::ingest::listen::counts::{Count, DiscardReason, RefuseReason};
 use crate::model::PayloadFormat;
 
 impl Reception {

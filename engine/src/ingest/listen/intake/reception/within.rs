@@ -3,17 +3,17 @@
 use bytes::Bytes;
 use tokio::time::{Instant, sleep};
 
-use super::super::budget::Amount;
-use super::super::clock::monotonic;
-use super::super::counts::RefuseReason;
-use super::super::rate::RateLimiter;
 use super::{Outcome, Reception};
+use crate::ingest::listen::budget::Amount;
+use crate::ingest::listen::clock::monotonic;
+use crate::ingest::listen::counts::RefuseReason;
+use crate::ingest::listen::rate::RateLimiter;
 use crate::model::PayloadFormat;
 
 impl Reception {
     /// As [`Reception::put`], if the rates allow it. A sender that cannot come back `waits` for
     /// them, until the deadline.
-    pub(in super::super) async fn put_within(
+    pub(in crate::ingest::listen) async fn put_within(
         mut self,
         rates: &RateLimiter,
         waits: bool,
