@@ -52,6 +52,7 @@ impl Checker<'_> {
             }
         }
         self.lint_samples(site, &scope.calls, parts.having.is_some());
+        self.lint_ranks(&scope.calls);
         self.lint_totals(&scope.calls, parts.filter.as_ref(), &input);
         let columns = std::mem::take(&mut parts.columns);
         let mut shape = Shape::rows(&site.name, SourceRef::Declaration(site.id), columns);

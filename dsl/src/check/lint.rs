@@ -57,6 +57,28 @@ impl Checker<'_> {
         );
     }
 
+    /// A rank between 0 and 1, where percents are meant to be counted from 0 to 100.
+    pub(super) fn lint_ranks(&mut self, calls: &[AggregateCall]) {
+        for call in calls.iter().filter(|call| call.function == "percentile") {
+            let Some(Some(rank)) = call.args.get(1) else { continue };
+            let ExprKind::Constant { value: Literal::Float(value), .. } = &rank.kind else {
+                continue;
+            };
+            if *value <= 0.0 || *value >= 1.0 {
+                continue;
+            }
+            let percent = format!("{:.6}", value * 100.0);
+            let percent = percent.trim_end_matches('0').trim_end_matches('.');
+            let message = format!("the {value}th percentile is nearly the minimum");
+            self.report(
+                Diagnostic::new(codes::RANK, rank.range, message)
+                    .note("percentiles are counted from 0 to 100")
+                    .help(format!("write `{percent}` for the value that {percent} % are below"))
+                    .guess(rank.range, percent),
+            );
+        }
+    }
+
     /// A sum over values each of which may be a total since some start already.
     pub(super) fn lint_totals(
         &mut self,

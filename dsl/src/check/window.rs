@@ -12,6 +12,27 @@ const COUNT_WINDOW_MAX: u64 = 1_000_000;
 /// Windows that may hold one item.
 const OVERLAP_MAX: i64 = 10_000;
 
+/// Names that other systems have for windows.
+const OTHER_WINDOWS: [(&str, &str); 6] = [
+    ("hopping", "sliding"),
+    ("hop", "sliding"),
+    ("slide", "sliding"),
+    ("tumble", "tumbling"),
+    ("fixed", "tumbling"),
+    ("sessions", "session"),
+];
+
+/// How a window is written.
+fn window_form(name: &str) -> &'static str {
+    match name {
+        "sliding" => "sliding(5m, every: 30s)",
+        "cumulate" => "cumulate(1d, every: 1m)",
+        "session" => "session(gap: 30s)",
+        "count" => "count(1000)",
+        _ => "tumbling(1m)",
+    }
+}
+
 impl Checker<'_> {
     /// The window and the offset of its grid.
     pub(super) fn window(&mut self, expr: &ast::Expr, module: usize) -> Option<(Window, i64)> {
@@ -28,7 +49,9 @@ impl Checker<'_> {
             let message = format!("there is no window `{}`", call.name.text);
             let mut diagnostic = Diagnostic::new(codes::WORD, call.name.range, message)
                 .note("windows: `tumbling`, `sliding`, `session`, `cumulate`, `count`");
-            if let Some(near) = nearest(&call.name.text, WINDOWS) {
+            let word = call.name.text.as_str();
+            let other = OTHER_WINDOWS.iter().find(|other| other.0 == word).map(|other| other.1);
+            if let Some(near) = other.or_else(|| nearest(word, WINDOWS)) {
                 diagnostic = diagnostic.did_you_mean(call.name.range, near);
             }
             self.report(diagnostic);
@@ -110,7 +133,8 @@ impl Checker<'_> {
                 let message = format!("`{}` wants `{word}`", call.name.text);
                 checker.report(
                     Diagnostic::new(codes::ARGUMENTS, call.name.range, message)
-                        .label("an argument is missing"),
+                        .label("an argument is missing")
+                        .help(format!("it is written `{}`", window_form(&call.name.text))),
                 );
                 return None;
             };

@@ -100,6 +100,7 @@ registry! {
     UNUSED "W4006" "declaration that nothing reads";
     TOTALS "W4007" "sum of values that may be totals";
     UNREACHABLE "W4008" "line of a sample that is never reached";
+    RANK "W4009" "percentile below the first";
 }
 
 /// Every code, in order.

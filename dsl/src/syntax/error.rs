@@ -3,6 +3,7 @@
 use pest::error::{Error, ErrorVariant, InputLocation};
 
 use super::grammar::Rule;
+use super::habits::{self, Place};
 use super::lexer::{Token, TokenKind};
 use super::parse::CLAUSES;
 use crate::ast::Declaration;
@@ -85,6 +86,10 @@ fn special(
     file: FileId,
 ) -> Option<Diagnostic> {
     let at = tokens.iter().position(|token| token.start == found.start)?;
+    let place = Place { text, tokens, at, file };
+    if let Some(diagnostic) = habits::answer(&place).or_else(|| habits::form(&place, expected)) {
+        return Some(diagnostic);
+    }
     let token = |back: usize| at.checked_sub(back).map(|at| &tokens[at]);
     let word = |back: usize| token(back).map_or("", |token| token.text(text));
     let range = found.range(file);

@@ -226,7 +226,11 @@ impl<'a> Lexer<'a> {
             range,
             format!("`{}` is not part of the language", first.escape_debug()),
         );
-        if let Some(plain) = plain_form(first) {
+        if first == ';' {
+            diagnostic = diagnostic
+                .help("a declaration ends where the next one begins; items are joined by `,`")
+                .guess(range, "");
+        } else if let Some(plain) = plain_form(first) {
             diagnostic = diagnostic.help(format!("write `{plain}`")).guess(range, plain);
         } else {
             diagnostic = diagnostic.help("texts with such characters stand in quotes");
@@ -252,7 +256,6 @@ fn plain_form(character: char) -> Option<&'static str> {
         '≠' => "!=",
         '×' => "*",
         '\u{a0}' | '\u{2009}' | '\u{200b}' | '\u{feff}' => " ",
-        ';' => ",",
         _ => return None,
     })
 }

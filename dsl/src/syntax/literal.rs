@@ -56,6 +56,13 @@ const OTHER_UNITS: [(&str, &str); 17] = [
     ("mb", "MB"),
 ];
 
+/// The unit of time or size that a word stands for.
+pub(super) fn unit_for(word: &str) -> Option<&'static str> {
+    let known = TIME_UNITS.iter().chain(&SIZE_UNITS).map(|unit| unit.0);
+    let other = OTHER_UNITS.iter().find(|other| other.0.eq_ignore_ascii_case(word));
+    known.into_iter().find(|unit| *unit == word).or(other.map(|other| other.1))
+}
+
 /// The value of a number as written.
 pub(crate) fn number(number: &NumberText, range: TextRange) -> Result<Literal, Box<Diagnostic>> {
     let text = number.text.as_str();

@@ -12,7 +12,7 @@ use super::lexer::{Token, TokenKind, lex};
 use super::split::{KEYWORDS, NOT_YET, Piece, split};
 use crate::ast::{Declaration, DeclarationKind, Expr, File, Name};
 use crate::diagnostic::suggest::{listed, nearest};
-use crate::diagnostic::{Diagnostic, codes};
+use crate::diagnostic::{Applicability, Diagnostic, Edit, codes};
 use crate::limits::{DECLARATIONS_MAX, RECOVERIES_MAX, SOURCE_BYTES_MAX};
 use crate::text_range::{FileId, TextRange};
 
@@ -209,6 +209,25 @@ fn blank(source: &mut String, bytes: std::ops::Range<usize>) -> bool {
     true
 }
 
+/// Makes safe edits that need no more room than what they replace; all or none, and none where
+/// there is nothing to make.
+fn mend(source: &mut String, edits: &[Edit]) -> bool {
+    let fits = |edit: &Edit| {
+        edit.replacement.len() <= edit.range.bytes().len()
+            && edit.applicability == Applicability::Safe
+            && source.is_char_boundary(edit.range.start as usize)
+            && source.is_char_boundary(edit.range.end as usize)
+    };
+    if edits.is_empty() || !edits.iter().all(fits) {
+        return false;
+    }
+    for edit in edits {
+        let bytes = edit.range.bytes();
+        source.replace_range(bytes.clone(), &format!("{:1$}", edit.replacement, bytes.len()));
+    }
+    true
+}
+
 struct Attempt<'a> {
     text: &'a str,
     tokens: &'a [Token],
@@ -239,8 +258,8 @@ impl Attempt<'_> {
                 }
                 Err(error) => {
                     let at = start + error::position(&error);
-                    self.report(&error, source, at, diagnostics);
-                    if !self.blank(source, at) {
+                    let is_mended = self.report(&error, source, at, diagnostics);
+                    if !is_mended && !self.blank(source, at) {
                         return;
                     }
                 }
@@ -248,18 +267,20 @@ impl Attempt<'_> {
         }
     }
 
+    /// Reports the error; whether what was found could be written right in its place, so that
+    /// nothing else need be set aside.
     fn report(
         &self,
         error: &pest::error::Error<Rule>,
-        source: &str,
+        source: &mut String,
         at: usize,
         diagnostics: &mut Vec<Diagnostic>,
-    ) {
+    ) -> bool {
         let is_bad = |token: &&Token| token.kind == TokenKind::Bad;
         let near_bad = self.had_bad
             && self.tokens.iter().find(|token| token.end > at).as_ref().is_some_and(is_bad);
         if near_bad {
-            return;
+            return false;
         }
         let live: Vec<Token> = self
             .tokens
@@ -276,6 +297,7 @@ impl Attempt<'_> {
             })
             .collect();
         let mut diagnostic = error::describe(error, source, &live, self.file);
+        let is_mended = diagnostic.code == codes::SPELLING && mend(source, &diagnostic.edits);
         for label in &mut diagnostic.labels {
             label.range.start += self.range.start;
             label.range.end += self.range.start;
@@ -285,6 +307,7 @@ impl Attempt<'_> {
             edit.range.end += self.range.start;
         }
         diagnostics.push(diagnostic);
+        is_mended
     }
 
     /// Blanks the clause, or the line of a rule test, a redaction or a sample, that holds the
