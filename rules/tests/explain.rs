@@ -144,3 +144,46 @@ pairs of spans and logs
     assert!(graph.contains("\"spans\" -> \"jobs\";"), "{graph}");
     assert!(graph.contains("\"jobs\" -> \"jobs.left_only\";"), "{graph}");
 }
+
+#[test]
+fn what_new_traces_hold_is_said() {
+    let rules = "stream s = spans where status == error lateness 5s
+     retrace orders from s where shop.id != \"x\" by order.id root { name: \"{order.id}\" }
+       keep 100% when duration > 1s, 5% otherwise flush after 2m or 50 spans to otlp
+     correlate jobs { e: s j: s } on span.id within [0s, 1s] pick first select { st: e.status }
+     retrace pairs from jobs.matched by span.id root { name: \"pair\" } to otlp";
+    let explanation = explain(&plan(rules).unwrap());
+    let said = text(&explanation);
+    let state = "at most 100000 traces and 256 MiB of their spans; beyond, the oldest end early and \
+                 are counted";
+    let wanted = [
+        format!(
+            "\
+new traces from spans
+  rule      orders
+            where status == \"error\" and shop.id != \"x\"
+  by        order.id
+  ends      2m after its first span, or with 50 spans
+  keep      100% when duration > 1s
+  keep      5% otherwise
+  state     {state}
+"
+        ),
+        format!(
+            "\
+new traces from jobs.matched
+  rule      pairs
+  by        span.id
+  ends      5s after its first span, or with 1000 spans
+  state     {state}
+"
+        ),
+    ];
+    for wanted in wanted {
+        assert!(said.contains(&wanted), "{said}");
+    }
+    assert!(!said.contains("in an order"), "spans are taken by a rule of no concern: {said}");
+    let graph = dot(&explanation);
+    assert!(graph.contains("\"spans\" -> \"orders\";"), "{graph}");
+    assert!(graph.contains("\"jobs.matched\" -> \"pairs\";"), "{graph}");
+}

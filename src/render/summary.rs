@@ -225,7 +225,11 @@ impl Summary {
             }
             RuleKind::Retrace(_) => {
                 let (kept, dropped) = (grouped(counts.traces_kept), grouped(counts.traces_dropped));
-                format!(", {kept} traces sent on, {dropped} dropped\n")
+                let early = match counts.traces_early {
+                    0 => String::new(),
+                    early => format!(", {} of them early, for want of room", grouped(early)),
+                };
+                format!(", {kept} traces sent on, {dropped} dropped{early}\n")
             }
             _ if rule.place.is_hidden => "\n".to_owned(),
             _ => format!(", {} rows\n", grouped(self.rows[index])),

@@ -27,15 +27,17 @@ impl Checker<'_> {
         clauses: &[Clause],
     ) -> Option<DeclarationKind> {
         self.check_clauses(site, clauses, &CLAUSES);
-        let help = "say whose spans: `from entity_jobs.matched`";
+        let help = "say whose spans: `from spans`, `from entity_jobs.matched`";
         let (from, input) = self.input(site, clauses, help)?;
-        let takes = matches!(
-            input.source,
-            SourceRef::Outcome(_, outcome) if outcome != Outcome::Duplicates
-        );
+        let takes = match input.source {
+            SourceRef::Outcome(_, outcome) => outcome != Outcome::Duplicates,
+            _ => self.is_of_spans(&input) && !input.is_late,
+        };
         if !takes && !input.is_broken {
-            let message = "`retrace` reads `matched`, `left_only` or `right_only` of a correlation";
-            let help = "pair the spans first: `correlate jobs { … }`, then read `jobs.matched`";
+            let message = "`retrace` reads spans, or `matched`, `left_only` or `right_only` of a \
+                           correlation";
+            let help = "read `spans` or a stream of them; or pair spans first: `correlate jobs { … \
+                        }`, then read `jobs.matched`";
             self.wrong_shape(from.range, message, help);
             return None;
         }

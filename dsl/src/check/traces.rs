@@ -64,10 +64,10 @@ impl Checker<'_> {
     }
 
     /// Whether items are spans: traces know themselves by the name of their inner source.
-    fn is_of_spans(&self, shape: &Shape) -> bool {
-        let Some(traces) = self.catalog.source("traces") else { return true };
-        let inner = traces.inner.as_deref().and_then(|name| self.catalog.source(name));
-        let fields = inner.map_or(&[][..], |source| source.fields.as_slice());
+    pub(super) fn is_of_spans(&self, shape: &Shape) -> bool {
+        let traces = self.catalog.source("traces");
+        let inner = traces.and_then(|traces| traces.inner.as_deref()).unwrap_or("spans");
+        let fields = self.catalog.source(inner).map_or(&[][..], |spans| spans.fields.as_slice());
         !shape.is_rows && fields.iter().all(|field| shape.column(&field.path).is_some())
     }
 

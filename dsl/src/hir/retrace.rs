@@ -1,13 +1,13 @@
-//! Derived traces: spans of a correlation put together anew.
+//! Derived traces: spans put together anew, from a stream or from a correlation.
 
 use super::{Binding, Expr, SourceRef};
 
-/// New traces from the spans of an outcome, one a key.
+/// New traces from spans, one a key.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Retrace {
-    /// The outcome of a correlation whose spans it takes.
+    /// Spans, or the outcome of a correlation whose spans it takes.
     pub input: SourceRef,
-    /// Which of its rows.
+    /// Which of its spans or rows.
     pub filter: Option<Expr>,
     /// What the spans of a trace have in common.
     pub by: Vec<Binding>,
@@ -30,7 +30,7 @@ pub struct Retrace {
 pub struct Keep {
     /// The share that is kept, 0 to 1.
     pub share: f64,
-    /// Over the rows of the outcome: it holds for a trace if it does for any of its rows.
+    /// Over the spans or the rows of the outcome: it holds for a trace if it does for any of them.
     pub when: Option<Expr>,
     /// Whether it names errors, and so decides on traces with one.
     pub names_errors: bool,

@@ -34,6 +34,8 @@ pub struct RuleCounts {
     pub traces_kept: u64,
     /// Derived traces that were not.
     pub traces_dropped: u64,
+    /// Derived traces that ended before their time, for want of room in the rule.
+    pub traces_early: u64,
 }
 
 impl RuleCounts {
@@ -49,6 +51,7 @@ impl RuleCounts {
         self.refused += other.refused;
         self.traces_kept += other.traces_kept;
         self.traces_dropped += other.traces_dropped;
+        self.traces_early += other.traces_early;
     }
 
     /// Items taken that are neither used, duplicate nor late: 0 at every quiescent point.

@@ -1,4 +1,4 @@
-//! Derived traces: spans of a correlation's rows, put together by a key, and sent on.
+//! Derived traces: spans of rows, put together by a key, and sent on.
 //!
 //! Lives whole on the worker of the rule, as what reads rows does. A trace collects from its first
 //! row on, for so long or so many spans. Its ids follow from the rule, the key and the first span,
@@ -59,7 +59,17 @@ struct Retrace {
     /// When traces end: deadline, key.
     deadlines: BTreeSet<(i64, Vec<u8>)>,
     bytes: usize,
+    room: Room,
 }
+
+/// What a rule may hold.
+#[derive(Clone, Copy)]
+struct Room {
+    traces: usize,
+    bytes: usize,
+}
+
+const ROOM: Room = Room { traces: RETRACE_TRACES_MAX, bytes: RETRACE_BYTES_MAX };
 
 /// The rules of one level on one worker.
 pub(crate) struct Retraces {
@@ -88,7 +98,7 @@ impl Retraces {
             let deadlines = state.traces.iter().map(|(key, t)| (t.deadline_ns, key.clone()));
             let deadlines = deadlines.collect();
             let bytes = state.traces.values().map(|trace| trace.bytes).sum();
-            Retrace { id, rule: rule.clone(), state, deadlines, bytes }
+            Retrace { id, rule: rule.clone(), state, deadlines, bytes, room: ROOM }
         });
         Self { own: own.collect() }
     }
@@ -176,8 +186,9 @@ impl Retrace {
             self.end(name, &(deadline_ns, encoded), row.decision_ns, out);
         }
         // Beyond its room it ends the oldest ones early: nothing is lost, but a trace may be two.
-        while self.bytes > RETRACE_BYTES_MAX || self.state.traces.len() > RETRACE_TRACES_MAX {
+        while self.bytes > self.room.bytes || self.state.traces.len() > self.room.traces {
             let Some(oldest) = self.deadlines.first().cloned() else { break };
+            out.rules[self.id.0 as usize].traces_early += 1;
             self.end(name, &oldest, row.decision_ns, out);
         }
     }
@@ -300,4 +311,105 @@ fn trace_id(name: &str, key: &[u8], first: SpanIds) -> [u8; 16] {
 /// Of the new trace id and what it was before; never all zeros.
 fn span_id(trace: [u8; 16], before: &[u8]) -> [u8; 8] {
     xxh3_64_with_seed(&[&trace[..], before].concat(), ID_SEED).max(1).to_be_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::otlp::derive::packed;
+    use crate::otlp::wire::Message;
+
+    /// A span of so many bytes and a bit.
+    fn span(id: u64, bytes: usize) -> Value {
+        let mut span = Message::default();
+        span.delimited(1, &[7; 16]);
+        span.delimited(2, &id.to_be_bytes());
+        span.text(5, &"n".repeat(bytes));
+        span.fixed(7, id);
+        span.fixed(8, id + 1);
+        let item = bytes::Bytes::copy_from_slice(span.as_bytes());
+        packed(&ItemContent { item, ..ItemContent::default() })
+    }
+
+    fn retrace(room: Room) -> Retrace {
+        let rule = RetraceRule {
+            input: RuleId(1),
+            filter: None,
+            key_names: vec![Arc::from("k")],
+            key: vec![Expr::Column(crate::plan::ROW_KEY_FROM)],
+            root_name: Expr::Column(0),
+            root_attributes: Vec::new(),
+            keep: Vec::new(),
+            flush_ns: 1_000,
+            flush_spans: 100,
+            hash: 1,
+        };
+        let (state, deadlines) = (RetraceState::default(), BTreeSet::new());
+        Retrace { id: RuleId(0), rule, state, deadlines, bytes: 0, room }
+    }
+
+    fn row(time_ns: i64, key: i64, span: Value) -> Row {
+        Row {
+            rule: RuleId(1),
+            decision_ns: time_ns,
+            start_ns: time_ns,
+            end_ns: time_ns,
+            kind: RowKind::Final,
+            is_other: false,
+            key: vec![Value::Int(key)],
+            values: vec![span, Value::Null],
+        }
+    }
+
+    fn closed() -> Closed {
+        Closed {
+            rules: vec![crate::operators::applied::RuleCounts::default()],
+            ..Closed::default()
+        }
+    }
+
+    #[test]
+    fn beyond_its_traces_the_oldest_end_early_and_none_is_lost() {
+        let mut own = retrace(Room { traces: 3, bytes: usize::MAX });
+        let mut out = closed();
+        for at in 0..10 {
+            own.take("r", &row(at, at, span(at as u64 + 1, 10)), &mut out);
+            assert!(own.state.traces.len() <= 3 && own.deadlines.len() == own.state.traces.len());
+        }
+        assert_eq!((out.rules[0].traces_early, out.rules[0].traces_kept), (7, 7));
+        let decided: Vec<i64> = out.items.iter().map(|item| item.decision_ns).collect();
+        assert_eq!(decided.first(), Some(&3), "the fourth row ends the first trace");
+        own.end_before("r", i64::MAX, &mut out);
+        assert_eq!((out.rules[0].traces_early, out.rules[0].traces_kept), (7, 10));
+        assert_eq!((out.items.len(), own.bytes), (20, 0), "each span and a root of its own");
+    }
+
+    #[test]
+    fn beyond_its_bytes_the_oldest_end_early_even_the_one_at_hand() {
+        let one = span(1, 1_000);
+        let Value::Bytes(packed) = &one else { panic!("bytes") };
+        let mut own = retrace(Room { traces: 100, bytes: packed.len() * 5 / 2 });
+        let mut out = closed();
+        for at in 0..6 {
+            own.take("r", &row(at, at, span(at as u64 + 1, 1_000)), &mut out);
+            assert!(own.bytes <= own.room.bytes);
+        }
+        assert_eq!((out.rules[0].traces_early, own.state.traces.len()), (4, 2));
+        own.take("r", &row(9, 9, span(99, 100_000)), &mut out);
+        assert_eq!((out.rules[0].traces_early, own.bytes), (7, 0), "nothing is left, its own too");
+        assert_eq!(out.rules[0].traces_kept, 7);
+    }
+
+    #[test]
+    fn the_bounds_are_those_of_the_limits_and_hold_for_many_traces() {
+        let mut own = retrace(ROOM);
+        let mut out = closed();
+        let traces = RETRACE_TRACES_MAX as i64 + 500;
+        for at in 0..traces {
+            own.take("r", &row(0, at, span(at as u64 + 1, 1)), &mut out);
+        }
+        assert_eq!(own.state.traces.len(), RETRACE_TRACES_MAX);
+        assert_eq!((out.rules[0].traces_early, out.items.len()), (500, 1_000));
+        assert_eq!(ROOM.bytes, RETRACE_BYTES_MAX);
+    }
 }

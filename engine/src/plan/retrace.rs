@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 use super::expr::Expr;
 use crate::model::RuleId;
 
-/// New traces from the spans of an outcome.
+/// New traces from spans: of a stream, or of an outcome.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RetraceRule {
-    /// The outcome with its items: the last two values of its rows are the left and the right one.
+    /// The spans as rows: the last two values are spans as they came, or null; of an outcome the
+    /// left and the right one.
     pub input: RuleId,
     /// Which rows; columns are those of the row.
     pub filter: Option<Expr>,

@@ -6,12 +6,14 @@ mod correlate;
 mod index;
 mod pattern;
 mod render;
+mod retrace;
 mod words;
 
 pub use correlate::Pairing;
 pub use index::Indexed;
 pub use pattern::Matching;
 pub use render::{dot, mermaid, text};
+pub use retrace::Retracing;
 
 use tailwater_engine::model::RuleId;
 use tailwater_engine::model::render::duration;
@@ -86,6 +88,8 @@ pub struct Explanation {
     pub indexed: Vec<Indexed>,
     /// Its rules that pair items of two sources.
     pub correlations: Vec<Pairing>,
+    /// Its rules that make new traces.
+    pub retraces: Vec<Retracing>,
 }
 
 /// Explains a plan.
@@ -97,7 +101,7 @@ pub fn explain(plan: &Plan) -> Explanation {
         _ => None,
     });
     let patterns = plan.rules.iter().enumerate().filter_map(|(index, rule)| match &rule.kind {
-        RuleKind::Pattern(pattern) => {
+        RuleKind::Pattern(pattern) if !rule.place.is_hidden => {
             Some(pattern::matching(plan, RuleId(index as u32), rule, pattern))
         }
         _ => None,
@@ -108,7 +112,12 @@ pub fn explain(plan: &Plan) -> Explanation {
         }
         _ => None,
     });
+    let retraces = plan.rules.iter().filter_map(|rule| match &rule.kind {
+        RuleKind::Retrace(retrace) => Some(retrace::retracing(plan, rule, retrace)),
+        _ => None,
+    });
     Explanation {
+        retraces: retraces.collect(),
         correlations: pairs.collect(),
         tables: tables.chain(over_rows).collect(),
         relations: relations.collect(),

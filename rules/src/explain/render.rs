@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::{Explanation, Pairing, SharedTable};
+use super::{Explanation, Pairing, Retracing, SharedTable};
 
 /// For people.
 pub fn text(explanation: &Explanation) -> String {
@@ -67,6 +67,7 @@ pub fn text(explanation: &Explanation) -> String {
         out.push('\n');
     }
     explanation.correlations.iter().for_each(|pair| pairing(pair, &mut out));
+    explanation.retraces.iter().for_each(|of| retracing(of, &mut out));
     out
 }
 
@@ -78,6 +79,17 @@ fn pairing(pair: &Pairing, out: &mut String) {
     line(out, "finds", &pair.takes);
     line(out, "state", &pair.bound);
     pair.alerts.iter().for_each(|alert| line(out, "", &format!("alert {alert}")));
+    out.push('\n');
+}
+
+fn retracing(of: &Retracing, out: &mut String) {
+    let _ = writeln!(out, "new traces from {}", of.reads);
+    line(out, "rule", &of.rule);
+    of.filter.iter().for_each(|filter| line(out, "", &format!("where {filter}")));
+    line(out, "by", &of.by.join(", "));
+    line(out, "ends", &of.ends);
+    of.keep.iter().for_each(|keep| line(out, "keep", keep));
+    line(out, "state", &of.bound);
     out.push('\n');
 }
 
@@ -146,6 +158,8 @@ fn edges(explanation: &Explanation) -> Vec<(String, String)> {
         let alerts = pair.alerts.iter();
         edges.extend(alerts.map(|alert| (pair.rule.clone(), format!("alert {alert}"))));
     }
+    let retraces = explanation.retraces.iter();
+    edges.extend(retraces.map(|of| (node(&of.reads), of.rule.clone())));
     for (index, table) in explanation.tables.iter().enumerate() {
         let name = table_name(index, table);
         edges.push((node(&table.signal), name.clone()));

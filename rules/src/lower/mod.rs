@@ -12,6 +12,7 @@ mod pattern;
 mod pattern_identity;
 mod redact;
 mod retrace;
+mod retrace_spans;
 mod route;
 mod row_names;
 mod rows;

@@ -1,22 +1,22 @@
-//! Derived traces: the outcome's rows with their spans, and what is made of them.
+//! Derived traces: rows with their spans, and what is made of them.
 
 use std::sync::Arc;
 
-use tailwater_dsl::hir::{Declaration, Expr as Expression, FieldRef, Retrace};
+use tailwater_dsl::hir::{Declaration, Expr as Expression, FieldRef, Retrace, SourceRef};
 use tailwater_dsl::text_range::TextRange;
 use tailwater_engine::limits::LEVELS_MAX;
 use tailwater_engine::model::{RuleId, Signal};
 use tailwater_engine::plan::expr::Expr;
 use tailwater_engine::plan::{
-    CorrelateRule, KeepLine, OutcomeRule, PatternSource, Plan, RetraceRule, Rule, RuleKind,
-    RulePlace,
+    CorrelateRule, KeepLine, OutcomeRule, PatternSource, Plan, ROW_KEY_FROM, RetraceRule, Rule,
+    RuleKind, RulePlace,
 };
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::expr::{Names, lower as lower_expr};
 use super::row_names::Columns;
 use super::stream::Streams;
-use super::{NotYet, not_yet};
+use super::{NotYet, not_yet, retrace_spans};
 
 /// Lowers derived traces into the plan.
 pub(super) fn lower(
@@ -26,9 +26,15 @@ pub(super) fn lower(
     retrace: &Retrace,
 ) -> Result<(), Vec<NotYet>> {
     let range = declaration.name_range;
-    // What could not be lowered is reported where it stands.
-    let outcome = streams.rule(&retrace.input).ok_or_else(Vec::new)?;
-    let input = with_items(plan, outcome, range)?;
+    let is_outcome = matches!(retrace.input, SourceRef::Outcome(..));
+    let (outcome, input) = if is_outcome {
+        // What could not be lowered is reported where it stands.
+        let outcome = streams.rule(&retrace.input).ok_or_else(Vec::new)?;
+        (outcome, with_items(plan, outcome, range)?)
+    } else {
+        let rows = retrace_spans::rows(plan, streams, declaration, retrace)?;
+        (rows, rows)
+    };
     let place = &plan.rules[outcome.0 as usize].place;
     let place = RulePlace { level: place.level + 1, is_hidden: false, ..place.clone() };
     if place.level > LEVELS_MAX {
@@ -38,23 +44,36 @@ pub(super) fn lower(
     let over_row = |expr: &Expression| lower_expr(expr, &mut Columns { rule: &source });
     let keys: Vec<String> = retrace.by.iter().map(|key| key.name.clone()).collect();
     let over_key = |expr: &Expression| lower_expr(expr, &mut Keys { keys: &keys });
+    // The rows of spans hold the key, then what is asked of them.
+    let column = |at: usize| Expr::Column(ROW_KEY_FROM + at as u32);
+    let mut asked = keys.len()..;
     let mut keep = Vec::new();
     for line in &retrace.keep {
         keep.push(KeepLine {
             share_bits: line.share.to_bits(),
-            when: line.when.as_ref().map(over_row).transpose()?,
+            when: match &line.when {
+                Some(when) if is_outcome => Some(over_row(when)?),
+                Some(_) => asked.next().map(column),
+                None => None,
+            },
             names_errors: line.names_errors,
         });
     }
+    let (filter, key) = if is_outcome {
+        let key = retrace.by.iter().map(|key| over_row(&key.value)).collect::<Result<_, _>>()?;
+        (retrace.filter.as_ref().map(over_row).transpose()?, key)
+    } else {
+        (None, (0..keys.len()).map(column).collect())
+    };
     let root_name = retrace.root_name.as_ref().ok_or_else(Vec::new)?;
     let attribute = |one: &tailwater_dsl::hir::Binding| {
         Ok((Arc::from(one.name.as_str()), over_key(&one.value)?))
     };
     let mut rule = RetraceRule {
         input,
-        filter: retrace.filter.as_ref().map(over_row).transpose()?,
+        filter,
         key_names: keys.iter().map(|name| Arc::from(name.as_str())).collect(),
-        key: retrace.by.iter().map(|key| over_row(&key.value)).collect::<Result<_, _>>()?,
+        key,
         root_name: over_key(root_name)?,
         root_attributes: retrace.root.iter().map(attribute).collect::<Result<_, Vec<NotYet>>>()?,
         keep,
