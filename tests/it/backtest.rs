@@ -95,6 +95,45 @@ fn rows_are_compared_by_the_columns_that_both_have() {
 }
 
 #[test]
+fn telemetry_that_is_sent_on_is_compared() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("backtest/items");
+    fs::create_dir_all(&folder).unwrap();
+    let rules = |name: &str, share: &str, kind: &str| {
+        let text = format!(
+            "edition 1\nroute spans where kind == {kind} to archive\n\
+             sample spans {{ keep {share} otherwise }} to archive\n"
+        );
+        let path = folder.join(name);
+        fs::write(&path, text).unwrap();
+        path
+    };
+    let old = rules("old.tw", "50%", "server");
+    let same = backtest(&(old.clone(), old.clone()), DEMO, &[]);
+    assert_eq!((same.status.code(), text(&same).0), (Some(0), String::new()), "{same:?}");
+    let fewer = (old.clone(), rules("fewer.tw", "25%", "server"));
+    let output = backtest(&fewer, DEMO, &[]);
+    assert_eq!(output.status.code(), Some(1));
+    let (out, _) = text(&output);
+    // A quarter is part of the half, and says another threshold.
+    let is_so =
+        out.starts_with("sample spans (telemetry): 0 items added, ") && out.lines().count() == 1;
+    assert!(is_so, "{out}");
+    let words = out.split(|c: char| !c.is_ascii_digit());
+    let numbers: Vec<usize> = words.filter_map(|word| word.parse().ok()).collect();
+    let [_, removed, changed, before, after] = numbers[..] else { panic!("{out}") };
+    assert!(removed > 0 && changed == after && before == after + removed, "{out}");
+    let other = (old, rules("other.tw", "50%", "client"));
+    let output = backtest(&other, DEMO, &["--format", "jsonl"]);
+    let lines: Vec<Value> =
+        text(&output).0.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((&lines[0]["kind"], lines.len()), (&"items".into(), 2), "{lines:?}");
+    let count = |member: &str| lines[0][member].as_u64().unwrap();
+    assert_eq!(count("added"), count("items_after"), "{lines:?}");
+    assert_eq!(count("removed"), count("items_before"), "{lines:?}");
+    assert_eq!(lines[1]["differences"], 1);
+}
+
+#[test]
 fn exit_codes_tell_wrong_rules_and_damaged_input() {
     let wrong = versions("wrong", &[("share > 20%", "share > 20s")]);
     let output = backtest(&wrong, DEMO, &[]);

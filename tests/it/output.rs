@@ -61,9 +61,10 @@ fn members_are_those_of_the_page() {
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("output");
     fs::create_dir_all(&folder).unwrap();
     let paths = [folder.join("old.tw"), folder.join("new.tw")].map(|p| p.display().to_string());
-    fs::write(&paths[0], RULES).unwrap();
+    fs::write(&paths[0], format!("{RULES}\nroute spans to archive")).unwrap();
     let new = RULES.replace("select { n: count() }", "select { n: count(), more: count() }");
-    fs::write(&paths[1], new.replace("tumbling(5s)", "tumbling(4s)")).unwrap();
+    let new = new.replace("tumbling(5s)", "tumbling(4s)");
+    fs::write(&paths[1], format!("{new}\nroute logs to archive")).unwrap();
     let backtest = ["backtest", &paths[0], &paths[1], DEMO];
     assert_eq!(written(&backtest, &|_| true), listed(&page, "## backtest"));
     assert_eq!(written(&["view", DEMO], &|_| true), listed(&page, "## view"));

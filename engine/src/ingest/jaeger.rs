@@ -175,37 +175,50 @@ fn id<T>(
 }
 
 fn references(json: &mut Json<'_>, item: &mut Item, w: &mut Writer<'_>) -> Result<(), Damage> {
-    let wants_links = w.wants_field(Signal::Spans, Field::LinkTraceIds);
-    let mut links = Vec::new();
-    let (mut child_of, mut other) = (None, None);
+    let again = *json;
+    let (mut child_of, mut other, mut count) = (None, None, 0);
     let mut members = json.array()?;
     while json.element(&mut members)? {
-        let (mut trace_id, mut span_id, mut is_child) = ([0; 16], [0; 8], false);
-        let mut fields = json.object()?;
-        while let Some(key) = json.key(&mut fields)? {
-            match &*key.bytes()? {
-                b"refType" => is_child = &*json.text_or_null()?.bytes()? == b"CHILD_OF",
-                b"traceID" => trace_id = id(json, hex::trace_id)?,
-                b"spanID" => span_id = id(json, hex::span_id)?,
-                _ => json.skip()?,
-            }
-        }
-        item.link_count += 1;
-        if wants_links && trace_id != item.trace_id {
-            let id = w.intern(hex::encode(&trace_id).as_bytes(), json.pos())?;
-            w.add_text(&mut links, id, json.pos())?;
-        }
+        let (is_child, trace_id, span_id) = reference(json)?;
         if trace_id == item.trace_id {
             let slot = if is_child { &mut child_of } else { &mut other };
-            slot.get_or_insert(span_id);
+            slot.get_or_insert((count, span_id));
         }
+        count += 1;
     }
-    if let Some(parent) = child_of.or(other) {
-        item.parent_id = parent;
-        item.link_count -= 1;
+    let parent = child_of.or(other);
+    item.link_count += count - u32::from(parent.is_some());
+    item.parent_id = parent.map_or(item.parent_id, |(_, span_id)| span_id);
+    let mut links = Vec::new();
+    if w.wants_field(Signal::Spans, Field::LinkTraceIds) {
+        let (mut json, mut at) = (again, 0);
+        let mut members = json.array()?;
+        while json.element(&mut members)? {
+            let (_, trace_id, _) = reference(&mut json)?;
+            if parent.is_none_or(|(parent, _)| parent != at) {
+                let id = w.intern(hex::encode(&trace_id).as_bytes(), json.pos())?;
+                w.add_text(&mut links, id, json.pos())?;
+            }
+            at += 1;
+        }
     }
     item.value = w.list(Signal::Spans, links);
     Ok(())
+}
+
+/// Whether a reference is that of a child to its parent, and what it refers to.
+fn reference(json: &mut Json<'_>) -> Result<(bool, [u8; 16], [u8; 8]), Damage> {
+    let (mut is_child, mut trace_id, mut span_id) = (false, [0; 16], [0; 8]);
+    let mut fields = json.object()?;
+    while let Some(key) = json.key(&mut fields)? {
+        match &*key.bytes()? {
+            b"refType" => is_child = &*json.text_or_null()?.bytes()? == b"CHILD_OF",
+            b"traceID" => trace_id = id(json, hex::trace_id)?,
+            b"spanID" => span_id = id(json, hex::span_id)?,
+            _ => json.skip()?,
+        }
+    }
+    Ok((is_child, trace_id, span_id))
 }
 
 fn process(json: &mut Json<'_>, w: &mut Writer<'_>) -> Result<(), Damage> {

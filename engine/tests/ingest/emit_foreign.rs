@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use prost::Message;
 use tailwater_engine::ingest::reader::{FileReader, Input, ReaderOptions};
 use tailwater_engine::ingest::{DecodeReport, Decoder, emit};
 use tailwater_engine::model::{
@@ -49,9 +51,7 @@ fn again(text: &str, options: &ReaderOptions) -> (Vec<(Signal, Vec<u8>)>, usize)
 /// Rows without what another format cannot keep, in an order of their own.
 fn comparable(demand: &Demand, signal: Signal, rows: &Rows) -> Vec<String> {
     let is_kept = |spec: &ColumnSpec| match spec {
-        ColumnSpec::Field(field) => {
-            !matches!(field, Field::Source | Field::Series | Field::LinkCount)
-        }
+        ColumnSpec::Field(field) => !matches!(field, Field::Source | Field::Series),
         ColumnSpec::Attribute { .. } => true,
     };
     let row = |row: &Vec<Value>| {
@@ -150,7 +150,9 @@ fn spans_of_zipkin_and_jaeger() {
     says_the_same(zipkin, &ReaderOptions::default(), &["service.name", "peer.service", "error"]);
     let jaeger = r#"{"data":[{"traceID":"1","spans":[
         {"traceID":"1","spanID":"2","operationName":"op","startTime":10,"duration":5,
-         "references":[{"refType":"CHILD_OF","traceID":"1","spanID":"9"}],
+         "references":[{"refType":"FOLLOWS_FROM","traceID":"1","spanID":"8"},
+                       {"refType":"CHILD_OF","traceID":"1","spanID":"9"},
+                       {"refType":"CHILD_OF","traceID":"abc","spanID":"7"}],
          "tags":[{"key":"span.kind","type":"string","value":"server"},
                  {"key":"n","type":"int64","value":"9223372036854775222"},
                  {"key":"b","type":"binary","value":"AQI="}],
@@ -161,6 +163,12 @@ fn spans_of_zipkin_and_jaeger() {
         "processes":{"p1":{"serviceName":"svc",
           "tags":[{"key":"host","type":"string","value":"h"}]}}}]}"#;
     says_the_same(jaeger, &ReaderOptions::default(), &["service.name", "host", "n", "b", "event"]);
+    let (requests, _) = again(jaeger, &ReaderOptions::default());
+    let request = ExportTraceServiceRequest::decode(&requests[0].1[..]).expect("OTLP");
+    let span = &request.resource_spans[0].scope_spans[0].spans[0];
+    let links: Vec<(u8, u8)> =
+        span.links.iter().map(|link| (link.trace_id[15], link.span_id[7])).collect();
+    assert_eq!((links, span.dropped_links_count), (vec![(1, 8), (0xbc, 7)], 0));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tailwater_engine::model::Value;
 
-use super::version::{Firing, Key, Place, Rows, Version};
+use super::version::{Firing, Items, Key, Place, Rows, Version};
 
 /// Named values of a row.
 pub(super) type Values = Vec<(Arc<str>, Value)>;
@@ -43,10 +43,23 @@ pub(super) struct RowDifference {
     pub(super) rows: Vec<Change<Place, Values>>,
 }
 
+/// Differences of one rule that sends telemetry on.
+pub(super) struct ItemDifference {
+    pub(super) name: String,
+    pub(super) presence: Presence,
+    pub(super) before: usize,
+    pub(super) after: usize,
+    pub(super) added: usize,
+    pub(super) removed: usize,
+    /// Sent on by both, with another threshold or mark.
+    pub(super) changed: usize,
+}
+
 /// Everything that differs, by rule; rules without a difference are left out.
 pub(super) struct Comparison {
     pub(super) alerts: Vec<AlertDifference>,
     pub(super) rules: Vec<RowDifference>,
+    pub(super) items: Vec<ItemDifference>,
 }
 
 impl Comparison {
@@ -54,13 +67,39 @@ impl Comparison {
     pub(super) fn count(&self) -> usize {
         let alerts: usize = self.alerts.iter().map(AlertDifference::count).sum();
         let rows: usize = self.rules.iter().map(RowDifference::count).sum();
-        alerts + rows
+        let items: usize = self.items.iter().map(ItemDifference::count).sum();
+        alerts + rows + items
     }
 }
 
 impl AlertDifference {
     fn count(&self) -> usize {
         self.firings.len() + usize::from(self.presence != Presence::Both)
+    }
+}
+
+impl ItemDifference {
+    fn of(name: String, presence: Presence, old: &Items, new: &Items) -> Self {
+        let both = || old.iter().filter_map(|(item, was)| Some((was, new.get(item)?)));
+        let shared = both().count();
+        Self {
+            name,
+            presence,
+            before: old.len(),
+            after: new.len(),
+            added: new.len() - shared,
+            removed: old.len() - shared,
+            changed: both().filter(|(was, is)| was != is).count(),
+        }
+    }
+
+    /// Whether any item differs.
+    pub(super) fn has_items(&self) -> bool {
+        self.added + self.removed + self.changed > 0
+    }
+
+    fn count(&self) -> usize {
+        usize::from(self.has_items()) + usize::from(self.presence != Presence::Both)
     }
 }
 
@@ -82,7 +121,10 @@ pub(super) fn compare(old: Version, new: Version) -> Comparison {
     });
     let rules = paired(old.rules, new.rules)
         .map(|(name, presence, old, new)| rows(name, presence, old, new));
+    let items = paired(old.items, new.items)
+        .map(|(name, presence, old, new)| ItemDifference::of(name, presence, &old, &new));
     Comparison {
+        items: items.filter(|one| one.count() > 0).collect(),
         alerts: alerts.filter(|one| one.count() > 0).collect(),
         rules: rules.filter(|one| one.count() > 0).collect(),
     }

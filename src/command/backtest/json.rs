@@ -1,8 +1,9 @@
 //! Differences between two versions of rules as JSON lines, version 1.
 //!
-//! One object a difference: `kind` (`alert`, `row`, `column`, `rule`), `rule`, `change` (`added`,
-//! `removed`, `moved`, `changed`), and by kind `key`, `start`, `end`, `before`, `after`. The last
-//! object has kind `summary`: `differences`, `rows_before`, `rows_after`.
+//! One object a difference: `kind` (`alert`, `row`, `column`, `items`, `rule`), `rule`, `change`
+//! (`added`, `removed`, `moved`, `changed`), and by kind `key`, `start`, `end`, `before`, `after`,
+//! or how many items. The last object is of kind `summary`: `differences`, `rows_before`,
+//! `rows_after`.
 
 use std::fmt::Write as _;
 
@@ -47,6 +48,16 @@ pub(super) fn report(comparison: &Comparison, rows: (usize, usize)) -> String {
                     object(values.iter().map(|(name, value)| (&**name, value)), &mut out);
                 }
             }
+            out.push_str("}\n");
+        }
+    }
+    for one in &comparison.items {
+        rule(&one.name, one.presence, &mut out);
+        if one.has_items() {
+            head("items", &one.name, "changed", &mut out);
+            let _ = write!(out, ",\"items_before\":{},\"items_after\":{}", one.before, one.after);
+            let [added, removed, changed] = [one.added, one.removed, one.changed];
+            let _ = write!(out, ",\"added\":{added},\"removed\":{removed},\"changed\":{changed}");
             out.push_str("}\n");
         }
     }

@@ -5,10 +5,12 @@ mod json;
 mod text;
 mod version;
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::ensure;
+use tailwater_engine::model::EmittedItem;
 use tailwater_engine::plan::Plan;
 
 use super::replay::{Ended, Interrupt, ReadSettings, run_through};
@@ -19,7 +21,7 @@ use crate::render::rows::Said;
 use crate::rule_files::{self, compile};
 use crate::terminal::tell;
 use difference::{Comparison, compare};
-use version::{ROWS_MAX, Version};
+use version::{ITEMS_MAX, ROWS_MAX, Version};
 
 /// Runs both versions and prints what differs; exit code 1 if anything does.
 pub(crate) fn run(args: &Backtest, general: General) -> anyhow::Result<Exit> {
@@ -84,15 +86,24 @@ fn pass(
     plan: &Arc<Plan>,
     interrupt: &Interrupt,
 ) -> anyhow::Result<Result<(Version, bool), Exit>> {
-    let mut version = Version::new(plan);
+    let version = RefCell::new(Version::new(plan));
     let mut take = |said: Said<'_>| {
-        version.take(plan, said);
+        version.borrow_mut().take(plan, said);
         Ok::<(), WriteFailed>(())
     };
-    let ended = run_through(settings, plan, interrupt, None, &mut take, &mut |_| Ok(()))?;
+    let mut take_items = |items: &[EmittedItem]| {
+        version.borrow_mut().take_items(plan, items);
+        Ok(())
+    };
+    let ended = run_through(settings, plan, interrupt, None, &mut take, &mut take_items)?;
+    let version = version.into_inner();
     ensure!(
         version.count <= ROWS_MAX,
         "the rules make more than {ROWS_MAX} rows: compare a part of the recording"
+    );
+    ensure!(
+        version.item_count <= ITEMS_MAX,
+        "the rules send on more than {ITEMS_MAX} items: compare a part of the recording"
     );
     match ended.why {
         Ended::Complete => Ok(Ok((version, ended.summary.has_damage()))),

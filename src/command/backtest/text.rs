@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use tailwater_engine::model::render::time;
 
-use super::difference::{AlertDifference, Change, Comparison, Presence, RowDifference, Values};
+use super::difference::{
+    AlertDifference, Change, Comparison, ItemDifference, Presence, RowDifference, Values,
+};
 use super::version::{Firing, Key, Place};
 use crate::args::General;
 use crate::terminal::Style;
@@ -23,6 +25,9 @@ pub(super) fn report(comparison: &Comparison, general: General) -> String {
     }
     for rule in &comparison.rules {
         report.rule(rule, &mut text);
+    }
+    for rule in &comparison.items {
+        report.items(rule, &mut text);
     }
     text
 }
@@ -52,6 +57,14 @@ impl Report {
             }
         }
         self.lines(rule.rows.len(), rule.rows.iter().map(row_line), text);
+    }
+
+    fn items(&self, rule: &ItemDifference, text: &mut String) {
+        let ItemDifference { added, removed, changed, before, after, .. } = rule;
+        let count = format!(
+            "{added} items added, {removed} removed, {changed} changed; {before} before, {after} after"
+        );
+        self.title(&rule.name, "telemetry", rule.presence, &count, text);
     }
 
     fn title(&self, name: &str, what: &str, presence: Presence, count: &str, text: &mut String) {

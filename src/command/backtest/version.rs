@@ -3,13 +3,23 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tailwater_engine::model::{AlertState, Row, RowKind, Transition, Value};
+use tailwater_engine::model::{
+    AlertState, EmittedItem, ItemContent, Row, RowKind, Transition, Value,
+};
 use tailwater_engine::plan::{Plan, RuleKind};
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::render::rows::{Said, alert, rule_of};
 
 /// Rows of one version that are held; memory is some hundred bytes each.
 pub(super) const ROWS_MAX: usize = 5_000_000;
+
+/// Items of telemetry of one version that are held, some 30 bytes each.
+pub(super) const ITEMS_MAX: usize = 20_000_000;
+
+/// The items that a rule sends on: by a hash of what came, one of what was written onto it. Of 20
+/// million items two look alike with a probability below 10^-23.
+pub(super) type Items = BTreeMap<u128, u64>;
 
 /// A group: whether it is that of the keys beyond the limit, and its named key values.
 pub(super) type Key = (bool, Vec<(Arc<str>, Value)>);
@@ -42,6 +52,10 @@ pub(super) struct Version {
     pub(super) rules: BTreeMap<String, Rows>,
     /// By name of the alert: each group's firings, in order of time.
     pub(super) alerts: BTreeMap<String, BTreeMap<Key, Vec<Firing>>>,
+    /// Of every rule that sends telemetry on, by name.
+    pub(super) items: BTreeMap<String, Items>,
+    /// Items that it sent on; beyond [`ITEMS_MAX`] they are counted only.
+    pub(super) item_count: usize,
     /// Rows that it made; beyond [`ROWS_MAX`] they are counted only.
     pub(super) count: usize,
 }
@@ -52,11 +66,15 @@ impl Version {
         let mut version = Self::default();
         for rule in &plan.rules {
             let name = rule.name.to_string();
-            if matches!(rule.kind, RuleKind::Alert(_)) {
-                version.alerts.insert(name, BTreeMap::new());
-            } else {
-                let columns = rule.value_names().into_iter().cloned().collect();
-                version.rules.insert(name, Rows { columns, rows: BTreeMap::new() });
+            match rule.kind {
+                RuleKind::Alert(_) => drop(version.alerts.insert(name, BTreeMap::new())),
+                RuleKind::Route(_) | RuleKind::Sample(_) | RuleKind::Retrace(_) => {
+                    drop(version.items.insert(name, Items::new()));
+                }
+                _ => {
+                    let columns = rule.value_names().into_iter().cloned().collect();
+                    version.rules.insert(name, Rows { columns, rows: BTreeMap::new() });
+                }
             }
         }
         version
@@ -67,6 +85,18 @@ impl Version {
         match said {
             Said::Row(row) => self.row(plan, row),
             Said::Transition(transition) => self.transition(plan, transition),
+        }
+    }
+
+    /// Takes telemetry that a run sends on.
+    pub(super) fn take_items(&mut self, plan: &Plan, items: &[EmittedItem]) {
+        for item in items {
+            let (name, _) = rule_of(plan, item.rule);
+            self.item_count += 1;
+            if self.item_count <= ITEMS_MAX {
+                let items = self.items.entry(name.to_owned()).or_default();
+                items.insert(identity(&item.content), xxh3_64(&item.content.append));
+            }
         }
     }
 
@@ -106,4 +136,16 @@ impl Version {
 fn key(is_other: bool, names: &[Arc<str>], values: &[Value]) -> Key {
     let named = names.iter().cloned().zip(values.iter().cloned());
     (is_other, if is_other { Vec::new() } else { named.collect() })
+}
+
+/// What came, wherever it stands in the log.
+fn identity(content: &ItemContent) -> u128 {
+    let ItemContent { resource, resource_schema_url, scope, scope_schema_url, item, append: _ } =
+        content;
+    let mut hasher = Xxh3::new();
+    for part in [resource, resource_schema_url, scope, scope_schema_url, item] {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part);
+    }
+    hasher.digest128()
 }

@@ -2,7 +2,8 @@
 //! and written as OTLP.
 //!
 //! The decoders know what each format's members mean; here they are asked for all of them. What
-//! they have no field for is not in what leaves: links of Jaeger's spans are counted as dropped.
+//! they have no field for is not in what leaves; links of Jaeger's spans are read from the
+//! document.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use serde_json::Value as Json;
 
 use super::Made;
 use super::message::{Parts, message};
+use super::references::References;
 use crate::ingest::decoder::{DecodeReport, Decoder};
 use crate::ingest::flat::header_names;
 use crate::limits::EMIT_KEYS_MAX;
@@ -112,11 +114,15 @@ fn read(
     if signal == Signal::Spans && parts.event_count() != events.as_ref().map_or(0, Parts::rows) {
         return None;
     }
+    let references = match raw.format {
+        PayloadFormat::Jaeger if parts.has_links() => References::read(&raw.payload),
+        _ => References::default(),
+    };
     let (mut made, mut places, mut next_event) = (Made::default(), Vec::new(), 0);
     for row in 0..items {
         let own = parts.events_of(row);
         let own_events = events.as_ref().map(|events| (events, next_event..next_event + own));
-        let [resource, scope, item] = message(&parts, row, own_events);
+        let [resource, scope, item] = message(&parts, row, own_events, &references);
         next_event += own;
         places.push([made.add(&resource), made.add(&scope), made.add(&item)]);
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use super::references::References;
 use crate::model::{AttributePlace, Batch, ColumnSpec, Demand, Field, FieldKind, Signal, Value};
 use crate::otlp::wire::Message;
 
@@ -45,6 +46,11 @@ impl<'a> Parts<'a> {
         (0..self.rows()).map(|row| self.events_of(row)).sum()
     }
 
+    /// Whether any span has links.
+    pub(super) fn has_links(&self) -> bool {
+        (0..self.rows()).any(|row| matches!(self.value(Field::LinkCount, row), Value::Int(1..)))
+    }
+
     fn value(&self, field: Field, row: usize) -> Value {
         let column = self.fields.get(&field).and_then(|column| self.batch.columns.get(*column));
         column.map_or(Value::Null, |column| self.batch.value_at(column, row))
@@ -75,11 +81,12 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// Resource, scope and item of a row; a span with its events.
+/// Resource, scope and item of a row; a span with its events and links.
 pub(super) fn message(
     parts: &Parts<'_>,
     row: usize,
     events: Option<(&Parts<'_>, Range<usize>)>,
+    references: &References,
 ) -> [Vec<u8>; 3] {
     let [own, mut around] = parts.attributes(row);
     if let (false, name @ Value::Str(_)) =
@@ -93,7 +100,7 @@ pub(super) fn message(
     text(1, &parts.value(Field::ScopeName, row), &mut scope);
     text(2, &parts.value(Field::ScopeVersion, row), &mut scope);
     let item = match parts.batch.signal {
-        Signal::Spans => span(parts, row, &own, events),
+        Signal::Spans => span(parts, row, &own, events, references),
         Signal::Metrics => metric(parts, row, &own),
         _ => record(parts, row, &own),
     };
@@ -107,6 +114,7 @@ fn span(
     row: usize,
     own: &Attributes<'_>,
     events: Option<(&Parts<'_>, Range<usize>)>,
+    references: &References,
 ) -> Message {
     let value = |field| parts.value(field, row);
     let mut out = Message::default();
@@ -130,7 +138,15 @@ fn span(
         }
     }
     if let Value::Int(links @ 1..) = value(Field::LinkCount) {
-        out.varint(14, links as u64);
+        let written = match (value(Field::TraceId), value(Field::SpanId)) {
+            (Value::Bytes(trace_id), Value::Bytes(span_id)) => {
+                references.write(&trace_id, &span_id, &mut out)
+            }
+            _ => 0,
+        };
+        if written < links {
+            out.varint(14, (links - written) as u64);
+        }
     }
     let mut status = Message::default();
     text(2, &value(Field::StatusMessage), &mut status);

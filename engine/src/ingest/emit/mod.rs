@@ -8,6 +8,7 @@ mod foreign;
 mod message;
 mod otlp_json;
 mod protobuf;
+mod references;
 
 use bytes::Bytes;
 
