@@ -61,18 +61,9 @@ pub(crate) enum SignalName {
     Metrics,
 }
 
-/// Where telemetry is read.
-#[derive(Debug, ClapArgs)]
-pub(crate) struct Inputs {
-    /// Recorded telemetry; `-` is standard input. Format and compression are recognised by
-    /// content
-    #[arg(required = true, value_name = "FILES")]
-    pub(crate) files: Vec<PathBuf>,
-
-    /// Worker threads; results are the same for any number
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    pub(crate) workers: usize,
-
+/// What files hold, where it cannot be recognised.
+#[derive(Debug, Clone, ClapArgs)]
+pub(crate) struct Content {
     /// What the files hold, where it cannot be recognised
     #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Input")]
     pub(crate) input_format: Option<InputFormat>,
@@ -86,6 +77,23 @@ pub(crate) struct Inputs {
     #[arg(long, value_enum, default_value_t = SignalName::Spans, requires = "mapping")]
     #[arg(value_name = "SIGNAL", help_heading = "Input")]
     pub(crate) map_signal: SignalName,
+}
+
+/// Where telemetry is read.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Inputs {
+    /// Recorded telemetry; `-` is standard input. Format and compression are recognised by
+    /// content
+    #[arg(required = true, value_name = "FILES")]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// Worker threads; results are the same for any number
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) workers: usize,
+
+    /// What the files hold
+    #[command(flatten)]
+    pub(crate) content: Content,
 
     /// In which order items are taken
     #[arg(long, value_enum, default_value_t = Order::File, help_heading = "Input")]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, ValueEnum};
 
-use super::replay::{InputFormat, SignalName};
+use super::replay::Content;
 
 /// How traces are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -86,17 +86,7 @@ pub(crate) struct View {
     #[arg(long, value_name = "COLUMNS", help_heading = "Results")]
     pub(crate) width: Option<usize>,
 
-    /// What the files hold, where it cannot be recognised
-    #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Input")]
-    pub(crate) input_format: Option<InputFormat>,
-
-    /// Take a field or attribute from a column of plain NDJSON or CSV (repeatable); times may
-    /// name their unit: `start=begin:ms` (ns, us, ms, s)
-    #[arg(long = "map", value_name = "FIELD=COLUMN", help_heading = "Input")]
-    pub(crate) mapping: Vec<String>,
-
-    /// What the rows of plain NDJSON or CSV are, where `--map` says what they hold
-    #[arg(long, value_enum, default_value_t = SignalName::Spans, requires = "mapping")]
-    #[arg(value_name = "SIGNAL", help_heading = "Input")]
-    pub(crate) map_signal: SignalName,
+    /// What the files hold
+    #[command(flatten)]
+    pub(crate) content: Content,
 }

@@ -21,6 +21,7 @@ mod order;
 mod origin;
 mod pattern;
 mod pattern_steps;
+mod pattern_symbol;
 mod redact;
 mod retrace;
 mod rows;

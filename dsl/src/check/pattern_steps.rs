@@ -1,11 +1,7 @@
 //! The body of a pattern: its steps become symbols, its branches and orders lanes.
 
-use std::rc::Rc;
-
 use super::pattern::is_optional;
-use super::scope::Scope;
-use super::shape::Shape;
-use super::step::{StepLabel, Steps};
+use super::step::StepLabel;
 use super::{Checker, Site};
 use crate::ast::{self, Element, PatternBody, Sequence, Step};
 use crate::diagnostic::{Diagnostic, codes};
@@ -16,10 +12,13 @@ use crate::limits::{
 use crate::text_range::TextRange;
 use crate::types::Type;
 
+/// Ways to match: the steps of each, in order.
+type Lanes = Vec<Vec<LaneStep>>;
+
 /// What a body is made of.
 pub(super) struct Body {
     pub(super) symbols: Vec<PatternSymbol>,
-    pub(super) lanes: Vec<Vec<LaneStep>>,
+    pub(super) lanes: Lanes,
     /// Steps that values may name.
     pub(super) labels: Vec<StepLabel>,
     pub(super) lead: Option<(Absence, TextRange)>,
@@ -32,7 +31,7 @@ pub(super) struct Body {
 
 /// What a step is to the body.
 #[derive(Clone, Copy, PartialEq)]
-enum Role {
+pub(super) enum Role {
     /// Its events are part of the match.
     Step,
     /// Named by nothing.
@@ -41,13 +40,13 @@ enum Role {
 }
 
 /// A body that is being read.
-struct Reading<'b> {
-    body: Body,
-    keys: &'b [ast::Binding],
-    module: usize,
-    is_partial: bool,
+pub(super) struct Reading<'b> {
+    pub(super) body: Body,
+    pub(super) keys: &'b [ast::Binding],
+    pub(super) module: usize,
+    pub(super) is_partial: bool,
     /// Where each key got its type.
-    key_ranges: Vec<TextRange>,
+    pub(super) key_ranges: Vec<TextRange>,
 }
 
 impl Checker<'_> {
@@ -97,37 +96,15 @@ impl Checker<'_> {
         sequence: &Sequence,
         is_whole: bool,
         reading: &mut Reading<'_>,
-    ) -> Option<Vec<Vec<LaneStep>>> {
-        let mut lanes: Vec<Vec<LaneStep>> = vec![Vec::new()];
+    ) -> Option<Lanes> {
+        let mut lanes: Lanes = vec![Vec::new()];
         let last = sequence.links.len() - 1;
         for (at, link) in sequence.links.iter().enumerate() {
             let is_next = link.word.as_ref().is_some_and(|word| word.text == "next");
             let more = match &link.element {
-                Element::Steps(steps) => {
-                    let known = reading.body.labels.clone();
-                    let mut more = Vec::new();
-                    for step in steps {
-                        // Alternatives do not see one another.
-                        let made = self.lane_step(step, is_next, &known, reading)?;
-                        more.push(vec![made]);
-                    }
-                    more
-                }
+                Element::Steps(steps) => self.alternatives(steps, is_next, reading)?,
                 Element::AnyOrder(steps) => self.any_order(steps, is_next, link.range, reading)?,
-                Element::Branches(branches) => {
-                    let mut more = Vec::new();
-                    let known = reading.body.labels.clone();
-                    let mut all = known.clone();
-                    for branch in branches {
-                        reading.body.labels.clone_from(&known);
-                        let mut found = self.sequence(branch, false, reading)?;
-                        found.iter_mut().for_each(|lane| lane[0].is_next |= is_next);
-                        more.extend(found);
-                        all.extend(reading.body.labels.drain(known.len()..));
-                    }
-                    reading.body.labels = all;
-                    more
-                }
+                Element::Branches(branches) => self.branches(branches, is_next, reading)?,
                 Element::Absence(absence) => {
                     let (step, time) = &**absence;
                     let place = (is_whole, at == 0, at == last);
@@ -154,13 +131,46 @@ impl Checker<'_> {
         Some(lanes)
     }
 
+    /// Steps of which one comes: a lane each. They do not see one another.
+    fn alternatives(
+        &mut self,
+        steps: &[Step],
+        is_next: bool,
+        reading: &mut Reading<'_>,
+    ) -> Option<Lanes> {
+        let known = reading.body.labels.clone();
+        let lane = |step| Some(vec![self.lane_step(step, is_next, &known, reading)?]);
+        steps.iter().map(lane).collect()
+    }
+
+    /// Sequences of which one comes: the lanes of each. They do not see one another.
+    fn branches(
+        &mut self,
+        branches: &[Sequence],
+        is_next: bool,
+        reading: &mut Reading<'_>,
+    ) -> Option<Lanes> {
+        let mut lanes = Vec::new();
+        let known = reading.body.labels.clone();
+        let mut all = known.clone();
+        for branch in branches {
+            reading.body.labels.clone_from(&known);
+            let mut found = self.sequence(branch, false, reading)?;
+            found.iter_mut().for_each(|lane| lane[0].is_next |= is_next);
+            lanes.extend(found);
+            all.extend(reading.body.labels.drain(known.len()..));
+        }
+        reading.body.labels = all;
+        Some(lanes)
+    }
+
     fn any_order(
         &mut self,
         steps: &[Step],
         is_next: bool,
         range: TextRange,
         reading: &mut Reading<'_>,
-    ) -> Option<Vec<Vec<LaneStep>>> {
+    ) -> Option<Lanes> {
         if steps.len() > PATTERN_ANY_ORDER_MAX {
             let message = format!(
                 "`any order` has {} steps, {PATTERN_ANY_ORDER_MAX} are allowed",
@@ -182,7 +192,7 @@ impl Checker<'_> {
             let step = Step { quantity: None, ..step.clone() };
             made.push(self.lane_step(&step, is_next, &known, reading)?);
         }
-        let mut orders: Vec<Vec<LaneStep>> = vec![Vec::new()];
+        let mut orders: Lanes = vec![Vec::new()];
         for _ in 0..made.len() {
             let longer = orders.iter().flat_map(|order| {
                 let left = made.iter().filter(|step| {
@@ -275,131 +285,6 @@ impl Checker<'_> {
                 None
             }
         }
-    }
-
-    /// Puts a step or guard among the symbols.
-    fn symbol(
-        &mut self,
-        step: &Step,
-        role: Role,
-        known: &[StepLabel],
-        reading: &mut Reading<'_>,
-    ) -> usize {
-        let shape = self.source(&step.source, reading.module).partial(reading.is_partial);
-        self.must_append(&shape, step);
-        let index = reading.body.symbols.len();
-        let name = step.name.clone();
-        if let Some(name) = name.as_ref().filter(|_| role != Role::Guard) {
-            self.step_name(name, &shape, reading);
-        }
-        let mut labels = known.to_vec();
-        if let Some(name) = &name {
-            let own = StepLabel {
-                name: name.text.clone(),
-                symbol: index,
-                shape: Rc::clone(&shape),
-                repeats: true,
-                optional: false,
-                range: name.range,
-            };
-            labels.push(own.clone());
-            if role == Role::Step {
-                reading.body.labels.push(own);
-            }
-        }
-        let key = self.step_key(step, &shape, reading);
-        let mut scope = Scope::new(reading.module, Some(Rc::clone(&shape)));
-        let own = name.as_ref().map(|name| name.text.clone());
-        // Whether an earlier step has an event is not known here.
-        labels.iter_mut().for_each(|label| label.optional |= own.as_deref() != Some(&label.name));
-        scope.steps = Some(Rc::new(Steps { labels, own, is_pair: false }));
-        let filter = step.filter.as_ref().map(|filter| self.condition(filter, &mut scope));
-        let name = name.map_or_else(|| "guard".to_owned(), |name| name.text);
-        reading.body.symbols.push(PatternSymbol { name, input: shape.source.clone(), filter, key });
-        index
-    }
-
-    /// Patterns take what is said once and for all.
-    fn must_append(&mut self, shape: &Shape, step: &Step) {
-        let Some(amends) = shape.amends else { return };
-        let message = "late items cannot amend matches: one item more may undo any of them";
-        self.report(
-            Diagnostic::new(codes::UNFIT_CLAUSE, step.source.range, message)
-                .because(amends, "late items are to amend here")
-                .help("keep late items apart with `late side NAME`"),
-        );
-    }
-
-    fn step_name(&mut self, name: &ast::Name, shape: &Shape, reading: &Reading<'_>) {
-        if let Some(first) = reading.body.labels.iter().find(|label| label.name == name.text) {
-            let first = first.range;
-            return self.given_twice(name, first);
-        }
-        self.hides_field(name, shape);
-    }
-
-    /// Reports a name of a step or side that hides a field of its own items.
-    pub(super) fn hides_field(&mut self, name: &ast::Name, shape: &Shape) {
-        let dotted = format!("{}.", name.text);
-        let hides = |field: &str| field == name.text || field.starts_with(&dotted);
-        if let Some(field) = shape.names().find(|field| hides(field)).map(str::to_owned) {
-            let message = format!("the name `{}` hides the field `{field}`", name.text);
-            self.report(
-                Diagnostic::new(codes::SHADOWING, name.range, message).help("give it another name"),
-            );
-        }
-    }
-
-    /// The key values of a step: its own `by`, else the pattern's.
-    fn step_key(
-        &mut self,
-        step: &Step,
-        shape: &Rc<Shape>,
-        reading: &mut Reading<'_>,
-    ) -> Vec<crate::hir::Expr> {
-        let mut scope = Scope::new(reading.module, Some(Rc::clone(shape)));
-        let values: Vec<&ast::Expr> = match &step.by {
-            Some(by) => by.iter().collect(),
-            None => reading.keys.iter().map(|key| &key.value).collect(),
-        };
-        if values.len() != reading.keys.len() {
-            let message = format!(
-                "the step has {} key values, the pattern has {}",
-                values.len(),
-                reading.keys.len()
-            );
-            let range = values.first().map_or(step.range, |value| value.range);
-            self.report(
-                Diagnostic::new(codes::CLAUSE_VALUE, range, message)
-                    .help("say one value for each of the pattern's `by`, in its order"),
-            );
-        }
-        let mut key = Vec::new();
-        for (at, value) in values.into_iter().enumerate() {
-            let value = self.whole(value, &mut scope);
-            match reading.body.keys.get_mut(at) {
-                None => {
-                    reading.body.keys.push((value.ty.clone(), value.optional));
-                    reading.key_ranges.push(value.range);
-                }
-                Some((ty, optional)) => {
-                    *optional |= value.optional;
-                    if let Some(joined) = ty.join(&value.ty) {
-                        *ty = joined;
-                    } else {
-                        let first = reading.key_ranges[at];
-                        let message = "key values of different types are never equal";
-                        let labels = (super::expr::Named(&value.ty), super::expr::Named(ty));
-                        let diagnostic = Diagnostic::new(codes::MISMATCH, value.range, message)
-                            .label(labels.0.to_string())
-                            .because(first, labels.1.to_string());
-                        self.report(diagnostic.help("convert one of them"));
-                    }
-                }
-            }
-            key.push(value);
-        }
-        key
     }
 
     fn guards(&mut self, body: &PatternBody, mode: Option<MatchMode>, reading: &mut Reading<'_>) {

@@ -133,26 +133,31 @@ impl Checker<'_> {
         if let Some(value) = known.or_else(|| scope.is_broken().then(|| broken(range))) {
             return value;
         }
-        let shape = scope.shape.clone();
-        if scope.aggregates && shape.as_ref().is_some_and(|s| reads(s, path)) {
-            self.report(
-                Diagnostic::new(
-                    codes::AGGREGATE_PLACE,
-                    range,
-                    format!("`{path}` has a value per item, and a row stands for many items"),
-                )
-                .label("a field outside an aggregate function")
-                .help(
-                    "say what to make of the values, such as `avg(…)` or `last(…)`, or group by it",
-                )
-                .guess(range.at_start(), "last(")
-                .guess(range.at_end(), ")"),
-            );
+        if scope.aggregates && scope.shape.as_ref().is_some_and(|shape| reads(shape, path)) {
+            self.not_aggregated(path, range);
             return broken(range);
         }
-        let is_attribute =
-            !scope.aggregates && shape.as_ref().is_some_and(|shape| shape.has_attributes);
-        let columns = shape.as_ref().map_or(0, |shape| shape.columns.len()) + scope.bound.len();
+        self.attribute_or_unknown(path, range, scope)
+    }
+
+    /// Reports a field where only aggregates of it have a value.
+    fn not_aggregated(&mut self, path: &str, range: TextRange) {
+        let message = format!("`{path}` has a value per item, and a row stands for many items");
+        let help = "say what to make of the values, such as `avg(…)` or `last(…)`, or group by it";
+        self.report(
+            Diagnostic::new(codes::AGGREGATE_PLACE, range, message)
+                .label("a field outside an aggregate function")
+                .help(help)
+                .guess(range.at_start(), "last(")
+                .guess(range.at_end(), ")"),
+        );
+    }
+
+    /// A name that nothing has: an attribute's, where items have some and it is no slip.
+    fn attribute_or_unknown(&mut self, path: &str, range: TextRange, scope: &Scope) -> Expr {
+        let shape = scope.shape.as_ref();
+        let is_attribute = !scope.aggregates && shape.is_some_and(|shape| shape.has_attributes);
+        let columns = shape.map_or(0, |shape| shape.columns.len()) + scope.bound.len();
         if self.is_flooded(self.names.len() + columns) {
             if is_attribute {
                 return attribute(Place::Any, path, range);

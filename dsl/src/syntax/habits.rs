@@ -1,5 +1,5 @@
-//! Habits of other languages: what people write who come from SQL, `PromQL` or a configuration file,
-//! answered with how it is written here.
+//! Habits of other languages: what people write who come from SQL, `PromQL` or a configuration
+//! file, answered with how it is written here.
 //!
 //! Each habit is looked for where the grammar stopped. It knows tokens and no tree.
 

@@ -8,7 +8,7 @@ use tailwater_dsl::hir::{
 };
 use tailwater_dsl::types::Type;
 use tailwater_engine::aggregate::{AccumulatorKind, ExemplarOrder, Finisher};
-use tailwater_engine::limits::{COLLECTED_MAX, LEVELS_MAX, TOP_VALUES_MAX};
+use tailwater_engine::limits::{COLLECTED_MAX, TOP_VALUES_MAX};
 use tailwater_engine::model::{ColumnSpec, Field, RuleId, Signal};
 use tailwater_engine::plan::expr::Expr;
 use tailwater_engine::plan::{
@@ -17,6 +17,7 @@ use tailwater_engine::plan::{
 };
 
 use super::expr::{Names, lower as lower_expr};
+use super::rows::check_level;
 use super::signal::demand;
 use super::stream::{Composed, Origin, Streams, both, timeline};
 use super::table::{Wanted, place};
@@ -45,19 +46,16 @@ pub(super) fn lower(
         let value = composed.lower(plan, streams, &binding.value)?;
         key.push(composed.column(plan, value));
     }
-    let (mut accumulators, mut calls) = (Vec::new(), Vec::new());
-    for call in &aggregate.calls {
-        let (accumulator, finisher) = lower_call(plan, streams, &composed, call)?;
-        calls.push((accumulator.clone(), finisher));
-        if !accumulators.contains(&accumulator) {
-            accumulators.push(accumulator);
+    let lowered = aggregate.calls.iter().map(|call| lower_call(plan, streams, &composed, call));
+    let calls = lowered.collect::<Result<Vec<_>, _>>()?;
+    let mut accumulators: Vec<TableAccumulator> = Vec::new();
+    for (accumulator, _) in &calls {
+        if !accumulators.contains(accumulator) {
+            accumulators.push(accumulator.clone());
         }
     }
     let place_of_rule = rule_place(plan, &composed, results);
-    if place_of_rule.level > LEVELS_MAX {
-        let what = format!("more than {LEVELS_MAX} rules that read one another");
-        return Err(not_yet(&what, range));
-    }
+    check_level(&place_of_rule, range)?;
     let filter = composed.condition.clone().map(|condition| composed.filter(plan, condition));
     let rule = RuleId(plan.rules.len() as u32);
     let wanted = Wanted {

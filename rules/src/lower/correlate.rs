@@ -1,22 +1,19 @@
 //! Correlations: what either side takes, and what the rows of every outcome hold.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tailwater_dsl::hir::{self, Correlate, Declaration, FieldRef, Outcome, Pick, StepPick};
-use tailwater_engine::limits::LEVELS_MAX;
+use tailwater_dsl::hir::{Correlate, Declaration, Outcome, Pick};
 use tailwater_engine::model::RuleId;
 use tailwater_engine::plan::expr::Expr;
 use tailwater_engine::plan::{
     CorrelateRule, KEY_FROM, OutcomeRule, PickMode, Plan, RIGHT_FROM, Rule, RuleKind, RulePlace,
-    VALUES_FROM,
 };
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::expr::{Names, lower as lower_expr};
 use super::pattern::Lowering;
+use super::rows::check_level;
 use super::stream::Streams;
-use super::{NotYet, not_yet, pattern_identity};
+use super::{NotYet, pattern_identity, selected};
 
 /// Lowers a correlation into the plan: a rule for each outcome.
 pub(super) fn lower(
@@ -27,19 +24,13 @@ pub(super) fn lower(
 ) -> Result<[(Outcome, RuleId); 4], Vec<NotYet>> {
     let range = declaration.name_range;
     let mut lowering = Lowering::new(plan, streams, &correlate.sides, range)?;
-    let (mut items, mut values) = (BTreeMap::new(), Vec::new());
-    let keys = correlate.by.iter().enumerate();
-    items.extend(keys.map(|(at, name)| (name.clone(), KEY_FROM + at as u32)));
-    for item in &correlate.items {
-        let names = &mut PairNames { lowering: &mut lowering, items: &items };
-        let value = lower_expr(&item.value, names)?;
-        items.insert(item.name.clone(), VALUES_FROM + values.len() as u32);
-        values.push((Arc::from(item.name.as_str()), value));
-    }
+    let by = (correlate.by.as_slice(), KEY_FROM);
+    let values = selected::values(&correlate.items, by, |(side, _), value| {
+        let slot = lowering.slot(side, value?).ok()?;
+        Some(Expr::Column(if side == 0 { slot } else { RIGHT_FROM + slot }))
+    })?;
     let place = lowering.place();
-    if place.level > LEVELS_MAX {
-        return Err(not_yet(&format!("more than {LEVELS_MAX} rules that read one another"), range));
-    }
+    check_level(&place, range)?;
     let Lowering { inputs, symbols, slots, .. } = lowering;
     let id = RuleId(plan.rules.len() as u32);
     let mut rule = CorrelateRule {
@@ -89,29 +80,4 @@ fn one(
     let is_hidden = outcome == Outcome::Duplicates;
     let name = Arc::from(format!("{}.{}", declaration.name, outcome.word()));
     Rule { name, kind, place: RulePlace { is_hidden, ..place.clone() } }
-}
-
-/// The names of selected values: keys, values before, items of both sides.
-struct PairNames<'x, 'a, 'b> {
-    lowering: &'x mut Lowering<'a, 'b>,
-    items: &'x BTreeMap<String, u32>,
-}
-
-impl Names for PairNames<'_, '_, '_> {
-    fn field(&mut self, field: &FieldRef) -> Option<Expr> {
-        match field {
-            FieldRef::Item(name) => self.items.get(name).map(|at| Expr::Column(*at)),
-            _ => None,
-        }
-    }
-
-    fn call(&mut self, _index: usize) -> Option<Expr> {
-        None
-    }
-
-    fn step(&mut self, step: (usize, StepPick), value: Option<&hir::Expr>) -> Option<Expr> {
-        let (side, _) = step;
-        let slot = self.lowering.slot(side, value?).ok()?;
-        Some(Expr::Column(if side == 0 { slot } else { RIGHT_FROM + slot }))
-    }
 }

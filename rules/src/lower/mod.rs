@@ -18,6 +18,7 @@ mod row_names;
 mod rows;
 mod sample;
 mod sample_facts;
+mod selected;
 mod signal;
 mod span_set;
 mod stream;

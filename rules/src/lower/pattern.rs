@@ -1,24 +1,23 @@
 //! Patterns: what an event can be, in which order, and what rows hold.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tailwater_dsl::hir::{
     self, Declaration, ExprKind, FieldRef, Pattern, PatternSymbol as HirSymbol, StepPick,
 };
 use tailwater_dsl::text_range::TextRange;
-use tailwater_engine::limits::LEVELS_MAX;
 use tailwater_engine::model::RuleId;
 use tailwater_engine::plan::expr::Expr;
 use tailwater_engine::plan::{
     Absence, LaneStep, MatchMode, PatternInput, PatternRule, PatternSource, PatternSymbol, Pick,
-    Plan, REGISTERS_FROM, Register, Rule, RuleKind, RulePlace, TimeoutRule, VALUES_FROM,
+    Plan, REGISTERS_FROM, Register, Rule, RuleKind, RulePlace, TimeoutRule,
 };
 
 use super::expr::{Names, lower as lower_expr};
+use super::rows::check_level;
 use super::signal::find_or_push;
 use super::stream::{Composed, Origin, Streams, both, timeline};
-use super::{NotYet, not_yet, pattern_identity};
+use super::{NotYet, pattern_identity, selected};
 
 /// Lowers a pattern into the plan; the second rule takes its unfinished matches.
 pub(super) fn lower(
@@ -32,18 +31,11 @@ pub(super) fn lower(
     let lanes =
         pattern.lanes.iter().map(|lane| lane.iter().map(|s| lowering.lane_step(s)).collect());
     let lanes: Vec<Vec<LaneStep>> = lanes.collect();
-    let (mut items, mut values) = (BTreeMap::new(), Vec::new());
-    items.extend(pattern.by.iter().enumerate().map(|(at, name)| (name.clone(), at as u32)));
-    for item in &pattern.items {
-        let value =
-            lower_expr(&item.value, &mut ValueNames { lowering: &mut lowering, items: &items })?;
-        items.insert(item.name.clone(), VALUES_FROM + values.len() as u32);
-        values.push((Arc::from(item.name.as_str()), value));
-    }
+    let values = selected::values(&pattern.items, (&pattern.by, 0), |step, value| {
+        lowering.register(step, value).ok()
+    })?;
     let place = lowering.place();
-    if place.level > LEVELS_MAX {
-        return Err(not_yet(&format!("more than {LEVELS_MAX} rules that read one another"), range));
-    }
+    check_level(&place, range)?;
     let absence =
         |absence: hir::Absence| Absence { symbol: absence.symbol as u32, for_ns: absence.for_ns };
     let id = RuleId(lowering.plan.rules.len() as u32);
@@ -317,29 +309,6 @@ impl Names for EventNames<'_, '_, '_> {
             kind: ExprKind::Field(field.clone()),
         };
         Some(Expr::Column(self.lowering.slot(self.symbol, &expr).ok()?))
-    }
-
-    fn call(&mut self, _index: usize) -> Option<Expr> {
-        None
-    }
-
-    fn step(&mut self, step: (usize, StepPick), value: Option<&hir::Expr>) -> Option<Expr> {
-        self.lowering.register(step, value).ok()
-    }
-}
-
-/// The names of selected values: keys, values before, events of steps.
-struct ValueNames<'x, 'a, 'b> {
-    lowering: &'x mut Lowering<'a, 'b>,
-    items: &'x BTreeMap<String, u32>,
-}
-
-impl Names for ValueNames<'_, '_, '_> {
-    fn field(&mut self, field: &FieldRef) -> Option<Expr> {
-        match field {
-            FieldRef::Item(name) => self.items.get(name).map(|at| Expr::Column(*at)),
-            _ => None,
-        }
     }
 
     fn call(&mut self, _index: usize) -> Option<Expr> {

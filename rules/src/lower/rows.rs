@@ -69,10 +69,7 @@ pub(super) fn lower(
     }
     let keys = left.key_names().iter().filter(|key| !names.items.contains_key(&***key));
     let key_names: Vec<Arc<str>> = keys.cloned().collect();
-    let column = |name: &Arc<str>| {
-        let at = left.column_names().iter().position(|known| *known == name).unwrap_or(0);
-        Expr::Column(ROW_KEY_FROM + at as u32)
-    };
+    let column = |name: &Arc<str>| Expr::Column(column_at(left, name).unwrap_or(ROW_KEY_FROM));
     let key = key_names.iter().map(column).collect();
     if rows.items.is_empty() {
         let own = left.column_names().into_iter().skip(left.key_names().len());
@@ -80,14 +77,8 @@ pub(super) fn lower(
     }
     let join = match (&rows.join, joined, right) {
         (Some(join), Some(with), Some(right)) => {
-            let on = join.on.iter().map(|name| {
-                let at = |rule: &Rule| {
-                    let at = rule.column_names().iter().position(|known| ***known == **name)?;
-                    Some(ROW_KEY_FROM + at as u32)
-                };
-                Some((at(left)?, at(right)?))
-            });
-            let on = on.collect::<Option<Vec<_>>>().ok_or_else(|| not_yet("this join", range))?;
+            let on = equal_columns(&join.on, left, right);
+            let on = on.ok_or_else(|| not_yet("this join", range))?;
             Some(RowsJoin { with, before_ns: join.before_ns, on })
         }
         _ => None,
@@ -100,6 +91,17 @@ pub(super) fn lower(
     let name = Arc::from(declaration.name.as_str());
     plan.rules.push(Rule { name, kind: RuleKind::Rows(rule), place });
     Ok(id)
+}
+
+/// Where the rows of a rule hold a column.
+fn column_at(rule: &Rule, name: &str) -> Option<u32> {
+    let at = rule.column_names().iter().position(|known| ***known == *name)?;
+    Some(ROW_KEY_FROM + at as u32)
+}
+
+/// The columns of both sides that a join wants equal; `None` where either lacks one.
+fn equal_columns(on: &[String], left: &Rule, right: &Rule) -> Option<Vec<(u32, u32)>> {
+    on.iter().map(|name| Some((column_at(left, name)?, column_at(right, name)?))).collect()
 }
 
 /// A rule that only an alert reads: the rows of another rule, told apart by other columns. The
@@ -141,7 +143,7 @@ pub(super) fn regrouped(
     Ok(id)
 }
 
-fn check_level(place: &RulePlace, range: TextRange) -> Result<(), Vec<NotYet>> {
+pub(super) fn check_level(place: &RulePlace, range: TextRange) -> Result<(), Vec<NotYet>> {
     if place.level <= LEVELS_MAX {
         return Ok(());
     }

@@ -36,7 +36,7 @@ impl ReadSettings {
     /// Resolves the options of reading.
     pub(crate) fn resolve(inputs: &Inputs, general: General) -> Result<Self, Usage> {
         let options = ReaderOptions {
-            format: inputs.input_format.map(payload_format),
+            format: inputs.content.input_format.map(payload_format),
             mapping: mapping(inputs)?,
             order: match inputs.order {
                 Order::File => ReadOrder::AsGiven,
@@ -122,11 +122,11 @@ fn instant(option: &str, text: Option<&str>) -> Result<Option<i64>, Usage> {
 }
 
 fn mapping(inputs: &Inputs) -> Result<Option<ColumnMapping>, Usage> {
-    if inputs.mapping.is_empty() {
+    if inputs.content.mapping.is_empty() {
         return Ok(None);
     }
     let mut columns = Vec::new();
-    for text in &inputs.mapping {
+    for text in &inputs.content.mapping {
         match text.split_once('=') {
             Some((field, column)) if !field.is_empty() && !column.is_empty() => {
                 columns.push((Arc::from(field.trim()), Arc::from(column.trim())));
@@ -137,7 +137,7 @@ fn mapping(inputs: &Inputs) -> Result<Option<ColumnMapping>, Usage> {
             }
         }
     }
-    let signal = match inputs.map_signal {
+    let signal = match inputs.content.map_signal {
         SignalName::Spans => Signal::Spans,
         SignalName::Logs => Signal::Logs,
         SignalName::Metrics => Signal::Metrics,

@@ -72,9 +72,7 @@ fn inputs(args: &View) -> Inputs {
     Inputs {
         files: args.files.clone(),
         workers: 1,
-        input_format: args.input_format,
-        mapping: args.mapping.clone(),
-        map_signal: args.map_signal,
+        content: args.content.clone(),
         order: Order::File,
         merge: false,
         open: false,
