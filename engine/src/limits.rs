@@ -114,6 +114,10 @@ pub const TIME_MAX_NS: i64 = 1 << 62;
 /// windows are held merged.
 pub const SLICES_READ_IN_PARTS_MAX: i64 = 10;
 
+/// Values of a group in a slice up to which they are laid out beside those of the other groups, 2
+/// bytes each, for windows over several slices; more are read where they lie.
+pub const COLUMN_VALUES_MAX: usize = 128;
+
 /// Buckets of each sign in a base-2 exponential histogram: six decades are held to 1.1 %.
 pub const DISTRIBUTION_BUCKETS_MAX: usize = 640;
 

@@ -80,7 +80,7 @@ fn row_line(plan: &Plan, row: &Row) -> String {
     let rule = &plan.rules[row.rule.0 as usize];
     let s = |ns: i64| (ns - BASE_S * 1_000_000_000) as f64 / 1e9;
     let mut line = format!("{} [{}, {})", rule.name, s(row.start_ns), s(row.end_ns));
-    for (name, value) in rule.key_names().iter().zip(&row.key) {
+    for (name, value) in rule.key_names().iter().zip(row.key.iter()) {
         write!(line, " {name}={value}").unwrap();
     }
     for (name, value) in rule.value_names().into_iter().zip(&row.values) {

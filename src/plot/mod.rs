@@ -110,7 +110,7 @@ impl Plot {
 
     fn add_row(&mut self, row: &Row) {
         let rule = self.rules.entry(row.rule).or_default();
-        let key = (row.is_other, row.key.clone());
+        let key = (row.is_other, row.key.to_vec());
         let is_known = rule.groups.contains_key(&key);
         let is_full =
             rule.points >= POINTS_MAX || (!is_known && rule.groups.len() >= GROUPS_GATHERED_MAX);

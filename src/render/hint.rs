@@ -64,7 +64,7 @@ impl KeysSeen {
 
     pub(super) fn take(&mut self, row: &Row) {
         let seen = &mut self.seen[row.rule.0 as usize];
-        for (seen, value) in seen.iter_mut().zip(&row.key) {
+        for (seen, value) in seen.iter_mut().zip(row.key.iter()) {
             *seen |= !value.is_null();
         }
     }

@@ -5,6 +5,7 @@
 //! for many slots. Must not know: tables, slices, operators.
 
 mod buckets;
+mod columns;
 mod distinct;
 mod distribution;
 mod exact_sum;
@@ -19,6 +20,7 @@ mod sum;
 mod top;
 mod update;
 
+pub use columns::{PartColumn, SketchColumn, finish_columns};
 pub use distinct::Distinct;
 pub use distribution::Distribution;
 pub use exact_sum::ExactSum;

@@ -14,9 +14,9 @@ use crate::model::Value;
 #[derive(Default)]
 pub struct PartsScratch {
     exact: Vec<i64>,
-    indices: Vec<u16>,
-    ends: Vec<usize>,
-    dense: Dense,
+    pub(super) indices: Vec<u16>,
+    pub(super) ends: Vec<usize>,
+    pub(super) dense: Dense,
 }
 
 impl AccumulatorKind {

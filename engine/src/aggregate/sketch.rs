@@ -311,11 +311,7 @@ impl Sketch {
 
     /// The value that stands for a bucket, in a unit.
     pub(super) fn bucket_value_in(&self, at: u16, unit: NumberUnit) -> Value {
-        let value = highest_equivalent(at, self.digits);
-        match unit {
-            NumberUnit::Duration => Value::Duration(value.saturating_mul(1_000)),
-            unit => unit.whole(value),
-        }
+        bucket_value(at, self.digits, unit)
     }
 
     /// With floats among the values, all of them are read from exponential buckets.
@@ -336,6 +332,15 @@ impl Sketch {
         let unit = self.unit.with(NumberUnit::Float);
         let unit = if self.unit == NumberUnit::Ratio { NumberUnit::Ratio } else { unit };
         all.quantile(millionths).map_or(Value::Null, |value| unit.value(value))
+    }
+}
+
+/// The value that stands for a bucket of sketches of a precision, in a unit.
+pub(super) fn bucket_value(at: u16, digits: u8, unit: NumberUnit) -> Value {
+    let value = highest_equivalent(at, digits);
+    match unit {
+        NumberUnit::Duration => Value::Duration(value.saturating_mul(1_000)),
+        unit => unit.whole(value),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Output rows: what a rule says about a window and a group.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -38,8 +39,8 @@ pub struct Row {
     pub kind: RowKind,
     /// Whether this is the row of the groups beyond the limit; its key values are all null.
     pub is_other: bool,
-    /// Group key values, in the order of `by`.
-    pub key: Vec<Value>,
+    /// Group key values, in the order of `by`; shared by the rows of a group.
+    pub key: Arc<[Value]>,
     /// Selected values, in the order of `select`.
     pub values: Vec<Value>,
 }

@@ -50,7 +50,7 @@ impl Instance {
     /// Where nothing was said before.
     fn of(row: &Row) -> Self {
         Self {
-            key: row.key.clone(),
+            key: row.key.to_vec(),
             columns: row.columns(),
             phase: Phase::Inactive,
             holding: Vec::new(),

@@ -72,8 +72,8 @@ impl Closed {
         sample::merge(&mut self.samples, &applied.samples);
     }
 
-    /// Makes room for rows: as many as the last time at once, as growing into fresh memory step by
-    /// step was a sixth of what closing many windows costs.
+    /// Makes room for rows: as many as lately at once, as growing into fresh memory step by step
+    /// was a sixth of what closing many windows costs.
     pub(crate) fn expect_rows(&mut self) {
         if self.rows.is_empty() {
             self.rows.reserve(self.rows_expected);
@@ -197,7 +197,8 @@ pub(crate) struct Close {
     worker: usize,
     peers: usize,
     snapshots: Snapshots,
-    /// Rows of the last epoch that said any.
+    /// The most rows of an epoch, a little less with each that said any: windows of several
+    /// lengths end together now and then. Room that is not used is given back.
     rows_before: usize,
 }
 
@@ -290,7 +291,10 @@ impl Close {
         out: &mut Outbox<Closed>,
     ) {
         if !closed.rows.is_empty() {
-            self.rows_before = closed.rows.len();
+            self.rows_before = closed.rows.len().max(self.rows_before / 8 * 7);
+            if closed.rows.len() < closed.rows.capacity() / 2 {
+                closed.rows.shrink_to_fit();
+            }
         }
         if self.plan.levels() == 0 {
             closed.leave_hidden_out(&self.plan);
@@ -299,7 +303,8 @@ impl Close {
         }
         let (plan, times) = (&self.plan, &self.times);
         let passed_ns = |rule| rule_watermark_ns(plan, rule, times);
-        let rows = [late, std::mem::take(&mut closed.rows)].concat();
+        let mut rows = late;
+        rows.append(&mut closed.rows);
         let mut sent = self.feeds.distribute(epoch, &rows, &closed.transitions, passed_ns);
         closed.rows = rows;
         closed.leave_hidden_out(plan);

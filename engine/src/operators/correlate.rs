@@ -221,7 +221,7 @@ fn row(id: RuleId, rule: &CorrelateRule, decided: &Decided, shift_ns: i64) -> Ro
         end_ns,
         kind: RowKind::Final,
         is_other: false,
-        key: decided.key.clone(),
+        key: Arc::from(&decided.key[..]),
         values,
     }
 }

@@ -61,7 +61,7 @@ struct Side {
 }
 
 /// What a row is told apart by from others that it does not replace.
-type Identity = (i64, i64, bool, Vec<Value>);
+type Identity = (i64, i64, bool, Arc<[Value]>);
 
 /// Rows of relations by when they leave: (time of the reader, reader, side).
 type Held = BTreeMap<(i64, RuleId, bool), BTreeMap<Identity, Vec<Row>>>;
@@ -246,7 +246,7 @@ impl Feeds {
 }
 
 fn identity(row: &Row) -> Identity {
-    (row.start_ns, row.end_ns, row.is_other, row.key.clone())
+    (row.start_ns, row.end_ns, row.is_other, Arc::clone(&row.key))
 }
 
 /// When a row can meet no other any more, as the reader's watermark goes.

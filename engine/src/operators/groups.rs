@@ -3,6 +3,8 @@
 //! Merging is exact and order-free, so neither the cut into epochs nor the number of workers shows
 //! in what is held.
 
+use std::sync::Arc;
+
 use hashbrown::HashTable;
 
 use crate::aggregate::Partial;
@@ -14,7 +16,7 @@ pub(crate) struct GroupDelta {
     /// xxh3 of the canonical key bytes; 0 for `other`.
     pub(crate) key_hash: u128,
     /// The key values; empty for `other`.
-    pub(crate) key: Vec<Value>,
+    pub(crate) key: Arc<[Value]>,
     /// Whether this is the group of the keys beyond the limit.
     pub(crate) is_other: bool,
     /// Tables off the grid: times of the first and the last event.

@@ -61,7 +61,8 @@ impl Windows {
             Some(group) if groups.is_empty() => looks.look(1, |_| group_bytes(group)),
             _ => looks.look(groups.len(), |at| group_bytes(&groups[at])),
         };
-        (mean * (self.held + self.running_groups() + self.keyed.held()) as f64) as u64
+        let groups = self.held + self.running_groups() + self.keyed.held();
+        (mean * groups as f64) as u64 + self.index_bytes() as u64
     }
 }
 

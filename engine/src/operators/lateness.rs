@@ -124,7 +124,7 @@ impl Apply {
             end_ns: watermark_ns.saturating_add(1),
             kind: RowKind::Final,
             is_other: false,
-            key: Vec::new(),
+            key: Arc::default(),
             values: rule.values.iter().map(value).chain(place).collect(),
         };
         Some((id, row))

@@ -90,6 +90,7 @@ impl Stage for Output {
         let mut items: Vec<EmittedItem> = Vec::new();
         let (mut cases, mut snapshot) = (Vec::new(), false);
         let (mut explained, mut times) = (Vec::new(), Times::new());
+        let senders = messages.iter().filter(|message| !message.rows.is_empty()).count();
         for message in messages {
             if rows.is_empty() {
                 rows = message.rows; // of one worker, nothing is moved
@@ -112,7 +113,9 @@ impl Stage for Output {
                 mine.merge(theirs);
             }
         }
-        rows.sort_by(Row::output_cmp);
+        if senders > 1 || self.plan.levels() > 0 {
+            rows.sort_by(Row::output_cmp); // else one worker's, in their order already
+        }
         transitions.sort_by(Transition::output_cmp);
         let tally = &mut self.totals.samples;
         let heard = Heard { rows: &rows, transitions: &transitions, times: &times };

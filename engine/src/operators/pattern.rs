@@ -249,7 +249,7 @@ fn row(id: RuleId, rule: &PatternRule, found: &Found, shift_ns: i64) -> Row {
         end_ns,
         kind: RowKind::Final,
         is_other: false,
-        key: found.key.clone(),
+        key: Arc::from(&found.key[..]),
         values,
     }
 }

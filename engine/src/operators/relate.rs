@@ -320,7 +320,7 @@ fn selected(
     mut columns: Vec<Value>,
     pasts: &mut Pasts,
 ) -> Row {
-    let key: Vec<Value> = rule.key.iter().map(|expr| eval_row(expr, &columns)).collect();
+    let key: Arc<[Value]> = rule.key.iter().map(|expr| eval_row(expr, &columns)).collect();
     let from = columns.len();
     let computing = Computing {
         rule: id,

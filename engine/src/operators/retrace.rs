@@ -356,7 +356,7 @@ mod tests {
             end_ns: time_ns,
             kind: RowKind::Final,
             is_other: false,
-            key: vec![Value::Int(key)],
+            key: Arc::from([Value::Int(key)]),
             values: vec![span, Value::Null],
         }
     }

@@ -165,7 +165,7 @@ impl RowTableWindows {
             let slice = table.slice_of(time_ns);
             self.limit.free(table, table.slice_start_ns(slice));
             if !self.limit.admit(table, slice, group.key_hash) {
-                group = GroupDelta { key_hash: 0, key: Vec::new(), is_other: true, ..group };
+                group = GroupDelta { key_hash: 0, key: Arc::default(), is_other: true, ..group };
                 counts.to_other += 1;
             }
             counts.taken += 1;

@@ -132,6 +132,8 @@ fn merged<'a>(mut parts: impl Iterator<Item = &'a Partial>) -> Option<Partial> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::collection::vec;
     use proptest::prelude::*;
 
@@ -156,11 +158,11 @@ mod tests {
             partials[2].merge(Partial::Min(Some((value.clone(), at(row)))));
             partials[3].merge(Partial::First(Some((at(row), value))));
         }
-        let (key_hash, key) = (u128::from(key), vec![Value::Int(key.into())]);
+        let (key_hash, key) = (u128::from(key), Arc::from([Value::Int(key.into())]));
         GroupDelta { key_hash, key, is_other: false, span_ns: (0, 0), partials }
     }
 
-    fn results(groups: &mut Groups) -> Vec<(Vec<Value>, Vec<Value>)> {
+    fn results(groups: &mut Groups) -> Vec<(Arc<[Value]>, Vec<Value>)> {
         let finishers =
             [Finisher::Count, Finisher::Quantile(500_000), Finisher::Value, Finisher::Value];
         let mut all = Vec::new();

@@ -1,19 +1,22 @@
 //! Where each group is in each slice of a table, by one number a group for all its windows.
 //!
-//! A window over a few slices is read through it, where the parts lie: nothing is merged, and
-//! groups are looked up and put in order once a slice, not once a window. Follows from the slices
-//! alone; nothing of it is in a snapshot. Must not know when windows end.
+//! A window over a few slices is read through it, where the parts lie: nothing is merged, groups
+//! are looked up and put in order once a slice, not once a window, and what most rows need of a
+//! slice is laid out in the order of its groups. Follows from the slices alone; nothing of it is
+//! in a snapshot. Must not know when windows end.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use hashbrown::HashTable;
+use smallvec::SmallVec;
 
 use super::groups::{GroupDelta, GroupId, Groups};
-use crate::aggregate::Partial;
+use crate::aggregate::{PartColumn, Partial, PartsScratch, finish_columns, finish_parts};
 use crate::limits::SLICES_READ_IN_PARTS_MAX;
 use crate::model::Value;
-use crate::plan::{Table, WindowShape};
+use crate::plan::{AggregateCall, Table, WindowShape};
 
 /// The place of a group that a slice does not have.
 const ABSENT: u32 = u32::MAX;
@@ -21,9 +24,49 @@ const ABSENT: u32 = u32::MAX;
 /// A group of some slice.
 struct Known {
     id: GroupId,
-    key: Vec<Value>,
+    key: Arc<[Value]>,
     /// How many slices have it.
     slices: u32,
+}
+
+/// What one slice holds, by number.
+struct Entered {
+    places: Vec<u32>,
+    /// By accumulator.
+    columns: Vec<PartColumn>,
+}
+
+/// What a range of slices holds of one group.
+pub(super) struct GroupParts<'a> {
+    pub(super) id: GroupId,
+    pub(super) key: &'a Arc<[Value]>,
+    number: usize,
+    slices: &'a [(&'a [GroupDelta], &'a Entered)],
+}
+
+impl<'a> GroupParts<'a> {
+    /// Its parts, one a slice that has it.
+    fn parts(&self) -> impl Iterator<Item = &'a GroupDelta> {
+        let place = |entered: &Entered| entered.places.get(self.number).copied();
+        self.slices.iter().filter_map(move |(held, entered)| held.get(place(entered)? as usize))
+    }
+
+    /// The result of a call over its parts, for a window of a length in nanoseconds.
+    pub(super) fn finish(
+        &self,
+        call: &AggregateCall,
+        length_ns: i64,
+        scratch: &mut PartsScratch,
+    ) -> Value {
+        let at = call.accumulator as usize;
+        let columns = self.slices.iter().map(|(_, entered)| &entered.columns[at]);
+        let of = (&call.finisher, length_ns);
+        finish_columns(columns, self.number, of, scratch).unwrap_or_else(|| {
+            let parts = self.parts().map(|group| &group.partials[at]);
+            let parts: SmallVec<[&Partial; 64]> = parts.collect();
+            finish_parts(parts.iter().copied(), &call.finisher, length_ns, scratch)
+        })
+    }
 }
 
 /// The groups of a table's slices.
@@ -35,8 +78,7 @@ pub(crate) struct SliceIndex {
     gone: usize,
     /// Numbers in the order in which rows leave; fewer than groups while some are new.
     order: Vec<u32>,
-    /// By slice: places by number.
-    places: BTreeMap<i64, Vec<u32>>,
+    slices: BTreeMap<i64, Entered>,
 }
 
 /// Whether a window is read in parts: each of its rows costs a step for each slice, where a
@@ -63,14 +105,14 @@ impl SliceIndex {
     /// Makes a range of slices ready to be read, and forgets those that are not there any more.
     pub(super) fn prepare(&mut self, slices: &mut BTreeMap<i64, Groups>, range: Range<i64>) {
         let first = slices.first_key_value().map_or(i64::MAX, |(slice, _)| *slice);
-        while let Some((&slice, _)) = self.places.first_key_value().filter(|(s, _)| **s < first) {
+        while let Some((&slice, _)) = self.slices.first_key_value().filter(|(s, _)| **s < first) {
             self.forget(slice);
         }
         if self.gone > self.known.len() / 2 {
             *self = Self::default();
         }
         for (slice, groups) in slices.range_mut(range) {
-            if !self.places.contains_key(slice) {
+            if !self.slices.contains_key(slice) {
                 self.enter(*slice, groups);
             }
         }
@@ -85,6 +127,12 @@ impl SliceIndex {
     }
 
     fn enter(&mut self, slice: i64, groups: &mut Groups) {
+        if self.known.is_empty() {
+            // Numbered in the order of their rows: what is read in turn lies in turn.
+            groups.each(|group| {
+                self.number(group);
+            });
+        }
         let mut places = vec![ABSENT; self.known.len()];
         for (place, group) in groups.held.iter_mut().enumerate() {
             group.partials.iter_mut().for_each(Partial::seal);
@@ -94,10 +142,26 @@ impl SliceIndex {
             }
             places[number] = place as u32;
             let known = &mut self.known[number];
+            group.key = Arc::clone(&known.key); // one in memory for all slices
             known.slices += 1;
             self.gone -= usize::from(known.slices == 1);
         }
-        self.places.insert(slice, places);
+        let parts = |at: usize| {
+            let held = places.iter().map(|place| groups.held.get(*place as usize));
+            held.map(move |group| group.map(|group| &group.partials[at]))
+        };
+        let accumulators = groups.held.first().map_or(0, |group| group.partials.len());
+        let columns = (0..accumulators).map(|at| PartColumn::of(parts(at))).collect();
+        self.slices.insert(slice, Entered { places, columns });
+    }
+
+    /// Bytes that it holds of slices, beside what they hold themselves.
+    pub(super) fn held_bytes(&self) -> usize {
+        let bytes = |entered: &Entered| {
+            let columns: usize = entered.columns.iter().map(PartColumn::heap_bytes).sum();
+            entered.places.capacity() * size_of::<u32>() + columns
+        };
+        self.slices.values().map(bytes).sum()
     }
 
     fn number(&mut self, group: &GroupDelta) -> usize {
@@ -107,7 +171,7 @@ impl SliceIndex {
             return number as usize;
         }
         let number = known.len();
-        known.push(Known { id, key: group.key.clone(), slices: 0 });
+        known.push(Known { id, key: Arc::clone(&group.key), slices: 0 });
         self.gone += 1;
         let hash_of = |&number: &u32| known[number as usize].id.0 as u64;
         self.numbers.insert_unique(hash, number as u32, hash_of);
@@ -116,8 +180,8 @@ impl SliceIndex {
 
     /// Forgets what is known of a slice: it is gone, or groups were added to it.
     pub(super) fn forget(&mut self, slice: i64) {
-        let Some(places) = self.places.remove(&slice) else { return };
-        for (known, place) in self.known.iter_mut().zip(places) {
+        let Some(entered) = self.slices.remove(&slice) else { return };
+        for (known, place) in self.known.iter_mut().zip(entered.places) {
             if place != ABSENT {
                 known.slices -= 1;
                 self.gone += usize::from(known.slices == 0);
@@ -126,25 +190,22 @@ impl SliceIndex {
     }
 
     /// Goes through the groups of a range of slices that is ready, in the order in which their
-    /// rows leave: with their parts, one a slice that has them.
+    /// rows leave.
     pub(super) fn each(
         &self,
         slices: &BTreeMap<i64, Groups>,
         range: Range<i64>,
-        mut take: impl FnMut(&[&GroupDelta]),
+        mut take: impl FnMut(&GroupParts<'_>),
     ) {
-        let held = slices.range(range.clone()).map(|(_, groups)| &groups.held);
-        let places = self.places.range(range).map(|(_, places)| places);
-        let columns: Vec<_> = held.zip(places).collect();
-        let mut parts = Vec::with_capacity(columns.len());
+        let held = slices.range(range.clone()).map(|(_, groups)| &groups.held[..]);
+        let entered = self.slices.range(range).map(|(_, entered)| entered);
+        let slices: Vec<_> = held.zip(entered).collect();
         for number in &self.order {
-            parts.clear();
-            for (held, places) in &columns {
-                let place = places.get(*number as usize).copied().unwrap_or(ABSENT);
-                parts.extend(held.get(place as usize));
-            }
-            if !parts.is_empty() {
-                take(&parts);
+            let known = &self.known[*number as usize];
+            let number = *number as usize;
+            let group = GroupParts { id: known.id, key: &known.key, number, slices: &slices };
+            if group.parts().next().is_some() {
+                take(&group);
             }
         }
     }
@@ -156,15 +217,16 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::aggregate::Finisher;
 
     fn group(key: u8, count: u64) -> GroupDelta {
-        let (key_hash, key) = (u128::from(key) + 1, vec![Value::Int(key.into())]);
+        let (key_hash, key) = (u128::from(key) + 1, Arc::from([Value::Int(key.into())]));
         let partials = vec![Partial::Count(count)];
         GroupDelta { key_hash, key, is_other: false, span_ns: (0, 0), partials }
     }
 
     /// Counts by key of a range of slices.
-    fn merged(slices: &BTreeMap<i64, Groups>, range: Range<i64>) -> BTreeMap<Vec<Value>, u64> {
+    fn merged(slices: &BTreeMap<i64, Groups>, range: Range<i64>) -> BTreeMap<Arc<[Value]>, u64> {
         let mut counts = BTreeMap::new();
         for group in slices.range(range).flat_map(|(_, groups)| &groups.held) {
             let Partial::Count(count) = group.partials[0] else { continue };
@@ -180,6 +242,7 @@ mod tests {
             late in vec((0..40u8, 1..9u64), 30),
             size in 1..8i64,
         ) {
+            let mut scratch = PartsScratch::default();
             let (mut slices, mut index) = (BTreeMap::<i64, Groups>::new(), SliceIndex::default());
             for (end, groups) in (1..).zip(&events) {
                 for (key, count) in groups {
@@ -192,12 +255,10 @@ mod tests {
                 let range = end - size..end;
                 index.prepare(&mut slices, range.clone());
                 let mut read = Vec::new();
-                index.each(&slices, range.clone(), |parts| {
-                    let counts = parts.iter().map(|part| match part.partials[0] {
-                        Partial::Count(count) => count,
-                        _ => 0,
-                    });
-                    read.push((parts[0].key.clone(), counts.sum::<u64>()));
+                let call = AggregateCall { accumulator: 0, finisher: Finisher::Count };
+                index.each(&slices, range.clone(), |group| {
+                    let Value::Int(count) = group.finish(&call, 1, &mut scratch) else { return };
+                    read.push((Arc::clone(group.key), count.cast_unsigned()));
                 });
                 let expected: Vec<_> = merged(&slices, range).into_iter().collect();
                 prop_assert_eq!(read, expected);

@@ -265,17 +265,16 @@ impl SliceTable {
     }
 
     /// The key values behind a slot.
-    fn key(&self, slot: u32) -> Vec<Value> {
+    fn key(&self, slot: u32) -> Arc<[Value]> {
         let at = slot as usize * self.arity;
         let mut words = &self.words[at..at + self.arity];
-        let mut key = Vec::with_capacity(self.kinds.len());
         let symbols = self.symbols.borrow();
-        for kind in &self.kinds {
+        let value = |kind: &KeyKind| {
             let (mine, rest) = words.split_at(kind.words());
             words = rest;
-            key.push(kind.value(mine, &symbols, &self.heap));
-        }
-        key
+            kind.value(mine, &symbols, &self.heap)
+        };
+        self.kinds.iter().map(value).collect()
     }
 
     /// The identity of a slot's key, without making its values.
@@ -447,8 +446,8 @@ impl SliceTable {
         let partials = self.accumulators.iter_mut().map(|a| a.take(single)).collect();
         self.free.push(single);
         let value = |&c: &u32| batch.value_at(&batch.columns[c as usize], row as usize);
-        let key: Vec<Value> =
-            if is_other { Vec::new() } else { self.plan.key.iter().map(value).collect() };
+        let key: Arc<[Value]> =
+            if is_other { Arc::default() } else { self.plan.key.iter().map(value).collect() };
         let key_hash = if is_other { 0 } else { key_hash(&key) };
         GroupDelta { key_hash, key, is_other, span_ns: (time_ns, time_ns), partials }
     }
@@ -460,7 +459,7 @@ impl SliceTable {
 
     fn delta(&self, slot: u32, is_other: bool, partials: Vec<Partial>) -> GroupDelta {
         let span_ns = self.spans_ns.get(slot as usize).copied().unwrap_or(EMPTY_SPAN);
-        let key = if is_other { Vec::new() } else { self.key(slot) };
+        let key = if is_other { Arc::default() } else { self.key(slot) };
         let key_hash = if is_other { 0 } else { self.info[slot as usize].key_hash };
         GroupDelta { key_hash, key, is_other, span_ns, partials }
     }

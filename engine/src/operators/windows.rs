@@ -123,6 +123,11 @@ impl Windows {
         windows
     }
 
+    /// Bytes of what windows over several slices are read through.
+    pub(super) fn index_bytes(&self) -> usize {
+        self.index.held_bytes()
+    }
+
     /// Groups of the windows that slide.
     pub(super) fn running_groups(&self) -> usize {
         self.running.iter().map(|(_, running)| running.groups.held.len()).sum()
@@ -378,7 +383,7 @@ impl Windows {
             self.index.prepare(&mut self.slices, range.clone());
             self.index.each(&self.slices, range, |parts| {
                 let row = maker.row_of_parts(parts, pasts, &mut work);
-                row.into_iter().for_each(|row| out(parts[0].id(), row));
+                row.into_iter().for_each(|row| out(parts.id, row));
             });
             return;
         }

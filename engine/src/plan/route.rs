@@ -62,7 +62,7 @@ impl Plan {
             end_ns: transition.decision_ns,
             kind: RowKind::Final,
             is_other: transition.is_other,
-            key: transition.key.clone(),
+            key: Arc::from(&transition.key[..]),
             values,
         }
     }

@@ -114,7 +114,7 @@ mod tests {
                 end_ns: 0,
                 kind: RowKind::Final,
                 is_other: false,
-                key: vec![Value::str(text)],
+                key: [Value::str(text)].into(),
                 values: vec![list],
             };
             Said::Row(row.into())

@@ -43,7 +43,7 @@ fn row(service: &str, n: i64, kind: RowKind) -> Said {
         end_ns: 2_000,
         kind,
         is_other: false,
-        key: vec![Value::str(service), Value::Int(-5)],
+        key: Arc::from([Value::str(service), Value::Int(-5)]),
         values: vec![
             Value::Int(n),
             Value::Duration(1_500_000_000),

@@ -43,7 +43,7 @@ fn row(number: i64) -> Said {
         end_ns: number,
         kind: RowKind::Final,
         is_other: false,
-        key: Vec::new(),
+        key: Arc::default(),
         values: Vec::new(),
     }))
 }

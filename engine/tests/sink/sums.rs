@@ -220,7 +220,7 @@ proptest! {
         let around = 1_024;
         let rows = rows.into_iter().enumerate().map(|(index, (key, values))| {
             let mut row = row("", 10 + index as i64, values);
-            row.key = vec![key];
+            row.key = Arc::from([key]);
             said(row)
         });
         let batch: Vec<Said> = rows.collect();

@@ -49,7 +49,7 @@ pub(crate) fn row(service: &str, end_ns: i64, values: Vec<Value>) -> Row {
         end_ns,
         kind: RowKind::Final,
         is_other: false,
-        key: vec![Value::str(service)],
+        key: Arc::from([Value::str(service)]),
         values,
     }
 }

@@ -147,7 +147,7 @@ impl Why {
             return;
         }
         let holds = is_true(&rule.when);
-        let group = (row.is_other, row.key.clone());
+        let group = (row.is_other, row.key.to_vec());
         // The alert acts on the first row of a window; a later revision does not move it.
         match self.ends.get_mut(&group) {
             Some(end_ns) if row.end_ns <= *end_ns => return,

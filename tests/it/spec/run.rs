@@ -251,7 +251,7 @@ fn line(plan: &Plan, row: &Row, is_marked: bool) -> String {
     let other = if row.is_other { " other" } else { "" };
     let (start, end) = (duration(row.start_ns - BASE_NS), duration(row.end_ns - BASE_NS));
     let mut text = format!("{} {start}..{end}{other}{kind}", rule.name);
-    for (name, value) in rule.key_names().iter().zip(&row.key).filter(|_| !row.is_other) {
+    for (name, value) in rule.key_names().iter().zip(row.key.iter()).filter(|_| !row.is_other) {
         text += &format!(" {name}={value}");
     }
     text.push_str(" |");

@@ -105,7 +105,7 @@ impl Ordered {
                 SampleAbout::Matched(rule) => {
                     let is_match = |row: &&Row| row.rule == rule && is_said(row);
                     for row in heard.rows.iter().filter(is_match) {
-                        self.say(question, row.decision_ns, Saying::Matched(row.key.clone()));
+                        self.say(question, row.decision_ns, Saying::Matched(row.key.to_vec()));
                     }
                 }
                 SampleAbout::Firing(rule) => {

@@ -120,7 +120,7 @@ fn row(rule: RuleId, trace: &Assembled, n: i64, values: Vec<Value>) -> Row {
         end_ns: trace.decided_ns,
         kind: RowKind::Final,
         is_other: false,
-        key: vec![Value::Bytes(Arc::from(&trace.id[..])), Value::Int(n)],
+        key: Arc::from([Value::Bytes(Arc::from(&trace.id[..])), Value::Int(n)]),
         values,
     }
 }

@@ -87,7 +87,7 @@ impl Reader {
             end_ns: trace.decided_ns,
             kind: RowKind::Final,
             is_other: false,
-            key: vec![Value::Bytes(Arc::from(&trace.id[..]))],
+            key: Arc::from([Value::Bytes(Arc::from(&trace.id[..]))]),
             values: rule.values.iter().map(|(_, value)| self.value(value, trace)).collect(),
         }
     }

@@ -224,7 +224,7 @@ fn attributes(encoding: Encoding, is_other: bool, shape: &RuleShape, row: &Row) 
         let pair = ("otel.metric.overflow", &Value::Bool(true));
         return encoding.attributes(std::iter::once(pair));
     }
-    let pairs = shape.keys.iter().zip(&row.key).filter(|(_, value)| !value.is_null());
+    let pairs = shape.keys.iter().zip(row.key.iter()).filter(|(_, value)| !value.is_null());
     encoding.attributes(pairs.map(|(name, value)| (&**name, value)))
 }
 

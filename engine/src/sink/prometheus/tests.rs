@@ -46,7 +46,7 @@ fn row(service: &str, n: i64) -> Row {
         end_ns: 60 * SECOND,
         kind: RowKind::Final,
         is_other: false,
-        key: vec![Value::str(service)],
+        key: Arc::from([Value::str(service)]),
         values: vec![
             Value::Int(n),
             Value::Duration(1_500_000_000),
@@ -104,7 +104,7 @@ fn revisions_show_nothing_and_the_overflow_group_says_so() {
     let mut store = store(100);
     store.row(&Row { kind: RowKind::Revision(1), ..row("shop", 3) }, 0);
     assert!(store.is_empty());
-    store.row(&Row { is_other: true, key: vec![Value::Null], ..row("shop", 3) }, 0);
+    store.row(&Row { is_other: true, key: Arc::from([Value::Null]), ..row("shop", 3) }, 0);
     let page = read(&store, PageFormat::Text);
     assert!(page.contains("http_n{otel_metric_overflow=\"true\"} 3\n"), "{page}");
 }

@@ -178,7 +178,7 @@ fn row(
         end_ns,
         kind: RowKind::Final,
         is_other: false,
-        key: vec![Value::str(name), Value::Bool(matches!(about, About::Delivery))],
+        key: Arc::from([Value::str(name), Value::Bool(matches!(about, About::Delivery))]),
         values: given.flat_map(|(name, value)| [Value::str(name), value]).collect(),
     }
 }
