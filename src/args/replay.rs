@@ -158,8 +158,9 @@ pub(crate) struct Replay {
     pub(crate) items: Option<PathBuf>,
 
     /// Instead of rows, show what an alert did: of each group the rows and states behind it, the
-    /// condition with its values, and how long it held (text or jsonl)
-    #[arg(long, value_name = "ALERT", help_heading = "Results")]
+    /// condition with its values, and how long it held; or why a trace was kept or dropped, by its
+    /// id of 32 hex digits: each line of each sampling (text or jsonl)
+    #[arg(long, value_name = "ALERT|TRACE", help_heading = "Results")]
     pub(crate) why: Option<String>,
 
     /// Exit with code 1 if an alert fired

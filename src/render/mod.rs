@@ -9,6 +9,7 @@ mod sampled;
 pub(crate) mod summary;
 mod table;
 pub(crate) mod why;
+pub(crate) mod why_trace;
 
 /// How tables look.
 #[derive(Debug, Clone, Copy)]

@@ -5,8 +5,9 @@
 use std::fmt::Write as _;
 
 use tailwater_engine::model::RuleId;
+use tailwater_engine::model::render::duration;
 use tailwater_engine::plan::{SampleRule, SampledFrom};
-use tailwater_engine::runtime::{EpochOutput, LineCounts};
+use tailwater_engine::runtime::{EarlyClose, EpochOutput, LineCounts};
 
 use super::summary::grouped;
 
@@ -56,11 +57,44 @@ pub(crate) fn sampled(id: RuleId, sample: &SampleRule, counted: &LinesCounted) -
             let late = share(counts.late_kept, counts.late_kept + counts.late_dropped);
             let _ = write!(text, ", {late} late spans");
         }
+        if counts.logs_kept + counts.logs_dropped > 0 {
+            let logs = share(counts.logs_kept, counts.logs_kept + counts.logs_dropped);
+            let _ = write!(text, ", {logs} log records");
+        }
+        if counts.linked > 0 {
+            let _ = write!(text, ", {} of them for linked traces", grouped(counts.linked));
+        }
         text.push('\n');
     }
+    text.push_str(&decided(&sum));
     if sum.tracestates_refused > 0 {
         let count = grouped(sum.tracestates_refused);
         let _ = writeln!(text, "  {count} tracestates against W3C's rules were left out");
+    }
+    text
+}
+
+/// How long traces took to be decided, which of them early, and what room did not allow.
+fn decided(sum: &LineCounts) -> String {
+    let mut text = String::new();
+    let traces: u64 = sum.latency.iter().sum();
+    if let Some(mean_ns) = sum.latency_sum_ns.checked_div(traces) {
+        let [mean, most] = [mean_ns, sum.latency_max_ns].map(|ns| duration(ns as i64));
+        let _ = writeln!(text, "  decided {mean} after their first span began, {most} at most");
+    }
+    let early = EarlyClose::ALL.iter().zip(sum.early).filter(|(_, count)| *count > 0);
+    let early: Vec<_> =
+        early.map(|(why, count)| format!("{} by {}", grouped(count), why.word())).collect();
+    if !early.is_empty() {
+        let _ = writeln!(text, "  decided early: {}", early.join(", "));
+    }
+    if sum.hurried > 0 {
+        let count = grouped(sum.hurried);
+        let _ = writeln!(text, "  {count} decided before all was there, for want of room");
+    }
+    if sum.forgotten > 0 {
+        let count = grouped(sum.forgotten);
+        let _ = writeln!(text, "  {count} keys, names and links forgotten, for want of room");
     }
     text
 }

@@ -58,6 +58,11 @@ fn members_are_those_of_the_page() {
     );
     let why = [&replay[..], &["--why", "Many"]].concat();
     assert_eq!(written(&why, &|_| true), listed(&page, "## replay --why ALERT"));
+    let sample = "traces all from spans close when (root and quiet 1s) or age 9s sample all \
+                  { drop otherwise } to archive";
+    let id = "00a3a12e6304b35816cfaceaffb7b714";
+    let why = ["replay", DEMO, "-e", sample, "--why", id];
+    assert_eq!(written(&why, &|_| true), listed(&page, "## replay --why TRACE"));
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("output");
     fs::create_dir_all(&folder).unwrap();
     let paths = [folder.join("old.tw"), folder.join("new.tw")].map(|p| p.display().to_string());

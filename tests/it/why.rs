@@ -1,4 +1,4 @@
-//! `replay --why`: what an alert did, by the rows and states behind it.
+//! `replay --why`: what an alert did, by the rows and states behind it; what became of a trace.
 
 use std::process::{Command, Output};
 
@@ -123,4 +123,69 @@ fn a_wrong_name_is_told_with_the_alerts_that_there_are() {
         assert!(told.contains(wanted) && told.contains("`Missing`"), "{told}");
     }
     assert_eq!(why(&["Slow", "--format", "csv"]).status.code(), Some(2));
+}
+
+const SAMPLE: &str = "edition 1
+traces all from spans close when (root and quiet 5s) or age 60s
+sample all {
+  health: drop when has({name == \"GET /healthz\"})
+  trial: shadow keep 25% when span_count > 2
+  slow: keep rate 1 per h when duration > 1s
+  fast: keep target 1 per s by root.service.name when duration > 5ms
+  keep 50% otherwise
+} to archive";
+
+/// What is told of a trace of the demo.
+fn why_trace(id: &str, more: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_tailwater"))
+        .current_dir(crate::tidy::root())
+        .args(["replay", DEMO, "-e", SAMPLE, "-q", "--why", id])
+        .args(more)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_trace_is_told_line_by_line() {
+    let id = "00a3a12e6304b35816cfaceaffb7b714";
+    let text = why_trace(id, &[]);
+    let head = format!("trace {id}, sample all: kept by `line 5`\n");
+    assert!(text.starts_with(&head), "{text}");
+    assert!(text.contains("3 spans, 2_307 bytes, began 2024-10-30T12:24:17.919Z"), "{text}");
+    assert!(text.contains("health: drop when has({name == \"GET /healthz\"})\n    does not hold"));
+    let chance = "randomness cfaceaffb7b714 is at least the threshold c (keeps 25.0000 %): kept, in \
+                  the shadow: decides nothing";
+    assert!(text.contains("trial: shadow keep 25% when span_count > 2\n    span_count = 3\n"));
+    assert!(text.contains(chance), "{text}");
+    assert!(text.contains("▸ line 5: keep 50% otherwise\n    holds; randomness cfaceaffb7b714 is"));
+    let workers = why_trace(id, &["--workers", "4"]);
+    assert_eq!(workers, text);
+}
+
+#[test]
+fn lines_behind_the_one_that_decided_are_not_asked() {
+    let text = why_trace("00c7cf295d6db47146299037bc89974f", &["--format", "jsonl"]);
+    let told: Value = serde_json::from_str(&text).unwrap();
+    let outcomes: Vec<&str> =
+        told["lines"].as_array().unwrap().iter().filter_map(|l| l["outcome"].as_str()).collect();
+    let decided = if told["verdict"]["kept"] == true { "kept" } else { "dropped" };
+    assert_eq!(outcomes, ["unfit", "dropped", "unfit", decided, "not_asked"], "{text}");
+    assert_eq!(told["verdict"]["line"], "fast");
+    assert!(told["lines"][3]["threshold"].is_string(), "the target's: {text}");
+    assert_eq!(told["lines"][4]["holds"], true);
+}
+
+#[test]
+fn a_trace_that_is_not_there_is_said_to_be_missing() {
+    let id = "000000000000000000000000000000ff";
+    let text = why_trace(id, &[]);
+    assert!(text.starts_with(&format!("trace {id}: no sampling has decided it")), "{text}");
+    let told: Value = serde_json::from_str(&why_trace(id, &["--format", "jsonl"])).unwrap();
+    assert_eq!(told["found"], false);
+    let output = why(&[id]);
+    assert_eq!(output.status.code(), Some(2));
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(error.contains("the rules hold none"), "{error}");
 }

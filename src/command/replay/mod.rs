@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tailwater_engine::model::EmittedItem;
+use tailwater_engine::plan::Plan;
+use tailwater_engine::runtime::TraceExplained;
 
 use crate::args::{General, Replay, RuleInputs};
 use crate::exit::{Exit, Usage};
@@ -18,7 +20,8 @@ use crate::plot::Plot;
 use crate::render::items::item_lines;
 use crate::render::rows::{RowWriter, Said};
 use crate::render::why::Why;
-use crate::rule_files::{self, compile};
+use crate::render::why_trace::{WhyTrace, trace_id};
+use crate::rule_files::{self, Compiled, compile};
 use crate::terminal::tell;
 
 pub(crate) use feed::{Feed, Step, log_opening};
@@ -45,14 +48,8 @@ pub(crate) fn run(args: &Replay, general: General) -> anyhow::Result<Exit> {
         }
     };
     compiled.tell(general);
-    let Some(plan) = compiled.plan else { return Ok(Exit::Rules) };
-    let writer = match &args.why {
-        Some(alert) => Writer::Why(Why::new(Arc::clone(&plan), alert)?),
-        None => {
-            let style = settings.table_style();
-            Writer::Rows(RowWriter::new(Arc::clone(&plan), settings.format, style))
-        }
-    };
+    let Some(mut plan) = compiled.plan.clone() else { return Ok(Exit::Rules) };
+    let writer = Writer::open(args.why.as_deref(), &mut plan, (&compiled, &settings))?;
     let mut results = Results {
         writer,
         output: Output::open(args.output.as_deref())?,
@@ -74,7 +71,7 @@ pub(crate) fn run(args: &Replay, general: General) -> anyhow::Result<Exit> {
         &mut |said| results.take(said),
         &mut |said| items.as_mut().map_or(Ok(()), |items| items.take(said)),
     )?;
-    results.finish()?;
+    results.finish(&ended.explained)?;
     let unwritten = items.map(Items::close).transpose()?;
     if let Some(graph) = graph {
         graph.finish(general)?;
@@ -137,6 +134,32 @@ enum Writer {
     Rows(RowWriter),
     /// What one alert did.
     Why(Why),
+    /// What samplings made of one trace.
+    WhyTrace(WhyTrace),
+}
+
+impl Writer {
+    /// What is asked for; a trace is asked for in the plan.
+    fn open(
+        why: Option<&str>,
+        plan: &mut Arc<Plan>,
+        (compiled, settings): (&Compiled, &Settings),
+    ) -> Result<Self, Usage> {
+        let is_rule = |name: &str| plan.rules.iter().any(|rule| *rule.name == *name);
+        let trace = why.filter(|name| !is_rule(name)).and_then(trace_id);
+        Ok(match (why, trace) {
+            (_, Some(id)) => {
+                Arc::make_mut(plan).explained = Some(id);
+                let texts = (compiled.program.as_ref(), &compiled.files[..]);
+                Self::WhyTrace(WhyTrace::new(Arc::clone(plan), id, texts)?)
+            }
+            (Some(alert), None) => Self::Why(Why::new(Arc::clone(plan), alert)?),
+            (None, None) => {
+                let style = settings.table_style();
+                Self::Rows(RowWriter::new(Arc::clone(plan), settings.format, style))
+            }
+        })
+    }
 }
 
 /// Where rows go.
@@ -160,14 +183,15 @@ impl Results<'_> {
         }
         match &mut self.writer {
             Writer::Rows(rows) => rows.write(said, &mut self.output),
-            Writer::Why(_) => Ok(()),
+            Writer::Why(_) | Writer::WhyTrace(_) => Ok(()),
         }
     }
 
-    fn finish(mut self) -> anyhow::Result<()> {
+    fn finish(mut self, explained: &[TraceExplained]) -> anyhow::Result<()> {
         let settings = self.settings;
         match &self.writer {
             Writer::Rows(rows) => rows.finish(&mut self.output)?,
+            Writer::WhyTrace(why) => why.write(explained, settings.format, &mut self.output)?,
             Writer::Why(why) => {
                 let shows = |start_ns, end_ns| settings.shows_window(start_ns, end_ns);
                 why.write(settings.format, settings.table_style(), &shows, &mut self.output)?;

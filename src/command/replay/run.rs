@@ -13,7 +13,7 @@ use tailwater_engine::Error;
 use tailwater_engine::model::{EmittedItem, FrameBody};
 use tailwater_engine::plan::Plan;
 use tailwater_engine::redact::Redactor;
-use tailwater_engine::runtime::{Engine, EpochOutput};
+use tailwater_engine::runtime::{Engine, EpochOutput, TraceExplained};
 
 use super::feed::{Feed, Step};
 use super::settings::ReadSettings;
@@ -62,6 +62,8 @@ pub(crate) struct Recording {
     pub(crate) why: Ended,
     /// What became of every item.
     pub(crate) summary: Summary,
+    /// What samplings made of the trace that the plan asks about.
+    pub(crate) explained: Vec<TraceExplained>,
 }
 
 impl Recording {
@@ -103,8 +105,10 @@ pub(crate) fn run_through(
         .build()?;
     let mut summary = Summary::new(Arc::clone(plan));
     let progress = progress(settings);
+    let mut explained = Vec::new();
     let mut sink = |output: &EpochOutput| {
         summary.take(output);
+        explained.extend_from_slice(&output.explained);
         in_order(output, take)?;
         if output.items.is_empty() { Ok(()) } else { take_items(&output.items) }
     };
@@ -129,7 +133,7 @@ pub(crate) fn run_through(
     progress.finish_and_clear();
     summary.redacted(redactor.as_ref());
     summary.close(feed.ledger(), &feed.sources());
-    Ok(Recording { why, summary })
+    Ok(Recording { why, summary, explained })
 }
 
 /// Says rows and transitions in order of their decision times; of one time rows come first, as

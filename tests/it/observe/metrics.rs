@@ -99,8 +99,10 @@ fn lint(name: &str, family: &Family) -> Vec<String> {
 fn check_histogram(name: &str, family: &Family) {
     let mut by_series: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for (sample, labels, value) in &family.samples {
-        let own = labels.split("le=").next().unwrap().trim_end_matches([',', '}']).to_owned();
-        let bound = labels.split("le=\"").nth(1).map(|rest| rest.trim_end_matches("\"}"));
+        // The last label; others may end like it (`rule`).
+        let last = labels.rfind("le=\"").filter(|_| sample.ends_with("_bucket"));
+        let own = labels[..last.unwrap_or(labels.len())].trim_end_matches([',', '}']).to_owned();
+        let bound = last.map(|at| labels[at + 4..].trim_end_matches("\"}"));
         if sample.ends_with("_bucket") {
             let bound = bound.unwrap();
             assert!(bound == "+Inf" || bound.parse::<f64>().is_ok(), "{name}: {bound}");
@@ -142,7 +144,9 @@ const SAMPLING: &str = "sample s {\n\
     trial: shadow drop when service.name == \"shop\"\n\
     bank: keep when service.name == \"bank\"\n\
     rest: drop otherwise\n\
-    } to stdout";
+    } to stdout\n\
+    traces t from s close when quiet 1s\n\
+    sample t { drop otherwise } to stdout";
 
 /// Families that a run with one sink of each kind has.
 const WANTED: [&str; 31] = [

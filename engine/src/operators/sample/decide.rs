@@ -181,6 +181,11 @@ impl Core {
         out.items.extend(followed((case.rule, sample), past, spans, out.tally));
     }
 
+    /// Whether verdicts on a trace are told line by line.
+    pub(super) fn explains(&self, id: [u8; 16]) -> bool {
+        self.explained == Some(id)
+    }
+
     /// What was decided about a trace.
     pub(super) fn past(&self, sample: &SampleRule, id: [u8; 16]) -> Past {
         let shard = (sample.hash, xxh3_64(&id) % SHARDS);
@@ -233,7 +238,7 @@ impl Core {
         if matches!(sample.from, SampledFrom::Traces { .. }) {
             counts.decided(case.timing, verdict.at_ns);
             self.remember(sample, case.order, verdict);
-            if self.explained == Some(case.order) {
+            if self.explains(case.order) {
                 out.explained.push(TraceExplained::of_case(sample, &case, verdict, tried));
             }
         }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Case, EarlyClose};
-use crate::model::RuleId;
+use crate::model::{RuleId, Value};
 use crate::plan::{SampleRule, SampleVerb};
 use crate::sampling::{Randomness, Threshold, Verdict};
 
@@ -26,6 +26,8 @@ pub struct TraceExplained {
     pub early: Option<EarlyClose>,
     /// What thresholds are compared with.
     pub randomness: Randomness,
+    /// The columns of its row, in the plan's order, with answers in the place of questions.
+    pub columns: Vec<Value>,
     /// Of each line, in order.
     pub lines: Vec<LineExplained>,
     /// The verdict; `None` where the sampling does not take the trace.
@@ -96,6 +98,7 @@ impl TraceExplained {
             bytes: case.weight.bytes,
             early: case.timing.early,
             randomness: case.randomness,
+            columns: case.columns.clone(),
             lines,
             verdict: Some(verdict),
             is_linked: !by_own,

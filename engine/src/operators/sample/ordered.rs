@@ -230,7 +230,9 @@ impl Ordered {
         let links = links.map(|value| links_of(value, case.order)).unwrap_or_default();
         let mut tried: Vec<Tried> = Vec::new();
         let Some(mut verdict) = core.choose(sample, &case, &mut tried, out.tally) else { return };
-        case.columns = Vec::new();
+        if !core.explains(case.order) {
+            case.columns = Vec::new();
+        }
         if sample.links.is_none() {
             self.settle(own, case, verdict, &tried, core, out);
             return;

@@ -203,6 +203,7 @@ impl TraceSampler {
             bytes: trace.weight.bytes,
             early: trace.timing.early,
             randomness,
+            columns: trace.row.columns(),
             lines: lines(&self.rule, (fits, randomness), last, &[]),
             verdict,
             is_linked: false,
@@ -247,8 +248,10 @@ impl TraceSampler {
                 keys.push((index as u16, values));
             }
         }
+        let is_told = self.explained == Some(trace.id);
+        let columns = if is_told { columns.to_vec() } else { Vec::new() };
         let case = self.case(trace, randomness, contents);
-        out.cases.push(Case { line: line as u16, fits, keys, ..case });
+        out.cases.push(Case { line: line as u16, fits, keys, columns, ..case });
     }
 
     /// Remembers a verdict: here, or on worker 0 where that decides others of the rule.
