@@ -20,6 +20,7 @@ mod odd_input;
 mod output;
 mod packs;
 mod pages;
+mod promises;
 mod readme;
 mod recorded_packs;
 mod recordings;

@@ -16,6 +16,7 @@ mod log;
 mod oracle;
 mod order;
 mod otlp;
+mod otlp_mapping;
 mod reader;
 mod recordings;
 mod support;

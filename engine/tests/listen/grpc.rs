@@ -18,8 +18,8 @@ use tonic::Code;
 use tonic::codec::CompressionEncoding;
 
 use crate::support::{
-    Server, config, gzip, log_request, metric_request, otlp, retry_delay_s, trace_request, traces,
-    traces_with_a_damaged_span, zstd,
+    PROTOBUF, Server, config, gzip, log_request, metric_request, otlp, post, retry_delay_s,
+    trace_request, traces, traces_with_a_damaged_span, zstd,
 };
 
 const TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
@@ -150,6 +150,28 @@ async fn a_wrong_method_is_unimplemented_and_other_content_no_call() {
         let (status, _, _) = call(server.address(), TRACES, &headers, framed(0, b"")).await;
         assert_eq!(status, 415, "{content}");
     }
+}
+
+#[tokio::test]
+async fn who_comes_to_the_wrong_port_is_told_so() {
+    let grpc = Server::grpc().await;
+    for content in [PROTOBUF, "application/json", "application/grpc"] {
+        let answer = post(grpc.address(), "/v1/traces", content, &[], &traces(1)).await;
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        assert!(answer.status == 415 && text.contains("usually 4318"), "{content}: {answer:?}");
+    }
+    assert_eq!(grpc.refused(RefuseReason::MediaType).0, 3);
+    let mut client = TraceServiceClient::connect(url(&grpc)).await.unwrap();
+    client.export(trace_request(2)).await.unwrap();
+    let http = Server::http().await;
+    let mut client = TraceServiceClient::connect(url(&http)).await.unwrap();
+    for _ in 0..2 {
+        let status = client.export(trace_request(2)).await.unwrap_err();
+        assert_eq!(status.code(), Code::Unimplemented);
+        assert!(status.message().contains("usually 4317"), "{status:?}");
+    }
+    assert_eq!(http.refused(RefuseReason::NotFound).0, 2);
+    http.serves_a_good_client().await;
 }
 
 #[tokio::test]

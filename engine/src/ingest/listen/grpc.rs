@@ -9,13 +9,14 @@ use std::time::Duration;
 use bytes::{BufMut, Bytes, BytesMut};
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode, Version};
 
 use crate::limits::{HEADER_BYTES_MAX, MESSAGE_BYTES_MAX};
 use crate::model::{Compression, PayloadFormat, Signal};
 
+use super::counts::RefuseReason;
 use super::export::{Export, Framing};
-use super::http::header_bytes;
+use super::http::{header_bytes, linger};
 use super::respond::{Refusal, Success};
 use super::service::{Reply, Service, Visit};
 
@@ -67,6 +68,17 @@ pub(super) async fn answer(
 ) -> Response<Reply> {
     let (head, mut body) = request.into_parts();
     let reception = service.intake.begin(service.source, visit.sender);
+    if head.version != Version::HTTP_2 {
+        reception.refuse(RefuseReason::MediaType);
+        linger(body);
+        let text =
+            "expected gRPC, found HTTP/1: OTLP over HTTP has a port of its own, usually 4318\n";
+        let mut response = Response::new(Reply::of(Bytes::from_static(text.as_bytes())));
+        *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+        response.headers_mut().insert(CONTENT_TYPE, plain);
+        return response;
+    }
     let export = match check(service, &head.method, head.uri.path(), &head.headers) {
         Ok(export) => export,
         Err(refusal) => {
@@ -78,6 +90,18 @@ pub(super) async fn answer(
         Ok(success) => succeed(&success),
         Err(refusal) => refuse(&refusal, service.intake.retry_after()),
     }
+}
+
+/// Whether a request on a listener of OTLP over HTTP is a call of gRPC.
+pub(super) fn is_call(version: Version, headers: &HeaderMap) -> bool {
+    let content = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    version == Version::HTTP_2 && content.is_some_and(|content| content.starts_with(CONTENT))
+}
+
+/// What a call is told that came to a listener of OTLP over HTTP.
+pub(super) fn not_here(retry_after: Duration) -> Response<Reply> {
+    let text = "expected OTLP over HTTP, found gRPC: it has a port of its own, usually 4317";
+    refuse(&Refusal::not_found(text).within_call(), retry_after)
 }
 
 fn check(

@@ -19,6 +19,7 @@ use crate::model::{Compression, PayloadFormat, Signal};
 
 use super::counts::RefuseReason;
 use super::export::{Export, Framing};
+use super::grpc;
 use super::respond::{Refusal, Success};
 use super::service::{Reply, Service, Visit};
 
@@ -38,6 +39,11 @@ pub(super) async fn answer(
     let (head, mut body) = request.into_parts();
     let is_json = media_type(&head.headers) != Some(PROTOBUF);
     let reception = service.intake.begin(service.source, visit.sender);
+    if grpc::is_call(head.version, &head.headers) {
+        reception.refuse(RefuseReason::NotFound);
+        linger(body);
+        return grpc::not_here(service.intake.retry_after());
+    }
     let export = match check(service, &head.method, head.uri.path(), &head.headers) {
         Ok(export) => export,
         Err(refusal) => {
@@ -166,7 +172,7 @@ fn respond(status: StatusCode, is_json: bool, body: Bytes) -> Response<Reply> {
 /// the answer: a connection closed with unread bytes is reset.
 const LINGER: Duration = Duration::from_secs(2);
 
-fn linger(mut body: Incoming) {
+pub(super) fn linger(mut body: Incoming) {
     if body.is_end_stream() {
         return;
     }

@@ -72,7 +72,7 @@ pub(super) async fn serve(service: Arc<Service>, mut connection: Connection) {
             }
         }
     });
-    let builder = builder(service.speaks);
+    let builder = builder();
     let running = builder.serve_connection(TokioIo::new(io), answer);
     tokio::pin!(running);
     let end = tokio::select! {
@@ -88,11 +88,9 @@ pub(super) async fn serve(service: Arc<Service>, mut connection: Connection) {
     }
 }
 
-fn builder(speaks: Speaks) -> auto::Builder<TokioExecutor> {
+/// Both versions on every listener: who comes to the wrong one is told so.
+fn builder() -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    if speaks == Speaks::Grpc {
-        builder = builder.http2_only();
-    }
     builder
         .http1()
         .timer(TokioTimer::new())
