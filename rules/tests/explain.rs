@@ -187,3 +187,31 @@ new traces from jobs.matched
     assert!(graph.contains("\"spans\" -> \"orders\";"), "{graph}");
     assert!(graph.contains("\"jobs.matched\" -> \"pairs\";"), "{graph}");
 }
+
+const EXPLAINED_TRACES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/explained_traces.txt");
+
+#[test]
+fn traces_samplings_redaction_and_sinks_are_told() {
+    let rules = "edition 1
+stream requests = spans where kind == server lateness 10s
+pattern storm by service.name within 1m { e{3,}: spans where status == error }
+traces shop from requests close when (root and quiet 5s) or age 60s limit spans 500
+sample shop {
+  drop when has({url.path == \"/healthz\"}) and not has({status == error})
+  slow: shadow keep 25% when count({status == error} >> {kind == client}) > 2
+  keep 100% when matched(storm)
+  keep target 20 per s by root.service.name when duration > 1s
+  keep rate 2MiB per s bytes when services contains \"shop\"
+  keep 0.5% otherwise
+} logs follow to archive
+sample logs { keep 12.5% otherwise } to archive
+redact { keys deny [\"*.password\"] values mask [email, card] values drop [jwt] }
+route spans where status == error to archive, jaeger
+";
+    let said = text(&explain(&plan(rules).unwrap()));
+    let from = said.find("traces from").unwrap();
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(EXPLAINED_TRACES, &said[from..]).unwrap();
+    }
+    assert_eq!(said[from..], std::fs::read_to_string(EXPLAINED_TRACES).unwrap());
+}

@@ -7,6 +7,7 @@ mod index;
 mod pattern;
 mod render;
 mod retrace;
+mod traces;
 mod words;
 
 pub use correlate::Pairing;
@@ -14,13 +15,14 @@ pub use index::Indexed;
 pub use pattern::Matching;
 pub use render::{dot, mermaid, text};
 pub use retrace::Retracing;
+pub use traces::{Assembling, Sampling};
 
 use tailwater_engine::model::RuleId;
 use tailwater_engine::model::render::duration;
 use tailwater_engine::plan::expr::Expr;
 use tailwater_engine::plan::{
-    Plan, ROW_KEY_FROM, Results, RowTable, RowsRule, Rule, RuleKind, Table, TableWindow,
-    WindowShape,
+    Plan, ROW_KEY_FROM, RedactAction, Redaction, Results, Route, RowTable, RowsRule, Rule,
+    RuleKind, Table, TableWindow, WindowShape,
 };
 
 pub use words::expression;
@@ -90,6 +92,14 @@ pub struct Explanation {
     pub correlations: Vec<Pairing>,
     /// Its rules that make new traces.
     pub retraces: Vec<Retracing>,
+    /// Its rules that put traces together.
+    pub traces: Vec<Assembling>,
+    /// Its rules that keep some and drop others.
+    pub samplings: Vec<Sampling>,
+    /// What goes to which sinks.
+    pub sent: Vec<String>,
+    /// What is taken out of telemetry before all of it, by action.
+    pub redacted: Vec<String>,
 }
 
 /// Explains a plan.
@@ -116,7 +126,19 @@ pub fn explain(plan: &Plan) -> Explanation {
         RuleKind::Retrace(retrace) => Some(retrace::retracing(plan, rule, retrace)),
         _ => None,
     });
+    let traces = plan.rules.iter().filter_map(|rule| match &rule.kind {
+        RuleKind::Traces(of) => Some(traces::assembling(plan, rule, of)),
+        _ => None,
+    });
+    let samplings = plan.rules.iter().filter_map(|rule| match &rule.kind {
+        RuleKind::Sample(sample) => Some(traces::sampling(plan, rule, sample)),
+        _ => None,
+    });
     Explanation {
+        traces: traces.collect(),
+        samplings: samplings.collect(),
+        sent: plan.routes.iter().map(|route| sent(plan, route)).collect(),
+        redacted: plan.redaction.as_ref().map(redacted).unwrap_or_default(),
         retraces: retraces.collect(),
         correlations: pairs.collect(),
         tables: tables.chain(over_rows).collect(),
@@ -124,6 +146,47 @@ pub fn explain(plan: &Plan) -> Explanation {
         patterns: patterns.collect(),
         indexed: index::indexed(plan),
     }
+}
+
+/// What a route sends where.
+fn sent(plan: &Plan, route: &Route) -> String {
+    let rows = route.rows.as_ref().map(|rows| {
+        let rule = &plan.rules[rows.rule.0 as usize];
+        let named = |at: u32| rule.column_name(at).to_string();
+        let filter = rows.filter.as_ref();
+        let filter = filter.map(|filter| format!(" where {}", expression(filter, &named)));
+        format!("{}{}", rule.name, filter.unwrap_or_default())
+    });
+    let items = plan.rules.iter().find_map(|rule| match &rule.kind {
+        RuleKind::Route(items) if rule.name == route.name => {
+            let signal = &plan.signals[items.signal as usize];
+            let filter = items.filter.map(|at| words::expr(signal, &signal.filters[at as usize]));
+            let filter = filter.map(|filter| format!(" where {filter}"));
+            Some(format!("{}{}", signal.signal.name(), filter.unwrap_or_default()))
+        }
+        _ => None,
+    });
+    let what = rows.or(items).unwrap_or_else(|| route.name.to_string());
+    format!("{what} to {}", route.to.join(", "))
+}
+
+/// What a redaction does, a line an action.
+fn redacted(redaction: &Redaction) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut add = |what: String, names: Vec<&str>| {
+        if !names.is_empty() {
+            lines.push(format!("{what} {}", names.join(", ")));
+        }
+    };
+    add("only the keys".to_owned(), redaction.allow.iter().map(|key| &**key).collect());
+    add("no keys".to_owned(), redaction.deny.iter().map(|key| &**key).collect());
+    for action in [RedactAction::Mask, RedactAction::Drop, RedactAction::Hash] {
+        let keys = redaction.keys.iter().filter(|rule| rule.action == action);
+        add(format!("{} values of", action.name()), keys.map(|rule| &*rule.glob).collect());
+        let classes = redaction.classes.iter().filter(|rule| rule.action == action);
+        add(action.name().to_owned(), classes.map(|rule| rule.class.name()).collect());
+    }
+    lines
 }
 
 fn shared(plan: &Plan, table: &Table) -> SharedTable {

@@ -3,36 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::{Explanation, Pairing, Retracing, SharedTable};
+use super::{Assembling, Explanation, Pairing, Retracing, Sampling, SharedTable};
 
 /// For people.
 pub fn text(explanation: &Explanation) -> String {
     let mut out = String::new();
-    for table in &explanation.tables {
-        let _ = writeln!(out, "{}", table.input);
-        let by =
-            if table.by.is_empty() { "all items together".to_owned() } else { table.by.join(", ") };
-        line(&mut out, "by", &by);
-        if !table.keeps.is_empty() {
-            line(&mut out, "keeps", &table.keeps.join("; "));
-        }
-        line(&mut out, "lateness", &table.lateness);
-        if let Some(dedupe) = &table.dedupe {
-            line(&mut out, "dedupe", dedupe);
-        }
-        line(&mut out, "state", &table.bound);
-        for reader in &table.readers {
-            line(&mut out, "rule", &format!("{} over {}", reader.rule, reader.window));
-            for alert in &reader.alerts {
-                line(&mut out, "", &format!("alert {alert}"));
-            }
-        }
-        if table.readers.len() > 1 {
-            let count = table.readers.len();
-            line(&mut out, "shared", &format!("{count} rules, one update an item"));
-        }
-        out.push('\n');
-    }
+    explanation.tables.iter().for_each(|of| table(of, &mut out));
     for relation in &explanation.relations {
         let _ = writeln!(out, "rows of {}", relation.reads.join(" and "));
         line(&mut out, "rule", &relation.rule);
@@ -68,7 +44,64 @@ pub fn text(explanation: &Explanation) -> String {
     }
     explanation.correlations.iter().for_each(|pair| pairing(pair, &mut out));
     explanation.retraces.iter().for_each(|of| retracing(of, &mut out));
+    explanation.traces.iter().for_each(|of| assembling(of, &mut out));
+    explanation.samplings.iter().for_each(|of| sampling(of, &mut out));
+    let lists = [
+        ("taken out before anything is recorded", &explanation.redacted),
+        ("sent", &explanation.sent),
+    ];
+    for (head, lines) in lists.into_iter().filter(|list| !list.1.is_empty()) {
+        let _ = writeln!(out, "{head}");
+        lines.iter().for_each(|one| line(&mut out, "", one));
+        out.push('\n');
+    }
     out
+}
+
+fn table(table: &SharedTable, out: &mut String) {
+    let _ = writeln!(out, "{}", table.input);
+    let by =
+        if table.by.is_empty() { "all items together".to_owned() } else { table.by.join(", ") };
+    line(out, "by", &by);
+    if !table.keeps.is_empty() {
+        line(out, "keeps", &table.keeps.join("; "));
+    }
+    line(out, "lateness", &table.lateness);
+    if let Some(dedupe) = &table.dedupe {
+        line(out, "dedupe", dedupe);
+    }
+    line(out, "state", &table.bound);
+    for reader in &table.readers {
+        line(out, "rule", &format!("{} over {}", reader.rule, reader.window));
+        for alert in &reader.alerts {
+            line(out, "", &format!("alert {alert}"));
+        }
+    }
+    if table.readers.len() > 1 {
+        let count = table.readers.len();
+        line(out, "shared", &format!("{count} rules, one update an item"));
+    }
+    out.push('\n');
+}
+
+fn assembling(of: &Assembling, out: &mut String) {
+    let _ = writeln!(out, "traces from {}", of.input);
+    line(out, "rule", &of.rule);
+    line(out, "closes", &of.closes.join("; or "));
+    for (at, read) in of.reads.iter().enumerate() {
+        line(out, if at == 0 { "reads" } else { "" }, read);
+    }
+    line(out, "state", &of.bound);
+    out.push('\n');
+}
+
+fn sampling(of: &Sampling, out: &mut String) {
+    let _ = writeln!(out, "some of {}", of.input);
+    line(out, "rule", &of.rule);
+    of.lines.iter().for_each(|one| line(out, "", one));
+    line(out, "decides", &of.decides.join("; "));
+    line(out, "state", &of.bound);
+    out.push('\n');
 }
 
 fn pairing(pair: &Pairing, out: &mut String) {
@@ -157,6 +190,11 @@ fn edges(explanation: &Explanation) -> Vec<(String, String)> {
         edges.extend(pair.outcomes.iter().map(|outcome| (pair.rule.clone(), node(outcome))));
         let alerts = pair.alerts.iter();
         edges.extend(alerts.map(|alert| (pair.rule.clone(), format!("alert {alert}"))));
+    }
+    let traces = explanation.traces.iter();
+    edges.extend(traces.map(|of| ("spans".to_owned(), of.rule.clone())));
+    for sampling in &explanation.samplings {
+        edges.extend(sampling.reads.iter().map(|read| (node(read), sampling.rule.clone())));
     }
     let retraces = explanation.retraces.iter();
     edges.extend(retraces.map(|of| (node(&of.reads), of.rule.clone())));
