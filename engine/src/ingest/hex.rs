@@ -2,36 +2,38 @@
 
 use super::damage::{Damage, Reason};
 
-/// The value of each character, 0x80 for those that are no digit.
-const DIGITS: [u8; 256] = {
-    let mut table = [0x80; 256];
-    let mut i = 0;
-    while i < 10 {
-        table[b'0' as usize + i as usize] = i;
-        i += 1;
-    }
-    let mut i = 0;
-    while i < 6 {
-        table[b'a' as usize + i as usize] = 10 + i;
-        table[b'A' as usize + i as usize] = 10 + i;
-        i += 1;
-    }
-    table
-};
+/// The value of a character, and whether it is no digit.
+#[inline]
+fn digit_of(character: u8) -> (u8, bool) {
+    let (digit, letter) = (character.wrapping_sub(b'0'), (character | 0x20).wrapping_sub(b'a'));
+    let value = if digit < 10 { digit } else { letter.wrapping_add(10) };
+    (value, digit >= 10 && letter >= 6)
+}
+
+/// Characters of the longest id.
+const DIGITS_MAX: usize = 32;
 
 /// The bytes of exactly `2 * N` digits of any case; `None` for anything else.
 #[inline]
 pub(super) fn decode<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
-    if digits.len() != 2 * N {
+    if digits.len() != 2 * N || 2 * N > DIGITS_MAX {
         return None;
     }
-    let (mut id, mut bad) = ([0; N], 0);
-    for (byte, pair) in id.iter_mut().zip(digits.chunks_exact(2)) {
-        let (high, low) = (DIGITS[pair[0] as usize], DIGITS[pair[1] as usize]);
-        bad |= high | low;
-        *byte = high << 4 | low & 0x0f;
+    // Without branches or tables, and as many characters whatever the id, so that they are worked
+    // on at once.
+    let mut text = [b'0'; DIGITS_MAX];
+    text[..2 * N].copy_from_slice(digits);
+    let (mut values, mut is_bad) = ([0; DIGITS_MAX], false);
+    for (value, character) in values.iter_mut().zip(text) {
+        let (digit, is_other) = digit_of(character);
+        *value = digit;
+        is_bad |= is_other;
     }
-    (bad & 0x80 == 0).then_some(id)
+    let mut id = [0; N];
+    for (byte, pair) in id.iter_mut().zip(values.as_chunks::<2>().0) {
+        *byte = pair[0] << 4 | pair[1];
+    }
+    (!is_bad).then_some(id)
 }
 
 /// The bytes of at most `2 * N` digits, padded with zeros on the left.
@@ -41,8 +43,8 @@ fn decode_padded<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
     }
     let mut id = [0; N];
     for (i, &digit) in digits.iter().rev().enumerate() {
-        let value = DIGITS[digit as usize];
-        if value & 0x80 != 0 {
+        let (value, is_other) = digit_of(digit);
+        if is_other {
             return None;
         }
         id[N - 1 - i / 2] |= value << (4 * (i % 2));
@@ -87,6 +89,10 @@ mod tests {
     fn digits_of_any_case_are_read_and_others_refused() {
         assert_eq!(decode::<2>(b"0aFf"), Some([0x0a, 0xff]));
         assert_eq!(decode::<2>(b"0aFg"), None);
+        for character in 0..=u8::MAX {
+            let value = char::from(character).to_digit(16).map(|value| [value as u8]);
+            assert_eq!(decode::<1>(&[b'0', character]), value, "{character}");
+        }
         assert_eq!(decode::<2>(b"0aF"), None);
     }
 

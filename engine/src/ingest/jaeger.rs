@@ -12,7 +12,7 @@ use super::json::{Json, cell};
 use super::layout::Level;
 use super::otlp_json::base64;
 use super::writer::Writer;
-use crate::model::{Cell, Field, Signal, Symbol};
+use crate::model::{ByteRange, Cell, Field, Signal, Symbol};
 
 const SIGNALS: [Signal; 2] = [Signal::Spans, Signal::SpanEvents];
 
@@ -65,6 +65,7 @@ fn document(json: &mut Json<'_>, w: &mut Writer<'_>) -> Result<(), Damage> {
     let mut members = json.array()?;
     while json.element(&mut members)? {
         let (start, end) = extent(&mut json)?;
+        w.range = ByteRange::new(start, end);
         let place = processes.iter();
         let mut source = Json::at(json.slice(0, end), start);
         let find = |id: &[u8]| place.clone().find(|(known, _)| **known == *id).map(|p| p.1);

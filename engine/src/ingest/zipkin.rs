@@ -15,7 +15,7 @@ use super::item::Item;
 use super::json::{Json, Text};
 use super::layout::Level;
 use super::writer::Writer;
-use crate::model::{Cell, Field, Signal, Symbol};
+use crate::model::{ByteRange, Cell, Field, Signal, Symbol};
 
 /// A span's identity: trace id and span id.
 type Identity = ([u8; 16], [u8; 8]);
@@ -115,6 +115,8 @@ fn span(json: &mut Json<'_>, halves: &Halves, w: &mut Writer<'_>) -> Result<(), 
     let mut item = Item::EMPTY;
     let (mut duration_us, mut is_shared) = (0, false);
     let (mut local, mut remote, mut own, mut annotations) = (None, None, None, None);
+    json.peek();
+    let start = json.pos();
     let mut members = json.object()?;
     while let Some(key) = json.key(&mut members)? {
         match &*key.bytes()? {
@@ -143,6 +145,7 @@ fn span(json: &mut Json<'_>, halves: &Halves, w: &mut Writer<'_>) -> Result<(), 
             _ => json.skip()?,
         }
     }
+    w.range = ByteRange::new(start, json.pos());
     item.end = item.start.saturating_add(duration_us.saturating_mul(1_000));
     begin(local, w)?;
     if let Some(mut json) = remote {

@@ -86,11 +86,22 @@ pub struct EmittedItem {
 }
 
 impl EmittedItem {
+    /// What decides where it leaves, but among what was made of one item.
+    fn place(&self) -> (i64, RuleId, Signal, ItemKey) {
+        (self.decision_ns, self.rule, self.signal, self.key)
+    }
+
     /// The order in which items leave: decision time, rule, signal, place in the log; of what was
     /// made of one item, its content.
     pub fn output_cmp(&self, other: &Self) -> Ordering {
-        (self.decision_ns, self.rule, self.signal, self.key)
-            .cmp(&(other.decision_ns, other.rule, other.signal, other.key))
-            .then_with(|| self.content.cmp(&other.content))
+        self.place().cmp(&other.place()).then_with(|| self.content.cmp(&other.content))
+    }
+
+    /// Puts items in output order. They are moved once: most of the order is decided by small keys.
+    pub(crate) fn sort(items: &mut [Self]) {
+        items.sort_by_cached_key(Self::place);
+        for alike in items.chunk_by_mut(|a, b| a.place() == b.place()) {
+            alike.sort_by(|a, b| a.content.cmp(&b.content));
+        }
     }
 }

@@ -121,7 +121,7 @@ impl Stage for Output {
         let heard = Heard { rows: &rows, transitions: &transitions, times: &times };
         let mut decided = Decided { items: &mut items, tally, explained: &mut explained };
         self.sampler.decide(&self.plan, cases, heard, &mut decided);
-        items.sort_by(EmittedItem::output_cmp);
+        EmittedItem::sort(&mut items);
         if snapshot {
             self.totals.sampler = self.sampler.state();
             self.snapshots.write(epoch, StageName::Output, &self.totals);

@@ -50,6 +50,12 @@ impl Message {
         self.0.extend_from_slice(bytes);
     }
 
+    /// The start of a message inside of so many bytes, which follow.
+    pub(crate) fn begin(&mut self, field: u32, bytes: usize) {
+        self.raw(u64::from(field << 3 | 2));
+        self.raw(bytes as u64);
+    }
+
     /// A message inside that is given in pieces.
     pub(crate) fn pieces(&mut self, field: u32, pieces: &[&[u8]]) {
         self.raw(u64::from(field << 3 | 2));
@@ -104,6 +110,11 @@ impl Message {
         out
     }
 
+    /// Bytes so far.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -119,6 +130,11 @@ impl Message {
         }
         self.0.push(value as u8);
     }
+}
+
+/// Bytes of a number of variable length.
+pub(crate) fn varint_len(value: u64) -> usize {
+    (64 - (value | 1).leading_zeros() as usize).div_ceil(7)
 }
 
 /// A signed number such that small ones are short.

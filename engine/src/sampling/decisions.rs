@@ -4,14 +4,10 @@
 //! (late spans need their line and threshold), older ones to drop as fingerprints. So a fingerprint
 //! is asked only about ids of which nothing exact is known.
 
-use std::collections::VecDeque;
-
-use foldhash::fast::FixedState;
-use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{IdFilter, Threshold};
+use super::{IdFilter, IdQueue, Threshold};
 use crate::limits::{
     VERDICTS_DROPPED_GENERATIONS, VERDICTS_DROPPED_PLACES, VERDICTS_KEPT_PER_SHARD,
     VERDICTS_RECENT_PER_SHARD,
@@ -41,14 +37,14 @@ pub enum Past {
     Unknown,
 }
 
-/// The verdicts of one shard of trace ids.
-#[derive(Debug, Clone)]
+type Id = [u8; 16];
+
+/// The verdicts of one shard of trace ids, in order of decision.
+#[derive(Debug, Clone, Default)]
 pub struct Decisions {
-    exact: HashMap<[u8; 16], Verdict, FixedState>,
-    /// In order of decision.
-    recent: VecDeque<[u8; 16]>,
-    /// Kept ones that are not recent, in order of decision.
-    kept: VecDeque<[u8; 16]>,
+    recent: IdQueue<Verdict>,
+    /// Ones to keep that are not recent.
+    kept: IdQueue<Verdict>,
     dropped: IdFilter,
 }
 
@@ -60,74 +56,66 @@ pub struct DecisionsState {
     dropped: IdFilter,
 }
 
-impl Default for Decisions {
-    fn default() -> Self {
-        Self::from_state(DecisionsState::default())
-    }
-}
-
 impl Decisions {
     /// Goes on from a state.
     pub fn from_state(state: DecisionsState) -> Self {
-        let mut exact = HashMap::with_hasher(FixedState::with_seed(3));
-        exact.extend(state.recent.iter().chain(&state.kept).copied());
-        let ids = |list: Vec<([u8; 16], Verdict)>| list.into_iter().map(|(id, _)| id).collect();
-        Self { exact, recent: ids(state.recent), kept: ids(state.kept), dropped: state.dropped }
+        let mut own = Self { dropped: state.dropped, ..Self::default() };
+        state.kept.into_iter().for_each(|(id, verdict)| own.keep(id, verdict));
+        state.recent.into_iter().for_each(|(id, verdict)| own.remember(id, verdict));
+        own
     }
 
     /// As it is stored.
     pub fn state(&self) -> DecisionsState {
-        let with = |ids: &VecDeque<[u8; 16]>| {
-            ids.iter().filter_map(|id| Some((*id, *self.exact.get(id)?))).collect()
-        };
-        let (recent, kept) = (with(&self.recent), with(&self.kept));
+        let all = |queue: &IdQueue<Verdict>| queue.iter().copied().collect();
+        let (recent, kept) = (all(&self.recent), all(&self.kept));
         DecisionsState { recent, kept, dropped: self.dropped.clone() }
     }
 
     /// Remembers a verdict. A later one of the same id (parts of a trace that came hours apart)
     /// replaces it.
-    pub fn remember(&mut self, id: [u8; 16], verdict: Verdict) {
-        if let Some(known) = self.exact.get_mut(&id) {
+    pub fn remember(&mut self, id: Id, verdict: Verdict) {
+        if let Some(known) = self.recent.get_mut(&id).or_else(|| self.kept.get_mut(&id)) {
             *known = verdict;
             return;
         }
-        self.exact.insert(id, verdict);
-        self.recent.push_back(id);
-        if self.recent.len() > VERDICTS_RECENT_PER_SHARD
-            && let Some(old) = self.recent.pop_front()
-        {
-            self.retire(old);
+        // Before the new one comes, which then takes the memory of the old one.
+        if self.recent.len() >= VERDICTS_RECENT_PER_SHARD {
+            self.retire();
         }
+        self.recent.push(id, verdict);
     }
 
-    /// Takes an id out of the newest.
-    fn retire(&mut self, id: [u8; 16]) {
-        if self.exact.get(&id).is_some_and(|verdict| verdict.is_kept) {
-            self.kept.push_back(id);
-            if self.kept.len() > VERDICTS_KEPT_PER_SHARD
-                && let Some(old) = self.kept.pop_front()
-            {
-                self.exact.remove(&old);
-            }
+    /// Takes the oldest out of the newest.
+    fn retire(&mut self) {
+        let Some((id, verdict)) = self.recent.pop() else { return };
+        if verdict.is_kept {
+            self.keep(id, verdict);
             return;
         }
-        self.exact.remove(&id);
         let (places, generations) = (VERDICTS_DROPPED_PLACES, VERDICTS_DROPPED_GENERATIONS);
         self.dropped.insert(xxh3_64(&id), places, generations);
     }
 
+    /// Remembers a verdict to keep that is not recent.
+    fn keep(&mut self, id: Id, verdict: Verdict) {
+        if self.kept.len() >= VERDICTS_KEPT_PER_SHARD {
+            self.kept.pop();
+        }
+        self.kept.push(id, verdict);
+    }
+
     /// What was decided about an id.
-    pub fn past(&self, id: [u8; 16]) -> Past {
-        match self.exact.get(&id) {
+    pub fn past(&self, id: Id) -> Past {
+        match self.recent.get(&id).or_else(|| self.kept.get(&id)) {
             Some(verdict) => Past::Exact(*verdict),
             None if self.dropped.contains(xxh3_64(&id)) => Past::Dropped,
             None => Past::Unknown,
         }
     }
 
-    /// Bytes that it takes, about: exact verdicts in a table and a queue, and the fingerprints.
+    /// Bytes that it takes, about: exact verdicts and the fingerprints.
     pub fn bytes(&self) -> usize {
-        let entry = size_of::<([u8; 16], Verdict)>() + 1;
-        self.exact.capacity() * entry + self.exact.len() * 16 + self.dropped.bytes()
+        self.recent.bytes() + self.kept.bytes() + self.dropped.bytes()
     }
 }

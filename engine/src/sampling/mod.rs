@@ -9,6 +9,7 @@
 mod decisions;
 mod facts;
 mod filter;
+mod id_queue;
 mod logarithm;
 mod rate;
 mod stamp;
@@ -19,6 +20,7 @@ mod tracestate;
 pub use decisions::{Decisions, DecisionsState, Past, Verdict};
 pub use facts::{Facts, KeyTimes, Saying};
 pub use filter::IdFilter;
+pub(crate) use id_queue::IdQueue;
 pub use rate::{Buckets, RateLimit};
 pub use stamp::{stamp_log, stamp_span};
 pub use target::{Goal, Target, TargetState};

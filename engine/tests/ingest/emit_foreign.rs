@@ -5,7 +5,7 @@ use std::sync::Arc;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 use tailwater_engine::ingest::reader::{FileReader, Input, ReaderOptions};
-use tailwater_engine::ingest::{DecodeReport, Decoder, emit};
+use tailwater_engine::ingest::{DecodeReport, Decoder, emit, emit_raw};
 use tailwater_engine::model::{
     ColumnMapping, ColumnSpec, Demand, EmittedItem, Field, Interner, ItemKey, PayloadFormat,
     RuleId, Signal, SourceId, Value,
@@ -205,5 +205,33 @@ fn recordings_leave_as_they_came() {
             let keys = ["service.name", "peer.service", "http.method", "http.path", "error"];
             says_the_same(&text, &ReaderOptions::default(), &keys);
         }
+    }
+}
+
+#[test]
+fn some_spans_of_a_document_leave_without_the_others() {
+    let zipkin = r#"[{"traceId":"a","id":"1","name":"x","timestamp":2,"duration":7},
+        {"traceId":"b","id":"2","name":"y","timestamp":3,"duration":5},
+        {"traceId":"c","id":"3","name":"z","timestamp":4,"duration":1}]"#;
+    let jaeger = r#"{"data":[{"traceID":"1","spans":[
+        {"traceID":"1","spanID":"2","operationName":"x","startTime":10,"duration":5},
+        {"traceID":"1","spanID":"4","operationName":"y","startTime":1,"duration":1}]},
+        {"traceID":"2","spans":[
+        {"traceID":"2","spanID":"2","operationName":"z","startTime":10,"duration":5}]}]}"#;
+    for text in [zipkin, jaeger] {
+        let input = Input::new("input", std::io::Cursor::new(text.as_bytes().to_vec()));
+        let mut reader = FileReader::open(vec![input], &ReaderOptions::default()).unwrap();
+        let mut demand = Demand::default();
+        demand.want_raw(Signal::Spans);
+        let frame = reader.next_frame().unwrap().unwrap();
+        let mut decoder = Decoder::new(Arc::new(demand), reader.sources().into());
+        let (mut batches, mut report) = (Vec::new(), DecodeReport::default());
+        decoder.decode(0, &frame, &Interner::shared(), &mut batches, &mut report);
+        let all = emit(&batches[0], &[0, 1, 2]);
+        assert!(all.iter().all(Option::is_some) && all[0] != all[2]);
+        // As a worker holds them that has these two only.
+        let mut raw = batches[0].raw.clone().unwrap();
+        raw.rows.remove(1);
+        assert_eq!(emit_raw(&raw, Signal::Spans, &[1, 0]), [all[2].clone(), all[0].clone()]);
     }
 }

@@ -12,6 +12,7 @@ use serde_json::Value as Json;
 
 use super::Made;
 use super::message::{Parts, message};
+use super::plain::PlainSpans;
 use super::references::References;
 use crate::ingest::decoder::{DecodeReport, Decoder};
 use crate::ingest::flat::header_names;
@@ -23,21 +24,18 @@ use crate::model::{
 
 /// The items of some rows; `None` for one that reads otherwise when everything in it is read.
 pub(super) fn emit(raw: &RawItems, signal: Signal, rows: &[u32]) -> Vec<Option<ItemContent>> {
-    let is_whole = matches!(raw.format, PayloadFormat::Jaeger | PayloadFormat::Zipkin);
-    if is_whole {
+    if matches!(raw.format, PayloadFormat::Jaeger | PayloadFormat::Zipkin) {
         // What stands around a span matters: the trace's processes, the other half of its id.
-        let all = read(raw, signal, raw.payload.to_vec(), raw.rows.len());
-        let nothing = || vec![None; rows.len()];
-        return all.map_or_else(nothing, |all| {
-            rows.iter().map(|row| Some(all[*row as usize].clone())).collect()
-        });
+        let all = read(raw, signal, raw.payload.to_vec(), None).unwrap_or_default();
+        // They lie where they lay, in their order.
+        let find = |row: &u32| {
+            let start = raw.rows[*row as usize].range.start;
+            let at = all.binary_search_by_key(&start, |(start, _)| *start).ok()?;
+            Some(all[at].1.clone())
+        };
+        return rows.iter().map(find).collect();
     }
-    if let Some(all) = read(raw, signal, payload_of(raw, rows), rows.len()) {
-        return all.into_iter().map(Some).collect();
-    }
-    // Something in one of them: the others leave without it.
-    let alone = |row: &u32| read(raw, signal, payload_of(raw, &[*row]), 1)?.pop();
-    rows.iter().map(alone).collect()
+    emit_together(&[(raw, rows.to_vec())], signal)
 }
 
 /// Whether the items of two batches can be read as those of one: lines that stand for themselves.
@@ -47,20 +45,70 @@ pub(super) fn reads_together(a: &RawItems, b: &RawItems) -> bool {
     is_lines(a) && a.format == b.format && a.mapping == b.mapping
 }
 
-/// The items of some rows of batches that read together.
+/// The items of some rows of batches that read together. Most lines of spans are ordinary ones and
+/// written from their text; the others are read with everything in them.
 pub(super) fn emit_together(
     parts: &[(&RawItems, Vec<u32>)],
     signal: Signal,
 ) -> Vec<Option<ItemContent>> {
+    let mut made = written(parts, signal);
+    let mut others: Vec<(&RawItems, Vec<u32>)> = Vec::new();
+    let mut places = made.iter().enumerate();
+    for (raw, rows) in parts {
+        let of = rows.iter().zip(&mut places).filter(|(_, (_, content))| content.is_none());
+        others.push((*raw, of.map(|(row, _)| *row).collect()));
+    }
+    others.retain(|part| !part.1.is_empty());
+    if !others.is_empty() {
+        let mut read = read_together(&others, signal).into_iter();
+        let left = made.iter_mut().filter(|content| content.is_none());
+        left.for_each(|content| *content = read.next().flatten());
+    }
+    made
+}
+
+/// The items that can be written from their text.
+fn written(parts: &[(&RawItems, Vec<u32>)], signal: Signal) -> Vec<Option<ItemContent>> {
+    let first = parts.first().map(|part| part.0);
+    let mut plain = first
+        .filter(|raw| signal == Signal::Spans && raw.format == PayloadFormat::Ndjson)
+        .and_then(|raw| PlainSpans::new(raw.mapping.as_deref()));
+    match &mut plain {
+        None => vec![None; parts.iter().map(|part| part.1.len()).sum()],
+        Some(spans) => {
+            for (raw, rows) in parts {
+                for row in rows {
+                    spans.add(&raw.payload[raw.rows[*row as usize].range.indices()]);
+                }
+            }
+            plain.map(PlainSpans::finish).unwrap_or_default()
+        }
+    }
+}
+
+/// The items of some rows, read with everything in them.
+fn read_together(parts: &[(&RawItems, Vec<u32>)], signal: Signal) -> Vec<Option<ItemContent>> {
     let mut text = Vec::new();
     for (raw, rows) in parts {
         text.extend_from_slice(&payload_of(raw, rows));
     }
-    let count = parts.iter().map(|part| part.1.len()).sum();
-    match parts.first().and_then(|(raw, _)| read(raw, signal, text, count)) {
-        Some(all) => all.into_iter().map(Some).collect(),
-        // Something in one of them: each by itself.
-        None => parts.iter().flat_map(|(raw, rows)| emit(raw, signal, rows)).collect(),
+    let count = Some(parts.iter().map(|part| part.1.len()).sum());
+    if let Some(all) = parts.first().and_then(|(raw, _)| read(raw, signal, text, count)) {
+        return all.into_iter().map(|(_, content)| Some(content)).collect();
+    }
+    // Something in one of them: the others leave without it.
+    match parts {
+        [(raw, rows)] => {
+            let alone = |row: &u32| {
+                let mut one = read(raw, signal, payload_of(raw, &[*row]), Some(1))?;
+                one.pop().map(|(_, content)| content)
+            };
+            rows.iter().map(alone).collect()
+        }
+        _ => {
+            let by_itself = |part| read_together(std::slice::from_ref(part), signal);
+            parts.iter().flat_map(by_itself).collect()
+        }
     }
 }
 
@@ -82,18 +130,20 @@ fn payload_of(raw: &RawItems, rows: &[u32]) -> Vec<u8> {
     text
 }
 
-/// Reads a payload with everything in it; `None` unless it has so many items of the signal.
-fn read(
+/// Reads a payload with everything in it: where items begin, and what they are. `None` unless it
+/// has so many items of the signal, where that is said.
+pub(super) fn read(
     raw: &RawItems,
     signal: Signal,
     payload: Vec<u8>,
-    items: usize,
-) -> Option<Vec<ItemContent>> {
+    items: Option<usize>,
+) -> Option<Vec<(u32, ItemContent)>> {
     let mut keys = keys(raw.format, &payload)?;
     if let Some(mapping) = &raw.mapping {
         keys.extend(mapping.columns.iter().map(|(path, _)| path.to_string()));
     }
-    let demand = demand(signal, &keys);
+    let mut demand = demand(signal, &keys);
+    demand.want_raw(signal);
     let spec = SourceSpec { name: Arc::from(""), has_arrival: false, mapping: raw.mapping.clone() };
     let mut decoder = Decoder::new(Arc::new(demand.clone()), Arc::from([spec]));
     let frame = DataFrame {
@@ -107,7 +157,8 @@ fn read(
     let (mut batches, mut report) = (Vec::new(), DecodeReport::default());
     decoder.decode(0, &frame, &Interner::shared(), &mut batches, &mut report);
     let of = |signal| batches.iter().find(|batch: &&Batch| batch.signal == signal);
-    let batch = of(signal).filter(|batch| batch.rows == items)?;
+    let batch = of(signal).filter(|batch| items.is_none_or(|items| batch.rows == items))?;
+    let lies = &batch.raw.as_ref()?.rows;
     let is_flat = !matches!(raw.format, PayloadFormat::Jaeger | PayloadFormat::Zipkin);
     let parts = Parts::new(&demand, batch, is_flat);
     let events = of(Signal::SpanEvents).map(|batch| Parts::new(&demand, batch, false));
@@ -119,7 +170,7 @@ fn read(
         _ => References::default(),
     };
     let (mut made, mut places, mut next_event) = (Made::default(), Vec::new(), 0);
-    for row in 0..items {
+    for row in 0..batch.rows {
         let own = parts.events_of(row);
         let own_events = events.as_ref().map(|events| (events, next_event..next_event + own));
         let [resource, scope, item] = message(&parts, row, own_events, &references);
@@ -133,7 +184,8 @@ fn read(
         item: made.slice(item),
         ..ItemContent::default()
     };
-    Some(places.into_iter().map(content).collect())
+    let starts = lies.iter().map(|row| row.range.start);
+    Some(starts.zip(places.into_iter().map(content)).collect())
 }
 
 /// Every field, and these attributes wherever they stand.

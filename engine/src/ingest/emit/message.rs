@@ -235,7 +235,7 @@ fn member(number: u32, field: Field, value: &Value, out: &mut Message) {
     }
 }
 
-fn attribute(number: u32, key: &str, value: &Value, out: &mut Message) {
+pub(super) fn attribute(number: u32, key: &str, value: &Value, out: &mut Message) {
     let mut pair = Message::default();
     pair.text(1, key);
     pair.message(2, &any(value));

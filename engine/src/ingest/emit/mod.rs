@@ -7,6 +7,7 @@
 mod foreign;
 mod message;
 mod otlp_json;
+mod plain;
 mod protobuf;
 mod references;
 

@@ -16,5 +16,6 @@ pub(super) use csv::decode as decode_csv;
 pub(super) use csv::header_names;
 pub(super) use mapping::{by_common_names, field_columns, signal_of_names};
 pub(super) use ndjson::{decode as decode_ndjson, next_line, object};
-pub(super) use row::Row;
-pub(super) use target::FlatSource;
+pub(super) use row::{Row, member_of};
+pub(super) use target::{FlatSource, Meaning};
+pub(super) use time::Unit;

@@ -108,21 +108,13 @@ impl Row {
 
     /// Sets an enumeration from a member's name, with or without OpenTelemetry's prefix.
     fn set_member(&mut self, target: Target, text: &[u8]) {
-        let (field, prefix) = match target {
-            Target::Kind => (Field::Kind, "SPAN_KIND_"),
-            Target::Status => (Field::Status, "STATUS_CODE_"),
-            Target::Temporality => (Field::Temporality, "AGGREGATION_TEMPORALITY_"),
-            _ => (Field::MetricType, ""),
+        let field = match target {
+            Target::Kind => Field::Kind,
+            Target::Status => Field::Status,
+            Target::Temporality => Field::Temporality,
+            _ => Field::MetricType,
         };
-        let FieldKind::Enum(members) = field.kind() else {
-            return;
-        };
-        let name = match text.split_at_checked(prefix.len()) {
-            Some((start, name)) if start.eq_ignore_ascii_case(prefix.as_bytes()) => name,
-            _ => text,
-        };
-        let found = members.iter().position(|known| known.as_bytes().eq_ignore_ascii_case(name));
-        match (target, found) {
+        match (target, member_of(field, text)) {
             (Target::MetricType, Some(index)) => self.item.metric_type = index as u8,
             (_, Some(index)) => self.set_number(target, index as i64),
             (_, None) => self.set_number(target, integer_of(text).unwrap_or(0)),
@@ -200,6 +192,23 @@ impl Row {
         }
         w.push(source.signal, item)
     }
+}
+
+/// The place of an enumeration's member by its name in any case, with or without OpenTelemetry's
+/// prefix.
+pub(in crate::ingest) fn member_of(field: Field, text: &[u8]) -> Option<usize> {
+    let FieldKind::Enum(members) = field.kind() else { return None };
+    let prefix = match field {
+        Field::Kind => "SPAN_KIND_",
+        Field::Status => "STATUS_CODE_",
+        Field::Temporality => "AGGREGATION_TEMPORALITY_",
+        _ => "",
+    };
+    let name = match text.split_at_checked(prefix.len()) {
+        Some((start, name)) if start.eq_ignore_ascii_case(prefix.as_bytes()) => name,
+        _ => text,
+    };
+    members.iter().position(|known| known.as_bytes().eq_ignore_ascii_case(name))
 }
 
 /// Sets an attribute.

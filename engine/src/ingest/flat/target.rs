@@ -42,6 +42,15 @@ pub(super) enum Target {
     Attribute(usize),
 }
 
+/// What a column says, whoever reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::ingest) enum Meaning {
+    /// A field; times and durations in this unit.
+    Field(Field, Unit),
+    /// An attribute of this key.
+    Attribute(Box<str>),
+}
+
 /// A column at the place where the last row had it.
 pub(super) struct Expected {
     /// `,"name":`, as it stands in a line without spaces; the first one has no comma.
@@ -115,14 +124,20 @@ impl FlatSource {
         if self.nested.is_some_and(|nested| nested.as_bytes() == name) {
             return Target::Nested;
         }
-        let mapped = self.mapped.iter().find(|(column, ..)| column.as_bytes() == name);
-        let Some((_, path, unit)) = mapped else {
-            return self.attribute(name, layout);
-        };
-        let path = path.clone();
-        match Field::by_path(self.signal, &path) {
-            Some(field) => field_target(field, unit.unwrap_or(Unit::Nanoseconds(1)), layout),
-            None => self.attribute(path.as_bytes(), layout),
+        let Ok(name) = std::str::from_utf8(name) else { return self.attribute(name, layout) };
+        match self.meaning(name) {
+            Meaning::Field(field, unit) => field_target(field, unit, layout),
+            Meaning::Attribute(key) => self.attribute(key.as_bytes(), layout),
+        }
+    }
+
+    /// What the column of this name says.
+    pub(in crate::ingest) fn meaning(&self, name: &str) -> Meaning {
+        let mapped = self.mapped.iter().find(|(column, ..)| **column == *name);
+        let Some((_, path, unit)) = mapped else { return Meaning::Attribute(name.into()) };
+        match Field::by_path(self.signal, path) {
+            Some(field) => Meaning::Field(field, unit.unwrap_or(Unit::Nanoseconds(1))),
+            None => Meaning::Attribute(path.clone()),
         }
     }
 

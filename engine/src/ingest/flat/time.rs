@@ -3,7 +3,7 @@
 /// The unit of a numeric time or duration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u64)]
-pub(super) enum Unit {
+pub(in crate::ingest) enum Unit {
     /// One of this many nanoseconds.
     Nanoseconds(i64),
     /// By magnitude.
@@ -35,7 +35,7 @@ impl Unit {
 
     /// Nanoseconds of a whole number of this unit, saturating.
     #[inline]
-    pub(super) fn of_integer(self, value: i64) -> i64 {
+    pub(in crate::ingest) fn of_integer(self, value: i64) -> i64 {
         match self {
             Self::Nanoseconds(1) => value,
             _ => value.saturating_mul(self.factor(value.unsigned_abs() as f64)),

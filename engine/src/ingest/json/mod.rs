@@ -12,7 +12,7 @@ mod value;
 pub(super) use number::integer_of;
 pub(super) use pattern::Pattern;
 pub(super) use text::Text;
-pub(super) use value::cell;
+pub(super) use value::{cell, owned};
 
 use super::damage::{Damage, Reason};
 use crate::model::ByteRange;

@@ -23,9 +23,7 @@ impl Buffer {
     /// # Errors
     /// Those of the reader; what it gave before stays.
     pub(super) fn fill(&mut self, read: &mut dyn Read, wanted: usize) -> io::Result<bool> {
-        if self.bytes.len() < wanted {
-            self.bytes.resize(wanted, 0);
-        }
+        self.make_room(wanted);
         while self.filled < wanted {
             match read.read(&mut self.bytes[self.filled..wanted]) {
                 Ok(0) => return Ok(true),
@@ -37,6 +35,15 @@ impl Buffer {
         Ok(false)
     }
 
+    /// Memory that comes new from the system is zero already, and so is not written twice.
+    fn make_room(&mut self, wanted: usize) {
+        if self.bytes.capacity() == 0 {
+            self.bytes = vec![0; wanted];
+        } else if self.bytes.len() < wanted {
+            self.bytes.resize(wanted, 0);
+        }
+    }
+
     /// Drops the first bytes.
     pub(super) fn drop_front(&mut self, count: usize) {
         self.bytes.copy_within(count..self.filled, 0);
@@ -45,11 +52,13 @@ impl Buffer {
 
     /// Takes the first bytes out; the rest goes on in other memory.
     pub(super) fn take_front(&mut self, count: usize, mut other: Vec<u8>) -> Vec<u8> {
-        let rest = &self.bytes[count..self.filled];
-        if other.len() < rest.len() {
+        let rest = count..self.filled;
+        if other.capacity() == 0 {
+            other = vec![0; self.bytes.len().max(rest.len())];
+        } else if other.len() < rest.len() {
             other.resize(rest.len(), 0);
         }
-        other[..rest.len()].copy_from_slice(rest);
+        other[..rest.len()].copy_from_slice(&self.bytes[rest.clone()]);
         self.filled = rest.len();
         let mut taken = std::mem::replace(&mut self.bytes, other);
         taken.truncate(count);

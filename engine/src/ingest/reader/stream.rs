@@ -20,8 +20,9 @@ use crate::model::{
     ColumnMapping, Compression, DataFrame, Ledger, PayloadFormat, SetAside, SourceId,
 };
 
-/// Payload buffers that are remembered for reuse once their frames are gone.
-const ISSUED_MAX: usize = 32;
+/// Payload buffers that are remembered for reuse once their frames are gone: more than are held
+/// where traces wait for their last spans, as fresh memory costs more than what is read into it.
+const ISSUED_MAX: usize = 128;
 
 /// An input under way.
 pub(super) struct Stream {

@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::explained::{TraceExplained, Tried};
 use super::ordered::Ordered;
 use super::traces::followed;
-use super::{Case, CaseKind, LineOutcome, Tally};
+use super::{Case, CaseKind, LastStamp, LineOutcome, Tally};
 use crate::limits::SHARDS;
 use crate::model::{EmittedItem, Row, RuleId, Transition, Value};
 use crate::plan::{Plan, RuleKind, SampleMeasure, SampleRule, SampleVerb, SampledFrom};
@@ -243,9 +243,10 @@ impl Core {
             }
         }
         if verdict.is_kept || sample.is_shadow {
+            let mut last = LastStamp::default();
             let leaves = |mut held: super::Held| {
                 held.item.decision_ns = verdict.at_ns;
-                held.kept(sample, line, verdict.threshold, counts)
+                held.kept(sample, (line, verdict.threshold), counts, &mut last)
             };
             out.items.extend(case.held.into_iter().map(leaves));
         }

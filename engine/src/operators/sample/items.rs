@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{Case, CaseKind, Held, Timing, Weight};
+use super::{Case, CaseKind, Held, LastStamp, Timing, Weight};
 use crate::ingest::emit;
 use crate::model::{Batch, Column, EmittedItem, ItemKey, RuleId, SourceId, Value};
 use crate::operators::apply::Apply;
@@ -100,17 +100,22 @@ impl Apply {
         let (rule, key, decision_ns) = (item.rule, item.key, item.decision_ns);
         let RowFacts { row, fits, randomness, arrived, trace_state, is_refused, bytes } = facts;
         let held = Held { item, trace_state, arrived, is_refused };
-        let out = &mut self.outgoing[0];
+        let (out, mut last) = (&mut self.outgoing[0], LastStamp::default());
         match verdict {
             Verdict::Keep(line, threshold) => {
                 let counts = out.samples.entry((rule, line)).or_default();
-                out.items.push(held.kept(sample, line as usize, Some(threshold), counts));
+                out.items.push(held.kept(
+                    sample,
+                    (line as usize, Some(threshold)),
+                    counts,
+                    &mut last,
+                ));
             }
             Verdict::Drop => {
                 // Of a sampling in the shadow all is sent.
                 let line = sample.lines.len() - 1;
                 let counts = out.samples.entry((rule, line as u16)).or_default();
-                out.items.push(held.kept(sample, line, None, counts));
+                out.items.push(held.kept(sample, (line, None), counts, &mut last));
             }
             Verdict::Ask(line) => {
                 let mut order = [0; 16];

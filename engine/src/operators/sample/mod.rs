@@ -83,19 +83,43 @@ pub(crate) enum CaseKind {
     LogOf([u8; 16]),
 }
 
+/// What was appended to the last span without a tracestate, as spans of one verdict get the same:
+/// its line and threshold.
+#[derive(Debug, Default)]
+pub(crate) struct LastStamp(Option<(usize, Option<Threshold>, Bytes)>);
+
+impl LastStamp {
+    fn get(
+        &mut self,
+        line: usize,
+        threshold: Option<Threshold>,
+        make: impl FnOnce() -> Vec<u8>,
+    ) -> Bytes {
+        match &self.0 {
+            Some((known, same, stamp)) if (*known, *same) == (line, threshold) => stamp.clone(),
+            _ => {
+                let stamp = Bytes::from(make());
+                self.0 = Some((line, threshold, stamp.clone()));
+                stamp
+            }
+        }
+    }
+}
+
 impl Held {
     /// Bytes of the item.
     pub(crate) fn bytes(&self) -> u64 {
         self.item.content.item_len() as u64
     }
 
-    /// The item as it leaves under the verdict of a line; `threshold` is that of the line.
+    /// The item as it leaves under the verdict of a line; `threshold` is that of the line. The last
+    /// stamp is one of the same rule.
     pub(crate) fn kept(
         self,
         rule: &SampleRule,
-        line: usize,
-        threshold: Option<Threshold>,
+        (line, threshold): (usize, Option<Threshold>),
         counts: &mut LineCounts,
+        last: &mut LastStamp,
     ) -> EmittedItem {
         // What only counts sends tracestates as they came.
         counts.tracestates_refused += u64::from(self.is_refused && !rule.is_shadow);
@@ -107,6 +131,11 @@ impl Held {
             Signal::Spans if rule.is_shadow => {
                 // All is sent: what arrived stays true.
                 stamp_span("", None, mark)
+            }
+            Signal::Spans if self.trace_state.is_empty() => {
+                let stamp = || stamp_span("", threshold, mark);
+                item.content.append = last.get(line, threshold, stamp);
+                return item;
             }
             Signal::Spans => {
                 let state = std::str::from_utf8(&self.trace_state).unwrap_or_default();

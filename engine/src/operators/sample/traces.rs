@@ -1,16 +1,15 @@
 //! Samplings of traces: decided when a trace closes, by the worker that holds it; from the first
 //! line on that looks at other traces, by worker 0. Verdicts hold for spans that come later.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::explained::{TraceExplained, lines};
-use super::{Case, CaseKind, Held, Tally, Timing, Weight};
+use super::{Case, CaseKind, Held, LastStamp, Tally, Timing, Weight};
 use crate::limits::SHARDS;
-use crate::model::{EmittedItem, ItemContent, ItemKey, Row, RuleId, Signal, Value};
+use crate::model::{EmittedItem, ItemContent, ItemKey, RuleId, Signal, Value};
 use crate::otlp::wire::field;
 use crate::plan::eval::eval_row;
 use crate::plan::{
@@ -33,7 +32,8 @@ pub(crate) struct TraceSampler {
     is_ordered: bool,
     explained: Option<[u8; 16]>,
     /// By shard of trace ids.
-    verdicts: BTreeMap<u64, Decisions>,
+    verdicts: Vec<Option<Box<Decisions>>>,
+    last: LastStamp,
 }
 
 /// What samplings say in an epoch.
@@ -51,7 +51,9 @@ pub(crate) type Contents = Vec<(ItemKey, Option<ItemContent>)>;
 /// A trace, for its verdict.
 pub(crate) struct ClosedTrace<'a> {
     pub(crate) id: [u8; 16],
-    pub(crate) row: &'a Row,
+    /// The columns of its row.
+    pub(crate) columns: &'a [Value],
+    pub(crate) decision_ns: i64,
     /// Stated by one of its spans.
     pub(crate) randomness: Option<Randomness>,
     pub(crate) weight: Weight,
@@ -79,7 +81,8 @@ impl TraceSampler {
                     is_ordered: sample.is_ordered(),
                     explained: plan.explained,
                     rule: Arc::new((**sample).clone()),
-                    verdicts: BTreeMap::new(),
+                    verdicts: vec![None; SHARDS as usize],
+                    last: LastStamp::default(),
                 }),
                 _ => None,
             },
@@ -90,13 +93,17 @@ impl TraceSampler {
 
     /// What a snapshot holds: hash of the rule, shard, verdicts.
     pub(crate) fn state(&self) -> impl Iterator<Item = (u64, u64, DecisionsState)> + '_ {
-        self.verdicts.iter().map(|(shard, verdicts)| (self.rule.hash, *shard, verdicts.state()))
+        let shards = (0..).zip(&self.verdicts);
+        let known = shards.filter_map(|(shard, verdicts)| Some((shard, verdicts.as_ref()?)));
+        known.map(|(shard, verdicts)| (self.rule.hash, shard, verdicts.state()))
     }
 
     /// Goes on from a state, where it is this rule's.
     pub(crate) fn restore(&mut self, hash: u64, shard: u64, state: &DecisionsState) {
-        if hash == self.rule.hash {
-            self.verdicts.insert(shard, Decisions::from_state(state.clone()));
+        if hash == self.rule.hash
+            && let Some(own) = self.verdicts.get_mut(shard as usize)
+        {
+            *own = Some(Box::new(Decisions::from_state(state.clone())));
         }
     }
 
@@ -108,8 +115,7 @@ impl TraceSampler {
         contents: impl FnOnce() -> Contents,
         out: &mut Sampled,
     ) -> Option<KeptTrace> {
-        let columns = trace.row.columns();
-        let holds = |expr| matches!(eval_row(expr, &columns), Value::Bool(true));
+        let holds = |expr| matches!(eval_row(expr, trace.columns), Value::Bool(true));
         let SampledFrom::Traces { filter, .. } = &self.rule.from else { return None };
         let own = Randomness::of_trace_id(trace.id);
         let randomness = trace.randomness.unwrap_or(own);
@@ -120,7 +126,7 @@ impl TraceSampler {
         let rule = Arc::clone(&self.rule);
         if self.is_ordered {
             let case = self.case(trace, randomness, contents());
-            out.cases.push(Case { columns, ..case });
+            out.cases.push(Case { columns: trace.columns.to_vec(), ..case });
             return None;
         }
         let mut fits = 0_u128;
@@ -138,12 +144,12 @@ impl TraceSampler {
                 SampleVerb::Drop => Threshold::NEVER,
                 SampleVerb::Keep(threshold) => threshold,
                 SampleVerb::Rate(..) | SampleVerb::Target(..) => {
-                    self.ask((index, fits), trace, &columns, (randomness, contents()), out);
+                    self.ask((index, fits), trace, (randomness, contents()), out);
                     return None;
                 }
             };
             let is_kept = threshold.admits(randomness);
-            let decision_ns = trace.row.decision_ns;
+            let decision_ns = trace.decision_ns;
             let counts = out.tally.entry((self.id, index as u16)).or_default();
             counts.count(is_kept, trace.weight);
             if line.is_shadow {
@@ -154,7 +160,7 @@ impl TraceSampler {
             let verdict = Verdict { is_kept, line, threshold: threshold_of, at_ns: decision_ns };
             self.remember(trace.id, verdict, out, decision_ns);
             if self.explained == Some(trace.id) {
-                let fits = self.fits(&columns);
+                let fits = self.fits(trace.columns);
                 self.explain(trace, (fits, randomness), Some(verdict), out);
             }
             let leaves = is_kept || rule.is_shadow;
@@ -164,11 +170,12 @@ impl TraceSampler {
     }
 
     /// The spans of a trace leave.
-    pub(crate) fn leave(&self, trace: &KeptTrace, contents: Contents, out: &mut Sampled) {
+    pub(crate) fn leave(&mut self, trace: &KeptTrace, contents: Contents, out: &mut Sampled) {
         let held = held(self.id, trace.decision_ns, trace.randomness, contents);
         let counts = out.tally.entry((self.id, trace.line as u16)).or_default();
-        let (rule, line, threshold) = (&self.rule, trace.line, Some(trace.threshold));
-        out.items.extend(held.map(|held| held.kept(rule, line, threshold, counts)));
+        let (rule, verdict) = (&self.rule, (trace.line, Some(trace.threshold)));
+        let last = &mut self.last;
+        out.items.extend(held.map(|held| held.kept(rule, verdict, counts, last)));
     }
 
     /// Which conditions hold of a row, by line.
@@ -198,7 +205,7 @@ impl TraceSampler {
             rule: self.id,
             trace_id: trace.id,
             start_ns: trace.timing.start_ns,
-            closed_ns: trace.row.decision_ns,
+            closed_ns: trace.decision_ns,
             spans: trace.weight.items,
             bytes: trace.weight.bytes,
             early: trace.timing.early,
@@ -212,7 +219,7 @@ impl TraceSampler {
 
     /// A trace for worker 0.
     fn case(&self, trace: &ClosedTrace<'_>, randomness: Randomness, contents: Contents) -> Case {
-        let decision_ns = trace.row.decision_ns;
+        let decision_ns = trace.decision_ns;
         Case {
             rule: self.id,
             decision_ns,
@@ -234,17 +241,16 @@ impl TraceSampler {
         &self,
         (line, fits): (usize, u128),
         trace: &ClosedTrace<'_>,
-        columns: &[Value],
         (randomness, contents): (Randomness, Contents),
         out: &mut Sampled,
     ) {
-        let fits = fits | self.fits(columns);
+        let fits = fits | self.fits(trace.columns);
         let mut keys = Vec::new();
         for (index, line) in self.rule.lines.iter().enumerate().skip(line) {
             if let (1, SampleKeys::Row(exprs)) = (fits >> index & 1, &line.keys)
                 && !exprs.is_empty()
             {
-                let values = exprs.iter().map(|expr| eval_row(expr, columns)).collect();
+                let values = exprs.iter().map(|expr| eval_row(expr, trace.columns)).collect();
                 keys.push((index as u16, values));
             }
         }
@@ -257,8 +263,8 @@ impl TraceSampler {
     /// Remembers a verdict: here, or on worker 0 where that decides others of the rule.
     fn remember(&mut self, id: [u8; 16], verdict: Verdict, out: &mut Sampled, decision_ns: i64) {
         if !self.is_global {
-            let shard = xxh3_64(&id) % SHARDS;
-            self.verdicts.entry(shard).or_default().remember(id, verdict);
+            let own = &mut self.verdicts[(xxh3_64(&id) % SHARDS) as usize];
+            own.get_or_insert_default().remember(id, verdict);
             return;
         }
         out.cases.push(self.bare(id, decision_ns, CaseKind::Known(verdict), Vec::new()));
@@ -295,8 +301,8 @@ impl TraceSampler {
             out.cases.push(self.bare(id, watermark_ns, CaseKind::LateSpans, held));
             return;
         }
-        let shard = xxh3_64(&id) % SHARDS;
-        let past = self.verdicts.get(&shard).map_or(Past::Unknown, |verdicts| verdicts.past(id));
+        let known = &self.verdicts[(xxh3_64(&id) % SHARDS) as usize];
+        let past = known.as_ref().map_or(Past::Unknown, |verdicts| verdicts.past(id));
         let late = followed((self.id, &self.rule), past, (own, held), &mut out.tally);
         out.items.extend(late);
     }
@@ -334,7 +340,8 @@ pub(super) fn followed(
     if !is_kept && !rule.is_shadow {
         return Vec::new();
     }
-    held.into_iter().map(|held| held.kept(rule, line, threshold, counts)).collect()
+    let mut last = LastStamp::default();
+    held.into_iter().map(|held| held.kept(rule, (line, threshold), counts, &mut last)).collect()
 }
 
 /// Log records under the verdict of their trace: they leave with it, or at their own time behind
@@ -366,9 +373,10 @@ pub(super) fn followed_logs(
     if !is_kept && !rule.is_shadow {
         return Vec::new();
     }
+    let mut last = LastStamp::default();
     let leaves = |mut held: Held| {
         held.item.decision_ns = held.item.decision_ns.max(at_ns);
-        held.kept(rule, line, threshold, counts)
+        held.kept(rule, (line, threshold), counts, &mut last)
     };
     held.into_iter().map(leaves).collect()
 }

@@ -18,14 +18,16 @@ pub(super) struct Assembled {
     pub(super) end_ns: i64,
     /// Why it closed before its time, where it did.
     pub(super) early: Option<EarlyClose>,
-    /// Of the first root, where one came.
-    pub(super) root: Option<Vec<Value>>,
+    /// Of the first root; nulls where none came.
+    pub(super) root: Vec<Value>,
     /// All masks together.
     pub(super) mask: u64,
     /// In the order of (start, id), as far as starts are kept; else in the order of the log.
     pub(super) spans: Vec<SpanState>,
     /// As received, where they may be said again.
     pub(super) held: Vec<HeldSpan>,
+    /// Bytes of these.
+    pub(super) held_bytes: u64,
     /// Stated by the first span that states it.
     pub(super) randomness: Option<Randomness>,
 }

@@ -29,8 +29,10 @@ pub(crate) struct SpanBlock {
     pub(crate) masks: Vec<u64>,
     /// By carried column.
     pub(crate) carried: Vec<Vec<Value>>,
-    /// (entry, values) of the spans without a parent, ascending.
-    pub(crate) roots: Vec<(u32, Vec<Value>)>,
+    /// Entries of the spans without a parent, ascending.
+    pub(crate) roots: Vec<u32>,
+    /// What is read of them, one after the other.
+    pub(crate) root_values: Vec<Value>,
     /// Spans that may be late, as the rule that takes these reads them: (entry, row), ascending.
     pub(crate) late: Vec<(u32, Row)>,
     /// Where the spans lie as received, where they may be said again; one row an entry.

@@ -1,7 +1,7 @@
 //! Who hears of traces: the rules that read them, and samplings.
 
 use super::assembled::Assembled;
-use super::held::{HeldSpan, HeldSpans};
+use super::held::{HeldSpan, HeldSpans, in_order};
 use super::read::Reader;
 use super::store::Hears;
 use crate::model::{Row, RuleId};
@@ -35,7 +35,7 @@ impl<'a> Hearing<'a> {
         let mut written = held.written(&spans).into_iter();
         for (sampler, trace, spans) in self.kept {
             let mut contents: Vec<_> = written.by_ref().take(spans.len()).collect();
-            contents.sort_by_key(|(key, _)| *key);
+            in_order(&mut contents);
             self.samplers[sampler].leave(&trace, contents, &mut self.sampled);
             held.release_all(&spans);
         }
@@ -47,13 +47,15 @@ impl Hears for Hearing<'_> {
     fn closed(&mut self, trace: &Assembled, held: &mut HeldSpans) {
         if self.is_read || !self.samplers.is_empty() {
             let is_sampled = !self.samplers.is_empty();
-            let row = self.reader.rows(self.id, trace, is_sampled, &mut self.rows);
-            let Some(row) = row else { return };
-            let bytes = trace.held.iter().map(|span| held.bytes(*span)).sum();
-            let weight = Weight { items: trace.held.len() as u32, bytes };
-            let (id, randomness) = (trace.id, trace.randomness);
+            self.reader.rows(self.id, trace, is_sampled, &mut self.rows);
+            if !is_sampled {
+                return;
+            }
+            let weight = Weight { items: trace.held.len() as u32, bytes: trace.held_bytes };
             let timing = Timing { start_ns: trace.start_ns, early: trace.early };
-            let closed = ClosedTrace { id, row: &row, randomness, weight, timing };
+            let (id, randomness, decision_ns) = (trace.id, trace.randomness, trace.decided_ns);
+            let columns = self.reader.columns();
+            let closed = ClosedTrace { id, columns, decision_ns, randomness, weight, timing };
             for (index, sampler) in self.samplers.iter_mut().enumerate() {
                 let contents = || held.contents(&trace.held);
                 if let Some(kept) = sampler.closed(&closed, contents, &mut self.sampled) {

@@ -1,39 +1,91 @@
 //! Spans of open traces as received, for whoever says them again.
 //!
-//! What came in one block is held together as long as a span of it is: 24 bytes a span beside the
-//! payload that they share. Spans of a snapshot are held as they will leave.
+//! What came in one block is held together as long as a span of it is: about 20 bytes a span beside
+//! the payload that they share. A span is known by a number; those of one trace are linked, newest
+//! first. Spans of a snapshot are held as they will leave.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
 
 use super::block::SpanBlock;
+use super::spans::NONE;
 use crate::ingest::emit_parts;
-use crate::model::{Batch, Column, ItemContent, ItemKey, RawItems, Signal, SourceId, Value};
+use crate::model::{
+    Batch, ByteRange, Cell, Column, ColumnMapping, ItemContent, ItemKey, PayloadFormat, RawContext,
+    RawItems, RawRow, Signal, SourceId, Symbol, Value,
+};
 use crate::operators::sample::Contents;
 use crate::sampling::read_tracestate;
 
-/// A span: its frame here, and its place in it.
+/// Spans that are numbered together, a power of two.
+const PAGE_SPANS: usize = 256;
+
+/// A span, by its number.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct HeldSpan {
-    frame: u32,
-    at: u32,
+pub(crate) struct HeldSpan(u32);
+
+/// Spans of one block: where they lie in the payload, and their places in the log.
+#[derive(Debug)]
+struct Received {
+    payload: Bytes,
+    format: PayloadFormat,
+    mapping: Option<Arc<ColumnMapping>>,
+    contexts: Vec<RawContext>,
+    ranges: Vec<ByteRange>,
+    /// Empty where all have the first context.
+    context_of: Vec<u32>,
+    seq: u64,
+    source: SourceId,
+    rows: Vec<u32>,
+    times: Times,
+}
+
+/// Times of spans; those of a block mostly lie near each other.
+#[derive(Debug)]
+enum Times {
+    /// The earliest, and how much later each is.
+    Near(i64, Vec<u32>),
+    Far(Vec<i64>),
 }
 
 #[derive(Debug)]
-enum Frame {
-    Received { raw: RawItems, seq: u64, source: SourceId, rows: Vec<u32>, times_ns: Vec<i64> },
+enum Content {
+    Received(Box<Received>),
     Stored(Vec<(ItemKey, ItemContent)>),
+}
+
+#[derive(Debug)]
+struct Frame {
+    content: Content,
+    /// Spans held, and one more while they come.
+    count: u32,
+    pages: Vec<u32>,
 }
 
 /// The spans that are held.
 #[derive(Debug, Default)]
 pub(crate) struct HeldSpans {
-    frames: Vec<Option<(Frame, u32)>>,
+    frames: Vec<Option<Frame>>,
     free: Vec<u32>,
+    /// By page: its frame, and the place there of its first span.
+    pages: Vec<(u32, u32)>,
+    free_pages: Vec<u32>,
+    /// By number: the span before it in its trace.
+    before: Vec<u32>,
 }
 
 impl SpanBlock {
     /// Gets ready to hold spans of a batch.
     pub(super) fn hold(&mut self, batch: &Batch, source: SourceId) {
         self.source = source;
-        self.raw = batch.raw.as_ref().map(|raw| RawItems { rows: Vec::new(), ..raw.clone() });
+        self.raw = batch.raw.as_ref().map(|raw| RawItems {
+            payload: raw.payload.clone(),
+            format: raw.format,
+            mapping: raw.mapping.clone(),
+            rows: Vec::with_capacity(self.rows.capacity()),
+            contexts: raw.contexts.clone(),
+        });
     }
 
     /// Holds a span, the next entry.
@@ -43,10 +95,11 @@ impl SpanBlock {
             return;
         };
         raw.rows.push(*lies);
-        let Some(column @ Column::Symbols(_)) = batch.columns.get(column as usize) else { return };
-        if let Value::Str(text) = batch.value_at(column, row as usize)
-            && !text.is_empty()
-        {
+        let Some(Column::Symbols(symbols)) = batch.columns.get(column as usize) else { return };
+        if symbols[row as usize] == Symbol::EMPTY {
+            return;
+        }
+        if let Value::Str(text) = batch.value(Cell::Str(symbols[row as usize])) {
             let entry = self.rows.len() as u32;
             let stated = read_tracestate(&text).randomness;
             self.randomness.extend(stated.map(|randomness| (entry, randomness)));
@@ -54,19 +107,93 @@ impl SpanBlock {
     }
 }
 
+impl Times {
+    fn new(block: &SpanBlock) -> Self {
+        let times = || (0..block.len()).map(|at| block.time_ns(at));
+        let earliest_ns = times().min().unwrap_or(0);
+        let later = times().map(|time| u32::try_from(time.checked_sub(earliest_ns)?).ok());
+        match later.collect() {
+            Some(later) => Self::Near(earliest_ns, later),
+            None => Self::Far(times().collect()),
+        }
+    }
+
+    fn at(&self, at: usize) -> i64 {
+        match self {
+            Self::Near(earliest_ns, later) => earliest_ns + i64::from(later[at]),
+            Self::Far(times) => times[at],
+        }
+    }
+}
+
+impl Received {
+    fn new(block: &SpanBlock, raw: RawItems) -> Self {
+        let has_contexts = raw.rows.iter().any(|row| row.context != 0);
+        let context_of = raw.rows.iter().filter(|_| has_contexts).map(|row| row.context).collect();
+        Self {
+            ranges: raw.rows.iter().map(|row| row.range).collect(),
+            context_of,
+            payload: raw.payload,
+            format: raw.format,
+            mapping: raw.mapping,
+            contexts: raw.contexts,
+            seq: block.seq,
+            source: block.source,
+            rows: block.rows.clone(),
+            times: Times::new(block),
+        }
+    }
+
+    /// Some of the spans, for whoever writes them.
+    fn some(&self, places: impl Iterator<Item = usize>) -> RawItems {
+        let row = |at: usize| RawRow {
+            range: self.ranges[at],
+            context: self.context_of.get(at).copied().unwrap_or(0),
+        };
+        RawItems {
+            payload: self.payload.clone(),
+            format: self.format,
+            mapping: self.mapping.clone(),
+            rows: places.map(row).collect(),
+            contexts: self.contexts.clone(),
+        }
+    }
+
+    fn key(&self, at: usize) -> ItemKey {
+        let (frame_seq, source) = (self.seq, self.source);
+        ItemKey { frame_seq, row: self.rows[at], time_ns: self.times.at(at), source }
+    }
+}
+
+/// Puts spans of one trace into the order of the log, in which they mostly are.
+pub(super) fn in_order(contents: &mut Contents) {
+    if !contents.is_sorted_by_key(|(key, _)| *key) {
+        contents.sort_by_key(|(key, _)| *key);
+    }
+}
+
 impl HeldSpans {
     /// Takes what a block holds; its number here.
     pub(super) fn begin(&mut self, block: &mut SpanBlock) -> Option<u32> {
         let raw = block.raw.take()?;
-        let times_ns = (0..block.len()).map(|at| block.time_ns(at)).collect();
-        let (seq, source, rows) = (block.seq, block.source, block.rows.clone());
-        Some(self.add(Frame::Received { raw, seq, source, rows, times_ns }))
+        let received = Received::new(block, raw);
+        Some(self.add(Content::Received(Box::new(received)), block.len()))
     }
 
-    fn add(&mut self, frame: Frame) -> u32 {
+    fn add(&mut self, content: Content, spans: usize) -> u32 {
         let place = self.free.pop().unwrap_or(self.frames.len() as u32);
+        let mut pages = Vec::with_capacity(spans.div_ceil(PAGE_SPANS));
+        for first in (0..spans).step_by(PAGE_SPANS) {
+            let page = self.free_pages.pop().unwrap_or_else(|| {
+                self.pages.push((0, 0));
+                self.before.resize(self.before.len() + PAGE_SPANS, NONE);
+                self.pages.len() as u32 - 1
+            });
+            self.pages[page as usize] = (place, first as u32);
+            pages.push(page);
+        }
         // One more than its spans: nothing goes while they come.
-        let frame = Some((frame, 1));
+        let frame = Some(Frame { content, count: 1, pages });
         match self.frames.get_mut(place as usize) {
             Some(old) => *old = frame,
             None => self.frames.push(frame),
@@ -76,18 +203,45 @@ impl HeldSpans {
 
     /// Holds a span of a frame.
     pub(super) fn hold(&mut self, frame: u32, at: usize) -> HeldSpan {
-        if let Some(Some((_, count))) = self.frames.get_mut(frame as usize) {
-            *count += 1;
-        }
-        HeldSpan { frame, at: at as u32 }
+        let Some(Some(frame)) = self.frames.get_mut(frame as usize) else { return HeldSpan(NONE) };
+        frame.count += 1;
+        HeldSpan(frame.pages[at / PAGE_SPANS] * PAGE_SPANS as u32 + (at % PAGE_SPANS) as u32)
     }
 
-    /// Lets go of a span, or of a frame that was begun.
+    /// Puts a span before the others of its trace; the new first one.
+    pub(super) fn link(&mut self, span: HeldSpan, newest: u32) -> u32 {
+        self.before[span.0 as usize] = newest;
+        span.0
+    }
+
+    /// The spans of a trace, in the order in which they came.
+    pub(super) fn linked(&self, newest: u32, out: &mut Vec<HeldSpan>) {
+        out.clear();
+        let mut number = newest;
+        while number != NONE {
+            out.push(HeldSpan(number));
+            number = self.before[number as usize];
+        }
+        out.reverse();
+    }
+
+    /// The frame of a span, and its place there.
+    fn place(&self, span: HeldSpan) -> (u32, usize) {
+        let (frame, first) = self.pages[span.0 as usize / PAGE_SPANS];
+        (frame, first as usize + span.0 as usize % PAGE_SPANS)
+    }
+
+    fn content(&self, frame: u32) -> Option<&Content> {
+        self.frames.get(frame as usize)?.as_ref().map(|frame| &frame.content)
+    }
+
+    /// Lets go of a frame that was begun.
     pub(super) fn release(&mut self, frame: u32) {
         let Some(place) = self.frames.get_mut(frame as usize) else { return };
-        if let Some((_, count)) = place {
-            *count -= 1;
-            if *count == 0 {
+        if let Some(known) = place {
+            known.count -= 1;
+            if known.count == 0 {
+                self.free_pages.append(&mut known.pages);
                 *place = None;
                 self.free.push(frame);
             }
@@ -96,27 +250,25 @@ impl HeldSpans {
 
     /// Lets go of spans.
     pub(super) fn release_all(&mut self, spans: &[HeldSpan]) {
-        spans.iter().for_each(|span| self.release(span.frame));
+        spans.iter().for_each(|span| self.release(self.place(*span).0));
     }
 
     /// Bytes of a span as received.
     pub(super) fn bytes(&self, span: HeldSpan) -> u64 {
-        match self.frames.get(span.frame as usize) {
-            Some(Some((Frame::Received { raw, .. }, _))) => {
-                raw.rows.get(span.at as usize).map_or(0, |row| row.range.len() as u64)
-            }
-            Some(Some((Frame::Stored(items), _))) => {
-                items.get(span.at as usize).map_or(0, |item| item.1.item.len() as u64)
-            }
-            _ => 0,
+        let (frame, at) = self.place(span);
+        match self.content(frame) {
+            Some(Content::Received(received)) => received.ranges[at].len() as u64,
+            Some(Content::Stored(items)) => items[at].1.item.len() as u64,
+            None => 0,
         }
     }
 
     /// Holds spans once more.
     pub(super) fn retain(&mut self, spans: &[HeldSpan]) {
         for span in spans {
-            if let Some(Some((_, count))) = self.frames.get_mut(span.frame as usize) {
-                *count += 1;
+            let frame = self.place(*span).0;
+            if let Some(Some(frame)) = self.frames.get_mut(frame as usize) {
+                frame.count += 1;
             }
         }
     }
@@ -124,57 +276,83 @@ impl HeldSpans {
     /// The spans as they leave, in the order of the log.
     pub(crate) fn contents(&self, spans: &[HeldSpan]) -> Contents {
         let mut contents = self.written(spans);
-        contents.sort_by_key(|(key, _)| *key);
+        in_order(&mut contents);
         contents
     }
 
     /// The spans as they leave, in the order given. Those of one frame are written together.
     pub(super) fn written(&self, spans: &[HeldSpan]) -> Contents {
         let mut contents: Contents = vec![(ItemKey::default(), None); spans.len()];
-        let mut order: Vec<usize> = (0..spans.len()).collect();
-        order.sort_by_key(|&at| (spans[at].frame, spans[at].at));
-        let (mut raws, mut places) = (Vec::new(), Vec::new());
-        for part in order.chunk_by(|&a, &b| spans[a].frame == spans[b].frame) {
-            match self.frames.get(spans[part[0]].frame as usize) {
-                Some(Some((Frame::Received { raw, seq, source, rows, times_ns }, _))) => {
-                    raws.push((raw, part.iter().map(|&to| spans[to].at).collect::<Vec<u32>>()));
-                    for &to in part {
-                        let at = spans[to].at as usize;
-                        let (row, time_ns) = (rows[at], times_ns[at]);
-                        contents[to].0 = ItemKey { frame_seq: *seq, row, time_ns, source: *source };
+        // By frame: which of the spans lie in it.
+        let mut of_frame: Vec<Vec<u32>> = vec![Vec::new(); self.frames.len()];
+        for (to, span) in spans.iter().enumerate() {
+            of_frame[self.place(*span).0 as usize].push(to as u32);
+        }
+        let (mut raws, mut places): (Vec<RawItems>, Vec<usize>) = (Vec::new(), Vec::new());
+        for (part, frame) in of_frame.iter().zip(&self.frames).filter(|(part, _)| !part.is_empty())
+        {
+            let of = |to: &u32| (*to as usize, self.place(spans[*to as usize]).1);
+            match frame.as_ref().map(|frame| &frame.content) {
+                Some(Content::Received(received)) => {
+                    raws.push(received.some(part.iter().map(|to| of(to).1)));
+                    for (to, at) in part.iter().map(of) {
+                        contents[to].0 = received.key(at);
                         places.push(to);
                     }
                 }
-                Some(Some((Frame::Stored(items), _))) => {
-                    for &to in part {
-                        if let Some((key, content)) = items.get(spans[to].at as usize) {
-                            contents[to] = (*key, Some(content.clone()));
-                        }
+                Some(Content::Stored(items)) => {
+                    for (to, at) in part.iter().map(of) {
+                        let (key, content) = &items[at];
+                        contents[to] = (*key, Some(content.clone()));
                     }
                 }
-                _ => {}
+                None => {}
             }
         }
-        let made = emit_parts(&raws, Signal::Spans);
+        let all = |raw: &RawItems| (0..raw.rows.len() as u32).collect();
+        let parts: Vec<(&RawItems, Vec<u32>)> = raws.iter().map(|raw| (raw, all(raw))).collect();
+        let made = emit_parts(&parts, Signal::Spans);
         places.into_iter().zip(made).for_each(|(to, content)| contents[to].1 = content);
         contents
     }
 
-    /// What a snapshot holds of spans.
-    pub(super) fn stored(&self, spans: &[HeldSpan]) -> Vec<(ItemKey, ItemContent)> {
-        let contents = self.contents(spans).into_iter();
+    /// What a snapshot holds of the spans of a trace.
+    pub(super) fn stored(&self, newest: u32) -> Vec<(ItemKey, ItemContent)> {
+        let mut spans = Vec::new();
+        self.linked(newest, &mut spans);
+        let contents = self.contents(&spans).into_iter();
         contents.filter_map(|(key, content)| Some((key, content?))).collect()
     }
 
-    /// Holds spans of a snapshot.
-    pub(super) fn restore(&mut self, items: Vec<(ItemKey, ItemContent)>) -> Vec<HeldSpan> {
+    /// Holds spans of a snapshot; the newest.
+    pub(super) fn restore(&mut self, items: Vec<(ItemKey, ItemContent)>) -> u32 {
         if items.is_empty() {
-            return Vec::new();
+            return NONE;
         }
         let count = items.len();
-        let frame = self.add(Frame::Stored(items));
-        let spans = (0..count).map(|at| self.hold(frame, at)).collect();
+        let frame = self.add(Content::Stored(items), count);
+        let mut newest = NONE;
+        for at in 0..count {
+            let span = self.hold(frame, at);
+            newest = self.link(span, newest);
+        }
         self.release(frame);
-        spans
+        newest
+    }
+
+    /// Bytes that are held beside payloads, about.
+    pub(super) fn bytes_beside(&self) -> u64 {
+        let of = |frame: &Frame| {
+            let spans = match &frame.content {
+                Content::Received(received) => {
+                    let time = if matches!(received.times, Times::Near(..)) { 4 } else { 8 };
+                    received.ranges.len() * (12 + time) + received.context_of.len() * 4
+                }
+                Content::Stored(items) => items.len() * size_of::<(ItemKey, ItemContent)>(),
+            };
+            (spans + size_of::<Received>()) as u64
+        };
+        let frames: u64 = self.frames.iter().flatten().map(of).sum();
+        frames + self.before.len() as u64 * 4
     }
 }

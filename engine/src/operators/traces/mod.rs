@@ -6,6 +6,7 @@
 mod assembled;
 mod block;
 mod closed_ids;
+mod head;
 mod hears;
 mod held;
 mod parts;

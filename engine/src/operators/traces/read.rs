@@ -25,6 +25,8 @@ pub(super) struct Reader {
     unknown: u64,
     columns: Columns,
     parts: Parts,
+    /// The last row.
+    read: Vec<Value>,
 }
 
 /// Columns of one trace as the functions over traces take them.
@@ -50,22 +52,33 @@ impl Reader {
             path: CriticalPath::default(),
             unknown: 0,
             columns: Columns::default(),
+            read: Vec::new(),
         }
     }
 
-    /// Everything that rules read of a trace.
-    /// Gives the row of the trace back where it is sampled.
+    /// Everything that rules read of a trace. What samplings read are its columns.
     pub(super) fn rows(
         &mut self,
         id: RuleId,
         trace: &Assembled,
         is_sampled: bool,
         out: &mut Vec<Row>,
-    ) -> Option<Row> {
+    ) {
         self.prepare(trace);
-        let row = (self.rule.is_read || is_sampled).then(|| self.row(id, trace));
+        if self.rule.is_read || is_sampled {
+            self.read(trace);
+        }
         if self.rule.is_read {
-            out.extend(row.clone());
+            out.push(Row {
+                rule: id,
+                decision_ns: trace.decided_ns,
+                start_ns: trace.start_ns,
+                end_ns: trace.decided_ns,
+                kind: RowKind::Final,
+                is_other: false,
+                key: Arc::from([self.read[2].clone()]),
+                values: self.read[3..].to_vec(),
+            });
         }
         let rule = Arc::clone(&self.rule);
         if let Some(part) = &rule.operations {
@@ -74,22 +87,20 @@ impl Reader {
         if let Some(part) = &rule.edges {
             self.parts.edges(part, (trace, &self.forest), out);
         }
-        row
     }
 
-    /// The row of a trace.
-    fn row(&mut self, id: RuleId, trace: &Assembled) -> Row {
-        let rule = Arc::clone(&self.rule);
-        Row {
-            rule: id,
-            decision_ns: trace.decided_ns,
-            start_ns: trace.start_ns,
-            end_ns: trace.decided_ns,
-            kind: RowKind::Final,
-            is_other: false,
-            key: Arc::from([Value::Bytes(Arc::from(&trace.id[..]))]),
-            values: rule.values.iter().map(|(_, value)| self.value(value, trace)).collect(),
-        }
+    /// The columns of the row of the last trace, as [`Row::columns`] gives them.
+    pub(super) fn columns(&self) -> &[Value] {
+        &self.read
+    }
+
+    fn read(&mut self, trace: &Assembled) {
+        let (rule, mut read) = (Arc::clone(&self.rule), std::mem::take(&mut self.read));
+        read.clear();
+        read.extend([Value::Time(trace.start_ns), Value::Time(trace.decided_ns)]);
+        read.push(Value::Bytes(Arc::from(&trace.id[..])));
+        read.extend(rule.values.iter().map(|(_, value)| self.value(value, trace)));
+        self.read = read;
     }
 
     fn prepare(&mut self, trace: &Assembled) {
@@ -137,10 +148,7 @@ impl Reader {
             }
             TraceValue::DistinctCount(column) => Value::Int(distinct(trace, *column).len() as i64),
             TraceValue::Keys(columns) => keys(trace, columns),
-            TraceValue::Root(at) => {
-                let value = trace.root.as_ref().and_then(|root| root.get(*at as usize));
-                value.cloned().unwrap_or_default()
-            }
+            TraceValue::Root(at) => trace.root.get(*at as usize).cloned().unwrap_or_default(),
             TraceValue::Has(Structure::Leaf(bit)) => Value::Bool(trace.mask >> bit & 1 == 1),
             TraceValue::Has(structure) => {
                 let found = self.structures.evaluate(structure, &self.forest, &self.columns.masks);

@@ -11,10 +11,11 @@ use hashbrown::HashTable;
 use super::assembled::Assembled;
 use super::block::SpanBlock;
 use super::closed_ids::ClosedIds;
+use super::head::Head;
 use super::held::{HeldSpan, HeldSpans};
 use super::spans::{NONE, Spans};
 use super::state::{OpenTrace, TraceState, shard_key};
-use super::wheel::{Wheel, bucket_of};
+use super::wheel::{Wheel, begin_of, bucket_of};
 use crate::limits::{SHARDS, TRACE_SPANS_PER_SHARD_MAX};
 use crate::model::{Row, Value};
 use crate::operators::applied::RuleCounts;
@@ -22,30 +23,9 @@ use crate::operators::sample::EarlyClose;
 use crate::plan::TraceRule;
 use crate::sampling::Randomness;
 
-/// What is known of an open trace beside its spans.
-#[derive(Debug)]
-struct Head {
-    key: u64,
-    id: [u8; 16],
-    first_ns: i64,
-    last_ns: i64,
-    start_ns: i64,
-    end_ns: i64,
-    floor_ns: i64,
-    mask: u64,
-    bytes: u64,
-    root: Option<Box<(i64, u64, Vec<Value>)>>,
-    deadline_ns: i64,
-    /// The bucket that it waits in.
-    bucket: i64,
-    newest: u32,
-    spans: u32,
-    held: Vec<HeldSpan>,
-    /// Start, id and value of the first span that states one.
-    randomness: Option<(i64, u64, Randomness)>,
-    /// Told apart from the trace that had its place before.
-    generation: u32,
-    is_open: bool,
+/// The shard of a trace.
+fn shard_of(id: &[u8; 16]) -> usize {
+    (shard_key(id) % SHARDS) as usize
 }
 
 /// The open traces.
@@ -53,6 +33,8 @@ pub(super) struct Store {
     rule: Arc<TraceRule>,
     index: HashTable<u32>,
     heads: Vec<Head>,
+    /// By head: what is read of its root.
+    roots: Vec<Value>,
     free: Vec<u32>,
     needs_spans: bool,
     spans: Spans,
@@ -80,8 +62,11 @@ pub(super) trait Hears {
 /// The place of a span in its block, and the watermark as of the row before.
 type At = (usize, i64);
 
-/// The frame that holds a span as received, and the randomness that the span states.
-type Raw = (Option<u32>, Option<Randomness>);
+/// What only some spans have: the place among the roots of the block, and the randomness stated.
+type Extra = (Option<usize>, Option<Randomness>);
+
+/// Spans whose traces are looked up at once: one after the other each would wait for memory.
+const LOOKED_UP: usize = 32;
 
 impl Store {
     pub(super) fn new(rule: &Arc<TraceRule>) -> Self {
@@ -89,6 +74,7 @@ impl Store {
             rule: Arc::clone(rule),
             index: HashTable::new(),
             heads: Vec::new(),
+            roots: Vec::new(),
             free: Vec::new(),
             needs_spans: rule.needs_spans(),
             spans: Spans::new(rule),
@@ -116,9 +102,11 @@ impl Store {
 
     /// An estimate of the bytes held, without texts.
     pub(super) fn held_bytes(&self) -> u64 {
-        let heads = (self.heads.len() * size_of::<Head>()) as u64;
+        let head = size_of::<Head>() + self.rule.of_root.len() * size_of::<Value>();
+        let heads = (self.heads.len() * head) as u64;
         let closed = self.closed.len() as u64 * 48;
-        heads + closed + self.spans.len() as u64 * self.spans.bytes_each()
+        let spans = self.spans.len() as u64 * self.spans.bytes_each();
+        heads + closed + spans + self.held.bytes_beside()
     }
 
     /// Takes spans, those of a block in log order, blocks in log order.
@@ -129,23 +117,29 @@ impl Store {
         late: &mut Vec<Row>,
         close: &mut OnClose<'_>,
     ) {
-        let mut roots = std::mem::take(&mut block.roots).into_iter().peekable();
+        let roots = std::mem::take(&mut block.roots);
+        let mut roots = roots.into_iter().enumerate().peekable();
         let mut late_rows = std::mem::take(&mut block.late).into_iter().peekable();
         let mut stated = std::mem::take(&mut block.randomness).into_iter().peekable();
         let frame = self.held.begin(&mut block);
         let mut next_mark = 0;
         let mut watermark_ns = i64::MIN;
+        let mut found = [(0, NONE); LOOKED_UP];
         for at in 0..block.len() {
+            if at % LOOKED_UP == 0 {
+                self.look_up(&block.trace_ids[at..], &mut found);
+            }
             while let Some(mark) = block.watermarks.get(next_mark).filter(|m| m.0 as usize <= at) {
                 watermark_ns = mark.1;
                 next_mark += 1;
             }
             let is_own = |entry: &u32| *entry as usize == at;
-            let root = roots.next_if(|(entry, _)| is_own(entry)).map(|(_, values)| values);
+            let root = roots.next_if(|(_, entry)| is_own(entry)).map(|(root, _)| root);
             let late_row = late_rows.next_if(|(entry, _)| is_own(entry)).map(|(_, row)| row);
             let randomness = stated.next_if(|(entry, _)| is_own(entry)).map(|found| found.1);
-            let raw = (frame, randomness);
-            if self.span(&mut block, (at, watermark_ns), (root, raw), close) {
+            let place = self.place_of(&block.trace_ids[at], found[at % LOOKED_UP]);
+            let extra = (root, randomness);
+            if self.span(&mut block, (at, watermark_ns), (place, frame), extra, close) {
                 counts.used += 1;
                 continue;
             }
@@ -164,80 +158,91 @@ impl Store {
         }
     }
 
+    /// The keys and the places of traces as they are now.
+    fn look_up(&self, ids: &[[u8; 16]], found: &mut [(u64, u32); LOOKED_UP]) {
+        for (found, id) in found.iter_mut().zip(ids) {
+            let key = shard_key(id);
+            *found = (key, self.find(key, id).unwrap_or(NONE));
+        }
+    }
+
+    fn find(&self, key: u64, id: &[u8; 16]) -> Option<u32> {
+        self.index.find(key, |&place| self.heads[place as usize].id == *id).copied()
+    }
+
+    /// The key and the place of a trace that was looked up a few spans before.
+    fn place_of(&self, id: &[u8; 16], (key, place): (u64, u32)) -> (u64, Option<u32>) {
+        let is_still = |head: &&Head| head.is_open && head.id == *id;
+        let head = self.heads.get(place as usize).filter(is_still);
+        (key, if head.is_some() { Some(place) } else { self.find(key, id) })
+    }
+
     /// Takes one span. Returns whether its trace was open.
     fn span(
         &mut self,
         block: &mut SpanBlock,
         (at, watermark_ns): At,
-        (root, raw): (Option<Vec<Value>>, Raw),
+        ((key, found), frame): ((u64, Option<u32>), Option<u32>),
+        extra: Extra,
         close: &mut OnClose<'_>,
     ) -> bool {
         let id = block.trace_ids[at];
-        let key = shard_key(&id);
-        let found = self.index.find(key, |&place| self.heads[place as usize].id == id).copied();
         if let Some(place) = found {
-            if self.heads[place as usize].deadline_ns > watermark_ns {
-                self.join(place, block, (at, watermark_ns), (root, raw), close);
+            let head = &self.heads[place as usize];
+            // No deadline lies before the bucket that it waits in: mostly nothing has to be looked
+            // up.
+            let is_open = begin_of(head.bucket) > watermark_ns;
+            if is_open || self.deadline_ns(head) > watermark_ns {
+                self.join((place, key), block, (at, watermark_ns), (extra, frame), close);
                 return true;
             }
+            let deadline_ns = self.deadline_ns(head);
             // It had closed at the row before, in the middle of an epoch.
-            let decided_ns = self.heads[place as usize].deadline_ns;
-            self.close(place, decided_ns, None, close);
+            self.close(place, deadline_ns, None, close);
             return false;
         }
         let time_ns = block.time_ns(at);
-        let would_ns = self.rule.deadline_ns(time_ns, time_ns, root.is_some());
-        if would_ns <= watermark_ns || self.closed.holds(&id, watermark_ns) {
+        let would_ns = self.rule.deadline_ns(time_ns, time_ns, extra.0.is_some());
+        if would_ns <= watermark_ns || self.closed.holds((key % SHARDS) as usize, &id, watermark_ns)
+        {
             return false;
         }
         let place = self.open_head(key, id, time_ns);
-        self.join(place, block, (at, watermark_ns), (root, raw), close);
+        self.join((place, key), block, (at, watermark_ns), (extra, frame), close);
         true
     }
 
     fn open_head(&mut self, key: u64, id: [u8; 16], time_ns: i64) -> u32 {
         let place = self.free.pop().unwrap_or(self.heads.len() as u32);
-        let generation = self.heads.get(place as usize).map_or(0, |head| head.generation + 1);
-        let head = Head {
-            key,
-            id,
-            first_ns: time_ns,
-            last_ns: time_ns,
-            start_ns: i64::MAX,
-            end_ns: i64::MIN,
-            floor_ns: i64::MIN,
-            mask: 0,
-            bytes: 0,
-            root: None,
-            deadline_ns: i64::MAX,
-            bucket: i64::MAX,
-            newest: NONE,
-            spans: 0,
-            held: Vec::new(),
-            randomness: None,
-            generation,
-            is_open: true,
-        };
+        let before = self.heads.get(place as usize).map_or(0, |head| head.generation);
+        let head = Head::new(id, time_ns, before.wrapping_add(1));
         match self.heads.get_mut(place as usize) {
             Some(old) => *old = head,
-            None => self.heads.push(head),
+            None => {
+                self.heads.push(head);
+                let values = self.heads.len() * self.rule.of_root.len();
+                self.roots.resize(values, Value::Null);
+            }
         }
         let heads = &self.heads;
-        self.index.insert_unique(key, place, |&place| heads[place as usize].key);
+        let hash = |place: &u32| shard_key(&heads[*place as usize].id);
+        self.index.insert_unique(key, place, hash);
         place
     }
 
     fn join(
         &mut self,
-        place: u32,
+        (place, key): (u32, u64),
         block: &mut SpanBlock,
         (at, watermark_ns): At,
-        (root, (frame, randomness)): (Option<Vec<Value>>, Raw),
+        ((root, randomness), frame): (Extra, Option<u32>),
         close: &mut OnClose<'_>,
     ) {
         let bytes = self.spans.bytes_each();
         let head = &mut self.heads[place as usize];
         let (time_ns, start_ns) = (block.time_ns(at), block.starts_ns[at]);
+        // Nothing else brings a deadline nearer.
+        let mut is_sooner = head.spans == 0 || time_ns < head.first_ns;
         head.first_ns = head.first_ns.min(time_ns);
         head.last_ns = head.last_ns.max(time_ns);
         head.start_ns = head.start_ns.min(start_ns);
@@ -246,30 +251,35 @@ impl Store {
         head.floor_ns = watermark_ns;
         head.mask |= block.masks.get(at).copied().unwrap_or(0);
         head.bytes += bytes;
-        if let Some(values) = root {
-            let mine = (start_ns, block.span_ids[at]);
-            if head.root.as_ref().is_none_or(|root| mine < (root.0, root.1)) {
-                head.root = Some(Box::new((mine.0, mine.1, values)));
-            }
+        let mine = (start_ns, block.span_ids[at]);
+        if let Some(root) = root
+            && (!head.has_root || mine < head.root)
+        {
+            is_sooner |= !head.has_root;
+            (head.has_root, head.root) = (true, mine);
+            let count = self.rule.of_root.len();
+            let own = &mut self.roots[place as usize * count..][..count];
+            own.swap_with_slice(&mut block.root_values[root * count..][..count]);
         }
-        if let Some(randomness) = randomness {
-            let mine = (start_ns, block.span_ids[at]);
-            if head.randomness.is_none_or(|known| mine < (known.0, known.1)) {
-                head.randomness = Some((mine.0, mine.1, randomness));
-            }
+        if let Some(randomness) = randomness
+            && head.randomness.as_ref().is_none_or(|known| mine < (known.0, known.1))
+        {
+            head.randomness = Some(Box::new((mine.0, mine.1, randomness)));
         }
         if let Some(frame) = frame {
             let span = self.held.hold(frame, at);
             head.bytes += self.held.bytes(span);
-            head.held.push(span);
+            head.held = self.held.link(span, head.held);
         }
         if self.needs_spans {
             head.newest = self.spans.push(block, at, head.newest);
         }
         head.spans += 1;
-        let (spans, bytes, shard) = (head.spans, head.bytes, (head.key % SHARDS) as usize);
+        let (spans, bytes, shard) = (head.spans, head.bytes, (key % SHARDS) as usize);
         self.spans_of[shard] += 1;
-        self.wait(place);
+        if is_sooner {
+            self.wait(place);
+        }
         let early = if spans >= self.rule.spans_max {
             Some(EarlyClose::Spans)
         } else {
@@ -282,13 +292,17 @@ impl Store {
         }
     }
 
-    /// Lets a trace wait for its deadline. One that lies behind what the log had already passed
-    /// comes with the next row that moves time.
+    /// When a trace closes, unless more spans come. One that lies behind what the log had already
+    /// passed comes with the next row that moves time.
+    fn deadline_ns(&self, head: &Head) -> i64 {
+        let due_ns = self.rule.deadline_ns(head.first_ns, head.last_ns, head.has_root);
+        due_ns.max(head.floor_ns.saturating_add(1))
+    }
+
+    /// Lets a trace wait for its deadline.
     fn wait(&mut self, place: u32) {
+        let bucket = bucket_of(self.deadline_ns(&self.heads[place as usize]));
         let head = &mut self.heads[place as usize];
-        let due_ns = self.rule.deadline_ns(head.first_ns, head.last_ns, head.root.is_some());
-        head.deadline_ns = due_ns.max(head.floor_ns.saturating_add(1));
-        let bucket = bucket_of(head.deadline_ns);
         // Later deadlines are looked up again when the bucket comes.
         if bucket < head.bucket {
             head.bucket = bucket;
@@ -302,7 +316,7 @@ impl Store {
             .heads
             .iter()
             .enumerate()
-            .filter(|(_, head)| head.is_open && (head.key % SHARDS) as usize == shard);
+            .filter(|(_, head)| head.is_open && shard_of(&head.id) == shard);
         let mut oldest: Vec<_> = own.map(|(at, head)| (head.first_ns, head.id, at)).collect();
         oldest.sort_unstable();
         for (_, _, at) in oldest {
@@ -319,18 +333,19 @@ impl Store {
         let mut again = Vec::new();
         while let Some((bucket, places)) = self.wheel.next(watermark_ns) {
             for (place, generation) in places {
-                let head = &mut self.heads[place as usize];
+                let head = &self.heads[place as usize];
                 let is_own = head.is_open && head.generation == generation;
                 if !is_own || head.bucket != bucket {
                     continue;
                 }
-                if head.deadline_ns <= watermark_ns {
-                    let decided_ns = head.deadline_ns;
-                    self.close(place, decided_ns, None, close);
+                let deadline_ns = self.deadline_ns(head);
+                if deadline_ns <= watermark_ns {
+                    self.close(place, deadline_ns, None, close);
                     continue;
                 }
-                head.bucket = bucket_of(head.deadline_ns);
-                again.push((head.bucket, (place, generation)));
+                let bucket = bucket_of(deadline_ns);
+                self.heads[place as usize].bucket = bucket;
+                again.push((bucket, (place, generation)));
             }
             // Into this very bucket, too: it is looked at again with the next watermark.
             if bucket == bucket_of(watermark_ns) {
@@ -350,7 +365,8 @@ impl Store {
         close: &mut OnClose<'_>,
     ) {
         let head = &mut self.heads[place as usize];
-        let shard = (head.key % SHARDS) as usize;
+        let key = shard_key(&head.id);
+        let shard = (key % SHARDS) as usize;
         head.is_open = false;
         self.spans_of[shard] -= head.spans;
         let mut assembled = std::mem::take(&mut self.assembled);
@@ -359,11 +375,15 @@ impl Store {
         assembled.start_ns = head.start_ns;
         assembled.end_ns = head.end_ns;
         assembled.early = early;
-        assembled.root = head.root.take().map(|root| root.2);
         assembled.mask = head.mask;
-        assembled.held = std::mem::take(&mut head.held);
-        assembled.randomness = head.randomness.map(|stated| stated.2);
-        let (newest, key, id) = (head.newest, head.key, head.id);
+        assembled.held_bytes = head.bytes - u64::from(head.spans) * self.spans.bytes_each();
+        assembled.randomness = head.randomness.take().map(|stated| stated.2);
+        let (newest, held, id) = (head.newest, head.held, head.id);
+        assembled.root.clear();
+        let count = self.rule.of_root.len();
+        let root = &mut self.roots[place as usize * count..][..count];
+        assembled.root.extend(root.iter_mut().map(std::mem::take));
+        self.held.linked(held, &mut assembled.held);
         self.spans.take(newest, &mut assembled.spans);
         assembled.sort();
         if let Ok(entry) = self.index.find_entry(key, |&at| at == place) {
@@ -376,9 +396,17 @@ impl Store {
         self.assembled = assembled;
     }
 
+    /// What is read of the root of an open trace, with its start and id.
+    fn root_of(&self, place: usize) -> Option<(i64, u64, Vec<Value>)> {
+        let count = self.rule.of_root.len();
+        let (head, values) = (&self.heads[place], &self.roots[place * count..][..count]);
+        head.has_root.then(|| (head.root.0, head.root.1, values.to_vec()))
+    }
+
     /// What a snapshot holds.
     pub(super) fn state(&self) -> Vec<TraceState> {
-        let open = self.heads.iter().filter(|head| head.is_open).map(|head| {
+        let open = self.heads.iter().enumerate().filter(|(_, head)| head.is_open);
+        let open = open.map(|(place, head)| {
             TraceState::Open(Box::new(OpenTrace {
                 id: head.id,
                 first_ns: head.first_ns,
@@ -388,11 +416,11 @@ impl Store {
                 floor_ns: head.floor_ns,
                 mask: head.mask,
                 bytes: head.bytes,
-                root: head.root.as_deref().cloned(),
+                root: self.root_of(place),
                 span_count: head.spans,
                 spans: self.spans.all(head.newest),
-                held: self.held.stored(&head.held),
-                randomness: head.randomness,
+                held: self.held.stored(head.held),
+                randomness: head.randomness.as_deref().copied(),
             }))
         });
         let closed = self.closed.iter().map(|(id, at)| TraceState::Closed(id, at));
@@ -416,9 +444,13 @@ impl Store {
                 head.floor_ns = trace.floor_ns;
                 head.mask = trace.mask;
                 head.bytes = trace.bytes;
-                head.root = trace.root.map(Box::new);
+                if let Some((start_ns, id, values)) = trace.root {
+                    (head.has_root, head.root) = (true, (start_ns, id));
+                    let first = place as usize * self.rule.of_root.len();
+                    self.roots[first..].iter_mut().zip(values).for_each(|(own, v)| *own = v);
+                }
                 head.spans = trace.span_count;
-                head.randomness = trace.randomness;
+                head.randomness = trace.randomness.map(Box::new);
                 head.held = self.held.restore(trace.held);
                 self.spans_of[(key % SHARDS) as usize] += trace.span_count;
                 for span in trace.spans {

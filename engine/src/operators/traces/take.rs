@@ -3,7 +3,7 @@
 use super::SpanBlock;
 use super::state::shard_key;
 use super::trace_rules;
-use crate::model::{Column, RuleId, SourceId, Value};
+use crate::model::{Column, RuleId, SourceId};
 use crate::operators::applied::owner_of;
 use crate::operators::apply::Apply;
 use crate::operators::decode::{PreparedBatch, PreparedFrame};
@@ -189,8 +189,8 @@ fn push(
     };
     let parent_id = u64::from_be_bytes(columns.parent_ids[at]);
     if parent_id == 0 {
-        let values: Vec<Value> = rule.of_root.iter().map(|&column| value(column)).collect();
-        block.roots.push((block.rows.len() as u32, values));
+        block.root_values.extend(rule.of_root.iter().map(|&column| value(column)));
+        block.roots.push(block.rows.len() as u32);
     }
     for (carried, &column) in block.carried.iter_mut().zip(&rule.carried) {
         carried.push(value(column));
