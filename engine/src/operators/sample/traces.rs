@@ -210,7 +210,7 @@ impl TraceSampler {
             bytes: trace.weight.bytes,
             early: trace.timing.early,
             randomness,
-            columns: trace.row.columns(),
+            columns: trace.columns.to_vec(),
             lines: lines(&self.rule, (fits, randomness), last, &[]),
             verdict,
             is_linked: false,
@@ -255,7 +255,7 @@ impl TraceSampler {
             }
         }
         let is_told = self.explained == Some(trace.id);
-        let columns = if is_told { columns.to_vec() } else { Vec::new() };
+        let columns = if is_told { trace.columns.to_vec() } else { Vec::new() };
         let case = self.case(trace, randomness, contents);
         out.cases.push(Case { line: line as u16, fits, keys, columns, ..case });
     }
