@@ -37,8 +37,15 @@ struct Received {
     context_of: Vec<u32>,
     seq: u64,
     source: SourceId,
-    rows: Vec<u32>,
+    rows: Rows,
     times: Times,
+}
+
+/// Rows of a batch; most batches have few.
+#[derive(Debug)]
+enum Rows {
+    Short(Vec<u16>),
+    Long(Vec<u32>),
 }
 
 /// Times of spans; those of a block mostly lie near each other.
@@ -107,6 +114,22 @@ impl SpanBlock {
     }
 }
 
+impl Rows {
+    fn new(rows: &[u32]) -> Self {
+        match rows.iter().map(|row| u16::try_from(*row).ok()).collect() {
+            Some(short) => Self::Short(short),
+            None => Self::Long(rows.to_vec()),
+        }
+    }
+
+    fn at(&self, at: usize) -> u32 {
+        match self {
+            Self::Short(rows) => rows[at].into(),
+            Self::Long(rows) => rows[at],
+        }
+    }
+}
+
 impl Times {
     fn new(block: &SpanBlock) -> Self {
         let times = || (0..block.len()).map(|at| block.time_ns(at));
@@ -139,7 +162,7 @@ impl Received {
             contexts: raw.contexts,
             seq: block.seq,
             source: block.source,
-            rows: block.rows.clone(),
+            rows: Rows::new(&block.rows),
             times: Times::new(block),
         }
     }
@@ -161,7 +184,7 @@ impl Received {
 
     fn key(&self, at: usize) -> ItemKey {
         let (frame_seq, source) = (self.seq, self.source);
-        ItemKey { frame_seq, row: self.rows[at], time_ns: self.times.at(at), source }
+        ItemKey { frame_seq, row: self.rows.at(at), time_ns: self.times.at(at), source }
     }
 }
 
@@ -346,7 +369,9 @@ impl HeldSpans {
             let spans = match &frame.content {
                 Content::Received(received) => {
                     let time = if matches!(received.times, Times::Near(..)) { 4 } else { 8 };
-                    received.ranges.len() * (12 + time) + received.context_of.len() * 4
+                    let row = if matches!(received.rows, Rows::Short(_)) { 2 } else { 4 };
+                    let each = size_of::<ByteRange>() + time + row;
+                    received.ranges.len() * each + received.context_of.len() * 4
                 }
                 Content::Stored(items) => items.len() * size_of::<(ItemKey, ItemContent)>(),
             };

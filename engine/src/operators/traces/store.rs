@@ -103,7 +103,8 @@ impl Store {
     /// An estimate of the bytes held, without texts.
     pub(super) fn held_bytes(&self) -> u64 {
         let head = size_of::<Head>() + self.rule.of_root.len() * size_of::<Value>();
-        let heads = (self.heads.len() * head) as u64;
+        let index = self.index.capacity() * (size_of::<u32>() + 1);
+        let heads = (self.heads.len() * head + index) as u64;
         let closed = self.closed.len() as u64 * 48;
         let spans = self.spans.len() as u64 * self.spans.bytes_each();
         heads + closed + spans + self.held.bytes_beside()
