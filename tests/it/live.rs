@@ -133,6 +133,22 @@ fn ticks_close_the_windows_of_an_idle_source() {
 }
 
 #[test]
+fn a_record_that_cannot_be_written_is_told_and_the_run_goes_on() {
+    let run = start(&["--record", "/dev/full"]);
+    spans(&run, "shop", 3, 0);
+    run.shows("admin", "/metrics", "tailwater_record_failed 1\n");
+    assert!(run.get("admin", "/healthz").contains("\"record_failed\":true"));
+    spans(&run, "shop", 1, 30);
+    run.shows("Prometheus", "/metrics", "http_n{service_name=\"shop\"} 3\n");
+    let (code, stdout, stderr) = run.end();
+    assert!(code == Some(74) && stdout.contains("\"n\":3"), "{stderr}");
+    assert_eq!(stderr.matches("the record `/dev/full` ends here").count(), 1, "{stderr}");
+    let run = start(&["--record", path("well.twlog").to_str().unwrap()]);
+    run.shows("admin", "/metrics", "tailwater_record_failed 0\n");
+    assert_eq!(run.end().0, Some(0));
+}
+
+#[test]
 fn what_cannot_be_started_is_told() {
     let told = |args: &[&str]| {
         let output = tailwater(&["run"]).args(args).output().unwrap();

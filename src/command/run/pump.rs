@@ -170,6 +170,7 @@ impl<'a> Pump<'a> {
             self.observed.timings.tick();
             self.notify.alive();
             self.recorder.flush();
+            self.observed.record_failed(self.recorder.has_failed());
         }
         if self.since.is_some_and(|since| now >= since + LINGER) {
             self.flush()?;

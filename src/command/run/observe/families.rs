@@ -30,6 +30,8 @@ impl Observed {
             .whole(&[("version", env!("CARGO_PKG_VERSION"))], 1);
         all.gauge("tailwater_ready", "Whether telemetry is worked on")
             .whole(&[], u64::from(self.is_ready()));
+        all.gauge("tailwater_record_failed", "Whether the record ended before the run did")
+            .whole(&[], u64::from(self.record_failed.load(Ordering::Relaxed)));
         self.intake_families(&mut all);
         self.source_families(&mut all);
         self.listener_families(&mut all);

@@ -59,6 +59,7 @@ pub(super) struct Observed {
     pub(super) traces: Option<Arc<Traces>>,
     gauges: OnceLock<Arc<EngineGauges>>,
     is_ready: AtomicBool,
+    record_failed: AtomicBool,
     /// Epochs that are finished.
     epochs: AtomicU64,
     counts: Mutex<Counts>,
@@ -124,6 +125,7 @@ impl Observed {
             traces,
             gauges: OnceLock::new(),
             is_ready: AtomicBool::new(false),
+            record_failed: AtomicBool::new(false),
             epochs: AtomicU64::new(0),
             counts: Mutex::new(counts),
         })
@@ -150,6 +152,11 @@ impl Observed {
     /// Whether telemetry is worked on.
     pub(super) fn is_ready(&self) -> bool {
         self.is_ready.load(Ordering::Acquire)
+    }
+
+    /// Notes whether the record ended before the run did.
+    pub(super) fn record_failed(&self, has_failed: bool) {
+        self.record_failed.store(has_failed, Ordering::Relaxed);
     }
 
     /// Follows an epoch's totals.
@@ -190,6 +197,7 @@ impl Observed {
             "version": env!("CARGO_PKG_VERSION"),
             "epochs": self.epochs.load(Ordering::Relaxed),
             "unaccounted": self.counts().unaccounted(),
+            "record_failed": self.record_failed.load(Ordering::Relaxed),
         });
         format!("{body}\n")
     }
