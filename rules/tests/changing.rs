@@ -3,15 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use tailwater_engine::model::{
-    Compression, DataFrame, FrameBody, PayloadFormat, Row, RowKind, SourceId, SourceSpec, Value,
-};
-use tailwater_engine::runtime::{Engine, EpochCut};
+use tailwater_engine::model::{Row, RowKind, Value};
 
 use super::replay::{BASE_S, plan, span};
+use super::ways::{Way, outputs, rows, ways};
 
 /// Seconds of event time and the number of a service.
 type Item = (i64, usize);
@@ -24,34 +21,15 @@ const AMEND_S: i64 = 20;
 /// (start of the window, service) and a number.
 type Counts = BTreeMap<(i64, String), i64>;
 
-/// What a rule says under one way to run it.
-fn said(rules: &str, items: &[Item], workers: usize, frames_max: usize) -> Vec<Vec<Row>> {
+/// What rules say under one way to run them, by rule.
+fn said(rules: &str, items: &[Item], way: Way) -> Vec<Vec<Row>> {
     let plan = Arc::new(plan(rules).unwrap_or_else(|text| panic!("{text}")));
-    let source = SourceSpec { name: Arc::from("test"), has_arrival: false, mapping: None };
-    let cut = EpochCut { frames_max, ..EpochCut::default() };
-    let builder = Engine::builder(Arc::clone(&plan)).sources(vec![source]);
-    let mut engine = builder.workers(workers).cut(cut).build().unwrap();
-    for (time_s, service) in items {
-        let payload = Bytes::from(span(SERVICES[*service], "x", time_s * 1_000 - 1, 1, ""));
-        let frame = DataFrame {
-            source: SourceId(0),
-            arrival_ns: Some(i64::MAX / 2),
-            format: PayloadFormat::OtlpJson,
-            compression: Compression::None,
-            payload,
-            place: 1,
-        };
-        engine.push(frame).unwrap();
-    }
-    engine.push_body(FrameBody::End).unwrap();
-    let mut by_rule = vec![Vec::new(); plan.rules.len()];
-    for output in engine.finish().unwrap().0 {
-        assert_eq!(output.ledger.unaccounted(), 0);
-        for row in output.rows {
-            by_rule[row.rule.0 as usize].push(row);
-        }
-    }
-    by_rule
+    rows(&plan, texts(items), way)
+}
+
+fn texts(items: &[Item]) -> Vec<String> {
+    let text = |(time_s, service): &Item| span(SERVICES[*service], "x", time_s * 1_000 - 1, 1, "");
+    items.iter().map(text).collect()
 }
 
 fn place(row: &Row) -> (i64, String) {
@@ -160,9 +138,9 @@ proptest! {
         items in items(),
         (late, amend_s) in prop_oneof![Just(("", 0)), Just(("late amend within 20s", AMEND_S))],
         results in prop_oneof![Just(""), Just("results every 5s")],
-        (workers, frames_max) in prop_oneof![Just((1, 64)), Just((2, 1)), Just((4, 3))],
+        way in ways(40),
     ) {
-        let said = said(&rules(late, results), &items, workers, frames_max);
+        let said = said(&rules(late, results), &items, way);
         let counts = expected(&items, amend_s);
         prop_assert_eq!(&finals(&said[0]), &counts);
         let mut pairs = BTreeMap::new();
@@ -177,9 +155,9 @@ proptest! {
     fn what_changes_say_adds_up_to_what_is_final(
         items in items(),
         (late, amend_s) in prop_oneof![Just(("", 0)), Just(("late amend within 20s", AMEND_S))],
-        (workers, frames_max) in prop_oneof![Just((1, 64)), Just((2, 1)), Just((4, 3))],
+        way in ways(40),
     ) {
-        let said = said(&rules(late, "results changes"), &items, workers, frames_max);
+        let said = said(&rules(late, "results changes"), &items, way);
         prop_assert_eq!(folded(&said[0]), expected(&items, amend_s));
     }
 }
@@ -276,7 +254,7 @@ proptest! {
         items in items(),
         (late, amend_s) in prop_oneof![Just(("", 0)), Just(("late amend within 20s", AMEND_S))],
         results in prop_oneof![Just(""), Just("results every 5s"), Just("results changes")],
-        (workers, frames_max) in prop_oneof![Just((1, 64)), Just((2, 1)), Just((4, 3))],
+        way in ways(40),
     ) {
         let rules = format!(
             "stream s = spans lateness {LATENESS_S}s {late}
@@ -289,12 +267,89 @@ proptest! {
         );
         let plan = plan(&rules).unwrap_or_else(|text| panic!("{text}"));
         let rule = |name: &str| plan.rules.iter().position(|rule| &*rule.name == name).unwrap();
-        let said = said(&rules, &items, workers, frames_max);
+        let said = said(&rules, &items, way);
         prop_assert_eq!(standing(&said[rule("c")]), sessions(&items, amend_s));
         let windows = counts(&items);
         let used: i64 = windows.iter().map(|window| window.3).sum();
         prop_assert_eq!(standing(&said[rule("k")]), windows);
         let late: i64 = said[rule("l")].iter().map(|row| number(&row.values[0])).sum();
         prop_assert_eq!(late, items.len() as i64 - used);
+    }
+}
+
+/// Windows that share items: how they are written, and all of them that hold a second, as first and
+/// last one. Seconds of the base divide evenly by all sizes.
+#[derive(Debug, Clone, Copy)]
+enum Overlapping {
+    /// Slices of 5 s: the size is no multiple of the step.
+    Sliding,
+    Cumulate,
+}
+
+impl Overlapping {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Sliding => "sliding(25s, every: 10s)",
+            Self::Cumulate => "cumulate(30s, every: 10s)",
+        }
+    }
+
+    fn of(self, time_s: i64) -> Vec<(i64, i64)> {
+        let ends = (0..4).map(|n| (time_s.div_euclid(10) + 1 + n) * 10);
+        match self {
+            Self::Sliding => {
+                let all = ends.map(|end_s| (end_s - 25, end_s));
+                all.filter(|(start_s, _)| *start_s <= time_s).collect()
+            }
+            Self::Cumulate => {
+                let start_s = time_s.div_euclid(30) * 30;
+                let all = ends.filter(|end_s| *end_s <= start_s + 30);
+                all.map(|end_s| (start_s, end_s)).collect()
+            }
+        }
+    }
+
+    /// Counts by window and service: an item counts in each of its windows that has not been decided
+    /// for good at the watermark as of the item before it. And how many count in none.
+    fn expected(self, items: &[Item], amend_s: i64) -> (Standing, u64) {
+        let (mut counts, mut late, mut high_s) = (BTreeMap::new(), 0, None);
+        for &(time_s, service) in items {
+            let is_open =
+                |end_s: i64| high_s.is_none_or(|high: i64| end_s + amend_s > high - LATENESS_S);
+            let open: Vec<_> = self.of(time_s).into_iter().filter(|of| is_open(of.1)).collect();
+            late += u64::from(open.is_empty());
+            for (start_s, end_s) in open {
+                let window = (start_s * 1_000, end_s * 1_000, SERVICES[service].to_owned());
+                *counts.entry(window).or_default() += 1;
+            }
+            high_s = high_s.max(Some(time_s));
+        }
+        let row = |((start, end, service), n)| (start, end, service, n);
+        (counts.into_iter().map(row).collect(), late)
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_said_of_windows_that_share_items_adds_up(
+        items in items(),
+        window in prop_oneof![Just(Overlapping::Sliding), Just(Overlapping::Cumulate)],
+        (late, amend_s) in prop_oneof![Just(("", 0)), Just(("late amend within 20s", AMEND_S))],
+        results in prop_oneof![Just(""), Just("results every 5s"), Just("results changes")],
+        way in ways(40),
+    ) {
+        let rules = format!(
+            "stream s = spans lateness {LATENESS_S}s {late}
+             aggregate c from s by service.name over {} select {{ n: count() }} {results}",
+            window.text(),
+        );
+        let plan = Arc::new(plan(&rules).unwrap_or_else(|text| panic!("{text}")));
+        let said = outputs(&plan, texts(&items), way);
+        let (counts, late) = window.expected(&items, amend_s);
+        prop_assert_eq!(said.last().map(|output| output.rules[0].late), Some(late));
+        let rows: Vec<Row> = said.into_iter().flat_map(|output| output.rows).collect();
+        prop_assert_eq!(standing(&rows), counts);
     }
 }

@@ -12,3 +12,4 @@ mod replay;
 mod rows;
 mod traces;
 mod unit_tests;
+mod ways;

@@ -7,15 +7,12 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
-use tailwater_engine::model::{
-    Compression, DataFrame, FrameBody, PayloadFormat, Row, SourceId, SourceSpec, Value,
-};
-use tailwater_engine::runtime::{Engine, EpochCut};
+use tailwater_engine::model::{Row, Value};
 
 use crate::replay::{BASE_S, plan, span};
+use crate::ways::{Way, rows, ways};
 
 const LETTERS: [&str; 3] = ["a", "b", "c"];
 const KEYS: [&str; 2] = ["x", "y"];
@@ -132,40 +129,21 @@ impl Pair {
 }
 
 /// What each way to pick says.
-fn said(rules: &str, log: &[Item], workers: usize, frames_max: usize) -> Vec<Vec<Decided>> {
+fn said(rules: &str, log: &[Item], way: Way) -> Vec<Vec<Decided>> {
     let plan = Arc::new(plan(rules).unwrap_or_else(|text| panic!("{text}\n{rules}")));
-    let source = SourceSpec { name: Arc::from("test"), has_arrival: false, mapping: None };
-    let cut = EpochCut { frames_max, ..EpochCut::default() };
-    let builder = Engine::builder(Arc::clone(&plan)).sources(vec![source]);
-    let mut engine = builder.workers(workers).cut(cut).build().unwrap();
-    for item in log {
+    let text = |item: &Item| {
         let place = item.place;
         let rest =
             format!(",\"attributes\":[{{\"key\":\"p\",\"value\":{{\"intValue\":\"{place}\"}}}}]");
-        let (key, letter) = (KEYS[item.key], LETTERS[item.letter]);
-        let payload = Bytes::from(span(key, letter, item.time_s * 1_000, 0, &rest));
-        let frame = DataFrame {
-            source: SourceId(0),
-            arrival_ns: Some(i64::MAX / 2),
-            format: PayloadFormat::OtlpJson,
-            compression: Compression::None,
-            payload,
-            place: 1,
-        };
-        engine.push(frame).unwrap();
-    }
-    engine.push_body(FrameBody::End).unwrap();
+        span(KEYS[item.key], LETTERS[item.letter], item.time_s * 1_000, 0, &rest)
+    };
     let mut by_pick = vec![Vec::new(); PICKS.len()];
-    for output in engine.finish().unwrap().0 {
-        assert_eq!(output.ledger.unaccounted(), 0);
-        assert!(output.rules.iter().all(|rule| rule.unaccounted() == 0));
-        for row in output.rows {
-            let name = &plan.rules[row.rule.0 as usize].name;
-            let at = usize::from(name.as_bytes()[1] - b'0');
-            let outcome = name.split_once('.').map_or("duplicates", |(_, outcome)| outcome);
-            let outcome = OUTCOMES.into_iter().find(|known| *known == outcome).unwrap();
-            by_pick[at].push(decided(outcome, &row));
-        }
+    for row in rows(&plan, log.iter().map(text).collect(), way).into_iter().flatten() {
+        let name = &plan.rules[row.rule.0 as usize].name;
+        let at = usize::from(name.as_bytes()[1] - b'0');
+        let outcome = name.split_once('.').map_or("duplicates", |(_, outcome)| outcome);
+        let outcome = OUTCOMES.into_iter().find(|known| *known == outcome).unwrap();
+        by_pick[at].push(decided(outcome, &row));
     }
     by_pick.iter_mut().for_each(|found| found.sort_unstable());
     by_pick
@@ -204,11 +182,6 @@ fn log() -> impl Strategy<Value = Vec<Item>> {
     })
 }
 
-/// Workers, and frames of an epoch.
-fn ways() -> impl Strategy<Value = (usize, usize)> {
-    prop_oneof![Just((1, 64)), Just((1, 1)), Just((2, 3)), Just((4, 2))]
-}
-
 fn cases() -> ProptestConfig {
     // The full sweep is a command of its own: see docs/testing.md.
     let cases = std::env::vars().find(|(name, _)| name == "CORRELATION_CASES");
@@ -223,9 +196,9 @@ proptest! {
     fn correlations_find_what_looking_at_everything_finds(
         pair in pair(),
         log in log(),
-        (workers, frames_max) in ways(),
+        way in ways(16),
     ) {
-        let said = said(&pair.rules(), &log, workers, frames_max);
+        let said = said(&pair.rules(), &log, way);
         for ((name, pick), found) in PICKS.iter().zip(&said) {
             prop_assert_eq!(found, &pair.expected(&log, *pick), "pick {}\n{}", name, pair.rules());
         }

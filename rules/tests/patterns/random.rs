@@ -4,18 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use proptest::collection::{btree_set, vec};
 use proptest::option::weighted;
 use proptest::prelude::*;
-use tailwater_engine::model::{
-    Compression, DataFrame, FrameBody, PayloadFormat, Row, SourceId, SourceSpec, Value,
-};
-use tailwater_engine::plan::Plan;
-use tailwater_engine::runtime::{Engine, EpochCut, EpochOutput, Snapshot};
+use tailwater_engine::model::{Row, Value};
 
 use super::oracle::{Body, Condition, Element, Event, Match, Mode, Step, Timeout, Without};
 use crate::replay::{BASE_S, plan, span};
+use crate::ways::{Way, rows, ways};
 
 const LETTERS: [&str; 4] = ["a", "b", "c", "d"];
 const KEYS: [&str; 2] = ["x", "y"];
@@ -128,72 +124,21 @@ fn inside(body: &Body) -> String {
     inside
 }
 
-/// How a log is run: workers, frames of an epoch, and after which frame an engine of its own goes
-/// on with one worker more.
-type Way = (usize, usize, Option<usize>);
-
-/// Runs frames up to a snapshot, if one is wanted, or to the end.
-fn run(
-    plan: &Arc<Plan>,
-    (workers, frames_max): (usize, usize),
-    snapshot: Option<Snapshot>,
-    (frames, is_cut): (Vec<FrameBody>, bool),
-) -> (Vec<EpochOutput>, Option<Snapshot>) {
-    let source = SourceSpec { name: Arc::from("test"), has_arrival: false, mapping: None };
-    let cut = EpochCut { frames_max, ..EpochCut::default() };
-    let mut builder = Engine::builder(Arc::clone(plan)).sources(vec![source]);
-    if let Some(snapshot) = snapshot {
-        builder = builder.restore(snapshot);
-    }
-    let mut engine = builder.workers(workers).cut(cut).build().unwrap();
-    frames.into_iter().for_each(|frame| engine.push_body(frame).unwrap());
-    if is_cut {
-        engine.snapshot().unwrap();
-    }
-    let (outputs, mut snapshots) = engine.finish().unwrap();
-    let bytes = is_cut.then(|| snapshots.pop().unwrap().to_bytes());
-    (outputs, bytes.map(|bytes| Snapshot::from_bytes(&bytes).unwrap()))
-}
-
-fn frame(event: &Event) -> FrameBody {
+fn text(event: &Event) -> String {
     let attribute =
         |key: &str, v: i64| format!("{{\"key\":\"{key}\",\"value\":{{\"intValue\":\"{v}\"}}}}");
     let (v, p) = (attribute("v", event.v), attribute("p", event.place as i64));
     let rest = format!(",\"attributes\":[{v},{p}]");
     let (key, letter) = (KEYS[event.key], LETTERS[event.letter]);
-    FrameBody::Data(DataFrame {
-        source: SourceId(0),
-        arrival_ns: Some(i64::MAX / 2),
-        format: PayloadFormat::OtlpJson,
-        compression: Compression::None,
-        payload: Bytes::from(span(key, letter, event.time_s * 1_000, 0, &rest)),
-        place: 1,
-    })
+    span(key, letter, event.time_s * 1_000, 0, &rest)
 }
 
 /// What rules say, by name.
-fn said(rules: &str, log: &[Event], (workers, frames_max, cut): Way) -> BTreeMap<String, Vec<Row>> {
+fn said(rules: &str, log: &[Event], way: Way) -> BTreeMap<String, Vec<Row>> {
     let plan = Arc::new(plan(rules).unwrap_or_else(|text| panic!("{text}\n{rules}")));
-    let mut frames: Vec<FrameBody> = log.iter().map(frame).collect();
-    frames.push(FrameBody::End);
-    let (mut outputs, mut snapshot) = (Vec::new(), None);
-    let mut workers = workers;
-    if let Some(cut) = cut {
-        let rest = frames.split_off(cut.min(log.len()));
-        (outputs, snapshot) = run(&plan, (workers, frames_max), None, (frames, true));
-        (frames, workers) = (rest, workers + 1);
-    }
-    outputs.extend(run(&plan, (workers, frames_max), snapshot, (frames, false)).0);
-    let mut by_rule: BTreeMap<String, Vec<Row>> = BTreeMap::new();
-    for output in outputs {
-        assert_eq!(output.ledger.unaccounted(), 0);
-        assert!(output.rules.iter().all(|rule| rule.unaccounted() == 0));
-        for row in output.rows {
-            let name = plan.rules[row.rule.0 as usize].name.to_string();
-            by_rule.entry(name).or_default().push(row);
-        }
-    }
-    by_rule
+    let rows = rows(&plan, log.iter().map(text).collect(), way);
+    let names = plan.rules.iter().map(|rule| rule.name.to_string());
+    names.zip(rows).collect()
 }
 
 fn found(row: &Row) -> Match {
@@ -311,11 +256,6 @@ fn log() -> impl Strategy<Value = Vec<Event>> {
     })
 }
 
-fn ways() -> impl Strategy<Value = Way> {
-    let way = prop_oneof![Just((1, 64)), Just((1, 1)), Just((2, 3)), Just((4, 2))];
-    (way, weighted(0.3, 0..13usize)).prop_map(|((workers, frames), cut)| (workers, frames, cut))
-}
-
 /// As rows the events of a log have an order only by time: no two of them come together. One second
 /// is 16 here.
 fn apart(body: Body, log: &[Event]) -> (Body, Vec<Event>) {
@@ -352,7 +292,7 @@ proptest! {
     fn patterns_find_what_trying_everything_finds(
         body in body(),
         log in log(),
-        way in ways(),
+        way in ways(13),
         of_rows in weighted(0.3, Just(())),
     ) {
         let (mut body, mut log, mut lateness_s) = (body, log, LATENESS_S);
