@@ -309,8 +309,8 @@ impl Overlapping {
         }
     }
 
-    /// Counts by window and service: an item counts in each of its windows that has not been decided
-    /// for good at the watermark as of the item before it. And how many count in none.
+    /// Counts by window and service: an item counts in each of its windows that has not been
+    /// decided for good at the watermark as of the item before it. And how many count in none.
     fn expected(self, items: &[Item], amend_s: i64) -> (Standing, u64) {
         let (mut counts, mut late, mut high_s) = (BTreeMap::new(), 0, None);
         for &(time_s, service) in items {
