@@ -7,7 +7,7 @@ use std::time::Instant;
 use tailwater_engine::model::render::duration;
 use tailwater_engine::model::{AlertState, DropReason, Ledger, RuleId, Signal, SourceSpec};
 use tailwater_engine::plan::{Plan, Rule, RuleKind};
-use tailwater_engine::redact::{RedactCounters, Redactor};
+use tailwater_engine::redact::{Bound, RedactCounters, Redactor, TrimCounters};
 use tailwater_engine::runtime::{EpochOutput, RuleCounts};
 
 use super::hint::{KeysSeen, nothing_taken};
@@ -34,6 +34,7 @@ pub(crate) struct Summary {
     keys: KeysSeen,
     sources: Vec<Arc<str>>,
     redacted: Option<Arc<RedactCounters>>,
+    trimmed: Option<Arc<TrimCounters>>,
     started: Instant,
     seconds: f64,
 }
@@ -53,6 +54,7 @@ impl Summary {
             fired: vec![0; rules],
             sources: Vec::new(),
             redacted: None,
+            trimmed: None,
             started: Instant::now(),
             seconds: 0.0,
         }
@@ -82,6 +84,11 @@ impl Summary {
     /// Takes what was taken out of the telemetry.
     pub(crate) fn redacted(&mut self, redactor: Option<&Redactor>) {
         self.redacted = redactor.map(Redactor::counters);
+    }
+
+    /// Takes what was dropped from items for their bounds.
+    pub(crate) fn trimmed(&mut self, counters: Option<&Arc<TrimCounters>>) {
+        self.trimmed = counters.map(Arc::clone);
     }
 
     /// Whether anything could not be read.
@@ -123,6 +130,9 @@ impl Summary {
         self.dropped_lines(general, &mut text);
         if let Some(counters) = &self.redacted {
             redaction_line(counters, &mut text);
+        }
+        if let Some(counters) = &self.trimmed {
+            trim_line(counters, &mut text);
         }
         let rules: i64 = self.rules.iter().map(RuleCounts::unaccounted).sum();
         let unaccounted = self.ledger.unaccounted() + rules;
@@ -303,6 +313,16 @@ fn redaction_line(counters: &RedactCounters, text: &mut String) {
     if !parts.is_empty() {
         let frames = grouped(counters.frames());
         let _ = writeln!(text, "redacted {frames} frames: {}", parts.join(", "));
+    }
+}
+
+/// What was dropped from items or cut, by bound.
+fn trim_line(counters: &TrimCounters, text: &mut String) {
+    let bounds = Bound::ALL.into_iter().filter(|bound| counters.count(*bound) > 0);
+    let part = |bound: Bound| format!("{} {}", bound.name(), grouped(counters.count(bound)));
+    let parts: Vec<String> = bounds.map(part).collect();
+    if !parts.is_empty() {
+        let _ = writeln!(text, "beyond `limits`, dropped or cut: {}", parts.join(", "));
     }
 }
 

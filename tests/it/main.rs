@@ -12,6 +12,7 @@ mod functions;
 mod generated;
 mod items;
 mod jobs_entities;
+mod limits;
 mod live;
 mod live_run;
 mod log;

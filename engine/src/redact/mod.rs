@@ -1,4 +1,5 @@
-//! What is taken out of telemetry before it reaches the input log.
+//! What is taken out of telemetry before it reaches the input log: secrets by [`Redactor`], what is
+//! beyond bounds by [`Trimmer`].
 //!
 //! A frame is searched once, over its bytes, for anything that might have to go. Only one with
 //! such a place is walked, and only one with a hit is written again; every other frame stays as it
@@ -21,6 +22,7 @@ mod schema;
 mod shape;
 mod sql;
 mod state;
+mod trim;
 mod web;
 
 use std::borrow::Cow;
@@ -30,6 +32,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 pub use policy::{RedactCount, RedactCounters};
+pub use trim::{Bound, ItemBounds, TrimCounters, Trimmer};
 
 use crate::error::Error;
 use crate::limits::MESSAGE_BYTES_MAX;

@@ -4,6 +4,10 @@
 //! that changed are new. A message that cannot be walked is replaced by one that no decoder reads
 //! either: it stays damage, and what was in it is gone.
 
+mod trim;
+
+pub(super) use trim::trim;
+
 use super::policy::{Fate, KeyFate, Policy};
 use super::schema::{Field, Kind, Message};
 use super::state::trace_state;

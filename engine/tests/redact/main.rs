@@ -8,3 +8,4 @@ mod properties;
 mod support;
 #[path = "../ingest/to_json.rs"]
 mod to_json;
+mod trims;

@@ -8,6 +8,7 @@ mod observe;
 mod pages;
 mod pump;
 mod recorder;
+mod screen;
 mod shapes;
 mod sinks;
 mod tokens;
@@ -22,7 +23,6 @@ use tailwater_engine::ingest::listen::{Intake, IntakeReceiver, Listener};
 use tailwater_engine::journal::{Opening, RuleText};
 use tailwater_engine::model::{SourceId, SourceSpec};
 use tailwater_engine::plan::Plan;
-use tailwater_engine::redact::Redactor;
 use tailwater_engine::runtime::{Engine, EpochCut};
 use tokio::runtime::Runtime;
 
@@ -42,6 +42,7 @@ use observe::{Ending, Notify, Observed, SELF, Traces, feed_self};
 use pages::Pages;
 use pump::{Pump, Stopped};
 use recorder::Recorder;
+use screen::Screen;
 use sinks::{SinkSpec, Sinks};
 
 /// Threads for sockets, beside the engine's workers.
@@ -93,6 +94,7 @@ pub(crate) fn run(args: &Run, general: General) -> anyhow::Result<Exit> {
         Some(redaction) => Some(redactor(redaction, Some(config), &opening.sources)?),
         None => None,
     };
+    let screen = Screen::new(config.limits.of_items(), redactor)?;
     let shapes = shapes::shapes(&plan);
     let sinks = runtime.block_on(async { Sinks::start(&specs, &plan, &shapes, &clock) })?;
     let (intake, receiver) = Intake::new(listeners::intake(config))?;
@@ -102,8 +104,7 @@ pub(crate) fn run(args: &Run, general: General) -> anyhow::Result<Exit> {
     let open = open.map(|(input, (_, listener))| (Arc::from(input.name), listener.watch()));
     let say = told::of_sinks(&clock);
     let traces = runtime.block_on(async { Traces::start(&observe, &listeners, &clock, say) })?;
-    let redacted = redactor.as_ref().map(Redactor::counters);
-    let observed = Observed::new((&plan, redacted), &intake, names, open.collect(), &sinks, traces);
+    let observed = Observed::new((&plan, &screen), &intake, names, open.collect(), &sinks, traces);
     let left = Arc::clone(&observed);
     ending.leaves(move || left.left());
     let admin = config.admin.address.value;
@@ -114,7 +115,7 @@ pub(crate) fn run(args: &Run, general: General) -> anyhow::Result<Exit> {
         feeds_itself: observe.self_metrics,
         general,
         plan,
-        redactor,
+        screen,
         opening,
         runtime,
         clock,
@@ -168,7 +169,7 @@ struct Live<'a> {
     feeds_itself: bool,
     general: General,
     plan: Arc<Plan>,
-    redactor: Option<Redactor>,
+    screen: Screen,
     opening: Opening,
     runtime: Runtime,
     clock: Clock,
@@ -220,8 +221,7 @@ impl Live<'_> {
         self.end_when_told(intake, listeners, grace);
         self.notify.ready(&format!("{} rules", self.plan.rules.len()));
         let watchers = (&*self.observed, &*self.notify);
-        let pump =
-            Pump::new((receiver, self.redactor.as_ref()), engine, recorder, &*self.clock, watchers);
+        let pump = Pump::new((receiver, &self.screen), engine, recorder, &*self.clock, watchers);
         let pumped = pump.run(&mut |said| {
             summary.take(said);
             self.observed.follow(said);
@@ -253,7 +253,8 @@ impl Live<'_> {
             Err(Stopped::Engine(error)) => return Err(error.into()),
         };
         output.close()?;
-        summary.redacted(self.redactor.as_ref());
+        summary.redacted(self.screen.redactor.as_ref());
+        summary.trimmed(self.screen.trimmed.as_ref());
         summary.close(&tailwater_engine::model::Ledger::default(), &self.opening.sources);
         if !self.general.is_quiet {
             summary.tell_live(self.general);

@@ -8,12 +8,11 @@ use std::time::{Duration, Instant};
 use tailwater_engine::Error;
 use tailwater_engine::ingest::listen::{IntakeReceiver, NoFrame};
 use tailwater_engine::model::FrameBody;
-use tailwater_engine::redact::Redactor;
 use tailwater_engine::runtime::{Engine, EpochOutput};
 
 use super::observe::{Notify, Observed, UnderWay};
 use super::recorder::Recorder;
-use crate::command::secret::redacted;
+use super::screen::Screen;
 use crate::output::WriteFailed;
 
 /// How long an epoch that has a frame waits for more of them.
@@ -48,7 +47,7 @@ impl From<Error> for Stopped {
 /// Frames in, results out.
 pub(super) struct Pump<'a> {
     intake: &'a IntakeReceiver,
-    redactor: Option<&'a Redactor>,
+    screen: &'a Screen,
     engine: Engine,
     recorder: Recorder,
     /// Tells the time of ticks, nanoseconds since the Unix epoch.
@@ -66,7 +65,7 @@ pub(super) struct Pump<'a> {
 impl<'a> Pump<'a> {
     /// A pump from an intake into an engine.
     pub(super) fn new(
-        (intake, redactor): (&'a IntakeReceiver, Option<&'a Redactor>),
+        (intake, screen): (&'a IntakeReceiver, &'a Screen),
         engine: Engine,
         recorder: Recorder,
         clock: &'a dyn Fn() -> i64,
@@ -76,7 +75,7 @@ impl<'a> Pump<'a> {
         let next_tick = now();
         Self {
             intake,
-            redactor,
+            screen,
             engine,
             recorder,
             clock,
@@ -102,7 +101,7 @@ impl<'a> Pump<'a> {
                     self.observed.timings.request(accepted.frame.source, accepted.items);
                     let body = FrameBody::Data(accepted.frame.clone());
                     // Before the record and the engine: neither sees what is taken out.
-                    self.push(redacted(self.redactor, body))?;
+                    self.push(self.screen.pass(body))?;
                     // Only now is its room free for others: it is in the log.
                     drop(accepted);
                 }

@@ -33,8 +33,8 @@ const RANKS: [(&str, u8); 22] = [
 /// Edges between modules of one rank: bounds and errors of the model and of files of keys; a plan
 /// names its accumulators, structures of traces and goals of samplings; patterns and correlations
 /// are run as planned, both over events; redaction runs as planned and asks the decoders what is a
-/// field.
-const EDGES: [(&str, &str); 16] = [
+/// field; bounds of items read tracestates as samplings do.
+const EDGES: [(&str, &str); 17] = [
     ("model", "limits"),
     ("model", "error"),
     ("pem", "limits"),
@@ -49,6 +49,7 @@ const EDGES: [(&str, &str); 16] = [
     ("pattern", "keyed_events"),
     ("redact", "plan"),
     ("redact", "ingest"),
+    ("redact", "sampling"),
     ("plan", "sampling"),
     ("ingest", "sampling"),
 ];

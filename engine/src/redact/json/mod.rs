@@ -8,10 +8,12 @@
 mod attribute;
 mod otlp;
 mod tag;
+mod trim;
 
 use std::borrow::Cow;
 
 pub(super) use attribute::is_id_name;
+pub(super) use trim::{trim, trim_lines};
 
 use super::policy::{Fate, Policy};
 use super::shape::{Members, Shape, ShapeKind};

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use tailwater_engine::ingest::listen::{Count, DiscardReason, RefuseReason, SourceCounts};
 use tailwater_engine::model::{DropReason, Signal, SourceId};
 use tailwater_engine::plan::{Plan, Rule, RuleKind};
-use tailwater_engine::redact::RedactCounters;
+use tailwater_engine::redact::{Bound, RedactCounters, TrimCounters};
 use tailwater_engine::self_metrics::EngineGauges;
 
 use super::exposition::{Families, Family, Sample};
@@ -38,6 +38,9 @@ impl Observed {
         self.engine_families(&counts, &mut all);
         if let Some(counters) = &self.redacted {
             redaction_families(counters, &mut all);
+        }
+        if let Some(counters) = &self.trimmed {
+            trim_families(counters, &mut all);
         }
         rule_families(&self.plan, &counts, &mut all);
         sampling_families(&self.plan, &counts, &mut all);
@@ -349,6 +352,16 @@ fn redaction_families(counters: &RedactCounters, all: &mut Families) {
         "Messages, lines and fields that could not be read, and left for that reason",
     )
     .whole(&[], counters.unreadable());
+}
+
+fn trim_families(counters: &TrimCounters, all: &mut Families) {
+    let family = all.counter(
+        "tailwater_trimmed_total",
+        "What was dropped from items, or cut, for the bounds in `limits`",
+    );
+    for bound in Bound::ALL {
+        family.whole(&[("what", bound.name())], counters.count(bound));
+    }
 }
 
 fn log_families(all: &mut Families) {

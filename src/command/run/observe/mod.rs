@@ -22,11 +22,12 @@ use serde_json::json;
 use tailwater_engine::ingest::listen::{ConnectionWatch, Intake};
 use tailwater_engine::model::{Ledger, RuleId, Signal, SourceId};
 use tailwater_engine::plan::Plan;
-use tailwater_engine::redact::RedactCounters;
+use tailwater_engine::redact::{RedactCounters, Redactor, TrimCounters};
 use tailwater_engine::runtime::{EpochOutput, LineCounts, RuleCounts};
 use tailwater_engine::self_metrics::EngineGauges;
 use tailwater_engine::sink::Hear;
 
+use super::screen::Screen;
 use super::sinks::{ResultsPage, SinkWatch, Sinks, Watched};
 use crate::args::{General, LogFormat, LogLevel, Observe};
 
@@ -49,6 +50,7 @@ pub(super) fn begin_log(options: &Observe, general: General) -> General {
 pub(super) struct Observed {
     plan: Arc<Plan>,
     redacted: Option<Arc<RedactCounters>>,
+    trimmed: Option<Arc<TrimCounters>>,
     /// Names of the sources, by id.
     sources: Vec<Arc<str>>,
     intake: Intake,
@@ -104,7 +106,7 @@ impl Counts {
 impl Observed {
     /// Watches a run that has not begun; names are those of the sources.
     pub(super) fn new(
-        (plan, redacted): (&Arc<Plan>, Option<Arc<RedactCounters>>),
+        (plan, screen): (&Arc<Plan>, &Screen),
         intake: &Intake,
         names: Vec<Arc<str>>,
         listeners: Vec<(Arc<str>, ConnectionWatch)>,
@@ -115,7 +117,8 @@ impl Observed {
         let counts = Counts { said: vec![0; plan.rules.len()], ..Counts::default() };
         Arc::new(Self {
             plan: Arc::clone(plan),
-            redacted,
+            redacted: screen.redactor.as_ref().map(Redactor::counters),
+            trimmed: screen.trimmed.clone(),
             timings: Timings::new(names.len()),
             sources: names,
             intake: intake.clone(),

@@ -1,0 +1,316 @@
+//! Items cut to bounds: so many attributes, events and links, and values so long.
+//!
+//! The bounds are those of OpenTelemetry's SDKs ("Common specification", "Attribute Limits"; "Trace
+//! SDK", "Span Limits"): the first ones stay, the rest is dropped and counted in the item where its
+//! format has a place for that, text is cut by characters and bytes by bytes. Attributes of
+//! resources, scopes and metric points are no one item's and stay whole.
+//!
+//! Invariant: a frame that keeps to the bounds stays as it was received. What cannot be walked is
+//! left alone: its decoder sets it aside.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+
+use super::policy::Policy;
+use super::{inflated, json, protobuf};
+use crate::error::Error;
+use crate::model::{Compression, DataFrame, PayloadFormat};
+use crate::plan::Redaction;
+use crate::sampling::{Reading, read_tracestate};
+
+/// What of an item is bounded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bound {
+    /// Attributes of a span or log record.
+    Attributes,
+    /// Attributes of an event of a span.
+    EventAttributes,
+    /// Attributes of a link.
+    LinkAttributes,
+    /// Events of a span.
+    Events,
+    /// Links of a span.
+    Links,
+    /// Characters (of bytes: bytes) of one text in the value of such an attribute.
+    AttributeLength,
+}
+
+impl Bound {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Attributes,
+        Self::EventAttributes,
+        Self::LinkAttributes,
+        Self::Events,
+        Self::Links,
+        Self::AttributeLength,
+    ];
+
+    /// Its name in metrics and settings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Attributes => "attributes",
+            Self::EventAttributes => "event_attributes",
+            Self::LinkAttributes => "link_attributes",
+            Self::Events => "events",
+            Self::Links => "links",
+            Self::AttributeLength => "attribute_length",
+        }
+    }
+}
+
+/// The bounds of items; what is not said is not bounded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ItemBounds {
+    most: [Option<u32>; Bound::ALL.len()],
+    /// Whether a tracestate that breaks W3C's rules is left out.
+    pub checks_trace_state: bool,
+}
+
+impl ItemBounds {
+    /// The same with one more.
+    #[must_use]
+    pub fn with(mut self, bound: Bound, most: Option<u32>) -> Self {
+        self.most[bound as usize] = most;
+        self
+    }
+
+    /// Whether there is anything to do.
+    pub fn is_bounded(&self) -> bool {
+        self.checks_trace_state || self.most.iter().any(Option::is_some)
+    }
+
+    /// The bound on lengths alone, and the others: what is cut in the middle has to be searched for
+    /// secrets before, what leaves whole has not.
+    pub fn split(self) -> (Self, Self) {
+        let length = self.most[Bound::AttributeLength as usize];
+        let lengths = Self::default().with(Bound::AttributeLength, length);
+        (lengths, self.with(Bound::AttributeLength, None))
+    }
+}
+
+/// How often each bound was reached.
+#[derive(Debug, Default)]
+pub struct TrimCounters {
+    counts: [AtomicU64; Bound::ALL.len()],
+    trace_states: AtomicU64,
+    frames: AtomicU64,
+}
+
+impl TrimCounters {
+    /// What was dropped or cut for a bound.
+    pub fn count(&self, bound: Bound) -> u64 {
+        self.counts[bound as usize].load(Ordering::Relaxed)
+    }
+
+    /// Tracestates that were left out.
+    pub fn trace_states(&self) -> u64 {
+        self.trace_states.load(Ordering::Relaxed)
+    }
+
+    /// Frames that were written again.
+    pub fn frames(&self) -> u64 {
+        self.frames.load(Ordering::Relaxed)
+    }
+}
+
+/// Bounds with their counters, as walkers use them.
+#[derive(Debug)]
+pub(super) struct Trim {
+    bounds: ItemBounds,
+    counters: Arc<TrimCounters>,
+    /// Bytes of a message that may hold something beyond a bound.
+    floor_bytes: usize,
+}
+
+impl Trim {
+    /// How many of a kind may stay.
+    pub(super) fn most(&self, bound: Bound) -> u64 {
+        self.bounds.most[bound as usize].map_or(u64::MAX, u64::from)
+    }
+
+    /// The bound on lengths, if there is one.
+    pub(super) fn length(&self) -> Option<usize> {
+        self.bounds.most[Bound::AttributeLength as usize].map(|most| most as usize)
+    }
+
+    pub(super) fn add(&self, bound: Bound, count: u64) {
+        self.counters.counts[bound as usize].fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Whether a message of so many bytes keeps to the bounds, whatever it is.
+    pub(super) fn is_small(&self, bytes: usize) -> bool {
+        bytes < self.floor_bytes
+    }
+
+    /// Whether a tracestate has to leave; counted.
+    pub(super) fn refuses(&self, trace_state: &[u8]) -> bool {
+        let is_out = self.may_refuse(trace_state);
+        if is_out {
+            self.counters.trace_states.fetch_add(1, Ordering::Relaxed);
+        }
+        is_out
+    }
+
+    /// The same without counting.
+    pub(super) fn may_refuse(&self, trace_state: &[u8]) -> bool {
+        self.bounds.checks_trace_state
+            && std::str::from_utf8(trace_state)
+                .map_or(true, |text| read_tracestate(text).reading == Reading::Refused)
+    }
+
+    /// The part of a text that stays, if not all of it does.
+    pub(super) fn cut<'t>(&self, text: &'t [u8]) -> Option<&'t [u8]> {
+        let most = self.length().filter(|most| text.len() > *most)?;
+        // A character begins where no byte of another goes on.
+        let mut starts = text.iter().enumerate().filter(|(_, byte)| **byte & 0xc0 != 0x80);
+        let (end, _) = starts.nth(most)?;
+        self.add(Bound::AttributeLength, 1);
+        Some(&text[..end])
+    }
+
+    /// The same for bytes.
+    pub(super) fn cut_bytes<'t>(&self, bytes: &'t [u8]) -> Option<&'t [u8]> {
+        let most = self.length().filter(|most| bytes.len() > *most)?;
+        self.add(Bound::AttributeLength, 1);
+        Some(&bytes[..most])
+    }
+}
+
+/// A message on the way to what is bounded, in protobuf and in JSON.
+pub(super) struct Node {
+    /// Messages inside: field, name in JSON, what each is.
+    pub(super) children: &'static [(u32, &'static str, &'static Node)],
+    /// Lists that are bounded.
+    pub(super) lists: &'static [List],
+    /// Whether it has a tracestate, in the field 3 of every such message.
+    pub(super) has_trace_state: bool,
+}
+
+/// A bounded list of a message.
+pub(super) struct List {
+    pub(super) number: u32,
+    pub(super) name: &'static str,
+    /// Where what was dropped of it is counted.
+    pub(super) dropped_number: u32,
+    pub(super) dropped_name: &'static str,
+    pub(super) bound: Bound,
+    /// What its elements are; attributes where there is nothing.
+    pub(super) of: Option<&'static Node>,
+}
+
+/// Lists of one message at most.
+pub(super) const LISTS_MAX: usize = 3;
+
+/// The field of a tracestate.
+pub(super) const TRACE_STATE: u32 = 3;
+
+const fn way(children: &'static [(u32, &'static str, &'static Node)]) -> Node {
+    Node { children, lists: &[], has_trace_state: false }
+}
+
+const fn attributes(number: u32, bound: Bound) -> List {
+    List {
+        number,
+        name: "attributes",
+        dropped_number: number + 1,
+        dropped_name: "droppedAttributesCount",
+        bound,
+        of: None,
+    }
+}
+
+pub(super) static DOCUMENT: Node =
+    way(&[(1, "resourceSpans", &RESOURCE_SPANS), (2, "resourceLogs", &RESOURCE_LOGS)]);
+static TRACES: Node = way(&[(1, "resourceSpans", &RESOURCE_SPANS)]);
+static LOGS: Node = way(&[(1, "resourceLogs", &RESOURCE_LOGS)]);
+static RESOURCE_SPANS: Node = way(&[(2, "scopeSpans", &SCOPE_SPANS)]);
+static SCOPE_SPANS: Node = way(&[(2, "spans", &SPAN)]);
+static RESOURCE_LOGS: Node = way(&[(2, "scopeLogs", &SCOPE_LOGS)]);
+static SCOPE_LOGS: Node = way(&[(2, "logRecords", &LOG_RECORD)]);
+static SPAN: Node = Node {
+    children: &[],
+    lists: &[
+        attributes(9, Bound::Attributes),
+        List {
+            number: 11,
+            name: "events",
+            dropped_number: 12,
+            dropped_name: "droppedEventsCount",
+            bound: Bound::Events,
+            of: Some(&EVENT),
+        },
+        List {
+            number: 13,
+            name: "links",
+            dropped_number: 14,
+            dropped_name: "droppedLinksCount",
+            bound: Bound::Links,
+            of: Some(&LINK),
+        },
+    ],
+    has_trace_state: true,
+};
+static EVENT: Node =
+    Node { children: &[], lists: &[attributes(3, Bound::EventAttributes)], has_trace_state: false };
+static LINK: Node =
+    Node { children: &[], lists: &[attributes(4, Bound::LinkAttributes)], has_trace_state: true };
+static LOG_RECORD: Node =
+    Node { children: &[], lists: &[attributes(6, Bound::Attributes)], has_trace_state: false };
+
+/// Cuts the items of frames, one frame after another.
+#[derive(Debug)]
+pub struct Trimmer {
+    trim: Trim,
+    /// Takes nothing out: walkers of JSON want one.
+    policy: Policy,
+}
+
+impl Trimmer {
+    /// A trimmer that counts there.
+    ///
+    /// # Errors
+    /// Never, as long as a policy that takes nothing out can be made.
+    pub fn new(bounds: ItemBounds, counters: Arc<TrimCounters>) -> Result<Self, Error> {
+        // An element of a list takes two bytes at least, a character one.
+        let bytes = |bound: Bound, each: usize| {
+            bounds.most[bound as usize].map(|most| (most as usize + 1).saturating_mul(each))
+        };
+        let lists = Bound::ALL.into_iter().filter(|bound| *bound != Bound::AttributeLength);
+        let floor = lists.filter_map(|bound| bytes(bound, 2)).min();
+        let floor = floor.into_iter().chain(bytes(Bound::AttributeLength, 1)).min();
+        let floor_bytes = if bounds.checks_trace_state { 0 } else { floor.unwrap_or(usize::MAX) };
+        let trim = Trim { bounds, counters, floor_bytes };
+        Ok(Self { trim, policy: Policy::new(&Redaction::default(), None)? })
+    }
+
+    /// A frame whose items keep to the bounds; the same one where they do.
+    #[must_use]
+    pub fn frame(&self, frame: DataFrame) -> DataFrame {
+        match self.payload(&frame) {
+            None => frame,
+            Some(payload) => {
+                self.trim.counters.frames.fetch_add(1, Ordering::Relaxed);
+                let compression = Compression::None;
+                DataFrame { payload: Bytes::from(payload), compression, ..frame }
+            }
+        }
+    }
+
+    /// The new payload of a frame, if it has to change.
+    fn payload(&self, frame: &DataFrame) -> Option<Vec<u8>> {
+        let plain = inflated(frame)?;
+        let mut out = Vec::new();
+        let is_changed = match frame.format {
+            PayloadFormat::OtlpTraces => protobuf::trim(&self.trim, &plain, &TRACES, &mut out),
+            PayloadFormat::OtlpLogs => protobuf::trim(&self.trim, &plain, &LOGS, &mut out),
+            PayloadFormat::OtlpJson => json::trim(&self.trim, &self.policy, &plain, &mut out),
+            PayloadFormat::Lines => json::trim_lines(&self.trim, &self.policy, &plain, &mut out),
+            // No bounds for points of metrics; and no other format comes over a socket.
+            _ => false,
+        };
+        is_changed.then_some(out)
+    }
+}
