@@ -18,6 +18,8 @@ use tailwater_dsl::text_range::FileId;
 use tailwater_dsl::{Options, SourceFile};
 use tailwater_engine::journal::{Opening, RuleText};
 use tailwater_engine::plan::Plan;
+use tailwater_engine::runtime::Engine;
+use tailwater_engine::{Error, ErrorKind};
 use tailwater_rules::{PACK_PREFIX, PACKS, pack};
 
 use crate::args::{General, RuleInputs};
@@ -56,6 +58,8 @@ pub(crate) struct Compiled {
     pub(crate) program: Option<Program>,
     /// What runs, if nothing is wrong.
     pub(crate) plan: Option<Arc<Plan>>,
+    /// Which of the imports are files of tables.
+    pub(crate) table_files: Vec<String>,
 }
 
 /// Reads rule files, folders of them and packs; `-` is standard input.
@@ -208,27 +212,78 @@ pub(crate) fn compile_for(
     params: Vec<(String, String)>,
     sinks: Option<Vec<String>>,
 ) -> Compiled {
-    let sources: Vec<SourceFile> = files
-        .iter()
-        .enumerate()
-        .map(|(index, file)| SourceFile {
-            id: FileId(index as u32),
-            name: file.name.clone(),
-            text: file.text.clone(),
-        })
-        .collect();
-    let folders: BTreeSet<&Path> = files
-        .iter()
-        .map(|file| file.path.as_deref().and_then(Path::parent))
-        .map(|folder| folder.unwrap_or_else(|| Path::new("")))
-        .collect();
+    let folders = folders(files);
     let catalog = Catalog { sinks, ..tailwater_rules::catalog() };
-    compile_importing(&sources, params, &catalog, &|target| import(target, &folders))
+    compile_importing(&sources(files), params, &catalog, &|target| import(target, &folders))
+}
+
+/// Compiles rules again; what they import is given.
+pub(crate) fn compile_again(
+    files: &[RuleFile],
+    params: Vec<(String, String)>,
+    sinks: Option<Vec<String>>,
+    imports: &[RuleText],
+) -> Compiled {
+    let catalog = Catalog { sinks, ..tailwater_rules::catalog() };
+    compile_importing(&sources(files), params, &catalog, &|target| among(imports, target))
+}
+
+fn sources(files: &[RuleFile]) -> Vec<SourceFile> {
+    let source = |(index, file): (usize, &RuleFile)| SourceFile {
+        id: FileId(index as u32),
+        name: file.name.clone(),
+        text: file.text.clone(),
+    };
+    files.iter().enumerate().map(source).collect()
+}
+
+/// Where imports are looked for.
+fn folders(files: &[RuleFile]) -> BTreeSet<&Path> {
+    let folders = files.iter().map(|file| file.path.as_deref().and_then(Path::parent));
+    folders.map(|folder| folder.unwrap_or_else(|| Path::new(""))).collect()
+}
+
+/// What rules import by a name, as it is now.
+pub(crate) fn read_import(files: &[RuleFile], target: &str) -> Option<String> {
+    import(target, &folders(files))
+}
+
+fn among(imports: &[RuleText], target: &str) -> Option<String> {
+    let found = imports.iter().find(|import| import.name == target);
+    found.map(|import| import.text.clone())
+}
+
+/// The rules of a log, and parameters that were given anew.
+#[derive(Clone)]
+pub(crate) struct Recorded {
+    /// How the log opens; its imports follow its tables.
+    pub(crate) opening: Opening,
+    /// Parameters given anew.
+    pub(crate) params: Vec<(String, String)>,
+}
+
+impl Recorded {
+    /// Compiles them.
+    pub(crate) fn compile(&self) -> Compiled {
+        compile_recorded(&self.opening, self.params.clone())
+    }
+
+    /// Goes on with another text of a table.
+    pub(crate) fn follow(&mut self, file: RuleText, engine: &mut Engine) -> Result<(), Error> {
+        self.opening.imports.retain(|import| import.name != file.name);
+        let name = file.name.clone();
+        self.opening.imports.push(file);
+        let plan = self.compile().plan.ok_or_else(|| {
+            let message = format!("the log's rules cannot be compiled with its table `{name}`");
+            Error::new(ErrorKind::Format, message)
+        })?;
+        engine.replace_tables(&plan)
+    }
 }
 
 /// Compiles the rules that a log was written under, imports and parameters as they were then,
 /// unless parameters are given anew.
-pub(crate) fn compile_recorded(opening: &Opening, given: Vec<(String, String)>) -> Compiled {
+fn compile_recorded(opening: &Opening, given: Vec<(String, String)>) -> Compiled {
     let source = |(index, rule): (usize, &RuleText)| SourceFile {
         id: FileId(index as u32),
         name: rule.name.clone(),
@@ -238,10 +293,7 @@ pub(crate) fn compile_recorded(opening: &Opening, given: Vec<(String, String)>) 
     let mut params = opening.params.clone();
     params.retain(|(name, _)| given.iter().all(|(new, _)| new != name));
     params.extend(given);
-    let import = |target: &str| {
-        let found = opening.imports.iter().find(|import| import.name == target);
-        found.map(|import| import.text.clone())
-    };
+    let import = |target: &str| among(&opening.imports, target);
     compile_importing(&sources, params, &tailwater_rules::catalog(), &import)
 }
 
@@ -274,7 +326,8 @@ fn compile_importing(
     }
     let imports = imports.into_inner().unwrap_or_default().into_iter();
     let imports = imports.map(|(name, text)| RuleText { name, text }).collect();
-    Compiled { files: analysis.files, imports, diagnostics, program, plan }
+    let table_files = analysis.table_files;
+    Compiled { files: analysis.files, imports, diagnostics, program, plan, table_files }
 }
 
 /// Packs are not linted: what they leave open, such as lateness, is for their users to say.

@@ -65,6 +65,8 @@ pub struct Analysis {
     pub diagnostics: Vec<Diagnostic>,
     /// The given files and, behind them, the imported ones: what the renderers need.
     pub files: Vec<SourceFile>,
+    /// What tables are read from, by the names that they say, each once.
+    pub table_files: Vec<String>,
 }
 
 /// Compiles files of rules: reads, resolves, types, checks and lints them.

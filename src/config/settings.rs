@@ -35,6 +35,9 @@ pub(super) const PROMETHEUS: &str = "prometheus";
 /// What may be needed to finish once a run is told to end.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// How often files of tables are looked at, as often as those with certificates.
+const TABLES_EVERY: Duration = Duration::from_secs(10);
+
 fn here(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
@@ -132,10 +135,21 @@ impl Config {
 pub(crate) const STDOUT: &str = "stdout";
 
 /// Which rules run.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Rules {
     pub(crate) paths: List<RulePath>,
+    pub(crate) tables_every: Setting<Duration>,
     pub(crate) params: Pairs<ParamText>,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            paths: List::default(),
+            tables_every: Setting::new(TABLES_EVERY),
+            params: Pairs::default(),
+        }
+    }
 }
 
 impl Rules {
@@ -151,6 +165,8 @@ impl Section for Rules {
     fn visit<V: Visit>(&mut self, visit: &mut V) {
         let doc = "Rule files, folders of them, and packs such as `std/red`.";
         visit.list("paths", doc, &mut self.paths);
+        let doc = "How often it is looked whether files of tables changed.";
+        visit.scalar("tables_every", doc, &mut self.tables_every);
         visit.pairs("params", "Values for the `param`s of the rules.", &mut self.params);
     }
 }

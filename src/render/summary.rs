@@ -87,8 +87,8 @@ impl Summary {
     }
 
     /// Takes what was dropped from items for their bounds.
-    pub(crate) fn trimmed(&mut self, counters: Option<&Arc<TrimCounters>>) {
-        self.trimmed = counters.map(Arc::clone);
+    pub(crate) fn trimmed(&mut self, counters: &Arc<TrimCounters>) {
+        self.trimmed = Some(Arc::clone(counters));
     }
 
     /// Whether anything could not be read.

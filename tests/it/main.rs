@@ -27,6 +27,7 @@ mod recorded_packs;
 mod recordings;
 mod redact;
 mod spec;
+mod tables;
 mod tidy;
 mod view;
 mod why;

@@ -121,6 +121,8 @@ struct Checker<'a> {
     shapes: BTreeMap<String, Rc<Shape>>,
     /// Tables by name; `None` where one cannot be read.
     tables: BTreeMap<String, Option<Rc<table::Table>>>,
+    /// What tables are read from, by the names that they say.
+    table_files: Vec<String>,
     /// Values of all columns that expressions read so far.
     table_cells: usize,
     ids: BTreeMap<String, DeclarationId>,
@@ -153,6 +155,7 @@ pub(crate) fn compile(files: &[SourceFile], catalog: &Catalog, options: &Options
         used: BTreeSet::new(),
         values: BTreeMap::new(),
         tables: BTreeMap::new(),
+        table_files: Vec::new(),
         table_cells: 0,
         shapes: BTreeMap::new(),
         ids: BTreeMap::new(),
@@ -170,6 +173,7 @@ pub(crate) fn compile(files: &[SourceFile], catalog: &Catalog, options: &Options
         program: (!has_error).then_some(program),
         diagnostics: sorted(checker.diagnostics, checker.dropped, has_error),
         files: checker.files,
+        table_files: checker.table_files,
     }
 }
 

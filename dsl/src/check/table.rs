@@ -13,7 +13,7 @@ use crate::SourceFile;
 use crate::ast::{Declaration, Name, NumberText, TableSource};
 use crate::diagnostic::suggest::{listed, nearest};
 use crate::diagnostic::{Diagnostic, codes};
-use crate::hir::{Expr, ExprKind, Literal};
+use crate::hir::{Expr, ExprKind, Literal, TableColumn};
 use crate::limits::{
     FILES_MAX, SOURCE_BYTES_MAX, TABLE_CELLS_MAX, TABLE_COLUMNS_MAX, TABLE_MISTAKES_MAX,
     TABLE_ROWS_MAX,
@@ -57,6 +57,9 @@ impl Checker<'_> {
             let message = format!("there are more than {FILES_MAX} files, tables included");
             self.report(Diagnostic::new(codes::TOO_LARGE, tree.range, message));
             return None;
+        }
+        if !self.table_files.contains(&target) {
+            self.table_files.push(target.clone());
         }
         let Some(text) = (self.options.importer)(&target) else {
             let message = format!("there is no file `{target}`");
@@ -171,7 +174,8 @@ impl Checker<'_> {
             return Some(broken(range));
         }
         let of = Type::Map(Box::new(column.ty.clone()));
-        let values = constant(Literal::Map(column.values.clone()), of, range);
+        let known = TableColumn { name: format!("{full}.{name}"), values: column.values.clone() };
+        let values = constant(Literal::Table(known), of, range);
         let kind = ExprKind::Index(Box::new(values), Box::new(key));
         Some(Expr { ty: column.ty.clone(), optional: true, range, kind })
     }

@@ -33,6 +33,17 @@ pub enum Literal {
     List(Vec<Literal>),
     /// Constants by key, in the order written.
     Map(Vec<(String, Literal)>),
+    /// A column of a `table`, by its keys.
+    Table(TableColumn),
+}
+
+/// A column of a `table`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TableColumn {
+    /// The table and the column: `owners.team`.
+    pub name: String,
+    /// What its file says by key; it may say something else later, of the same type.
+    pub values: Vec<(String, Literal)>,
 }
 
 impl Literal {
@@ -50,7 +61,9 @@ impl Literal {
             Self::Ratio(_) => Type::Ratio,
             Self::Rate(_) => Type::Rate,
             Self::List(items) => Type::List(Box::new(join_all(items.iter()))),
-            Self::Map(items) => Type::Map(Box::new(join_all(items.iter().map(|item| &item.1)))),
+            Self::Map(items) | Self::Table(TableColumn { values: items, .. }) => {
+                Type::Map(Box::new(join_all(items.iter().map(|item| &item.1))))
+            }
         }
     }
 }
@@ -102,6 +115,7 @@ impl fmt::Display for Literal {
                 let items: Vec<_> = items.iter().map(ToString::to_string).collect();
                 write!(f, "[{}]", items.join(", "))
             }
+            Self::Table(column) => f.write_str(&column.name),
             Self::Map(items) => {
                 let items: Vec<_> = items.iter().map(|(k, v)| format!("{k:?}: {v}")).collect();
                 write!(f, "{{{}}}", items.join(", "))

@@ -22,7 +22,7 @@ pub use aggregate::{Aggregate, AggregateCall, GroupLimit, Join, Results, Rows, S
 pub use alert::{Alert, NoData, Route};
 pub use correlate::{Correlate, Outcome, Pick};
 pub use expr::{BinaryOp, Expr, ExprKind, FieldRef, Place, TemplatePart, UnaryOp};
-pub use literal::{Literal, duration_text};
+pub use literal::{Literal, TableColumn, duration_text};
 pub use pattern::{Absence, LaneStep, MatchMode, Pattern, PatternSymbol, StepPick};
 pub use redact::{Redact, RedactAction, RedactClass};
 pub use retrace::{Keep, Retrace};

@@ -3,7 +3,8 @@
 //! A file begins with magic bytes and a version. Records follow, each `length u32 · CRC-32 u32 ·
 //! kind u8 · body`, little-endian; the length counts kind and body, the sum covers them. The first
 //! two records say which rules ran and which sources there were; then come the frames, with a mark
-//! wherever an epoch ended, because revisions and decisions of limits may follow the cut.
+//! wherever an epoch ended, because revisions and decisions of limits may follow the cut; and the
+//! whole text of every file of a table that changed meanwhile, from there on.
 //!
 //! A file that was cut off in the middle of a record is good up to there.
 //!
@@ -38,11 +39,12 @@ enum Kind {
     SourceEnd = 3,
     End = 4,
     Cut = 5,
+    Table = 6,
 }
 
 impl Kind {
-    const ALL: [Self; 6] =
-        [Self::Opening, Self::Data, Self::Tick, Self::SourceEnd, Self::End, Self::Cut];
+    const ALL: [Self; 7] =
+        [Self::Opening, Self::Data, Self::Tick, Self::SourceEnd, Self::End, Self::Cut, Self::Table];
 
     fn of(byte: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| *kind as u8 == byte)

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use bincode::Options;
 use serde::de::DeserializeOwned;
 
-use super::{HEAD_BYTES, Kind, MAGIC, Opening, VERSION};
+use super::{HEAD_BYTES, Kind, MAGIC, Opening, RuleText, VERSION};
 use crate::error::{Error, ErrorKind};
 use crate::limits::LOG_RECORD_BYTES_MAX;
 use crate::model::{FrameBody, SourceId};
@@ -22,6 +22,8 @@ pub enum LogRecord {
     Frame(FrameBody),
     /// An epoch ended here.
     Cut,
+    /// From here on a file that the rules import says something else: that of a table.
+    Table(RuleText),
 }
 
 /// Reads a log from its start.
@@ -114,6 +116,7 @@ impl<R: Read> LogReader<R> {
             }),
             Kind::End => body.is_empty().then_some(LogRecord::Frame(FrameBody::End)),
             Kind::Cut => body.is_empty().then_some(LogRecord::Cut),
+            Kind::Table => decode(body).map(LogRecord::Table),
         };
         // A source that the opening does not name cannot be fed.
         let sources = self.opening.sources.len();

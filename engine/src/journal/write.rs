@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::{HEAD_BYTES, Kind, MAGIC, Opening, VERSION};
+use super::{HEAD_BYTES, Kind, MAGIC, Opening, RuleText, VERSION};
 use crate::error::{Error, ErrorKind};
 use crate::model::FrameBody;
 
@@ -51,6 +51,14 @@ impl<W: Write> LogWriter<W> {
     /// [`ErrorKind::Write`] if it cannot be written.
     pub fn cut(&mut self) -> Result<(), Error> {
         self.record(Kind::Cut, |_| ())
+    }
+
+    /// Notes that a table's file says something else from here on.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Write`] if it cannot be written.
+    pub fn table(&mut self, file: &RuleText) -> Result<(), Error> {
+        self.record(Kind::Table, |body| encode(body, file))
     }
 
     /// Hands everything to the file.

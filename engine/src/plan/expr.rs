@@ -3,7 +3,9 @@
 //! An expression knows neither names nor columns' kinds, only their places. Attributes are typed
 //! by item, so operands that make no sense together are unknown (null), never an error.
 
+use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -68,6 +70,8 @@ impl BinaryOp {
 pub enum Expr {
     /// A constant.
     Const(Value),
+    /// A column of a table that is read from a file: a map.
+    Table(TableColumn),
     /// A column of the batch, or a value of the row, by index.
     Column(u32),
     /// `not x`; of null null.
@@ -92,11 +96,50 @@ pub enum Expr {
     Call(Function, Option<Pattern>, Vec<Expr>),
 }
 
+/// A column of a table, as its file is now.
+///
+/// Its values are no part of what a plan is: plans that differ in them alone have one identity, so
+/// that state outlives a file that changes. Neither its hash, nor how it is written, nor `Debug`,
+/// which names shared expressions, has them.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct TableColumn {
+    /// Table and column; there is one of a name.
+    pub name: Arc<str>,
+    /// The type of its values, by name: a column of another type is another one.
+    pub kind: Arc<str>,
+    /// A map from keys to values.
+    #[serde(skip)]
+    pub values: Value,
+}
+
+impl PartialEq for TableColumn {
+    fn eq(&self, other: &Self) -> bool {
+        let is_same = match (&self.values, &other.values) {
+            (Value::Map(a), Value::Map(b)) => Arc::ptr_eq(a, b) || a == b,
+            (a, b) => a == b,
+        };
+        (&self.name, &self.kind) == (&other.name, &other.kind) && is_same
+    }
+}
+
+impl Eq for TableColumn {}
+
+impl fmt::Debug for TableColumn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, kind, .. } = self;
+        f.debug_struct("TableColumn")
+            .field("name", name)
+            .field("kind", kind)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Hash for Expr {
     fn hash<H: Hasher>(&self, state: &mut H) {
         std::mem::discriminant(self).hash(state);
         match self {
             Self::Const(value) => hash_value(value, state),
+            Self::Table(column) => (&column.name, &column.kind).hash(state),
             Self::Column(index) => index.hash(state),
             Self::Not(x) | Self::Negate(x) | Self::IsNull(x) => x.hash(state),
             Self::Binary(op, a, b) => (op, a, b).hash(state),
@@ -155,7 +198,7 @@ impl Expr {
     /// The expressions directly inside this one.
     pub fn children(&self) -> Vec<&Self> {
         match self {
-            Self::Const(_) | Self::Column(_) => Vec::new(),
+            Self::Const(_) | Self::Table(_) | Self::Column(_) => Vec::new(),
             Self::Not(x) | Self::Negate(x) | Self::IsNull(x) | Self::In(x, _) => vec![x],
             Self::Binary(_, a, b) | Self::Coalesce(a, b) => vec![a, b],
             Self::If(a, b, c) => vec![a, b, c],

@@ -104,6 +104,15 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The identity of a plan: equal on every machine for equal plans, and for plans that differ
+    /// in what files of tables say alone.
+    ///
+    /// # Panics
+    /// Never: a plan is plain data.
+    pub fn identity(&self) -> u64 {
+        xxhash_rust::xxh3::xxh3_64(&bincode::serialize(self).expect("a plan is plain data"))
+    }
+
     /// The highest level of any rule.
     pub fn levels(&self) -> u32 {
         self.rules.iter().map(|rule| rule.place.level).max().unwrap_or(0)

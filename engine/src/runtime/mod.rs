@@ -16,7 +16,6 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 use timely::WorkerConfig;
 use timely::communication::WorkerGuards;
-use xxhash_rust::xxh3::xxh3_64;
 
 pub use crate::operators::applied::RuleCounts;
 pub use crate::operators::output::EpochOutput;
@@ -92,7 +91,7 @@ impl EngineBuilder {
             let message = format!("expected 1 to {WORKERS_MAX} workers, found `{found}`");
             return Err(Error::new(ErrorKind::Plan, message));
         }
-        let plan_hash = plan_hash(&self.plan);
+        let plan_hash = self.plan.identity();
         let (restored, next_frame) = match &self.snapshot {
             Some(snapshot) if snapshot.plan_hash != plan_hash => {
                 let message = "the snapshot belongs to other rules: start without it";
@@ -108,6 +107,7 @@ impl EngineBuilder {
         let started = worker::start(self.workers, plan, &sources, &restored, &sender, &gauges)?;
         Ok(Engine {
             plan_hash,
+            sources,
             parts_each: PARTS_EACH + self.plan.levels() as usize,
             jobs: started.jobs,
             threads: started.threads,
@@ -123,17 +123,13 @@ impl EngineBuilder {
     }
 }
 
-/// The identity of a plan: equal plans, equal hash, on every machine.
-fn plan_hash(plan: &Plan) -> u64 {
-    xxh3_64(&bincode::serialize(plan).expect("a plan is plain data"))
-}
-
 /// A running engine.
 ///
 /// Push frames in log order; rows come back from [`Engine::poll`] and [`Engine::finish`]. A push
 /// waits while the workers are behind, so that memory stays bounded.
 pub struct Engine {
     plan_hash: u64,
+    sources: Arc<[SourceSpec]>,
     /// Parts of a snapshot that every worker writes.
     parts_each: usize,
     jobs: Vec<Sender<Job>>,
@@ -236,6 +232,12 @@ impl Engine {
     /// [`ErrorKind::Worker`] if a worker stopped before its work was done.
     pub fn finish(mut self) -> Result<(Vec<EpochOutput>, Vec<Snapshot>), Error> {
         self.flush()?;
+        self.stop()?;
+        Ok((self.ready.into(), self.snapshots.into()))
+    }
+
+    /// Lets the workers finish what they have, and takes all that they say.
+    fn stop(&mut self) -> Result<(), Error> {
         self.jobs.clear();
         self.threads.iter().for_each(Thread::unpark);
         while let Ok(message) = self.outputs.recv() {
@@ -244,7 +246,37 @@ impl Engine {
         for result in self.guards.take().into_iter().flat_map(WorkerGuards::join) {
             result.map_err(|e| Error::new(ErrorKind::Worker, "a worker stopped").caused_by(e))?;
         }
-        Ok((self.ready.into(), self.snapshots.into()))
+        Ok(())
+    }
+
+    /// Goes on under a plan whose tables say something else, from the next frame on. The current
+    /// epoch ends here; state passes over as by a snapshot.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Plan`], and nothing has happened, if the plan differs in anything else;
+    /// [`ErrorKind::Worker`] if a worker has stopped or none can be started;
+    /// [`ErrorKind::Snapshot`] if state cannot be passed over.
+    pub fn replace_tables(&mut self, plan: &Arc<Plan>) -> Result<(), Error> {
+        if plan.identity() != self.plan_hash {
+            let message = "the plan differs in more than what tables say";
+            return Err(Error::new(ErrorKind::Plan, message));
+        }
+        self.flush()?;
+        let epoch = self.current_epoch();
+        self.snapshot()?;
+        self.stop()?;
+        let at = self.snapshots.iter().position(|snapshot| snapshot.epoch == epoch);
+        let snapshot = at.and_then(|at| self.snapshots.remove(at)).ok_or_else(|| {
+            Error::new(ErrorKind::Worker, "a worker stopped before its state was written")
+        })?;
+        let restored = Restored::read(&snapshot)?;
+        let (sender, outputs) = bounded(OUTPUT_QUEUE_MAX);
+        let (workers, gauges) = (self.threads.len(), &self.gauges);
+        let started = worker::start(workers, plan, &self.sources, &restored, &sender, gauges)?;
+        self.outputs = outputs;
+        (self.jobs, self.threads) = (started.jobs, started.threads);
+        self.guards = Some(started.guards);
+        Ok(())
     }
 
     fn take(&mut self, message: EngineMessage) {

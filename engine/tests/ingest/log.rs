@@ -37,6 +37,7 @@ fn records() -> Vec<LogRecord> {
         data(0, b"payload"),
         LogRecord::Frame(FrameBody::Tick(-5)),
         LogRecord::Cut,
+        LogRecord::Table(RuleText { name: "owners.csv".to_owned(), text: "a,b\n".to_owned() }),
         data(1, b""),
         LogRecord::Frame(FrameBody::SourceEnd(SourceId(1))),
         LogRecord::Frame(FrameBody::End),
@@ -53,6 +54,7 @@ fn written() -> (Vec<u8>, Vec<u64>) {
         match record {
             LogRecord::Frame(body) => log.frame(&body),
             LogRecord::Cut => log.cut(),
+            LogRecord::Table(file) => log.table(&file),
         }
         .expect("memory takes it");
         ends.push(log.bytes());

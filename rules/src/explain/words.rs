@@ -81,6 +81,7 @@ pub fn expression(e: &Expr, name: &dyn Fn(u32) -> String) -> String {
     let inner = |x: &Expr| operand(x, name);
     match e {
         Expr::Const(value) => constant(value),
+        Expr::Table(column) => column.name.to_string(),
         Expr::Column(index) => name(*index),
         Expr::Not(x) => match &**x {
             Expr::IsNull(x) => format!("{} != null", inner(x)),

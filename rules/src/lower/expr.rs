@@ -10,7 +10,7 @@ use tailwater_dsl::text_range::TextRange;
 use tailwater_dsl::types::Type;
 use tailwater_engine::model::Value;
 use tailwater_engine::plan::PastKind;
-use tailwater_engine::plan::expr::{BinaryOp as Op, Expr};
+use tailwater_engine::plan::expr::{BinaryOp as Op, Expr, TableColumn};
 use tailwater_engine::plan::function::Function;
 
 use super::{NotYet, not_yet, past};
@@ -46,6 +46,7 @@ pub(super) trait Names {
 pub(super) fn lower(expr: &hir::Expr, names: &mut impl Names) -> Lowered {
     let unknown = || not_yet("this expression", expr.range);
     Ok(match &expr.kind {
+        ExprKind::Constant { value: Literal::Table(column), .. } => table(column, &expr.ty),
         ExprKind::Constant { value, .. } => Expr::Const(literal(value)),
         ExprKind::Field(field) => names.field(field).ok_or_else(unknown)?,
         ExprKind::Call(index) => names.call(*index).ok_or_else(unknown)?,
@@ -102,6 +103,13 @@ pub(super) fn lower(expr: &hir::Expr, names: &mut impl Names) -> Lowered {
             Expr::Template(lowered)
         }
     })
+}
+
+/// A column of a table, which stays what it is when its file says something else.
+fn table(column: &hir::TableColumn, ty: &Type) -> Expr {
+    let values = literal(&Literal::Map(column.values.clone()));
+    let (name, kind) = (Arc::from(&*column.name), Arc::from(ty.to_string()));
+    Expr::Table(TableColumn { name, kind, values })
 }
 
 fn unary(op: UnaryOp, x: Expr) -> Expr {
@@ -252,7 +260,7 @@ pub(crate) fn literal(value: &Literal) -> Value {
         Literal::Size(v) => Value::Size(*v),
         Literal::Ratio(v) => Value::Ratio(*v),
         Literal::List(items) => Value::List(items.iter().map(literal).collect()),
-        Literal::Map(entries) => {
+        Literal::Map(entries) | Literal::Table(hir::TableColumn { values: entries, .. }) => {
             Value::map(entries.iter().map(|(k, v)| (Arc::from(k.as_str()), literal(v))).collect())
         }
     }

@@ -324,6 +324,7 @@ fn renumber(expr: &Expr, next: &mut u32) -> Expr {
             Expr::Column(*next - 1)
         }
         Expr::Const(value) => Expr::Const(value.clone()),
+        Expr::Table(column) => Expr::Table(column.clone()),
         Expr::Not(x) => Expr::Not(again(x)),
         Expr::Negate(x) => Expr::Negate(again(x)),
         Expr::IsNull(x) => Expr::IsNull(again(x)),

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use bytes::Bytes;
-use tailwater_dsl::hir::{Given, GivenKind, Literal};
+use tailwater_dsl::hir::{Given, GivenKind, Literal, TableColumn};
 use tailwater_engine::model::render::write_json_text;
 use tailwater_engine::model::{Compression, DataFrame, PayloadFormat, SourceId};
 
@@ -73,7 +73,7 @@ fn any_value(value: &Literal) -> String {
             let items: Vec<String> = items.iter().map(any_value).collect();
             format!(r#"{{"arrayValue":{{"values":[{}]}}}}"#, items.join(","))
         }
-        Literal::Map(entries) => {
+        Literal::Map(entries) | Literal::Table(TableColumn { values: entries, .. }) => {
             let entry = |(key, value): &(String, Literal)| key_value(key, value);
             let entries: Vec<String> = entries.iter().map(entry).collect();
             format!(r#"{{"kvlistValue":{{"values":[{}]}}}}"#, entries.join(","))
@@ -165,7 +165,9 @@ fn plain(value: &Literal) -> String {
         Literal::List(items) => {
             format!("[{}]", items.iter().map(plain).collect::<Vec<_>>().join(","))
         }
-        Literal::Map(entries) => object(entries),
+        Literal::Map(entries) | Literal::Table(TableColumn { values: entries, .. }) => {
+            object(entries)
+        }
     }
 }
 

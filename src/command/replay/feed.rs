@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tailwater_engine::Error;
 use tailwater_engine::ingest::reader::{FileReader, Input};
-use tailwater_engine::journal::{LogReader, LogRecord, Opening, is_log};
+use tailwater_engine::journal::{LogReader, LogRecord, Opening, RuleText, is_log};
 use tailwater_engine::model::{FrameBody, Ledger, SetAside, SourceId, SourceSpec};
 use tailwater_engine::runtime::EpochCut;
 
@@ -43,6 +43,8 @@ pub(crate) enum Step {
     Frame(FrameBody),
     /// An epoch ends.
     Cut,
+    /// A table's file says something else from here on.
+    Table(RuleText),
     /// There is no more.
     Done,
 }
@@ -128,6 +130,7 @@ impl Feed {
             Self::Log { reader, ledger } => match reader.next_record()? {
                 Some(LogRecord::Frame(body)) => Ok(Step::Frame(body)),
                 Some(LogRecord::Cut) => Ok(Step::Cut),
+                Some(LogRecord::Table(file)) => Ok(Step::Table(file)),
                 None => {
                     if let Some(tail) = reader.tail() {
                         ledger.damaged += 1;

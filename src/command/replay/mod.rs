@@ -21,7 +21,7 @@ use crate::render::items::item_lines;
 use crate::render::rows::{RowWriter, Said};
 use crate::render::why::Why;
 use crate::render::why_trace::{WhyTrace, trace_id};
-use crate::rule_files::{self, Compiled, compile};
+use crate::rule_files::{self, Compiled, Recorded, compile};
 use crate::terminal::tell;
 
 pub(crate) use feed::{Feed, Step, log_opening};
@@ -40,7 +40,11 @@ pub(crate) fn run(args: &Replay, general: General) -> anyhow::Result<Exit> {
             // As the run left them: windows that were open when it was stopped gave no rows.
             settings.read.stays_open = true;
             settings.read.is_redacted = true;
-            rule_files::compile_recorded(opening, rule_files::params(&args.rules.params)?)
+            let params = rule_files::params(&args.rules.params)?;
+            let recorded = Recorded { opening: opening.clone(), params };
+            let compiled = recorded.compile();
+            settings.read.recorded = Some(recorded);
+            compiled
         }
         _ => {
             let files = rule_files::read_all(&args.rules)?;

@@ -22,6 +22,7 @@ use crate::exit::Exit;
 use crate::output::WriteFailed;
 use crate::render::rows::Said;
 use crate::render::summary::Summary;
+use crate::rule_files::Recorded;
 use crate::trace::Gather;
 
 /// Whether Ctrl-C was pressed, or the program was told to end.
@@ -112,7 +113,8 @@ pub(crate) fn run_through(
         in_order(output, take)?;
         if output.items.is_empty() { Ok(()) } else { take_items(&output.items) }
     };
-    let mut frames = Frames { feed: &mut feed, redactor: redactor.as_ref(), gather };
+    let recorded = settings.recorded.clone();
+    let mut frames = Frames { feed: &mut feed, redactor: redactor.as_ref(), gather, recorded };
     let fed = push_all(&mut frames, &mut engine, interrupt, &progress, &mut sink);
     let why = match fed {
         Ok(why) => why,
@@ -162,6 +164,8 @@ struct Frames<'a> {
     feed: &'a mut Feed,
     redactor: Option<&'a Redactor>,
     gather: Option<&'a mut Gather>,
+    /// The rules that follow the log's tables.
+    recorded: Option<Recorded>,
 }
 
 fn push_all(
@@ -181,6 +185,10 @@ fn push_all(
                 engine.push_body(body)
             }
             Ok(Step::Cut) => engine.flush(),
+            Ok(Step::Table(file)) => match &mut frames.recorded {
+                Some(recorded) => recorded.follow(file, engine),
+                None => Ok(()), // other rules read files of their own
+            },
             Ok(Step::Done) => return Ok(Ended::Complete),
             Err(error) => return Ok(Ended::Failed(error)),
         };

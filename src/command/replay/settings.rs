@@ -11,6 +11,7 @@ use crate::exit::Usage;
 use crate::render::TableStyle;
 use crate::render::instant::parse_time;
 use crate::render::rows::Said;
+use crate::rule_files::Recorded;
 use crate::terminal;
 
 /// How telemetry is read.
@@ -22,6 +23,8 @@ pub(crate) struct ReadSettings {
     pub(crate) is_log: bool,
     /// Whether that log is already without what the rules take out.
     pub(crate) is_redacted: bool,
+    /// The rules of that log, where they are the ones that run: they follow its tables.
+    pub(crate) recorded: Option<Recorded>,
     /// How they are read.
     pub(crate) options: ReaderOptions,
     /// Worker threads.
@@ -48,6 +51,7 @@ impl ReadSettings {
             files: inputs.files.clone(),
             is_log: false,
             is_redacted: false,
+            recorded: None,
             options,
             workers: inputs.workers,
             stays_open: inputs.open,

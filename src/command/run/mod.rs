@@ -11,11 +11,13 @@ mod recorder;
 mod screen;
 mod shapes;
 mod sinks;
+mod tables;
 mod tokens;
 mod told;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use tailwater_engine::clock::{Clock, system_clock};
@@ -44,6 +46,7 @@ use pump::{Pump, Stopped};
 use recorder::Recorder;
 use screen::Screen;
 use sinks::{SinkSpec, Sinks};
+use tables::{Changed, Tables};
 
 /// Threads for sockets, beside the engine's workers.
 const IO_THREADS: usize = 2;
@@ -86,7 +89,7 @@ pub(crate) fn run(args: &Run, general: General) -> anyhow::Result<Exit> {
         .build()?;
     let (inputs, token_files) = listeners::inputs(config)?;
     runtime.spawn(tokens::follow(token_files));
-    let mut opening = opening(&files, &compiled, params, &inputs);
+    let mut opening = opening(&files, &compiled, params.clone(), &inputs);
     if observe.self_metrics {
         opening.sources.push(source(SELF)); // after all others, as names of sources are sorted
     }
@@ -95,6 +98,8 @@ pub(crate) fn run(args: &Run, general: General) -> anyhow::Result<Exit> {
         None => None,
     };
     let screen = Screen::new(config.limits.of_items(), redactor)?;
+    let (tables, changed) = Tables::new(files, params, config.sink_names(), &compiled, &plan);
+    runtime.spawn(tables::follow(tables, config.rules.tables_every.value));
     let shapes = shapes::shapes(&plan);
     let sinks = runtime.block_on(async { Sinks::start(&specs, &plan, &shapes, &clock) })?;
     let (intake, receiver) = Intake::new(listeners::intake(config))?;
@@ -124,7 +129,7 @@ pub(crate) fn run(args: &Run, general: General) -> anyhow::Result<Exit> {
         notify,
     };
     live.greet(loaded.file(), &listeners, &pages);
-    live.work(intake, &receiver, listeners, sinks, pages)
+    live.work((intake, &receiver), changed, listeners, sinks, pages)
 }
 
 /// The rules that run: of the options, or else of the configuration.
@@ -195,8 +200,8 @@ impl Live<'_> {
 
     fn work(
         self,
-        intake: Intake,
-        receiver: &IntakeReceiver,
+        (intake, receiver): (Intake, &IntakeReceiver),
+        changed: Receiver<Changed>,
         listeners: Vec<(String, Listener)>,
         sinks: Sinks,
         pages: Pages,
@@ -221,7 +226,8 @@ impl Live<'_> {
         self.end_when_told(intake, listeners, grace);
         self.notify.ready(&format!("{} rules", self.plan.rules.len()));
         let watchers = (&*self.observed, &*self.notify);
-        let pump = Pump::new((receiver, &self.screen), engine, recorder, &*self.clock, watchers);
+        let pump =
+            Pump::new((receiver, &self.screen, changed), engine, recorder, &*self.clock, watchers);
         let pumped = pump.run(&mut |said| {
             summary.take(said);
             self.observed.follow(said);
@@ -253,8 +259,7 @@ impl Live<'_> {
             Err(Stopped::Engine(error)) => return Err(error.into()),
         };
         output.close()?;
-        summary.redacted(self.screen.redactor.as_ref());
-        summary.trimmed(self.screen.trimmed.as_ref());
+        self.screen.sum_up(&mut summary);
         summary.close(&tailwater_engine::model::Ledger::default(), &self.opening.sources);
         if !self.general.is_quiet {
             summary.tell_live(self.general);

@@ -3,6 +3,7 @@
 //! Invariant: what is pushed is what is recorded, frame by frame and cut by cut, so that the
 //! replay of a record says what the run said.
 
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use tailwater_engine::Error;
@@ -13,6 +14,7 @@ use tailwater_engine::runtime::{Engine, EpochOutput};
 use super::observe::{Notify, Observed, UnderWay};
 use super::recorder::Recorder;
 use super::screen::Screen;
+use super::tables::Changed;
 use crate::output::WriteFailed;
 
 /// How long an epoch that has a frame waits for more of them.
@@ -48,6 +50,7 @@ impl From<Error> for Stopped {
 pub(super) struct Pump<'a> {
     intake: &'a IntakeReceiver,
     screen: &'a Screen,
+    tables: Receiver<Changed>,
     engine: Engine,
     recorder: Recorder,
     /// Tells the time of ticks, nanoseconds since the Unix epoch.
@@ -65,7 +68,7 @@ pub(super) struct Pump<'a> {
 impl<'a> Pump<'a> {
     /// A pump from an intake into an engine.
     pub(super) fn new(
-        (intake, screen): (&'a IntakeReceiver, &'a Screen),
+        (intake, screen, tables): (&'a IntakeReceiver, &'a Screen, Receiver<Changed>),
         engine: Engine,
         recorder: Recorder,
         clock: &'a dyn Fn() -> i64,
@@ -76,6 +79,7 @@ impl<'a> Pump<'a> {
         Self {
             intake,
             screen,
+            tables,
             engine,
             recorder,
             clock,
@@ -108,6 +112,7 @@ impl<'a> Pump<'a> {
                 Err(NoFrame::Timeout) => {}
                 Err(NoFrame::Closed) => break,
             }
+            self.take_tables()?;
             self.keep_time()?;
             self.collect(say)?;
         }
@@ -156,6 +161,17 @@ impl<'a> Pump<'a> {
         self.engine.flush()?;
         if self.engine.current_epoch() > before {
             self.cut(before);
+        }
+        Ok(())
+    }
+
+    /// Goes on with tables that changed: an epoch ends, the record says what they say, and then the
+    /// engine knows it.
+    fn take_tables(&mut self) -> Result<(), Error> {
+        while let Ok(Changed { files, plan }) = self.tables.try_recv() {
+            self.flush()?;
+            files.iter().for_each(|file| self.recorder.table(file));
+            self.engine.replace_tables(&plan)?;
         }
         Ok(())
     }

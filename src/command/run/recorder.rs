@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
-use tailwater_engine::journal::{LogWriter, Opening};
+use tailwater_engine::journal::{LogWriter, Opening, RuleText};
 use tailwater_engine::model::FrameBody;
 use tailwater_engine::{Error, ErrorKind};
 
@@ -44,6 +44,10 @@ impl Recorder {
 
     pub(super) fn cut(&mut self) {
         self.write(LogWriter::cut);
+    }
+
+    pub(super) fn table(&mut self, file: &RuleText) {
+        self.write(|log| log.table(file));
     }
 
     pub(super) fn flush(&mut self) {

@@ -10,14 +10,15 @@ use tailwater_engine::model::FrameBody;
 use tailwater_engine::redact::{ItemBounds, Redactor, TrimCounters, Trimmer};
 
 use crate::command::secret::redacted;
+use crate::render::summary::Summary;
 
 /// The steps that every frame takes.
 pub(super) struct Screen {
     first: Option<Trimmer>,
     pub(super) redactor: Option<Redactor>,
     last: Option<Trimmer>,
-    /// What the bounds did, where there are any.
-    pub(super) trimmed: Option<Arc<TrimCounters>>,
+    /// What the bounds did.
+    pub(super) trimmed: Arc<TrimCounters>,
 }
 
 impl Screen {
@@ -32,8 +33,13 @@ impl Screen {
             Some(_) => (trimmer(others)?, trimmer(lengths)?),
             None => (trimmer(bounds)?, None),
         };
-        let trimmed = bounds.is_bounded().then_some(counters);
-        Ok(Self { first, redactor, last, trimmed })
+        Ok(Self { first, redactor, last, trimmed: counters })
+    }
+
+    /// Lets a summary tell what was taken out.
+    pub(super) fn sum_up(&self, summary: &mut Summary) {
+        summary.redacted(self.redactor.as_ref());
+        summary.trimmed(&self.trimmed);
     }
 
     /// What of a frame goes into the log.

@@ -112,7 +112,7 @@ fn read(
                     condition.take(frame)?;
                 }
             }
-            Ok(Step::Frame(_) | Step::Cut) => {}
+            Ok(Step::Frame(_) | Step::Cut | Step::Table(_)) => {}
             Ok(Step::Done) => break Ended::Complete,
             Err(error) => break Ended::Failed(error),
         }

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use parse::Spec;
-use run::{Way, answer, compile};
+use run::{Between, Way, answer, compile};
 
 /// The files, in order.
 fn files(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -26,7 +26,7 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
 
 /// The ways to run a spec; the first is the one that `UPDATE=1` writes.
 fn ways() -> Vec<Way> {
-    let way = |workers, lines, frames| Way { workers, lines, frames, restore: false };
+    let way = |workers, lines, frames| Way { workers, lines, frames, between: Between::Nothing };
     let mut ways = vec![way(1, 4, 64), way(2, 1, 3), way(4, 2, 1)];
     if std::env::var_os("SPEC_CUTS").is_some_and(|cuts| cuts == "all") {
         for workers in [1, 2, 3, 4, 8] {
@@ -35,7 +35,8 @@ fn ways() -> Vec<Way> {
             }
         }
     }
-    ways.push(Way { workers: 2, lines: 1, frames: 1, restore: true });
+    ways.push(Way { workers: 2, lines: 1, frames: 1, between: Between::Restore });
+    ways.push(Way { workers: 2, lines: 1, frames: 64, between: Between::ReplaceTables });
     ways
 }
 

@@ -23,6 +23,17 @@ use super::parse::Shown;
 /// What every `secret(…)` of a spec is.
 const SECRET: &[u8] = b"pepper";
 
+/// What happens after every frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Between {
+    /// The engine goes on.
+    Nothing,
+    /// Another engine, with other workers, is restored from the one before it.
+    Restore,
+    /// The engine goes on with tables that say what they said before.
+    ReplaceTables,
+}
+
 /// How the work is cut.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Way {
@@ -31,8 +42,7 @@ pub(super) struct Way {
     pub(super) lines: usize,
     /// Frames of an epoch.
     pub(super) frames: usize,
-    /// Whether each frame is run by an engine of its own, restored from the one before it.
-    pub(super) restore: bool,
+    pub(super) between: Between,
 }
 
 /// What a run says.
@@ -138,13 +148,18 @@ pub(super) fn answer(
     if !is_open {
         bodies.push(FrameBody::End);
     }
-    let outputs = if way.restore {
+    let outputs = if way.between == Between::Restore {
         restored(plan, &sources, bodies)
     } else {
         let mut engine = build(plan, &sources, way.workers, way.frames, None)?;
+        let is_replaced = way.between == Between::ReplaceTables;
+        let mut push = |body| {
+            engine.push_body(body)?;
+            if is_replaced { engine.replace_tables(plan) } else { Ok(()) }
+        };
         bodies
             .into_iter()
-            .try_for_each(|body| engine.push_body(body))
+            .try_for_each(&mut push)
             .and_then(|()| engine.finish())
             .map(|(outputs, _)| outputs)
             .map_err(|error| error.to_string())

@@ -17,6 +17,7 @@ pub fn eval_row(expr: &Expr, values: &[Value]) -> Value {
 pub(crate) fn eval_with(expr: &Expr, column: &mut impl FnMut(u32) -> Value) -> Value {
     match expr {
         Expr::Const(value) => value.clone(),
+        Expr::Table(column) => column.values.clone(),
         Expr::Column(index) => column(*index),
         Expr::Not(x) => match eval_with(x, column) {
             Value::Bool(v) => Value::Bool(!v),

@@ -39,9 +39,7 @@ impl Observed {
         if let Some(counters) = &self.redacted {
             redaction_families(counters, &mut all);
         }
-        if let Some(counters) = &self.trimmed {
-            trim_families(counters, &mut all);
-        }
+        trim_families(&self.trimmed, &mut all);
         rule_families(&self.plan, &counts, &mut all);
         sampling_families(&self.plan, &counts, &mut all);
         if let Some(gauges) = self.gauges.get() {

@@ -50,7 +50,7 @@ pub(super) fn begin_log(options: &Observe, general: General) -> General {
 pub(super) struct Observed {
     plan: Arc<Plan>,
     redacted: Option<Arc<RedactCounters>>,
-    trimmed: Option<Arc<TrimCounters>>,
+    trimmed: Arc<TrimCounters>,
     /// Names of the sources, by id.
     sources: Vec<Arc<str>>,
     intake: Intake,
@@ -118,7 +118,7 @@ impl Observed {
         Arc::new(Self {
             plan: Arc::clone(plan),
             redacted: screen.redactor.as_ref().map(Redactor::counters),
-            trimmed: screen.trimmed.clone(),
+            trimmed: Arc::clone(&screen.trimmed),
             timings: Timings::new(names.len()),
             sources: names,
             intake: intake.clone(),

@@ -1,0 +1,97 @@
+//! Tables whose files change while a run goes on.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::live_run::{Run, now_s, path};
+
+/// Rules that read a table as a group key, and as a value.
+fn rules(owners: &Path) -> String {
+    format!(
+        "table owners = csv(\"{}\") key service.name\n\
+         stream s = spans set {{ rank: owners.rank }} lateness 0s idle 1s\n\
+         aggregate teams from s by owners.team over tumbling(10s) \
+         select {{ n: count() }} limit groups 10\n\
+         aggregate each from s by service.name over tumbling(10s) \
+         select {{ n: count(), most: max(rank) }} limit groups 10\n",
+        owners.display()
+    )
+}
+
+/// Waits until the record holds a text: until then the run has not taken it.
+fn records(record: &Path, text: &str) {
+    for _ in 0..400 {
+        let bytes = fs::read(record).unwrap_or_default();
+        if bytes.windows(text.len()).any(|part| part == text.as_bytes()) {
+            return;
+        }
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
+    panic!("`{text}` never came into the record");
+}
+
+fn replay(record: &Path, workers: &str) -> String {
+    let mut replay = Command::new(env!("CARGO_BIN_EXE_tailwater"));
+    replay.args(["replay", "--format", "jsonl", "--workers", workers]).arg(record);
+    let output = replay.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn a_changed_table_is_taken_recorded_and_replayed_and_a_broken_one_is_not() {
+    let (owners, record, config) = (path("owners.csv"), path("tables.twlog"), path("tables.yaml"));
+    fs::write(&owners, "service.name,team,rank\nshop,web,1\nbank,money,2\n").unwrap();
+    fs::write(&config, "rules: { tables_every: 50ms }\n").unwrap();
+    let (config, to) = (config.to_str().unwrap(), record.to_str().unwrap());
+    let more = ["--config", config, "--record", to, "--workers", "2"];
+    let run = Run::start(&rules(&owners), &more, &[]);
+    let at_s = now_s() / 10 * 10;
+    run.spans_at("shop", 3, at_s);
+    run.shows("admin", "/metrics", "tailwater_items_total{signal=\"spans\",outcome=\"used\"} 3\n");
+    fs::write(&owners, "service.name,team,rank\nshop,payments,7\nbank,money,2\n").unwrap();
+    records(&record, "shop,payments,7");
+    // The same window goes on: what came before has been looked up.
+    run.spans_at("shop", 2, at_s + 1);
+    run.shows("admin", "/metrics", "tailwater_items_total{signal=\"spans\",outcome=\"used\"} 5\n");
+    // Two rows of one key; then a column of another type; then none that is read.
+    for (bad, warned) in [
+        ("service.name,team,rank\nshop,a,1\nshop,b,1\n", 1),
+        ("service.name,team,rank\nshop,a,high\n", 2),
+        ("service.name,group,rank\nshop,a,1\n", 3),
+    ] {
+        fs::write(&owners, bad).unwrap();
+        let warned = format!("tailwater_log_records_total{{level=\"warn\"}} {warned}\n");
+        run.shows("admin", "/metrics", &warned);
+    }
+    run.spans_at("shop", 1, at_s + 11);
+    run.spans_at("bank", 1, at_s + 30);
+    run.shows("admin", "/metrics", "tailwater_rule_rows_total{rule=\"each\"} 2\n");
+    let page = run.get("admin", "/metrics");
+    assert!(page.contains("tailwater_unaccounted_items 0\n"), "{page}");
+    let (code, stdout, stderr) = run.end();
+    assert_eq!(code, Some(0), "{stderr}");
+    for text in [
+        "changed and is taken",
+        "the key `shop` has two rows",
+        "changed and cannot be used; the table before stays",
+        "columns of other types",
+        "has no column `team`",
+    ] {
+        assert!(stderr.contains(text), "`{text}`: {stderr}");
+    }
+    let teams: Vec<&str> = stdout.lines().filter(|line| line.contains("\"teams\"")).collect();
+    let has = |team: &str, n: u32| {
+        let (team, n) = (format!("\"{team}\""), format!("\"n\":{n}"));
+        teams.iter().any(|line| line.contains(&team) && line.contains(&n))
+    };
+    assert!(has("web", 3) && has("payments", 2) && has("payments", 1), "{stdout}");
+    assert!(stdout.contains("\"most\":7"), "{stdout}");
+    // The record needs no file.
+    fs::remove_file(&owners).unwrap();
+    for workers in ["1", "3"] {
+        assert_eq!(replay(&record, workers), stdout, "{workers} workers");
+    }
+}
