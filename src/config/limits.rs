@@ -19,6 +19,7 @@ pub(crate) struct Bounds {
     pub(crate) event_attributes: Setting<Option<Count>>,
     pub(crate) links: Setting<Option<Count>>,
     pub(crate) link_attributes: Setting<Option<Count>>,
+    pub(crate) check_tracestate: Setting<bool>,
 }
 
 impl Section for Bounds {
@@ -37,6 +38,8 @@ impl Section for Bounds {
         let doc = "Links of a span; further ones are dropped and counted in it.";
         visit.scalar("links", doc, &mut self.links);
         visit.scalar("link_attributes", "Attributes of a link.", &mut self.link_attributes);
+        let doc = "Leave out tracestates of spans and links that break the rules of W3C.";
+        visit.scalar("check_tracestate", doc, &mut self.check_tracestate);
     }
 }
 
@@ -58,7 +61,9 @@ impl Bounds {
             (Bound::LinkAttributes, &self.link_attributes),
         ];
         let most = |of: &Setting<Option<Count>>| of.value.map(|count| count.0 as u32);
-        set.iter().fold(ItemBounds::default(), |bounds, (bound, of)| bounds.with(*bound, most(of)))
+        let checks_trace_state = self.check_tracestate.value;
+        let first = ItemBounds::default().checking_trace_state(checks_trace_state);
+        set.iter().fold(first, |bounds, (bound, of)| bounds.with(*bound, most(of)))
     }
 
     /// Divides the memory between bodies under way and frames that wait. What `intake` says itself

@@ -320,7 +320,10 @@ fn redaction_line(counters: &RedactCounters, text: &mut String) {
 fn trim_line(counters: &TrimCounters, text: &mut String) {
     let bounds = Bound::ALL.into_iter().filter(|bound| counters.count(*bound) > 0);
     let part = |bound: Bound| format!("{} {}", bound.name(), grouped(counters.count(bound)));
-    let parts: Vec<String> = bounds.map(part).collect();
+    let mut parts: Vec<String> = bounds.map(part).collect();
+    if counters.trace_states() > 0 {
+        parts.push(format!("tracestate {}", grouped(counters.trace_states())));
+    }
     if !parts.is_empty() {
         let _ = writeln!(text, "beyond `limits`, dropped or cut: {}", parts.join(", "));
     }

@@ -65,8 +65,7 @@ impl Bound {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ItemBounds {
     most: [Option<u32>; Bound::ALL.len()],
-    /// Whether a tracestate that breaks W3C's rules is left out.
-    pub checks_trace_state: bool,
+    checks_trace_state: bool,
 }
 
 impl ItemBounds {
@@ -74,6 +73,13 @@ impl ItemBounds {
     #[must_use]
     pub fn with(mut self, bound: Bound, most: Option<u32>) -> Self {
         self.most[bound as usize] = most;
+        self
+    }
+
+    /// The same; a tracestate that breaks W3C's rules is left out, or is not.
+    #[must_use]
+    pub fn checking_trace_state(mut self, checks_trace_state: bool) -> Self {
+        self.checks_trace_state = checks_trace_state;
         self
     }
 

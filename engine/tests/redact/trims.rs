@@ -237,6 +237,42 @@ fn lines_lose_attributes_and_keep_fields() {
     assert_eq!(counters.count(Bound::AttributeLength), 2);
 }
 
+/// W3C Trace Context, "tracestate": what is against the rules leaves whole, all else stays.
+#[test]
+fn tracestates_against_the_rules_are_left_out() {
+    let bounds = ItemBounds::default().checking_trace_state(true);
+    let (many, full) = (vec!["a=1"; 33].join(","), vec!["a=1"; 32].join(","));
+    let span = |state: &str| Span {
+        trace_state: state.to_owned(),
+        links: vec![Link { trace_state: state.to_owned(), ..Link::default() }],
+        ..Span::default()
+    };
+    let json = |state: &str| {
+        format!(
+            "{{\"resourceSpans\":[{{\"scopeSpans\":[{{\"spans\":[{{\"name\":\"s\"{state}}}]}}]}}]}}"
+        )
+    };
+    let stated = |state: &str| json(&format!(",\"traceState\":\"{state}\""));
+    for bad in ["foo=", "@foo=1", "Foo=1", "foo=1,bar", "a=x=y", "a=\u{e9}", "a =1", &many] {
+        let (trimmer, counters) = trimmer(bounds);
+        let all = request(vec![span(bad), span("good=1")]);
+        let out = trimmer.frame(frame(PayloadFormat::OtlpTraces, all.encode_to_vec()));
+        let found = ExportTraceServiceRequest::decode(out.payload).expect("it stays a request");
+        assert_eq!(found, request(vec![span(""), span("good=1")]), "`{bad}`");
+        let out = trimmer.frame(frame(PayloadFormat::OtlpJson, stated(bad)));
+        assert_eq!(out.payload, json(""), "`{bad}`");
+        assert_eq!(counters.trace_states(), 3, "`{bad}`");
+    }
+    let long = format!("a={}", "x".repeat(256));
+    let good = ["", "foo@=1", "foo@@bar=1", "t@v=1", "a=1,,b=2", "a=1,a=2", " a=1\t", &full, &long];
+    for good in good {
+        let (trimmer, counters) = trimmer(bounds);
+        let all = frame(PayloadFormat::OtlpTraces, request(vec![span(good)]).encode_to_vec());
+        assert_eq!(trimmer.frame(all.clone()), all, "`{good}`");
+        assert_eq!(counters.trace_states(), 0);
+    }
+}
+
 /// Attributes, events, attributes of each, links, attributes of each.
 fn counts() -> impl Strategy<Value = [usize; 5]> {
     [0..6_usize, 0..5, 0..4, 0..7, 0..5]

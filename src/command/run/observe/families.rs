@@ -360,6 +360,7 @@ fn trim_families(counters: &TrimCounters, all: &mut Families) {
     for bound in Bound::ALL {
         family.whole(&[("what", bound.name())], counters.count(bound));
     }
+    family.whole(&[("what", "tracestate")], counters.trace_states());
 }
 
 fn log_families(all: &mut Families) {
