@@ -16,7 +16,7 @@ use super::damage::{Damage, Reason};
 use super::decoder::SenderSeen;
 use super::flat::{FlatSource, Row, by_common_names, field_columns, next_line, object};
 use super::hex;
-use super::json::{Json, Text};
+use super::json::{Json, Members, Text};
 use super::writer::Writer;
 use crate::limits::LINE_BYTES_MAX;
 use crate::model::{ByteRange, ColumnMapping, Signal, Symbol};
@@ -149,7 +149,8 @@ fn in_place(
     w: &mut Writer<'_>,
 ) -> Result<bool, Damage> {
     let at = json.pos();
-    let (mut members, mut envelope) = (json.object()?, Envelope::default());
+    let mut envelope = Envelope::default();
+    let mut members = usual(&mut json, &mut envelope)?;
     loop {
         let Some(key) = json.key(&mut members)? else { return Ok(false) };
         let key = key.bytes()?;
@@ -274,12 +275,41 @@ fn begin(
 
 fn envelope<'a>(json: &mut Json<'a>) -> Result<Envelope<'a>, Damage> {
     let mut envelope = Envelope::default();
-    let mut members = json.object()?;
+    let mut members = usual(json, &mut envelope)?;
     while let Some(key) = json.key(&mut members)? {
         member(json, &key.bytes()?, &mut envelope)?;
     }
     json.end_of_line()?;
     Ok(envelope)
+}
+
+/// Enters a line and reads its first members, as far as they stand in the order and form in which
+/// most senders write them: their names are then compared at once.
+#[inline]
+fn usual<'a>(json: &mut Json<'a>, envelope: &mut Envelope<'a>) -> Result<Members, Damage> {
+    let members = json.object()?;
+    if members != Members::First || !json.take(b"\"v\":1,\"src\":") {
+        return Ok(members);
+    }
+    envelope.version = Some(1);
+    envelope.source = Some(json.text()?);
+    if json.take(b",\"ts\":") {
+        let plain = json.digits();
+        envelope.time_ms = Some(plain.map_or_else(|| json.integer(), Ok)?);
+    }
+    if json.take(b",\"type\":") {
+        envelope.kind = Some(json.text()?);
+    }
+    if json.take(b",\"tid\":") {
+        envelope.trace_id = id(json, hex::trace_id)?;
+    }
+    if json.take(b",\"sid\":") {
+        envelope.span_id = id(json, hex::span_id)?;
+    }
+    if json.take(b",\"pid\":") {
+        envelope.parent_id = id(json, hex::span_id)?;
+    }
+    Ok(Members::Further)
 }
 
 fn member<'a>(json: &mut Json<'a>, key: &[u8], envelope: &mut Envelope<'a>) -> Result<(), Damage> {

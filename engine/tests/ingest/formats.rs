@@ -259,6 +259,49 @@ fn members_of_a_line_may_come_in_any_order() {
 }
 
 #[test]
+fn spaces_between_the_members_of_a_line_change_nothing() {
+    let usual =
+        ["1", r#""a""#, "5", r#""span""#, r#""0a""#, r#""0b""#, r#""0c""#, r#"{"name":"s"}"#];
+    let names = ["v", "src", "ts", "type", "tid", "sid", "pid", "data"];
+    let odd = [
+        "null",
+        "10",
+        "05",
+        "-5",
+        "5.0",
+        "1e3",
+        "x",
+        "99999999999999999999",
+        r#""""#,
+        r#""5""#,
+        r#""\u0061""#,
+        r#""zz""#,
+        r#""000000000000000000000000000000001""#,
+        "[1]",
+        r#"{"a":["b","c"]}"#,
+        r#"{"a":"b","c":"d}"}"#,
+        r#"{"a":"b","c":"d"]"#,
+        r#"{"a":"b","c":"d}"#,
+        "",
+    ];
+    let demand = demand_all(&[]);
+    for (at, value) in (0..names.len()).flat_map(|at| odd.iter().map(move |value| (at, *value))) {
+        let member = |(place, name): (usize, &&str)| {
+            format!("\"{name}\":{}", if place == at { value } else { usual[place] })
+        };
+        let members: Vec<String> = names.iter().enumerate().map(member).collect();
+        let line = |open: &str, comma: &str| format!("{open}{}}}\n", members.join(comma));
+        let said = |line: String| {
+            let decoded = decode(&demand, line, PayloadFormat::Lines);
+            let columns = ["start", "source", "trace.id", "span.id", "parent.id", "name"];
+            let rows = columns.map(|path| cells(&demand, &decoded, Signal::Spans, path));
+            (rows, decoded.report.ledger.set_aside.len())
+        };
+        assert_eq!(said(line("{", ",")), said(line("{ ", " , ")), "{}", line("{", ","));
+    }
+}
+
+#[test]
 fn zipkin_halves_of_one_span_get_ids_of_their_own() {
     let text = r#"[
         {"traceId":"a1","id":"1","kind":"SERVER","timestamp":1,"duration":9,"name":"root",

@@ -272,7 +272,11 @@ impl<'a> Json<'a> {
             self.pos = text::next_mark(self.data, self.pos);
             match self.data.get(self.pos) {
                 Some(b'"') => {
-                    let (end, _) = text::end_of(self.data, self.pos + 1)?;
+                    let (mut end, _) = text::end_of(self.data, self.pos + 1)?;
+                    // A name and its text, or a text and the next name, stand side by side.
+                    while let Some([b':' | b',', b'"']) = self.data.get(end + 1..end + 3) {
+                        end = text::end_of(self.data, end + 3)?.0;
+                    }
                     self.pos = end;
                 }
                 Some(&open @ (b'{' | b'[')) => {

@@ -9,6 +9,7 @@ use crate::ingest::verify;
 use crate::limits::LINE_BYTES_MAX;
 
 use super::counts::RefuseReason;
+use super::line_frames::LineFrames;
 
 /// Lines on their way into a frame.
 pub(super) struct LineBatch {
@@ -20,6 +21,7 @@ pub(super) struct LineBatch {
     /// Bytes of the frame before: the next one is likely to be as large. Growing step by step took
     /// a sixth of the listener's time, most of it in fresh pages.
     expected: usize,
+    frames: LineFrames,
 }
 
 /// What a batch holds.
@@ -52,8 +54,8 @@ impl Ready {
 }
 
 impl LineBatch {
-    pub(super) fn new() -> Self {
-        Self { rest: Vec::new(), skipped: None, ready: Ready::default(), expected: 0 }
+    pub(super) fn new(frames: LineFrames) -> Self {
+        Self { rest: Vec::new(), skipped: None, ready: Ready::default(), expected: 0, frames }
     }
 
     /// Takes bytes that came.
@@ -87,12 +89,8 @@ impl LineBatch {
 
     /// What came since the last call.
     pub(super) fn ready(&mut self) -> Ready {
-        let mut ready = std::mem::take(&mut self.ready);
+        let ready = std::mem::take(&mut self.ready);
         self.expected = ready.payload.len();
-        // What is held is at most a third more than what counts against the queue's bytes.
-        if ready.payload.len() < ready.payload.capacity() / 4 * 3 {
-            ready.payload.shrink_to_fit();
-        }
         ready
     }
 
@@ -139,7 +137,7 @@ impl LineBatch {
             self.ready.refuse(RefuseReason::Undecodable, line.len() as u64);
         } else {
             if self.ready.payload.capacity() == 0 {
-                self.ready.payload.reserve(self.expected + line.len() + 1);
+                self.ready.payload = self.frames.take(self.expected + line.len() + 1);
             }
             self.ready.payload.extend_from_slice(line);
             self.ready.payload.push(b'\n');
@@ -156,7 +154,7 @@ mod tests {
 
     /// (payload, lines, refused) of a text that comes in pieces of a size.
     fn batch(text: &[u8], piece: usize) -> (Vec<u8>, u64, BTreeMap<RefuseReason, (u64, u64)>) {
-        let mut batch = LineBatch::new();
+        let mut batch = LineBatch::new(LineFrames::default());
         for bytes in text.chunks(piece) {
             batch.take(bytes);
             assert!(batch.rest.len() <= LINE_BYTES_MAX + 1);
@@ -197,7 +195,7 @@ mod tests {
 
     #[test]
     fn what_a_broken_connection_leaves_is_counted() {
-        let mut batch = LineBatch::new();
+        let mut batch = LineBatch::new(LineFrames::default());
         batch.take(format!("{GOOD}\n{{\"v\":").as_bytes());
         batch.broken();
         let ready = batch.ready();

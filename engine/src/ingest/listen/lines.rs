@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -19,6 +18,7 @@ use super::connection::{Connection, ConnectionPace, Stream};
 use super::counts::RefuseReason;
 use super::intake::{Intake, Outcome};
 use super::line_batch::{LineBatch, Ready};
+use super::line_frames::LineFrames;
 use super::listener::{Address, ConnectionLimits};
 use super::rate::{RateLimiter, RateLimits};
 use super::security::Security;
@@ -69,10 +69,11 @@ pub(super) struct Lines {
     pub(super) intake: Intake,
     pub(super) config: LinesConfig,
     pub(super) rates: RateLimiter,
+    pub(super) frames: LineFrames,
 }
 
 /// Bytes of one read.
-const READ_BYTES: usize = 16 * 1024;
+const READ_BYTES: usize = 32 * 1024;
 
 /// How a step of a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,7 +94,7 @@ pub(super) async fn serve(lines: Arc<Lines>, mut connection: Connection) {
         lines: &lines,
         stream,
         sender: connection.sender(),
-        batch: LineBatch::new(),
+        batch: LineBatch::new(lines.frames.clone()),
         buffer: vec![0; READ_BYTES],
         counted: Counted::default(),
     };
@@ -216,7 +217,8 @@ impl Talk<'_> {
             return (Outcome::Taken, lines, refused);
         }
         let deadline = self.lines.intake.deadline();
-        let frame = (Bytes::from(ready.payload), PayloadFormat::Lines, lines);
+        let payload = self.lines.frames.wrap(ready.payload);
+        let frame = (payload, PayloadFormat::Lines, lines);
         let outcome = reception.put_within(&self.lines.rates, true, frame, deadline).await;
         (outcome, lines, refused)
     }

@@ -23,6 +23,7 @@ mod grpc;
 mod http;
 mod intake;
 mod line_batch;
+mod line_frames;
 mod lines;
 mod listener;
 mod rate;
@@ -52,6 +53,7 @@ pub use tls::TlsFiles;
 
 use auth::Access;
 use export::Exporting;
+use line_frames::LineFrames;
 use lines::Lines;
 use listener::Socket;
 use rate::RateLimiter;
@@ -144,8 +146,13 @@ pub async fn listen_lines(config: LinesConfig, intake: &Intake) -> Result<Listen
         Address::Unix(path) => Socket::unix(path).await?,
     };
     let limits = config.connections;
-    let lines =
-        Arc::new(Lines { intake: intake.clone(), rates: RateLimiter::new(config.rates), config });
+    let lines = Lines {
+        intake: intake.clone(),
+        rates: RateLimiter::new(config.rates),
+        frames: LineFrames::default(),
+        config,
+    };
+    let lines = Arc::new(lines);
     let serve = move |connection| lines::serve(Arc::clone(&lines), connection);
     Ok(Listener::start(socket, limits, handshake, serve))
 }
