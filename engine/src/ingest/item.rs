@@ -26,6 +26,8 @@ pub(super) struct Item {
     pub(super) metric_type: u8,
     pub(super) temporality: u8,
     pub(super) monotonic: bool,
+    /// Whether the flags of a span say so.
+    pub(super) sampled: bool,
     pub(super) name: Symbol,
     pub(super) span_name: Symbol,
     pub(super) status_message: Symbol,
@@ -72,6 +74,7 @@ impl Item {
         metric_type: 0,
         temporality: 0,
         monotonic: false,
+        sampled: false,
         name: Symbol::EMPTY,
         span_name: Symbol::EMPTY,
         status_message: Symbol::EMPTY,

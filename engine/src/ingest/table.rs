@@ -287,7 +287,10 @@ fn push_field(
             Field::Series => series,
             _ => i64::from(item.severity_number),
         }),
-        Column::Bools(v) => v.push(item.monotonic),
+        Column::Bools(v) => v.push(match field {
+            Field::Sampled => item.sampled,
+            _ => item.monotonic,
+        }),
         Column::Symbols(v) => v.push(match field {
             Field::ScopeName => scope_name,
             Field::ScopeVersion => scope_version,

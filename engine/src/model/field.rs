@@ -94,6 +94,8 @@ fields! {
     Duration "duration" FieldKind::Duration, [Spans],
         "End minus start; 0 where the end lies before the start.";
     TraceState "trace.state" FieldKind::Text, [Spans], "W3C tracestate.";
+    Sampled "trace.sampled" FieldKind::Bool, [Spans],
+        "Whether the flag `sampled` of W3C trace context is set.";
     EventCount "event_count" FieldKind::Int, [Spans], "Number of events on the span.";
     LinkCount "link_count" FieldKind::Int, [Spans], "Number of links of the span.";
     EventNames "event.names" FieldKind::Texts, [Spans], "Names of the events on the span; null without any.";

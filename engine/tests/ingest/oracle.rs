@@ -161,6 +161,7 @@ pub(crate) fn spans(request: &TraceRequest, demand: &Demand) -> (Rows, Rows) {
                     Field::Duration => Value::Duration(end - start),
                     Field::TraceState => Value::str(&span.trace_state),
                     Field::EventCount => Value::Int(span.events.len() as i64),
+                    Field::Sampled => Value::Bool(span.flags & 1 == 1),
                     Field::LinkCount => Value::Int(span.links.len() as i64),
                     Field::EventNames => texts(span.events.iter().map(|event| event.name.clone())),
                     Field::LinkTraceIds => texts(span.links.iter().map(|link| {

@@ -4,6 +4,7 @@ mod input;
 mod items;
 mod parse;
 mod run;
+mod sampling_page;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -154,6 +154,9 @@ fn span(
     if !status.as_bytes().is_empty() {
         out.message(15, &status);
     }
+    if value(Field::Sampled) == Value::Bool(true) {
+        out.fixed32(16, 1);
+    }
     out
 }
 

@@ -179,7 +179,8 @@ fn field_target(field: Field, unit: Unit, layout: &Layout) -> Target {
         | Field::Memory
         | Field::Disk
         | Field::Network => Target::Any(field),
-        Field::EventCount
+        Field::Sampled
+        | Field::EventCount
         | Field::LinkCount
         | Field::EventNames
         | Field::LinkTraceIds

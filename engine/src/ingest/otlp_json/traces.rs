@@ -58,6 +58,7 @@ fn span(json: &mut Json<'_>, w: &mut Writer<'_>) -> Result<(), Damage> {
                 }
                 item.link_count = json.length()?;
             }
+            b"flags" => item.sampled = json.unsigned()? & 1 == 1,
             b"traceState" => item.trace_state = text(json, w, SPANS, Field::TraceState)?,
             _ => json.skip()?,
         }

@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::envelope::Shape;
 use super::value::attribute;
-use super::wire::{BYTES, FIXED64, VARINT, Wire, fields, tag};
+use super::wire::{BYTES, FIXED32, FIXED64, VARINT, Wire, fields, tag};
 use crate::ingest::damage::{Damage, Reason};
 use crate::ingest::hex;
 use crate::ingest::item::{Item, KINDS, STATUSES, member, time_ns};
@@ -28,7 +28,8 @@ const ATTRIBUTES: u32 = tag(9, BYTES);
 const EVENTS: u32 = tag(11, BYTES);
 const LINKS: u32 = tag(13, BYTES);
 const STATUS: u32 = tag(15, BYTES);
-const SPAN: u64 = fields([1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 15]);
+const FLAGS: u32 = tag(16, FIXED32);
+const SPAN: u64 = fields([1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 15, 16]);
 
 const STATUS_MESSAGE: u32 = tag(2, BYTES);
 const STATUS_CODE: u32 = tag(3, VARINT);
@@ -127,6 +128,7 @@ fn span(mut wire: Wire<'_>, w: &mut Writer<'_>) -> Result<(), Damage> {
                 }
             }
             TRACE_STATE => item.trace_state = text(&mut wire, w, SPANS, Field::TraceState)?,
+            FLAGS => item.sampled = wire.fixed32()? & 1 == 1,
             other => wire.skip_unknown(other, SPAN)?,
         }
     }

@@ -142,6 +142,18 @@ impl<'a> Wire<'a> {
         }
     }
 
+    /// Four bytes, little-endian.
+    #[inline]
+    pub(super) fn fixed32(&mut self) -> Result<u32, Damage> {
+        match self.data.get(self.pos..self.pos + 4) {
+            Some(bytes) => {
+                self.pos += 4;
+                Ok(u32::from_le_bytes(bytes.try_into().expect("four bytes")))
+            }
+            None => Err(self.damage(Reason::Truncated)),
+        }
+    }
+
     /// A double.
     pub(super) fn double(&mut self) -> Result<f64, Damage> {
         self.fixed64().map(f64::from_bits)
