@@ -57,8 +57,13 @@ fn coder() -> impl Options {
     bincode::DefaultOptions::new().with_limit(SNAPSHOT_PART_BYTES_MAX)
 }
 
-/// Magic and version of a snapshot's bytes.
-const HEADER: &[u8; 8] = b"TWSNAP01";
+/// What a snapshot's bytes begin with; then its version.
+const MAGIC: &[u8; 6] = b"TWSNAP";
+
+/// The version of what stands behind the header, written as two digits. It is raised with every
+/// change of what a stage writes: state has no names in it, so another layout would be read as
+/// nonsense, not refused.
+const VERSION: u8 = 2;
 
 /// The state of an engine between two epochs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,7 +96,8 @@ impl Snapshot {
     pub fn to_bytes(&self) -> Vec<u8> {
         let content = coder().serialize(self).expect("parts are within the size limit");
         let mut bytes = Vec::with_capacity(content.len() + 20);
-        bytes.extend_from_slice(HEADER);
+        bytes.extend_from_slice(MAGIC);
+        bytes.extend_from_slice(&[b'0' + VERSION / 10, b'0' + VERSION % 10]);
         bytes.extend_from_slice(&(content.len() as u64).to_le_bytes());
         bytes.extend_from_slice(&crc32fast::hash(&content).to_le_bytes());
         bytes.extend_from_slice(&content);
@@ -104,10 +110,7 @@ impl Snapshot {
     /// [`ErrorKind::Snapshot`] if the bytes are cut short, damaged or of another version.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         let damaged = |what: &str| Error::new(ErrorKind::Snapshot, what);
-        let (header, rest) = bytes.split_at_checked(8).ok_or_else(|| damaged("cut short"))?;
-        if header != HEADER {
-            return Err(damaged("not a snapshot of this version: expected the header `TWSNAP01`"));
-        }
+        let rest = behind_header(bytes)?;
         let (len, rest) = rest.split_first_chunk::<8>().ok_or_else(|| damaged("cut short"))?;
         let (crc, content) = rest.split_first_chunk::<4>().ok_or_else(|| damaged("cut short"))?;
         if content.len() as u64 != u64::from_le_bytes(*len) {
@@ -120,7 +123,81 @@ impl Snapshot {
     }
 }
 
+/// What stands behind the header, which must be that of this version.
+fn behind_header(bytes: &[u8]) -> Result<&[u8], Error> {
+    let refused = |text: String| Error::new(ErrorKind::Snapshot, text);
+    let found = bytes.strip_prefix(MAGIC).and_then(|rest| rest.split_first_chunk::<2>());
+    let Some((digits, rest)) = found else {
+        let text = "these bytes are no snapshot: expected `TWSNAP` and a version at their start";
+        return Err(refused(text.to_owned()));
+    };
+    let version = digits.iter().try_fold(0_u8, |version, digit| {
+        digit.is_ascii_digit().then(|| version * 10 + (digit - b'0'))
+    });
+    match version {
+        Some(VERSION) => Ok(rest),
+        Some(version) => Err(refused(format!(
+            "the snapshot is of version {version}, this program reads version {VERSION}: start \
+             without it, from the start of the input log"
+        ))),
+        None => {
+            let digits = digits.escape_ascii();
+            Err(refused(format!("expected a version behind `TWSNAP`, found `{digits}`")))
+        }
+    }
+}
+
 fn decode<S: DeserializeOwned>(bytes: &[u8]) -> Result<S, Error> {
     let result = coder().deserialize(bytes);
     result.map_err(|e| Error::new(ErrorKind::Snapshot, "the state cannot be read").caused_by(e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn snapshot() -> Snapshot {
+        let part =
+            SnapshotPart { epoch: 7, worker: 1, stage: StageName::Relate(2), bytes: vec![1, 2, 3] };
+        Snapshot { epoch: 7, next_frame: 9, plan_hash: 11, parts: vec![part] }
+    }
+
+    fn refused(bytes: &[u8]) -> String {
+        let error = Snapshot::from_bytes(bytes).expect_err("refused");
+        assert_eq!(error.kind(), ErrorKind::Snapshot);
+        error.to_string()
+    }
+
+    #[test]
+    fn a_snapshot_is_read_by_its_own_version_only() {
+        let bytes = snapshot().to_bytes();
+        assert_eq!(&bytes[..8], b"TWSNAP02");
+        assert_eq!(Snapshot::from_bytes(&bytes).unwrap(), snapshot());
+        for (version, said) in [
+            (b"01", "the snapshot is of version 1, this program reads version 2"),
+            (b"03", "the snapshot is of version 3, this program reads version 2"),
+            (b"99", "the snapshot is of version 99, this program reads version 2"),
+            (b"\0x", "expected a version behind `TWSNAP`, found `\\x00x`"),
+        ] {
+            let other = [b"TWSNAP", &version[..], &bytes[8..]].concat();
+            assert!(refused(&other).contains(said), "{}", refused(&other));
+        }
+    }
+
+    #[test]
+    fn what_is_no_snapshot_is_refused_wherever_it_is_cut_or_damaged() {
+        let bytes = snapshot().to_bytes();
+        for foreign in [&b""[..], b"TWSNAP", b"TWSNAP0", b"TWLOG001 and more", b"\x1f\x8b\x08"] {
+            assert!(refused(foreign).contains("no snapshot"), "{foreign:?}");
+        }
+        for end in 8..bytes.len() {
+            refused(&bytes[..end]);
+        }
+        for at in 8..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1;
+            refused(&damaged);
+        }
+        refused(&[&bytes[..], b"x"].concat());
+    }
 }
