@@ -142,6 +142,12 @@ fn replays_of_files_redact_and_say_so() {
     let told = String::from_utf8_lossy(&found.stderr);
     assert!(told.contains("keys deny *.password 6"), "{told}");
     assert!(String::from_utf8_lossy(&found.stdout).contains("to [email]"), "{told}");
+    // Sorted, items are redacted before they are spilled, and just once: hashes are the same.
+    let args = [&args[..], &["--order", "time"]].concat();
+    let sorted = tailwater(&args).env("TAILWATER_SECRET_REDACT", SECRET).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&sorted.stdout), String::from_utf8_lossy(&found.stdout));
+    let told = String::from_utf8_lossy(&sorted.stderr);
+    assert!(told.contains("keys deny *.password 6"), "{told}");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use tailwater_engine::Error;
 use tailwater_engine::ingest::reader::{FileReader, Input};
 use tailwater_engine::journal::{LogReader, LogRecord, Opening, RuleText, is_log};
 use tailwater_engine::model::{FrameBody, Ledger, SetAside, SourceId, SourceSpec};
+use tailwater_engine::redact::Redactor;
 use tailwater_engine::runtime::EpochCut;
 
 use super::settings::ReadSettings;
@@ -105,6 +106,18 @@ impl Feed {
         match self {
             Self::Files { reader, .. } => reader.sources(),
             Self::Log { reader, .. } => reader.opening().sources.clone(),
+        }
+    }
+
+    /// Redacts frames before they are sorted, as sorting puts them into temporary files; `false`
+    /// where they are given as they are read.
+    pub(crate) fn redacts_itself(&mut self, redactor: &Arc<Redactor>) -> bool {
+        let redactor = Arc::clone(redactor);
+        match self {
+            Self::Files { reader, .. } => {
+                reader.change_before_sorting(Box::new(move |frame| redactor.frame(frame)))
+            }
+            Self::Log { .. } => false,
         }
     }
 

@@ -92,7 +92,7 @@ pub(crate) fn run_through(
     let mut feed = Feed::open(settings)?;
     let redactor = match &plan.redaction {
         Some(redaction) if !settings.is_redacted => {
-            Some(redactor(redaction, None, &feed.sources())?)
+            Some(Arc::new(redactor(redaction, None, &feed.sources())?))
         }
         _ => None,
     };
@@ -113,8 +113,10 @@ pub(crate) fn run_through(
         in_order(output, take)?;
         if output.items.is_empty() { Ok(()) } else { take_items(&output.items) }
     };
+    let is_done = redactor.as_ref().is_some_and(|redactor| feed.redacts_itself(redactor));
+    let of_frames = redactor.as_deref().filter(|_| !is_done);
     let recorded = settings.recorded.clone();
-    let mut frames = Frames { feed: &mut feed, redactor: redactor.as_ref(), gather, recorded };
+    let mut frames = Frames { feed: &mut feed, redactor: of_frames, gather, recorded };
     let fed = push_all(&mut frames, &mut engine, interrupt, &progress, &mut sink);
     let why = match fed {
         Ok(why) => why,
@@ -133,7 +135,7 @@ pub(crate) fn run_through(
         sink(&output)?;
     }
     progress.finish_and_clear();
-    summary.redacted(redactor.as_ref());
+    summary.redacted(redactor.as_deref());
     summary.close(feed.ledger(), &feed.sources());
     Ok(Recording { why, summary, explained })
 }

@@ -50,6 +50,9 @@ pub struct ReaderOptions {
     pub merge: bool,
 }
 
+/// What every frame passes before anything of it is kept, such as redaction.
+pub type FrameChange = Box<dyn Fn(DataFrame) -> DataFrame + Send>;
+
 /// Reads inputs and cuts them into frames. Each input is a source.
 pub struct FileReader {
     streams: Vec<Stream>,
@@ -57,6 +60,8 @@ pub struct FileReader {
     ledger: Ledger,
     ended: Vec<SourceId>,
     sequence: Sequence,
+    /// Where items are sorted.
+    change: FrameChange,
 }
 
 /// What decides which frame is next.
@@ -98,7 +103,18 @@ impl FileReader {
             Order::AsGiven => Sequence::AsGiven(0),
         };
         let sources = sources.into_iter().flatten().collect();
-        Ok(Self { streams, sources, ledger, ended: Vec::new(), sequence })
+        let change = Box::new(|frame| frame);
+        Ok(Self { streams, sources, ledger, ended: Vec::new(), sequence, change })
+    }
+
+    /// Makes every frame pass a change before its items are sorted, which may put them into
+    /// temporary files; `false` where nothing is sorted and frames leave as they are read.
+    pub fn change_before_sorting(&mut self, change: FrameChange) -> bool {
+        let sorts = matches!(self.sequence, Sequence::ByTime(_));
+        if sorts {
+            self.change = change;
+        }
+        sorts
     }
 
     /// The sources, sorted by name; a frame names its source by its place here.
@@ -167,7 +183,8 @@ impl FileReader {
             return Ok(None);
         };
         if sorted.is_none() {
-            *sorted = Some(Sorted::read(&mut self.streams, &self.sources, &mut self.ledger)?);
+            let (streams, ledger) = (&mut self.streams, &mut self.ledger);
+            *sorted = Some(Sorted::read(streams, &self.sources, ledger, &self.change)?);
             self.ledger.set_aside.truncate(SET_ASIDE_KEPT_MAX);
         }
         let frame = match sorted {

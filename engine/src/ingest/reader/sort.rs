@@ -1,6 +1,8 @@
 //! All items in the order of their times: a sort that spills to temporary files.
 //!
 //! Invariant: order is (time, source, place in the source), so that it depends on nothing else;
+//! frames pass the reader's change (redaction) before anything of them is kept, so that no
+//! temporary file holds what no output may;
 //! memory is bounded by [`SORT_BYTES_MAX`] for items and one small buffer for each run, of which
 //! there are at most [`SORT_RUNS_MAX`].
 
@@ -11,6 +13,7 @@ use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 
 use bytes::Bytes;
 
+use super::FrameChange;
 use super::probe::Probe;
 use super::split;
 use super::stream::Stream;
@@ -70,13 +73,24 @@ impl Sorted {
         streams: &mut [Stream],
         sources: &[SourceSpec],
         ledger: &mut Ledger,
+        change: &FrameChange,
     ) -> Result<Self, Error> {
-        let mut sorter = Sorter::new(SORT_BYTES_MAX, SORT_RUNS_MAX);
+        let sorter = Sorter::new(SORT_BYTES_MAX, SORT_RUNS_MAX);
+        Self::read_into(sorter, streams, (sources, change), ledger)
+    }
+
+    fn read_into(
+        mut sorter: Sorter,
+        streams: &mut [Stream],
+        (sources, change): (&[SourceSpec], &FrameChange),
+        ledger: &mut Ledger,
+    ) -> Result<Self, Error> {
         let mut probe = Probe::new(sources);
         let mut around: Vec<Option<Around>> = sources.iter().map(|_| None).collect();
         for stream in streams {
             let (mut number, mut latest) = (0, i64::MIN);
             while let Some(frame) = stream.next_frame(ledger)? {
+                let frame = change(frame);
                 let source = frame.source;
                 let known = around[source.0 as usize]
                     .get_or_insert_with(|| Around { format: frame.format, header: header(&frame) });
@@ -282,6 +296,55 @@ impl Run {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ingest::reader::{Input, ReaderOptions};
+
+    /// All that temporary files hold.
+    fn spilled(runs: &mut [Run]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for run in runs {
+            if let Run::File { read, .. } = run {
+                let file = read.get_mut();
+                file.rewind().expect("a file");
+                file.read_to_end(&mut bytes).expect("readable");
+            }
+        }
+        bytes
+    }
+
+    fn holds(bytes: &[u8], text: &str) -> bool {
+        bytes.windows(text.len()).any(|part| part == text.as_bytes())
+    }
+
+    #[test]
+    fn temporary_files_hold_no_more_than_redaction_leaves() {
+        let line = |n: u64| {
+            format!(
+                "{{\"time\":{},\"service\":\"s\",\"pin\":\"canary-{n}\",\"kept\":\"yes-{n}\"}}\n",
+                1_000 - n
+            )
+        };
+        let text: String = (0..200).map(line).collect();
+        let spill = |change: FrameChange| {
+            let input = Input::new("input", io::Cursor::new(text.clone().into_bytes()));
+            let mut ledger = Ledger::default();
+            let options = ReaderOptions::default();
+            let stream = Stream::open(input, SourceId(0), &options, &mut ledger).unwrap();
+            let mapping = stream.mapping(&options);
+            let name = std::sync::Arc::from("input");
+            let sources = [SourceSpec { name, has_arrival: false, mapping }];
+            let (sorter, read) = (Sorter::new(2_000, 4), (&sources[..], &change));
+            let mut sorted = Sorted::read_into(sorter, &mut [stream], read, &mut ledger).unwrap();
+            spilled(&mut sorted.runs)
+        };
+        let plain = spill(Box::new(|frame| frame));
+        assert!(holds(&plain, "canary-0") && holds(&plain, "yes-0"), "nothing was spilled");
+        let redacted = spill(Box::new(|frame| {
+            let text = String::from_utf8_lossy(&frame.payload).replace("canary", "masked");
+            DataFrame { payload: text.into_bytes().into(), ..frame }
+        }));
+        assert!(holds(&redacted, "yes-0"), "nothing was spilled");
+        assert!(!holds(&redacted, "canary"), "a temporary file holds what was to be taken out");
+    }
 
     #[test]
     fn items_leave_in_order_whatever_the_memory() {
