@@ -71,3 +71,68 @@ fn what_does_not_hold_says_what_was_found() {
         "1m  {service.name: checkout, route: /pay, n: 119, error_rate: 49.5798%, p99: 901.119ms}";
     assert_eq!(failures[2].found[0], row);
 }
+
+const SAMPLED: &str = r#"
+stream s = spans lateness 1s
+traces all from s close when quiet 5s
+sample all {
+  slow:   shadow keep when duration > 15ms
+  failed: keep when has({status == error})
+  rest:   keep 10% otherwise
+} to archive
+sample logs { bad: keep when severity >= error  rest: drop otherwise } to archive
+test "sampled" {
+  given {
+    0s span shop "GET /{n}" server { trace.id: "good {n}", span.id: "1" } ok 10ms x1000 every 10ms
+    1s span shop "GET /"  server { trace.id: "bad", span.id: "1" } ok 20ms
+    1s span bank "charge" client { trace.id: "bad", span.id: "2", parent.id: "1" } error 10ms
+    1s span bank "odd" client { trace.id: "000000000000000000000000000000a1", span.id: "1" } ok 1ms
+    2s log shop error "no" x3 every 1s
+    2s log shop info "yes"
+  }
+  expect {"#;
+
+fn sampled(expect: &str) -> Vec<(String, Vec<String>)> {
+    let results = results(&format!("{SAMPLED}\n{expect}\n  }}\n}}"));
+    let failures = results.into_iter().next().unwrap().failures;
+    failures.into_iter().map(|failure| (failure.expected, failure.found)).collect()
+}
+
+#[test]
+fn samplings_are_counted_by_line_and_asked_for_one_trace() {
+    let holds = r#"
+    sample all kept { trace.id: "bad", line: "failed" }
+    sample all kept by 10s { trace.id: "bad" }
+    sample all dropped { trace.id: "000000000000000000000000000000a1", line: "rest" }
+    none sample all dropped { line: "failed" }
+    sample all kept count 1 { line: "failed" }
+    sample all kept count 1 { line: "slow" }
+    none sample all kept { trace.id: "nobody" }
+    none sample all dropped { trace.id: "nobody" }
+    sample logs kept count 3 { line: "bad" }
+    sample logs kept count 3
+    sample logs dropped count 1"#;
+    assert_eq!(sampled(holds), []);
+    let found = sampled("sample all dropped { trace.id: \"bad\" }\nsample logs kept count 4");
+    let wanted = [
+        ("trace `bad` dropped by `sample all`", vec!["6s20ms  kept by line `failed`"]),
+        (
+            "4 times: a case kept by `sample logs`",
+            vec!["line `bad`: 3 kept, 0 dropped", "line `rest`: 0 kept, 1 dropped"],
+        ),
+    ];
+    let wanted = wanted.map(|(what, found)| {
+        (what.to_owned(), found.into_iter().map(str::to_owned).collect::<Vec<_>>())
+    });
+    assert_eq!(found, wanted);
+}
+
+#[test]
+fn repeated_items_are_traces_of_their_own_and_a_share_of_them_is_kept() {
+    let found = sampled("sample all kept count 0 { line: \"rest\" }");
+    let line = found[0].1.iter().find(|line| line.starts_with("line `rest`")).unwrap();
+    let kept: u64 = line.split(' ').nth(2).unwrap().parse().unwrap();
+    assert!((70..=130).contains(&kept), "a tenth of 1 001: {line}");
+    let all: u64 = line.split(' ').nth(4).unwrap().parse::<u64>().unwrap() + kept;
+    assert_eq!(all, 1_001);
+}

@@ -11,6 +11,7 @@ mod call;
 mod clause;
 mod correlate;
 mod csv;
+mod expect;
 mod expr;
 mod fold;
 mod inline;

@@ -1,15 +1,14 @@
-//! `test`: given items and expectations, typed against the rules.
+//! `test`: given items, typed; what is expected is in a file of its own.
 
 use std::rc::Rc;
 
+use super::Checker;
 use super::expr::constant_of;
 use super::scope::Scope;
-use super::shape::Shape;
-use super::{Checker, Entity};
-use crate::ast::{self, DeclarationKind, ExpectLine, GivenLine, GivenPart, NumberText, TestBlock};
+use crate::ast::{self, DeclarationKind, GivenLine, GivenPart, NumberText, TestBlock};
 use crate::diagnostic::suggest::listed;
 use crate::diagnostic::{Diagnostic, codes};
-use crate::hir::{AlertState, Expect, ExpectKind, Given, GivenKind, Literal, Moment, Test};
+use crate::hir::{Given, GivenKind, Literal, Test};
 use crate::limits::GIVEN_TIMES_MAX;
 use crate::syntax::literal;
 use crate::text_range::TextRange;
@@ -231,7 +230,7 @@ impl Checker<'_> {
     }
 
     /// A time since the test's start, ns.
-    fn moment(&mut self, number: &NumberText, range: TextRange) -> Option<i64> {
+    pub(super) fn moment(&mut self, number: &NumberText, range: TextRange) -> Option<i64> {
         match literal::number(number, range) {
             Ok(Literal::Duration(ns)) => Some(ns),
             Ok(Literal::Int(0)) => Some(0),
@@ -249,122 +248,5 @@ impl Checker<'_> {
                 None
             }
         }
-    }
-
-    fn expect(&mut self, line: &ExpectLine, module: usize) -> Option<Expect> {
-        let full = self.full(&line.rule.text, module);
-        let shape = self.source(&line.rule, module);
-        if shape.is_broken {
-            return None;
-        }
-        let (rule, outcome) = self.expected_rule(line, &full)?;
-        let moment = match &line.moment {
-            Some(moment) => {
-                let at = self.moment(&moment.at, moment.at_range)?;
-                Some(match moment.word.text.as_str() {
-                    "at" => Moment::At(at),
-                    "by" => Moment::By(at),
-                    "before" => Moment::Before(at),
-                    _ => Moment::After(at),
-                })
-            }
-            None => None,
-        };
-        if let Some(state) = line.state.as_ref().filter(|_| line.kind.text != "alert") {
-            let message = format!("`{}` is a state of an alert, rows have none", state.text);
-            self.report(Diagnostic::new(codes::TEST_ITEM, state.range, message).help("remove it"));
-        }
-        let kind = match line.kind.text.as_str() {
-            "alert" => {
-                ExpectKind::Alert(line.state.as_ref().map(|state| match state.text.as_str() {
-                    "inactive" => AlertState::Inactive,
-                    "pending" => AlertState::Pending,
-                    "firing" => AlertState::Firing,
-                    _ => AlertState::Resolved,
-                }))
-            }
-            _ => ExpectKind::Row,
-        };
-        let count = line.count.as_ref().and_then(|(number, range)| self.plain(number, *range));
-        let values = self.expected_values(line, &shape, module);
-        Some(Expect {
-            rule,
-            outcome,
-            none: line.none,
-            moment,
-            count,
-            values,
-            kind,
-            range: line.range,
-        })
-    }
-
-    fn plain(&mut self, number: &NumberText, range: TextRange) -> Option<u64> {
-        match literal::number(number, range) {
-            Ok(Literal::Int(value)) if value >= 0 => Some(value as u64),
-            _ => {
-                let message = "`count` takes an integer";
-                self.report(Diagnostic::new(codes::TEST_ITEM, range, message));
-                None
-            }
-        }
-    }
-
-    fn expected_rule(
-        &mut self,
-        line: &ExpectLine,
-        full: &str,
-    ) -> Option<(crate::hir::DeclarationId, Option<crate::hir::Outcome>)> {
-        let (keyword, of, outcome) = match self.names.get(full) {
-            Some(Entity::Source(index)) => {
-                (self.items[*index].tree.keyword.text.clone(), full, None)
-            }
-            Some(Entity::Outcome(_, outcome)) => {
-                let of = full.strip_suffix(outcome.word()).unwrap_or(full);
-                ("correlate".to_owned(), of.trim_end_matches('.'), Some(*outcome))
-            }
-            _ => (String::new(), full, None),
-        };
-        if keyword != line.kind.text {
-            let article = |word: &str| match word {
-                "" => "no rule".to_owned(),
-                "rows" => "`rows`".to_owned(),
-                word if word.starts_with('a') => format!("an `{word}`"),
-                word => format!("a `{word}`"),
-            };
-            let (found, wanted) = (article(&keyword), article(&line.kind.text));
-            let message = format!("`{}` is {found}, not {wanted}", line.rule.text);
-            let mut diagnostic = Diagnostic::new(codes::TEST_ITEM, line.kind.range, message);
-            let can = ["aggregate", "rows", "alert", "pattern", "correlate"];
-            if can.contains(&keyword.as_str()) {
-                diagnostic = diagnostic.help(format!("write `{keyword}`"));
-                diagnostic = match line.state {
-                    Some(_) => diagnostic.guess(line.kind.range, keyword.as_str()),
-                    None => diagnostic.fix(line.kind.range, keyword.as_str()),
-                };
-            }
-            self.report(diagnostic);
-            return None;
-        }
-        Some((self.ids.get(of).copied()?, outcome))
-    }
-
-    fn expected_values(
-        &mut self,
-        line: &ExpectLine,
-        shape: &Shape,
-        module: usize,
-    ) -> Vec<(String, Literal)> {
-        let mut values = Vec::new();
-        for (key, value) in &line.values {
-            let Some(column) = shape.column(&key.text).cloned() else {
-                self.unknown_column(key, shape);
-                continue;
-            };
-            if let Some(literal) = self.literal_beside(&column.ty, key.range, value, module) {
-                values.push((key.text.clone(), literal));
-            }
-        }
-        values
     }
 }

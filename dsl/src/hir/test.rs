@@ -1,6 +1,6 @@
 //! Rule tests: given items, expected rows and alert states. Times count from the test's start.
 
-use super::{DeclarationId, Literal};
+use super::{Literal, SourceRef};
 use crate::text_range::TextRange;
 
 /// A rule test.
@@ -71,10 +71,8 @@ pub enum GivenKind {
 /// An expectation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Expect {
-    /// The rule.
-    pub rule: DeclarationId,
-    /// Of a correlation, which outcome.
-    pub outcome: Option<super::Outcome>,
+    /// Whose rows or transitions; of a sampling what is sampled.
+    pub rule: SourceRef,
     /// Nothing may fit, instead of something must.
     pub none: bool,
     /// When.
@@ -96,6 +94,12 @@ pub enum ExpectKind {
     Row,
     /// A transition of an alert to this state; any where `None`.
     Alert(Option<AlertState>),
+    /// A trace or item that a sampling kept, or dropped. Of the values `line` names a line of it,
+    /// `trace.id` one trace.
+    Sample {
+        /// Which of both.
+        is_kept: bool,
+    },
 }
 
 /// States of an alert.

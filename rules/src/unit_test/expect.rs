@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use tailwater_dsl::hir::duration_text;
-use tailwater_dsl::hir::{AlertState, Expect, ExpectKind, Literal, Moment, Program};
+use tailwater_dsl::hir::{AlertState, Expect, ExpectKind, Literal, Moment, Program, SourceRef};
 use tailwater_engine::model::{AlertState as State, Row, Transition, Value};
 use tailwater_engine::plan::eval::eval_row;
 use tailwater_engine::plan::expr::{BinaryOp, Expr};
 use tailwater_engine::plan::{Plan, RuleKind};
 
+use super::sampled::{sampled_words, verdicts};
 use super::{Failure, Said, TEST_START_NS};
 use crate::lower::literal;
 
@@ -22,15 +23,12 @@ pub(super) fn check(
     said: &Said,
     expect: &Expect,
 ) -> Option<Failure> {
-    let mut name = program.declaration(expect.rule).name.clone();
-    if let Some(outcome) = expect.outcome {
-        name = format!("{name}.{}", outcome.word());
-    }
-    let name = &name;
-    let index = plan.rules.iter().position(|rule| *rule.name == **name)?;
+    let name = &name_of(program, &expect.rule);
+    let index = || plan.rules.iter().position(|rule| *rule.name == **name);
     let (found, matching) = match expect.kind {
-        ExpectKind::Row => rows(plan, index, said, expect),
-        ExpectKind::Alert(state) => transitions(plan, index, said, expect, state),
+        ExpectKind::Row => rows(plan, index()?, said, expect),
+        ExpectKind::Alert(state) => transitions(plan, index()?, said, expect, state),
+        ExpectKind::Sample { is_kept } => verdicts(plan, name, said, expect, is_kept),
     };
     let is_met = match (expect.none, expect.count) {
         (true, _) => matching == 0,
@@ -45,11 +43,28 @@ pub(super) fn check(
     Some(Failure { range: expect.range, expected: words(name, expect), found, found_count })
 }
 
+/// What the source is called that an expectation names.
+fn name_of(program: &Program, source: &SourceRef) -> String {
+    match source {
+        SourceRef::Catalog(name) => name.clone(),
+        SourceRef::Declaration(id) | SourceRef::Late(id) | SourceRef::Timeout(id) => {
+            program.declaration(*id).name.clone()
+        }
+        SourceRef::Outcome(id, outcome) => {
+            format!("{}.{}", program.declaration(*id).name, outcome.word())
+        }
+        SourceRef::TracePart(id, part) => {
+            format!("{}.{}", program.declaration(*id).name, part.name())
+        }
+    }
+}
+
 fn words(name: &str, expect: &Expect) -> String {
     let what = match expect.kind {
         ExpectKind::Row => format!("a row of `{name}`"),
         ExpectKind::Alert(Some(state)) => format!("`{name}` {}", word(state)),
         ExpectKind::Alert(None) => format!("a transition of `{name}`"),
+        ExpectKind::Sample { is_kept } => sampled_words(name, is_kept, expect),
     };
     let when = match expect.moment {
         None => String::new(),
@@ -60,6 +75,7 @@ fn words(name: &str, expect: &Expect) -> String {
     };
     let how_many = match (expect.none, expect.count) {
         (true, _) => "none: ".to_owned(),
+        (false, Some(1)) => "once: ".to_owned(),
         (false, Some(count)) => format!("{count} times: "),
         (false, None) => String::new(),
     };
@@ -75,7 +91,7 @@ fn word(state: AlertState) -> &'static str {
     }
 }
 
-fn is_then(moment: Option<Moment>, at_ns: i64) -> bool {
+pub(super) fn is_then(moment: Option<Moment>, at_ns: i64) -> bool {
     let at_ns = at_ns.saturating_sub(TEST_START_NS);
     match moment {
         None => true,

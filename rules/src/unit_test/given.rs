@@ -6,6 +6,7 @@ use bytes::Bytes;
 use tailwater_dsl::hir::{Given, GivenKind, Literal, TableColumn};
 use tailwater_engine::model::render::write_json_text;
 use tailwater_engine::model::{Compression, DataFrame, PayloadFormat, SourceId};
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::TEST_START_NS;
 
@@ -18,12 +19,16 @@ pub(super) fn frames(given: &[Given]) -> Vec<DataFrame> {
             let at_ns = line.at_ns.saturating_add(later_ns);
             let end_ns = at_ns.saturating_add(line.duration_ns.unwrap_or(0));
             let arrives_ns = line.arrives_ns.map_or(end_ns, |first| first.saturating_add(later_ns));
-            items.push((arrives_ns, line, at_ns));
+            items.push((arrives_ns, line, at_ns, index + 1));
         }
     }
-    items.sort_by_key(|(arrives_ns, _, _)| *arrives_ns);
-    let frame = |(arrives_ns, line, at_ns): (i64, &Given, i64)| {
-        let (format, payload) = payload(line, TEST_START_NS.saturating_add(at_ns));
+    items.sort_by_key(|(arrives_ns, ..)| *arrives_ns);
+    let frame = |(arrives_ns, line, at_ns, number): (i64, &Given, i64, u64)| {
+        let time_ns = TEST_START_NS.saturating_add(at_ns);
+        let (format, payload) = match line.times {
+            1 => payload(line, time_ns),
+            _ => payload(&numbered(line, number), time_ns),
+        };
         DataFrame {
             source: SourceId(0),
             arrival_ns: Some(TEST_START_NS.saturating_add(arrives_ns)),
@@ -34,6 +39,33 @@ pub(super) fn frames(given: &[Given]) -> Vec<DataFrame> {
         }
     };
     items.into_iter().map(frame).collect()
+}
+
+/// The place of an item's number in texts, from 1.
+const NUMBER: &str = "{n}";
+
+/// One of several items of a line: texts may hold its number.
+fn numbered(line: &Given, number: u64) -> Given {
+    let number = number.to_string();
+    let mut given = line.clone();
+    let values = given.attributes.iter_mut().filter_map(|(_, value)| match value {
+        Literal::String(text) => Some(text),
+        _ => None,
+    });
+    for text in given.name.iter_mut().chain([&mut given.service]).chain(values) {
+        *text = text.replace(NUMBER, &number);
+    }
+    given
+}
+
+/// The digits of an id: hex digits of its length are the id, any other text gives one its own.
+pub(super) fn id(text: &str, bytes: usize) -> String {
+    let is_id = text.len() == bytes * 2 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_id || text.is_empty() {
+        return text.to_owned();
+    }
+    let hash = xxh3_128(text.as_bytes()).max(1);
+    format!("{hash:032x}").split_off(32 - bytes * 2)
 }
 
 fn payload(given: &Given, time_ns: i64) -> (PayloadFormat, String) {
@@ -48,8 +80,8 @@ fn payload(given: &Given, time_ns: i64) -> (PayloadFormat, String) {
 }
 
 /// Fields of a span or log that are written beside its attributes.
-const IDS: [(&str, &str); 3] =
-    [("trace.id", "traceId"), ("span.id", "spanId"), ("parent.id", "parentSpanId")];
+const IDS: [(&str, &str, usize); 3] =
+    [("trace.id", "traceId", 16), ("span.id", "spanId", 8), ("parent.id", "parentSpanId", 8)];
 
 fn json(text: &str) -> String {
     let mut out = String::new();
@@ -86,7 +118,7 @@ fn key_value(key: &str, value: &Literal) -> String {
 }
 
 fn attributes(given: &Given) -> String {
-    let own = given.attributes.iter().filter(|(key, _)| IDS.iter().all(|(id, _)| id != key));
+    let own = given.attributes.iter().filter(|(key, _)| IDS.iter().all(|(id, ..)| id != key));
     let own: Vec<String> = own.map(|(key, value)| key_value(key, value)).collect();
     format!(r#""attributes":[{}]"#, own.join(","))
 }
@@ -94,10 +126,10 @@ fn attributes(given: &Given) -> String {
 fn ids(given: &Given) -> String {
     let mut out = String::new();
     for (key, value) in &given.attributes {
-        if let (Some((_, name)), Literal::String(id)) =
-            (IDS.iter().find(|(id, _)| id == key), value)
+        if let (Some((_, name, bytes)), Literal::String(text)) =
+            (IDS.iter().find(|(id, ..)| id == key), value)
         {
-            let _ = write!(out, r#","{name}":{}"#, json(id));
+            let _ = write!(out, r#","{name}":{}"#, json(&id(text, *bytes)));
         }
     }
     out

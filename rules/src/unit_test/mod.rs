@@ -5,16 +5,18 @@
 
 mod expect;
 mod given;
+mod sampled;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tailwater_dsl::hir::{Program, Test};
 use tailwater_dsl::text_range::TextRange;
 use tailwater_engine::Error;
-use tailwater_engine::model::{FrameBody, Row, SourceSpec, Transition};
+use tailwater_engine::model::{FrameBody, Row, RuleId, SourceSpec, Transition};
 use tailwater_engine::plan::Plan;
 use tailwater_engine::redact::Redactor;
-use tailwater_engine::runtime::Engine;
+use tailwater_engine::runtime::{Engine, LineCounts, TraceExplained};
 
 /// 2024-01-01T00:00:00Z: time 0 of every test, nanoseconds since the Unix epoch.
 pub const TEST_START_NS: i64 = 1_704_067_200_000_000_000;
@@ -52,9 +54,14 @@ pub struct TestResult {
 }
 
 /// Everything that the rules said in a test.
+#[derive(Default)]
 pub(crate) struct Said {
     pub(crate) rows: Vec<Row>,
     pub(crate) transitions: Vec<Transition>,
+    /// By rule and line of samplings: what they did.
+    pub(crate) samples: BTreeMap<(RuleId, u16), LineCounts>,
+    /// Of the traces that expectations name: what samplings made of them.
+    pub(crate) explained: Vec<TraceExplained>,
 }
 
 /// Runs all tests of a program, in the order of the files.
@@ -82,7 +89,13 @@ fn run_test(program: &Program, plan: &Arc<Plan>, test: &Test) -> Result<TestResu
         });
         return Ok(result);
     }
-    let said = run(plan, test)?;
+    let mut said = run(plan, test)?;
+    // One trace is told of in one run.
+    for id in sampled::traces_of(test) {
+        let explained = Some(id);
+        let plan = Arc::new(Plan { explained, ..Plan::clone(plan) });
+        said.explained.extend(run(&plan, test)?.explained);
+    }
     let failed = test.expect.iter().filter_map(|e| expect::check(program, plan, &said, e));
     result.failures.extend(failed);
     Ok(result)
@@ -94,10 +107,12 @@ fn run(plan: &Arc<Plan>, test: &Test) -> Result<Said, Error> {
     let redactor = plan.redaction.as_ref();
     let redactor = redactor.map(|of| Redactor::new(of, Some(TEST_SECRET), &sources)).transpose()?;
     let mut engine = Engine::builder(Arc::clone(plan)).sources(sources).build()?;
-    let mut said = Said { rows: Vec::new(), transitions: Vec::new() };
+    let mut said = Said::default();
     let mut take = |output: tailwater_engine::runtime::EpochOutput| {
         said.rows.extend(output.rows);
         said.transitions.extend(output.transitions);
+        said.explained.extend(output.explained);
+        said.samples = output.samples; // of the whole test so far
     };
     for frame in given::frames(&test.given) {
         engine.push(match &redactor {
