@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 
 use super::input;
 use super::parse::Shown;
-use super::run::{Way, answer, compile};
+use super::run::{Between, Way, answer, compile};
 
 /// A trace of each kind that some line tells from the others; ids count up from 1.
 const TRACES: &str = r#"
@@ -163,7 +163,7 @@ fn kept(rules: &str, lines: &str) -> BTreeSet<u128> {
         lines.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect();
     let log = input::log(&lines).unwrap_or_else(|error| panic!("{error}"));
     let run = |workers: usize, frames: usize| {
-        let way = Way { workers, lines: 16, frames, restore: false };
+        let way = Way { workers, lines: 16, frames, between: Between::Nothing };
         answer(&plan, &log, (false, Shown::All), way).unwrap()
     };
     let (one, two) = (run(1, 64), run(2, 7));
