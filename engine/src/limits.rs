@@ -354,6 +354,12 @@ pub const SINK_FILE_WRITE_BYTES: usize = 64 * 1024;
 /// Bytes of a tracestate that is read, and of one that is written; a longer one is refused whole.
 pub const TRACESTATE_BYTES_MAX: usize = 512;
 
+/// Bytes of a baggage that is read, as W3C lets one be at least; a longer one is null.
+pub const BAGGAGE_BYTES_MAX: usize = 8_192;
+
+/// Members of a baggage; one with more is null. W3C asks for 64 at least.
+pub const BAGGAGE_MEMBERS_MAX: usize = 180;
+
 /// Members of a tracestate; one with more is refused whole.
 pub const TRACESTATE_MEMBERS_MAX: usize = 32;
 

@@ -141,6 +141,11 @@ FUNCTIONS = {
     "url_scheme": lambda u: urllib.parse.urlsplit(u).scheme, "url_host": lambda u: urllib.parse.urlsplit(u).hostname,
     "url_path": lambda u: urllib.parse.urlsplit(u).path, "url_query": url_query,
     "url_port": lambda u: urllib.parse.urlsplit(u).port, "parse_query": lambda q: dict(urllib.parse.parse_qsl(q)),
+    "parse_traceparent": lambda t: (lambda v, i, s, f: {"version": int(v, 16), "trace_id": i, "span_id": s,
+        "sampled": bool(int(f, 16) & 1), "random": bool(int(f, 16) & 2)})(*t.split("-")),
+    "parse_tracestate": lambda t: dict(m.strip().split("=", 1) for m in t.split(",")),
+    "parse_baggage": lambda t: {m.split("=", 1)[0].strip(): urllib.parse.unquote(m.split("=", 1)[1].split(";")[0].strip())
+        for m in t.split(",")},
     "percent_decode": urllib.parse.unquote, "percent_encode": lambda s: urllib.parse.quote(s, safe=""),
     "sha256": lambda x: hashlib.sha256(data(x)).hexdigest(), "sha512": lambda x: hashlib.sha512(data(x)).hexdigest(),
     "sha1": lambda x: hashlib.sha1(data(x)).hexdigest(), "md5": lambda x: hashlib.md5(data(x)).hexdigest(),

@@ -25,4 +25,5 @@ pub use rate::{Buckets, RateLimit};
 pub use stamp::{stamp_log, stamp_span};
 pub use target::{Goal, Target, TargetState};
 pub use threshold::{Randomness, Threshold};
+pub(crate) use tracestate::members;
 pub use tracestate::{Arrived, Reading, read_tracestate, rewrite_tracestate};

@@ -129,15 +129,19 @@ fn joined<'a>(first: &'a str, mut others: Vec<&'a str>) -> String {
     others.join(",")
 }
 
-struct Member<'a> {
+/// One member of a tracestate.
+pub(crate) struct Member<'a> {
+    /// As it stands.
     text: &'a str,
-    key: &'a str,
-    value: &'a str,
+    /// Before its first `=`.
+    pub(crate) key: &'a str,
+    /// Behind it.
+    pub(crate) value: &'a str,
 }
 
 /// The members of a tracestate; `None` where it breaks the rules. Of equal keys the first counts
 /// and the others stay; empty members say nothing.
-fn members(text: &str) -> Option<Vec<Member<'_>>> {
+pub(crate) fn members(text: &str) -> Option<Vec<Member<'_>>> {
     if text.len() > TRACESTATE_BYTES_MAX {
         return None;
     }

@@ -4,6 +4,7 @@
 //! a wrong kind or a result beyond its bound. No function panics, reads a clock or makes random
 //! numbers. One file holds one family; this module must not know rule syntax.
 
+mod context;
 mod convert;
 mod hash;
 mod list;
@@ -212,7 +213,7 @@ pub struct Family {
     pub functions: &'static [FunctionDef],
 }
 
-static FAMILIES: [Family; 9] = [
+static FAMILIES: [Family; 10] = [
     Family { title: "Text", functions: text::FUNCTIONS },
     Family { title: "Regular expressions", functions: regex::FUNCTIONS },
     Family { title: "Numbers", functions: math::FUNCTIONS },
@@ -220,6 +221,7 @@ static FAMILIES: [Family; 9] = [
     Family { title: "Lists", functions: list::FUNCTIONS },
     Family { title: "Maps", functions: map::FUNCTIONS },
     Family { title: "Network", functions: network::FUNCTIONS },
+    Family { title: "Context", functions: context::FUNCTIONS },
     Family { title: "Hashes and encodings", functions: hash::FUNCTIONS },
     Family { title: "Conversions", functions: convert::FUNCTIONS },
 ];
