@@ -193,9 +193,19 @@ impl PatternRule {
     /// both take the same events from there on.
     pub fn keeps_newest(&self) -> bool {
         let MatchMode::One { overlap } = self.mode else { return false };
-        // Where the key does not start over, a start that gave way in one lane may end in another.
-        let outlives = overlap && (self.trail.is_some() || self.lanes.len() > 1);
+        // Where the key does not start over, a start that gave way in one lane may end in another,
+        // and so may one that takes as a step of its choice what ends the match of the newer one.
+        let outlives = overlap && (self.trail.is_some() || self.lanes.len() > 1 || self.chooses());
         !self.has_conditions() && self.until.is_none() && !outlives
+    }
+
+    /// Whether a lane leaves open how many events a step takes before the next one.
+    fn chooses(&self) -> bool {
+        let open = |step: &LaneStep| step.min != step.max;
+        self.lanes.iter().any(|lane| {
+            let (last, before) = lane.split_last().map_or((None, &lane[..]), |(l, b)| (Some(l), b));
+            before.iter().any(open) || last.is_some_and(|last| last.min == 0)
+        })
     }
 
     /// Unfinished matches of a key, where [`PatternRule::keeps_newest`]: one a step and repetition.
