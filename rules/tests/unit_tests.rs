@@ -136,3 +136,18 @@ fn repeated_items_are_traces_of_their_own_and_a_share_of_them_is_kept() {
     let all: u64 = line.split(' ').nth(4).unwrap().parse::<u64>().unwrap() + kept;
     assert_eq!(all, 1_001);
 }
+
+#[test]
+fn spans_that_say_no_ids_are_no_duplicates_of_one_another() {
+    let test = r#"stream s = spans dedupe by trace.id, span.id within 10m limit 1000 lateness 10s
+aggregate n from s over tumbling(1m) select { n: count(), traces: distinct(trace.id) }
+test "each is one of its own" {
+  given {
+    0s span shop "GET /" server ok 10ms x10 every 1s
+    1s span shop "GET /" server ok 10ms x10 every 1s
+    2s span shop "GET /" server { trace.id: "one" } ok 10ms x2 every 1s
+  }
+  expect { aggregate n at 1m { n: 22, traces: 21 } }
+}"#;
+    assert_eq!(results(test)[0].failures.len(), 0);
+}

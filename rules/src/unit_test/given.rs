@@ -13,21 +13,21 @@ use super::TEST_START_NS;
 /// The items as frames, one item each, in the order in which they arrive.
 pub(super) fn frames(given: &[Given]) -> Vec<DataFrame> {
     let mut items = Vec::new();
-    for line in given {
+    for (place, line) in given.iter().enumerate() {
         for index in 0..line.times {
             let later_ns = line.every_ns.saturating_mul(index as i64);
             let at_ns = line.at_ns.saturating_add(later_ns);
             let end_ns = at_ns.saturating_add(line.duration_ns.unwrap_or(0));
             let arrives_ns = line.arrives_ns.map_or(end_ns, |first| first.saturating_add(later_ns));
-            items.push((arrives_ns, line, at_ns, index + 1));
+            items.push((arrives_ns, line, at_ns, (place, index + 1)));
         }
     }
     items.sort_by_key(|(arrives_ns, ..)| *arrives_ns);
-    let frame = |(arrives_ns, line, at_ns, number): (i64, &Given, i64, u64)| {
+    let frame = |(arrives_ns, line, at_ns, of): (i64, &Given, i64, (usize, u64))| {
         let time_ns = TEST_START_NS.saturating_add(at_ns);
         let (format, payload) = match line.times {
-            1 => payload(line, time_ns),
-            _ => payload(&numbered(line, number), time_ns),
+            1 => payload(line, time_ns, of),
+            _ => payload(&numbered(line, of.1), time_ns, of),
         };
         DataFrame {
             source: SourceId(0),
@@ -68,9 +68,9 @@ pub(super) fn id(text: &str, bytes: usize) -> String {
     format!("{hash:032x}").split_off(32 - bytes * 2)
 }
 
-fn payload(given: &Given, time_ns: i64) -> (PayloadFormat, String) {
+fn payload(given: &Given, time_ns: i64, of: (usize, u64)) -> (PayloadFormat, String) {
     match given.kind {
-        GivenKind::Span => (PayloadFormat::OtlpJson, span(given, time_ns)),
+        GivenKind::Span => (PayloadFormat::OtlpJson, span(given, time_ns, of)),
         GivenKind::Log => (PayloadFormat::OtlpJson, log(given, time_ns)),
         GivenKind::Metric => (PayloadFormat::OtlpJson, metric(given, time_ns)),
         GivenKind::Event | GivenKind::Progress | GivenKind::Resource | GivenKind::Heartbeat => {
@@ -144,17 +144,31 @@ fn place<T: PartialEq<str>>(word: Option<&T>, words: &[&str]) -> usize {
     word.and_then(|word| words.iter().position(|known| word == *known)).unwrap_or(0)
 }
 
-fn span(given: &Given, start_ns: i64) -> String {
+/// Ids of a span that says none: a span is one of its own, and a trace of its own, as two that
+/// were sent are.
+fn own_ids(given: &Given, (line, number): (usize, u64)) -> String {
+    let mut out = String::new();
+    for (key, name, bytes) in &IDS[..2] {
+        if given.attributes.iter().all(|(given, _)| given != key) {
+            let text = format!("{key} of line {line}, item {number}");
+            let _ = write!(out, r#","{name}":"{}""#, id(&text, *bytes));
+        }
+    }
+    out
+}
+
+fn span(given: &Given, start_ns: i64, of: (usize, u64)) -> String {
     let kinds = ["unspecified", "internal", "server", "client", "producer", "consumer"];
     let end_ns = start_ns.saturating_add(given.duration_ns.unwrap_or(0));
     format!(
-        r#"{{"resourceSpans":[{{{},"scopeSpans":[{{"spans":[{{"name":{},"kind":{},"startTimeUnixNano":"{start_ns}","endTimeUnixNano":"{end_ns}","status":{{"code":{}}},{}{}}}]}}]}}]}}"#,
+        r#"{{"resourceSpans":[{{{},"scopeSpans":[{{"spans":[{{"name":{},"kind":{},"startTimeUnixNano":"{start_ns}","endTimeUnixNano":"{end_ns}","status":{{"code":{}}},{}{}{}}}]}}]}}]}}"#,
         resource(given),
         json(given.name.as_deref().unwrap_or("")),
         place(given.span_kind.as_ref(), &kinds),
         place(given.status.as_ref(), &["unset", "ok", "error"]),
         attributes(given),
-        ids(given)
+        ids(given),
+        own_ids(given, of)
     )
 }
 
