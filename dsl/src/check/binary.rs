@@ -10,6 +10,13 @@ use crate::hir::{BinaryOp, Expr, ExprKind, Literal, UnaryOp};
 use crate::text_range::TextRange;
 use crate::types::Type;
 
+/// Whether a whole number that is no literal stands beside a share that is one: no count is 5 %.
+fn counts_beside_share(count: &Expr, share: &Expr) -> bool {
+    count.ty == Type::Int
+        && constant_of(count).is_none()
+        && matches!(constant_of(share), Some(Literal::Ratio(_)))
+}
+
 impl Checker<'_> {
     pub(super) fn binary(
         &mut self,
@@ -70,7 +77,8 @@ impl Checker<'_> {
             };
             return unary(op, if is_null(&left) { right } else { left }, range);
         }
-        if !left.ty.compares_with(&right.ty) {
+        let is_counted = counts_beside_share(&left, &right) || counts_beside_share(&right, &left);
+        if is_counted || !left.ty.compares_with(&right.ty) {
             self.mismatch(word, &left, &right);
             return broken(range);
         }
@@ -195,7 +203,10 @@ impl Checker<'_> {
             .label(format!("{}", Named(&right.ty)))
             .because(left.range, format!("{}", Named(&left.ty)));
         let diagnostic = self.made_here(diagnostic, left);
-        let diagnostic = self.made_here(diagnostic, right);
+        let mut diagnostic = self.made_here(diagnostic, right);
+        if counts_beside_share(left, right) || counts_beside_share(right, left) {
+            diagnostic = diagnostic.help("a share is one count over another: `errors / n > 5%`");
+        }
         self.report(diagnostic);
     }
 
