@@ -128,8 +128,8 @@ pub(crate) fn run(args: &Run, general: General) -> anyhow::Result<Exit> {
         observed,
         notify,
     };
-    live.greet(loaded.file(), &listeners, &pages);
-    live.work((intake, &receiver), changed, listeners, sinks, pages)
+    let greeting = live.greeting(loaded.file(), &listeners, &pages);
+    live.work((intake, &receiver), changed, listeners, sinks, (pages, &greeting))
 }
 
 /// The rules that run: of the options, or else of the configuration.
@@ -184,18 +184,29 @@ struct Live<'a> {
 }
 
 impl Live<'_> {
-    fn greet(&self, file: Option<String>, listeners: &[(String, Listener)], pages: &Pages) {
+    /// What is told once it is ready: what runs, and where it listens.
+    fn greeting(
+        &self,
+        file: Option<String>,
+        listeners: &[(String, Listener)],
+        pages: &Pages,
+    ) -> String {
         if self.general.is_quiet {
-            return;
+            return String::new();
         }
-        if let Some(file) = file {
-            tell(&format!("configuration: {file}\n"));
-        }
+        let file = file.map(|file| format!("configuration: {file}\n")).unwrap_or_default();
         let mut places: Vec<String> = listeners.iter().map(|(place, _)| place.clone()).collect();
         places.extend(pages.places());
         let rules = self.plan.rules.iter().filter(|rule| !rule.place.is_hidden).count();
         let rules = if rules == 1 { "1 rule".to_owned() } else { format!("{rules} rules") };
-        tell(&format!("running {rules}: {}; Ctrl-C ends it\n", places.join(", ")));
+        format!("{file}running {rules}: {}; Ctrl-C ends it\n", places.join(", "))
+    }
+
+    /// Its own metrics come as the last of its sources.
+    fn feed_itself(&self, intake: Intake) {
+        let source = SourceId(self.opening.sources.len() as u32 - 1);
+        let (observed, clock) = (Arc::clone(&self.observed), Arc::clone(&self.clock));
+        self.runtime.spawn(feed_self(observed, source, intake, clock));
     }
 
     fn work(
@@ -204,7 +215,7 @@ impl Live<'_> {
         changed: Receiver<Changed>,
         listeners: Vec<(String, Listener)>,
         sinks: Sinks,
-        pages: Pages,
+        (pages, greeting): (Pages, &str),
     ) -> anyhow::Result<Exit> {
         let grace = self.config.grace.value;
         let engine = Engine::builder(Arc::clone(&self.plan))
@@ -219,11 +230,10 @@ impl Live<'_> {
         let mut summary = Summary::new(Arc::clone(&self.plan));
         self.observed.ready(engine.gauges());
         if self.feeds_itself {
-            let source = SourceId(self.opening.sources.len() as u32 - 1);
-            let (observed, clock) = (Arc::clone(&self.observed), Arc::clone(&self.clock));
-            self.runtime.spawn(feed_self(observed, source, intake.clone(), clock));
+            self.feed_itself(intake.clone());
         }
         self.end_when_told(intake, listeners, grace);
+        tell(greeting);
         self.notify.ready(&format!("{} rules", self.plan.rules.len()));
         let watchers = (&*self.observed, &*self.notify);
         let pump =
