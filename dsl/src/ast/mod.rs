@@ -20,6 +20,9 @@ pub(crate) use traces::Close;
 
 use crate::text_range::TextRange;
 
+/// The words of windows.
+pub(crate) const WINDOWS: [&str; 5] = ["tumbling", "sliding", "session", "cumulate", "count"];
+
 /// A name or word with its place.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Name {

@@ -1,7 +1,7 @@
 //! Windows: `tumbling(1m)` and its kin, their arguments, what fits together.
 
 use super::Checker;
-use crate::ast;
+use crate::ast::{self, WINDOWS};
 use crate::diagnostic::suggest::{listed, nearest};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::hir::Window;
@@ -36,7 +36,6 @@ fn window_form(name: &str) -> &'static str {
 impl Checker<'_> {
     /// The window and the offset of its grid.
     pub(super) fn window(&mut self, expr: &ast::Expr, module: usize) -> Option<(Window, i64)> {
-        const WINDOWS: [&str; 5] = ["tumbling", "sliding", "session", "cumulate", "count"];
         let ast::ExprKind::Call(call) = &expr.kind else {
             let message = "a window is written `tumbling(1m)`";
             self.report(Diagnostic::new(codes::WORD, expr.range, message).note(

@@ -6,14 +6,13 @@
 use super::lexer::{Token, TokenKind};
 use super::literal::unit_for;
 use super::parse::CLAUSES;
+use crate::ast::WINDOWS;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::text_range::{FileId, TextRange};
 
 /// Words of expressions that SQL writes in capitals.
 const OPERATORS: [&str; 9] =
     ["and", "or", "not", "in", "if", "then", "else", "matches", "contains"];
-
-const WINDOWS: [&str; 5] = ["tumbling", "sliding", "session", "cumulate", "count"];
 
 /// How declarations are written whose second or third word is not what it must be.
 const FORMS: [(&str, &str); 14] = [

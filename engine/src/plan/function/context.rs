@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::network::percent_decoded;
 use super::{FunctionDef, Kind, Param, bounded_map, define_fixed};
 use crate::limits::{BAGGAGE_BYTES_MAX, BAGGAGE_MEMBERS_MAX};
 use crate::model::Value::{self, Bool, Int, Null, Str};
@@ -111,7 +112,9 @@ fn baggage(text: &str) -> Option<Value> {
         if !is_read || entries.len() == BAGGAGE_MEMBERS_MAX {
             return None;
         }
-        entries.push((Arc::from(key), Value::str(&decoded(value))));
+        // Bytes that are no UTF-8 become U+FFFD, as W3C asks.
+        let value = percent_decoded(value, false);
+        entries.push((Arc::from(key), Value::str(&String::from_utf8_lossy(&value))));
     }
     Some(bounded_map(entries))
 }
@@ -131,27 +134,6 @@ fn is_token(text: &str) -> bool {
 fn is_octets(text: &str) -> bool {
     let is_octet = |byte: u8| matches!(byte, 0x21..=0x7e) && !b"\",;\\".contains(&byte);
     text.bytes().all(is_octet)
-}
-
-/// Percent-decoded; bytes that are no UTF-8 become U+FFFD, as W3C asks.
-fn decoded(text: &str) -> String {
-    let (bytes, mut out, mut at) = (text.as_bytes(), Vec::with_capacity(text.len()), 0);
-    while let Some(&byte) = bytes.get(at) {
-        let digits = bytes.get(at + 1..at + 3).filter(|_| byte == b'%');
-        let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
-        let code = digits.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
-        match code.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(decoded) => {
-                out.push(decoded);
-                at += 3;
-            }
-            None => {
-                out.push(byte);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 #[cfg(test)]

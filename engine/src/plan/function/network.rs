@@ -270,9 +270,17 @@ fn parameter(url: &str, name: &str) -> Option<Value> {
 }
 
 fn decoded(text: &str, plus_is_space: bool) -> Option<Value> {
+    let bytes = percent_decoded(text, plus_is_space);
+    String::from_utf8(bytes).ok().map(|text| bounded(&text))
+}
+
+/// The bytes of a text with `%20` and the like decoded; a `%` before anything else is itself.
+pub(super) fn percent_decoded(text: &str, plus_is_space: bool) -> Vec<u8> {
     let (bytes, mut out, mut at) = (text.as_bytes(), Vec::with_capacity(text.len()), 0);
     while let Some(&byte) = bytes.get(at) {
         let digits = bytes.get(at + 1..at + 3).filter(|_| byte == b'%');
+        // `from_str_radix` alone would take a sign for a digit.
+        let digits = digits.filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
         let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
         match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
             Some(decoded) => {
@@ -284,5 +292,5 @@ fn decoded(text: &str, plus_is_space: bool) -> Option<Value> {
         }
         at += 1;
     }
-    String::from_utf8(out).ok().map(|text| bounded(&text))
+    out
 }
