@@ -253,31 +253,64 @@ fn among(imports: &[RuleText], target: &str) -> Option<String> {
     found.map(|import| import.text.clone())
 }
 
-/// The rules of a log, and parameters that were given anew.
+/// Rules over a log whose tables they follow: those of the log, or others.
 #[derive(Clone)]
 pub(crate) struct Recorded {
-    /// How the log opens; its imports follow its tables.
+    /// The rules as a log would open with them; their imports follow the log's tables.
     pub(crate) opening: Opening,
     /// Parameters given anew.
     pub(crate) params: Vec<(String, String)>,
 }
 
 impl Recorded {
+    /// Other rules than a log's, compiled with the log's texts of tables that both read, and the
+    /// names of these.
+    pub(crate) fn other(
+        log: &Opening,
+        files: &[RuleFile],
+        params: &[(String, String)],
+    ) -> (Self, Compiled, Vec<String>) {
+        let mut tables = compile_recorded(log, Vec::new()).table_files;
+        let folders = folders(files);
+        let own = |target: &str| {
+            let is_table = tables.iter().any(|name| name == target);
+            is_table.then(|| among(&log.imports, target)).flatten()
+        };
+        let import = |target: &str| own(target).or_else(|| import(target, &folders));
+        let catalog = tailwater_rules::catalog();
+        let compiled = compile_importing(&sources(files), params.to_vec(), &catalog, &import);
+        let text = |file: &RuleFile| RuleText { name: file.name.clone(), text: file.text.clone() };
+        let opening = Opening {
+            program: log.program.clone(),
+            rules: files.iter().map(text).collect(),
+            imports: compiled.imports.clone(),
+            params: Vec::new(),
+            sources: log.sources.clone(),
+        };
+        tables.retain(|name| compiled.table_files.contains(name));
+        (Self { opening, params: params.to_vec() }, compiled, tables)
+    }
+
     /// Compiles them.
     pub(crate) fn compile(&self) -> Compiled {
         compile_recorded(&self.opening, self.params.clone())
     }
 
-    /// Goes on with another text of a table.
+    /// Goes on with another text of a table, if these rules read it.
     pub(crate) fn follow(&mut self, file: RuleText, engine: &mut Engine) -> Result<(), Error> {
-        self.opening.imports.retain(|import| import.name != file.name);
+        let known = self.opening.imports.iter_mut().find(|import| import.name == file.name);
+        let Some(known) = known else { return Ok(()) };
         let name = file.name.clone();
-        self.opening.imports.push(file);
-        let plan = self.compile().plan.ok_or_else(|| {
-            let message = format!("the log's rules cannot be compiled with its table `{name}`");
-            Error::new(ErrorKind::Format, message)
-        })?;
-        engine.replace_tables(&plan)
+        *known = file;
+        let refused = |cause: String| {
+            let text = format!(
+                "the rules cannot go on with the table `{name}` as the log has it from here on; \
+                 `--tables files` reads the file instead{cause}"
+            );
+            Error::new(ErrorKind::Format, text)
+        };
+        let plan = self.compile().plan.ok_or_else(|| refused(String::new()))?;
+        engine.replace_tables(&plan).map_err(|error| refused(format!(": {error}")))
     }
 }
 

@@ -18,7 +18,9 @@ use crate::terminal::{ColorChoice, Colors};
 
 pub(crate) use r#gen::{Gen, GenFormat};
 pub(crate) use observe::{Health, LogFormat, LogLevel, Observe};
-pub(crate) use replay::{Format, InputFormat, Inputs, Order, Replay, RuleInputs, SignalName};
+pub(crate) use replay::{
+    Format, InputFormat, Inputs, Order, Replay, RuleInputs, SignalName, TablesFrom,
+};
 pub(crate) use run::{At, ConfigFormat, PrintConfig, Run};
 pub(crate) use view::{Sort, View, ViewFormat};
 

@@ -125,6 +125,15 @@ pub(crate) struct RuleInputs {
     pub(crate) params: Vec<String>,
 }
 
+/// Where the tables of rules come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TablesFrom {
+    /// The log: as the run read them, changes at their place
+    Log,
+    /// The files, as they are now
+    Files,
+}
+
 /// `tailwater replay`
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Replay {
@@ -135,6 +144,10 @@ pub(crate) struct Replay {
     /// Which rules run.
     #[command(flatten)]
     pub(crate) rules: RuleInputs,
+
+    /// Which tables rules read over the input log of a run, where the log holds them
+    #[arg(long, value_enum, default_value_t = TablesFrom::Log, help_heading = "Rules")]
+    pub(crate) tables: TablesFrom,
 
     /// How rows are written
     #[arg(long, value_enum, default_value_t = Format::Text, help_heading = "Results")]

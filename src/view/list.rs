@@ -11,9 +11,15 @@ use crate::trace::Trace;
 /// Columns of the bar.
 const BAR_COLUMNS: usize = 8;
 
-/// Columns of what stands before the root, gaps among them, without the id, the bar and the count
-/// of services.
-const FIXED_COLUMNS: usize = 2 + 24 + 2 + 7 + 2 + 6 + 2 + 6 + 2;
+/// Columns of what stands before the root, gaps among them, without the id, the start, the bar and
+/// the count of services.
+const FIXED_COLUMNS: usize = 2 + 7 + 2 + 6 + 2 + 6 + 2;
+
+/// Columns of the start and the gap behind it.
+const START_COLUMNS: usize = 24 + 2;
+
+/// Columns below which a line goes without the start, so that a root has room.
+const WIDTH_WITH_START: usize = 90;
 
 /// Digits of an id that name a trace well enough, where a line is short.
 const ID_SHORT: usize = 16;
@@ -21,16 +27,20 @@ const ID_SHORT: usize = 16;
 /// What of a line there is room for.
 struct Columns {
     id: usize,
+    with_start: bool,
     with_bar: bool,
     root: usize,
 }
 
 impl Columns {
     fn fit(width: usize) -> Self {
+        let with_start = width >= WIDTH_WITH_START;
         let with_bar = width >= 100;
         let id = if width >= 140 { 32 } else { ID_SHORT };
         let bar = if with_bar { BAR_COLUMNS + 1 + 6 } else { 0 };
-        Self { id, with_bar, root: width.saturating_sub(FIXED_COLUMNS + id + bar).max(10) }
+        let start = if with_start { START_COLUMNS } else { 0 };
+        let root = width.saturating_sub(FIXED_COLUMNS + id + start + bar).max(10);
+        Self { id, with_start, with_bar, root }
     }
 }
 
@@ -47,9 +57,10 @@ pub(crate) fn list(
     if with_header {
         let (id, bar) = (columns.id, " ".repeat(BAR_COLUMNS + 1));
         let (bar, services) = if columns.with_bar { (&*bar, "  svcs") } else { ("", "") };
+        let start = if columns.with_start { format!("  {:24}", "start") } else { String::new() };
         let head = format!(
-            "{:id$}  {:24}  {:>7}{bar}  {:>6}{services}  {:>6}  root",
-            "trace", "start", "time", "spans", "errors"
+            "{:id$}{start}  {:>7}{bar}  {:>6}{services}  {:>6}  root",
+            "trace", "time", "spans", "errors"
         );
         text = Style::Dim.paint(&head, style.is_colored);
         text.push('\n');
@@ -86,10 +97,11 @@ fn line(
     let service = cut(service.as_deref().unwrap_or_default(), columns.root * 2 / 3);
     let gap = if service.is_empty() { "" } else { " " };
     let used = chars(mark) + chars(&service) + gap.len();
+    let start = if columns.with_start { start(trace) } else { String::new() };
+    let gap_before = if columns.with_start { "  " } else { "" };
     format!(
-        "{}  {}  {:>7}{drawn}  {:>6}{services}  {errors}  {}{}{gap}{}",
+        "{}{gap_before}{start}  {:>7}{drawn}  {:>6}{services}  {errors}  {}{}{gap}{}",
         &trace.id_text()[..columns.id],
-        start(trace),
         short_duration(trace.duration_ns()),
         totals.spans,
         Style::Yellow.paint(mark, style.is_colored),

@@ -27,6 +27,9 @@ const OPERATION_COLUMNS: usize = 29;
 const DURATION_COLUMNS: usize = 7;
 const SHARE_COLUMNS: usize = 4;
 
+/// Columns of a row beside its tree and its bar: the mark, the times, and blanks between them.
+const BESIDE_COLUMNS: usize = 2 + 1 + DURATION_COLUMNS + 1 + SHARE_COLUMNS + 1;
+
 /// A share of the path from which on it stands out: one in so many.
 const SHARE_MUCH: i64 = 20;
 
@@ -57,12 +60,32 @@ pub(crate) fn waterfall(trace: &Trace, style: &ViewStyle, hues: &mut Hues) -> St
         segments.entry(*span).or_default().push((*start_ns, *end_ns));
     }
     let left = left_columns(trace, &rows, style.width);
-    let columns = style.width.saturating_sub(left + DURATION_COLUMNS + SHARE_COLUMNS + 4).max(10);
+    let columns = style.width.saturating_sub(left + BESIDE_COLUMNS).max(10);
     let scale = Scale { start_ns: trace.start_ns, end_ns: trace.end_ns, columns };
     let text = String::new();
     let mut waterfall = Waterfall { trace, style, hues, segments, scale, left, text };
     waterfall.write(&rows, hidden);
     waterfall.text
+}
+
+/// Facts behind a title: on its line where all of them fit, else on lines of their own.
+fn lines_of(facts: &[String], title: &str, width: usize) -> String {
+    let mut text = facts.join(" · ");
+    if chars(title) + 2 + chars(&text) <= width {
+        return format!("  {text}");
+    }
+    text.clear();
+    let mut used = usize::MAX;
+    for fact in facts {
+        if used.saturating_add(3 + chars(fact)) > width {
+            let _ = write!(text, "\n  {fact}");
+            used = 2 + chars(fact);
+        } else {
+            let _ = write!(text, " · {fact}");
+            used += 3 + chars(fact);
+        }
+    }
+    text
 }
 
 /// The tree takes what it needs, up to half of the line.
@@ -144,15 +167,17 @@ impl Waterfall<'_> {
         if trace.forest.depth() > 1 {
             facts.push(format!("depth {}", trace.forest.depth()));
         }
-        let mut facts = facts.join(" · ");
         let errors = many(totals.errors, "error");
-        let plain = chars(&facts) + if totals.errors > 0 { 3 + chars(&errors) } else { 0 };
         if totals.errors > 0 {
-            let _ = write!(facts, " · {}", self.paint(Style::Red, &errors));
+            facts.push(errors.clone());
         }
         let title = format!("trace {}", trace.id_text());
-        let gap = if chars(&title) + 2 + plain > self.style.width { "\n  " } else { "  " };
-        let line = format!("{}{gap}{facts}", self.paint(Style::Bold, &title));
+        let facts = lines_of(&facts, &title, self.style.width);
+        let facts = match totals.errors {
+            0 => facts,
+            _ => facts.replace(&errors, &self.paint(Style::Red, &errors)),
+        };
+        let line = format!("{}{facts}", self.paint(Style::Bold, &title));
         self.line(&line);
     }
 
@@ -160,19 +185,19 @@ impl Waterfall<'_> {
     fn axis(&mut self) {
         let columns = self.scale.columns;
         let marks = if columns >= 48 { 4 } else { 2 };
-        let mut axis = String::new();
-        for mark in 0..=marks {
-            let at = columns * mark / marks;
-            let label = short_duration(self.trace.duration_ns() / marks as i64 * mark as i64);
-            let start = match mark {
-                0 => 0,
-                last if last == marks => at.saturating_sub(chars(&label)),
-                _ => at.saturating_sub(chars(&label) / 2),
-            };
-            if start >= chars(&axis) {
+        let label =
+            |mark: usize| short_duration(self.trace.duration_ns() / marks as i64 * mark as i64);
+        let end = columns.saturating_sub(chars(&label(marks)));
+        let mut axis = label(0);
+        for mark in 1..marks {
+            let label = label(mark);
+            let start = (columns * mark / marks).saturating_sub(chars(&label) / 2);
+            // Two labels that touch read as one number.
+            if start > chars(&axis) && start + chars(&label) < end {
                 axis = format!("{axis}{}{label}", blanks(&axis, start));
             }
         }
+        axis = format!("{axis}{}{}", blanks(&axis, end), label(marks));
         let (left, time) = (self.left, DURATION_COLUMNS);
         let head = format!("  {:left$} {:>time$} {:>SHARE_COLUMNS$} ", "", "time", "path");
         let line = self.paint(Style::Dim, &format!("{head}{axis}"));
@@ -290,7 +315,8 @@ impl Waterfall<'_> {
             let (part, time) =
                 (share(times.exclusive_ns, whole), short_duration(times.exclusive_ns));
             let hue = self.hues.of(service.as_ref());
-            let service = cut(service.as_deref().unwrap_or_default(), SERVICE_COLUMNS_MAX);
+            let most = SERVICE_COLUMNS_MAX.min(self.style.width / 4);
+            let service = cut(service.as_deref().unwrap_or_default(), most);
             let count = if times.spans > 1 { format!(" ×{}", times.spans) } else { String::new() };
             let used = OPERATION_COLUMNS + chars(&service) + chars(&count);
             let name = cut(name, self.style.width.saturating_sub(used).max(10));

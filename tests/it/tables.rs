@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::live_run::{Run, now_s, path};
 
 /// Rules that read a table as a group key, and as a value.
-fn rules(owners: &Path) -> String {
+fn rules_of(owners: &Path) -> String {
     format!(
         "table owners = csv(\"{}\") key service.name\n\
          stream s = spans set {{ rank: owners.rank }} lateness 0s idle 1s\n\
@@ -54,7 +54,7 @@ fn a_changed_table_is_taken_recorded_and_replayed_and_a_broken_one_is_not() {
     fs::write(&config, "rules: { tables_every: 50ms }\n").unwrap();
     let (config, to) = (config.to_str().unwrap(), record.to_str().unwrap());
     let more = ["--config", config, "--record", to, "--workers", "2"];
-    let run = Run::start(&rules(&owners), &more, &[]);
+    let run = Run::start(&rules_of(&owners), &more, &[]);
     let at_s = now_s() / 10 * 10;
     run.spans_at("shop", 3, at_s);
     run.shows("admin", "/metrics", "tailwater_items_total{signal=\"spans\",outcome=\"used\"} 3\n");
@@ -101,4 +101,95 @@ fn a_changed_table_is_taken_recorded_and_replayed_and_a_broken_one_is_not() {
     for workers in ["1", "3"] {
         assert_eq!(replay(&record, workers), stdout, "{workers} workers");
     }
+    other_rules(&owners, &record);
+}
+
+/// Other rules read the tables of the record as well, unless they are told to read the files.
+fn other_rules(owners: &Path, record: &Path) {
+    let rules = format!(
+        "table owners = csv(\"{}\") key service.name\n\
+         stream s = spans lateness 0s idle 1s\n\
+         aggregate other from s by owners.team over tumbling(10s) \
+         select {{ n: count() }} limit groups 10\n",
+        owners.display()
+    );
+    let run = |more: &[&str]| {
+        let mut replay = Command::new(env!("CARGO_BIN_EXE_tailwater"));
+        replay.args(["replay", "--format", "csv", "-e", &rules]).arg(record).args(more);
+        let output = replay.output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let (code, as_recorded, stderr) = run(&[]);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(as_recorded.contains(",web,3\n"), "{as_recorded}");
+    assert!(as_recorded.contains(",payments,2\n"), "a change at its place: {as_recorded}");
+    assert!(stderr.contains("as in the log; `--tables files`"), "{stderr}");
+    let (code, _, stderr) = run(&["--tables", "files"]);
+    assert_eq!(code, Some(78), "the file is gone: {stderr}");
+    fs::write(owners, "service.name,team\nshop,now\n").unwrap();
+    assert_eq!(run(&[]).1, as_recorded);
+    let (_, stdout, stderr) = run(&["--tables", "files"]);
+    assert!(stdout.contains(",now,5\n"), "{stdout}");
+    assert!(!stderr.contains("as in the log"), "{stderr}");
+}
+
+#[test]
+fn sighup_looks_at_tables_and_tells_of_rules_that_changed() {
+    let (owners, rules, config) = (path("hup.csv"), path("hup.tw"), path("hup.yaml"));
+    fs::write(&owners, "service.name,team,rank\nshop,web,1\n").unwrap();
+    fs::write(&rules, "aggregate all from spans over tumbling(10s) select { n: count() }\n")
+        .unwrap();
+    fs::write(&config, "rules: { tables_every: 1h }\n").unwrap();
+    let more = ["--config", config.to_str().unwrap(), "--rules", rules.to_str().unwrap()];
+    let run = Run::start(&rules_of(&owners), &more, &[]);
+    let logged = |level: &str, times: u32| {
+        let text = format!("tailwater_log_records_total{{level=\"{level}\"}} {times}\n");
+        run.shows("admin", "/metrics", &text);
+    };
+    replace(&owners, "service.name,team,rank\nshop,payments,1\n");
+    run.signal("-HUP");
+    logged("info", 2);
+    replace(&rules, "aggregate all from spans over tumbling(20s) select { n: count() }\n");
+    run.signal("-HUP");
+    logged("warn", 1);
+    replace(&rules, "aggregate all from spans select { n: count() }\n");
+    run.signal("-HUP");
+    logged("warn", 2);
+    let at_s = now_s() / 10 * 10;
+    run.spans_at("shop", 1, at_s);
+    let (code, stdout, stderr) = run.end();
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stdout.contains("\"payments\"") || stdout.is_empty(), "{stdout}");
+    for text in [
+        "changed and is taken",
+        "looked at on SIGHUP; the rules are as they were",
+        "the rules changed: a new start of the run takes them",
+        "error[E3001]",
+        "a new start would fail",
+    ] {
+        assert!(stderr.contains(text), "`{text}`: {stderr}");
+    }
+}
+
+/// Late spans of traces and of derived traces are counted with what holds the spans.
+#[test]
+fn late_spans_of_traces_and_of_derived_traces_are_in_the_metrics() {
+    let rules = "stream s = spans lateness 0s\n\
+                 traces shop from s close when quiet 1s\n\
+                 retrace by_name from s by name root { name: \"{name}\" } to stdout\n\
+                 aggregate n from shop over tumbling(1m) select { n: count() }";
+    let run = Run::start(rules, &[], &[]);
+    run.spans("shop", 2, 0);
+    run.spans("shop", 1, 60);
+    // The first trace goes on, the second one had closed; both spans are behind the watermark, as
+    // was the second one of the first two.
+    run.spans("shop", 2, 10);
+    let late = |rule: &str, count: u32| {
+        format!("tailwater_rule_items_total{{rule=\"{rule}\",outcome=\"late\"}} {count}\n")
+    };
+    run.shows("admin", "/metrics", &late("by_name's spans", 3));
+    let page = run.shows("admin", "/metrics", &late("shop", 1));
+    assert!(page.contains("tailwater_rule_worst_late_seconds{rule=\"shop\"} "), "{page}");
+    assert_eq!(run.end().0, Some(0));
 }

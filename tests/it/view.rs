@@ -46,6 +46,19 @@ fn check(name: &str, args: &[&str]) {
     assert!(stored == shown, "{name}: `UPDATE=1` stores this:\n{shown}\nstored is\n{stored}");
 }
 
+/// A line that is one column too long takes two on a terminal.
+#[test]
+fn no_line_is_wider_than_the_terminal() {
+    for width in [60, 61, 70, 93, 140] {
+        let output = view(&[DEMO, "-n", "0", "--width", &width.to_string(), "--color", "never"]);
+        let wide = stdout(&output).lines().find(|line| line.chars().count() > width);
+        assert!(wide.is_none(), "{width}: {}", wide.unwrap_or_default());
+        let list = view(&[DEMO, "-l", "--width", &width.to_string()]);
+        let wide = stdout(&list).lines().find(|line| line.chars().count() > width);
+        assert!(wide.is_none(), "{width}: {}", wide.unwrap_or_default());
+    }
+}
+
 #[test]
 fn pictures_are_as_stored() {
     let jaeger = format!("{DATA}/jaeger_ui.json");

@@ -9,11 +9,12 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tailwater_engine::journal::Opening;
 use tailwater_engine::model::EmittedItem;
 use tailwater_engine::plan::Plan;
 use tailwater_engine::runtime::TraceExplained;
 
-use crate::args::{General, Replay, RuleInputs};
+use crate::args::{General, Replay, RuleInputs, TablesFrom};
 use crate::exit::{Exit, Usage};
 use crate::output::{Output, WriteFailed};
 use crate::plot::Plot;
@@ -35,22 +36,7 @@ pub(crate) fn run(args: &Replay, general: General) -> anyhow::Result<Exit> {
     check_paths(args, opening.is_some())?;
     let mut settings = Settings::resolve(args, general)?;
     settings.read.is_log = opening.is_some();
-    let compiled = match &opening {
-        Some(opening) if !has_rules(&args.rules) => {
-            // As the run left them: windows that were open when it was stopped gave no rows.
-            settings.read.stays_open = true;
-            settings.read.is_redacted = true;
-            let params = rule_files::params(&args.rules.params)?;
-            let recorded = Recorded { opening: opening.clone(), params };
-            let compiled = recorded.compile();
-            settings.read.recorded = Some(recorded);
-            compiled
-        }
-        _ => {
-            let files = rule_files::read_all(&args.rules)?;
-            compile(&files, rule_files::params(&args.rules.params)?)
-        }
-    };
+    let compiled = rules(args, opening.as_ref(), &mut settings.read, general)?;
     compiled.tell(general);
     let Some(mut plan) = compiled.plan.clone() else { return Ok(Exit::Rules) };
     let writer = Writer::open(args.why.as_deref(), &mut plan, (&compiled, &settings))?;
@@ -92,6 +78,39 @@ pub(crate) fn run(args: &Replay, general: General) -> anyhow::Result<Exit> {
         return Ok(Exit::Findings);
     }
     ended.exit()
+}
+
+/// The rules that run: those that are named, else those of a log.
+fn rules(
+    args: &Replay,
+    opening: Option<&Opening>,
+    read: &mut ReadSettings,
+    general: General,
+) -> anyhow::Result<Compiled> {
+    let params = rule_files::params(&args.rules.params)?;
+    let Some(opening) = opening else {
+        return Ok(compile(&rule_files::read_all(&args.rules)?, params));
+    };
+    if !has_rules(&args.rules) {
+        // As the run left them: windows that were open when it was stopped gave no rows.
+        read.stays_open = true;
+        read.is_redacted = true;
+        let recorded = Recorded { opening: opening.clone(), params };
+        let compiled = recorded.compile();
+        read.recorded = Some(recorded);
+        return Ok(compiled);
+    }
+    let files = rule_files::read_all(&args.rules)?;
+    if args.tables == TablesFrom::Files {
+        return Ok(compile(&files, params));
+    }
+    let (recorded, compiled, tables) = Recorded::other(opening, &files, &params);
+    if !tables.is_empty() && !general.is_quiet {
+        let tables = tables.join("`, `");
+        tell(&format!("`{tables}` as in the log; `--tables files` reads what is there now\n"));
+    }
+    read.recorded = Some(recorded);
+    Ok(compiled)
 }
 
 /// Whether rules are named.

@@ -80,15 +80,14 @@ pub(crate) fn run(args: &Run, general: General) -> anyhow::Result<Exit> {
     sinks::tell_of_options(&compiled.diagnostics, &config.sink_names());
     let Some(plan) = compiled.plan.clone() else { return Ok(Exit::Rules) };
     let specs = SinkSpec::all(config)?;
-    let ending = Ending::new()?;
-    let clock = system_clock();
+    let (ending, clock) = (Ending::new()?, system_clock());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(IO_THREADS)
         .thread_name("tailwater-io")
         .enable_all()
         .build()?;
     let (inputs, token_files) = listeners::inputs(config)?;
-    runtime.spawn(tokens::follow(token_files));
+    runtime.spawn(tokens::follow(token_files, ending.looks()));
     let mut opening = opening(&files, &compiled, params.clone(), &inputs);
     if observe.self_metrics {
         opening.sources.push(source(SELF)); // after all others, as names of sources are sorted
@@ -98,8 +97,9 @@ pub(crate) fn run(args: &Run, general: General) -> anyhow::Result<Exit> {
         None => None,
     };
     let screen = Screen::new(config.limits.of_items(), redactor)?;
-    let (tables, changed) = Tables::new(files, params, config.sink_names(), &compiled, &plan);
-    runtime.spawn(tables::follow(tables, config.rules.tables_every.value));
+    let rules = (files, rule_paths(config));
+    let (tables, changed) = Tables::new(rules, params, config.sink_names(), &compiled, &plan);
+    runtime.spawn(tables::follow(tables, config.rules.tables_every.value, ending.looks()));
     let shapes = shapes::shapes(&plan);
     let sinks = runtime.block_on(async { Sinks::start(&specs, &plan, &shapes, &clock) })?;
     let (intake, receiver) = Intake::new(listeners::intake(config))?;
@@ -134,8 +134,7 @@ pub(crate) fn run(args: &Run, general: General) -> anyhow::Result<Exit> {
 
 /// The rules that run: of the options, or else of the configuration.
 fn rules(args: &Run, config: &Config) -> anyhow::Result<Vec<RuleFile>> {
-    let paths: Vec<PathBuf> =
-        config.rules.paths.items.iter().map(|path| path.value.0.clone()).collect();
+    let paths = rule_paths(config);
     if paths.is_empty() && args.rules.expressions.is_empty() {
         let text = "no rules are given: name a file or folder by `--rules PATH`, a pack by \
                     `--rules std/red`, write them in place by `-e 'aggregate …'`, or name them in \
@@ -145,6 +144,10 @@ fn rules(args: &Run, config: &Config) -> anyhow::Result<Vec<RuleFile>> {
     let mut files = rule_files::read_to_run(&paths)?;
     files.extend(rule_files::expressions(&args.rules.expressions));
     Ok(files)
+}
+
+fn rule_paths(config: &Config) -> Vec<PathBuf> {
+    config.rules.paths.items.iter().map(|path| path.value.0.clone()).collect()
 }
 
 fn opening(

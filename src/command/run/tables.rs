@@ -2,19 +2,22 @@
 //!
 //! A file that changed is compiled with the rules as they were read at the start. What fits is
 //! handed to the writer of the input log, which notes it there and goes on with it; what does not
-//! is told once, and the table before stays in use.
+//! is told once, and the table before stays in use. Rules themselves are not taken anew: SIGHUP
+//! tells whether a new start would read other ones.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
-use tailwater_dsl::diagnostic::human;
+use tailwater_dsl::diagnostic::{Diagnostic, human};
 use tailwater_engine::journal::RuleText;
 use tailwater_engine::plan::Plan;
 
+use super::observe::Looks;
 use crate::args::LogLevel;
 use crate::log::{Record, log};
-use crate::rule_files::{Compiled, RuleFile, compile_again, read_import};
+use crate::rule_files::{self, Compiled, RuleFile, compile_again, compile_for, read_import};
 use crate::terminal::tell;
 
 /// Tables that changed, and the plan that reads them.
@@ -26,6 +29,8 @@ pub(super) struct Changed {
 /// What the rules of a run were compiled from.
 pub(super) struct Tables {
     rules: Vec<RuleFile>,
+    /// Where the rules were looked for; none of standard input, which is read once.
+    paths: Vec<PathBuf>,
     params: Vec<(String, String)>,
     sinks: Vec<String>,
     imports: Vec<RuleText>,
@@ -41,7 +46,7 @@ pub(super) struct Tables {
 impl Tables {
     /// The tables of compiled rules, and where changed ones come out.
     pub(super) fn new(
-        rules: Vec<RuleFile>,
+        (rules, mut paths): (Vec<RuleFile>, Vec<PathBuf>),
         params: Vec<(String, String)>,
         sinks: Vec<String>,
         compiled: &Compiled,
@@ -50,7 +55,8 @@ impl Tables {
         let (sender, changed) = sync_channel(1);
         let (imports, files) = (compiled.imports.clone(), compiled.table_files.clone());
         let (identity, refused) = (plan.identity(), Vec::new());
-        (Self { rules, params, sinks, imports, files, identity, refused, sender }, changed)
+        paths.retain(|path| path != Path::new("-"));
+        (Self { rules, paths, params, sinks, imports, files, identity, refused, sender }, changed)
     }
 
     /// Looks at every file once.
@@ -76,9 +82,7 @@ impl Tables {
         let names = format!("`{}`", names.join("`, `"));
         let trouble = match compiled.plan {
             None => {
-                let mut errors = compiled.diagnostics;
-                errors.retain(tailwater_dsl::diagnostic::Diagnostic::is_error);
-                tell(&human(&errors, &compiled.files, false));
+                tell_errors(compiled);
                 Some("cannot be used")
             }
             Some(plan) if plan.identity() != self.identity => {
@@ -101,20 +105,72 @@ impl Tables {
     }
 }
 
+impl Tables {
+    /// Says whether a new start would read other rules, and whether it could.
+    fn look_at_rules(&self) {
+        let mut rules = match rule_files::read_to_run(&self.paths) {
+            Ok(rules) => rules,
+            Err(error) => {
+                say(LogLevel::Warn, &format!("{error:#}; the rules that run stay"));
+                return;
+            }
+        };
+        let of_files = |rule: &&RuleFile| rule.path.is_some() || rule.name.starts_with("import of");
+        let is_same = rules.iter().map(|rule| (&rule.name, &rule.text)).eq(self
+            .rules
+            .iter()
+            .filter(of_files)
+            .map(|rule| (&rule.name, &rule.text)));
+        let others = self.rules.iter().filter(|rule| !of_files(rule));
+        rules.extend(others.map(|rule| RuleFile {
+            path: None,
+            name: rule.name.clone(),
+            text: rule.text.clone(),
+        }));
+        let compiled = compile_for(&rules, self.params.clone(), Some(self.sinks.clone()));
+        // Tables are taken while the run goes on.
+        let is_rule = |import: &&RuleText| !self.files.contains(&import.name);
+        let is_same = is_same
+            && compiled.imports.iter().filter(is_rule).eq(self.imports.iter().filter(is_rule));
+        if is_same {
+            say(LogLevel::Info, "files were looked at on SIGHUP; the rules are as they were");
+        } else if compiled.plan.is_none() {
+            tell_errors(compiled);
+            say(
+                LogLevel::Warn,
+                "the rules changed and have errors: a new start would fail; those that run stay",
+            );
+        } else {
+            say(
+                LogLevel::Warn,
+                "the rules changed: a new start of the run takes them; those that run stay",
+            );
+        }
+    }
+}
+
+fn tell_errors(compiled: Compiled) {
+    let mut errors = compiled.diagnostics;
+    errors.retain(Diagnostic::is_error);
+    tell(&human(&errors, &compiled.files, false));
+}
+
 fn say(level: LogLevel, message: &str) {
     log(&Record { level, message, fields: &[], left_out: 0 });
 }
 
-/// Looks at files again and again, without end.
-pub(super) async fn follow(tables: Tables, every: Duration) {
-    if tables.files.is_empty() {
-        return;
-    }
+/// Looks at tables again and again, and at rules when it is told to, without end.
+pub(super) async fn follow(tables: Tables, every: Duration, mut looks: Looks) {
     let mut waiting = Some(tables);
     while let Some(mut tables) = waiting.take() {
-        tokio::time::sleep(every).await;
+        let is_told = looks.next(every).await;
         let looked = tokio::task::spawn_blocking(move || {
-            tables.look();
+            if !tables.files.is_empty() {
+                tables.look();
+            }
+            if is_told {
+                tables.look_at_rules();
+            }
             tables
         });
         // A look that panicked ends the looking: what is in use stays.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tailwater_engine::ingest::listen::Tokens;
 
+use super::observe::Looks;
 use crate::args::LogLevel;
 use crate::exit::Usage;
 use crate::log::{Record, log};
@@ -64,10 +65,10 @@ impl TokenFile {
     }
 }
 
-/// Looks at files again and again, without end.
-pub(super) async fn follow(mut files: Vec<TokenFile>) {
+/// Looks at files again and again, and when it is told to, without end.
+pub(super) async fn follow(mut files: Vec<TokenFile>, mut looks: Looks) {
     while !files.is_empty() {
-        tokio::time::sleep(LOOK_EVERY).await;
+        looks.next(LOOK_EVERY).await;
         let looked = tokio::task::spawn_blocking(move || {
             files.iter_mut().for_each(TokenFile::look);
             files

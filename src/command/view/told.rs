@@ -42,14 +42,35 @@ impl Told {
 
     /// One line of what was read and shown, and one for what was not.
     pub(super) fn text(&self, args: &View, shown: Shown) -> String {
-        let count = |count: usize| grouped(count as u64);
-        if self.traces == 0 {
-            return match (&args.trace, self.other_items) {
-                (Some(id), 1..) => format!("no trace whose id starts with `{id}`\n"),
-                (_, 0) => "no spans: the input holds no telemetry\n".to_owned(),
-                (_, items) => format!("no traces in {} items\n", grouped(items)),
-            };
+        let mut text = if self.traces == 0 { self.nothing(args) } else { self.found(args, shown) };
+        if self.without_id > 0 {
+            let _ = writeln!(text, "{} spans or events name no trace", grouped(self.without_id));
         }
+        if self.left_out > 0 {
+            let left_out = grouped(self.left_out);
+            let _ = writeln!(
+                text,
+                "{left_out} spans had no room: `--trace ID` reads one trace of any recording"
+            );
+        }
+        if self.damaged > 0 {
+            let (damaged, s) = (grouped(self.damaged), if self.damaged == 1 { "" } else { "s" });
+            let place = self.place.as_ref().map(|place| format!(": {place}")).unwrap_or_default();
+            let _ = writeln!(text, "{damaged} damaged item{s} set aside{place}");
+        }
+        text
+    }
+
+    fn nothing(&self, args: &View) -> String {
+        match (&args.trace, self.other_items) {
+            (Some(id), 1..) => format!("no trace whose id starts with `{id}`\n"),
+            (_, 0) => "no spans: the input holds no telemetry\n".to_owned(),
+            (_, items) => format!("no traces in {} items\n", grouped(items)),
+        }
+    }
+
+    fn found(&self, args: &View, shown: Shown) -> String {
+        let count = |count: usize| grouped(count as u64);
         let (traces, spans) = (count(self.traces), count(self.spans));
         let many = |count: usize| if count == 1 { "" } else { "s" };
         let (s, t) = (many(self.spans), many(self.traces));
@@ -62,21 +83,6 @@ impl Told {
             let _ = write!(text, "; {} shown: `-n 0` shows all{hint}", count(shown.traces));
         }
         text.push('\n');
-        if self.without_id > 0 {
-            let _ = writeln!(text, "{} spans or events name no trace", grouped(self.without_id));
-        }
-        if self.left_out > 0 {
-            let left_out = grouped(self.left_out);
-            let _ = writeln!(
-                text,
-                "{left_out} spans had no room: `--trace ID` reads one trace of any recording"
-            );
-        }
-        if self.damaged > 0 {
-            let damaged = grouped(self.damaged);
-            let place = self.place.as_ref().map(|place| format!(": {place}")).unwrap_or_default();
-            let _ = writeln!(text, "{damaged} damaged items were set aside{place}");
-        }
         text
     }
 }

@@ -2,6 +2,7 @@
 
 mod input;
 mod items;
+mod layout;
 mod parse;
 mod run;
 mod sampling_page;

@@ -230,6 +230,17 @@ fn restored(
     Ok(outputs)
 }
 
+/// The state of one worker in the middle of a log.
+pub(super) fn halfway(plan: &Arc<Plan>, log: &[Record]) -> Result<Snapshot, String> {
+    let (sources, mut bodies) = frames(log, 1);
+    bodies.truncate(bodies.len().div_ceil(2));
+    let mut engine = build(plan, &sources, 1, 64, None)?;
+    let run = bodies.into_iter().try_for_each(|body| engine.push_body(body));
+    let run = run.and_then(|()| engine.snapshot()).and_then(|()| engine.finish());
+    let (_, mut snapshots) = run.map_err(|error| error.to_string())?;
+    snapshots.pop().ok_or_else(|| "no snapshot came".to_owned())
+}
+
 /// What stands once rows have been withdrawn and replaced, by window. What is withdrawn must have
 /// been said, and nothing follows a final row.
 fn standing(said: Vec<&Row>) -> Result<Vec<&Row>, String> {

@@ -1,12 +1,15 @@
 //! How a run is told to end: the first signal lets it finish, the second one stops it at once.
+//! SIGHUP does not end it: files that it follows are looked at then.
 //!
 //! A thread of its own hears signals, so that a second one is answered whatever hangs.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+use tokio::sync::watch;
 
 use crate::terminal::tell;
 
@@ -21,6 +24,26 @@ const SIGNAL_CODES_FROM: i32 = 128;
 pub(in crate::command::run) struct Ending {
     told: Arc<AtomicBool>,
     left: Arc<OnceLock<Left>>,
+    /// How often SIGHUP came.
+    hangups: Arc<watch::Sender<u64>>,
+}
+
+/// Tells those that follow files when to look at them.
+#[derive(Clone)]
+pub(in crate::command::run) struct Looks(watch::Receiver<u64>);
+
+impl Looks {
+    /// Waits so long, or for SIGHUP; whether it was that.
+    pub(in crate::command::run) async fn next(&mut self, every: Duration) -> bool {
+        match tokio::time::timeout(every, self.0.changed()).await {
+            Ok(Ok(())) => true,
+            Err(_) => false,
+            Ok(Err(_)) => {
+                tokio::time::sleep(every).await; // nobody hears signals any more
+                false
+            }
+        }
+    }
 }
 
 impl Ending {
@@ -30,11 +53,13 @@ impl Ending {
     /// If signals cannot be heard.
     pub(in crate::command::run) fn new() -> anyhow::Result<Self> {
         let ending = Self::default();
-        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
         let own = ending.clone();
         std::thread::Builder::new().name("tailwater-signals".to_owned()).spawn(move || {
             for signal in signals.forever() {
-                if own.told.swap(true, Ordering::Relaxed) {
+                if signal == SIGHUP {
+                    own.hangups.send_modify(|times| *times += 1);
+                } else if own.told.swap(true, Ordering::Relaxed) {
                     own.stop_at_once(signal);
                 }
             }
@@ -55,6 +80,11 @@ impl Ending {
     pub(in crate::command::run) fn watch(&self) -> impl Fn() -> bool + Send + 'static {
         let told = Arc::clone(&self.told);
         move || told.load(Ordering::Relaxed)
+    }
+
+    /// Waits for SIGHUP from now on.
+    pub(in crate::command::run) fn looks(&self) -> Looks {
+        Looks(self.hangups.subscribe())
     }
 
     fn stop_at_once(&self, signal: i32) {

@@ -7,6 +7,7 @@ use tailwater_engine::ingest::listen::{Count, DiscardReason, RefuseReason, Sourc
 use tailwater_engine::model::{DropReason, Signal, SourceId};
 use tailwater_engine::plan::{Plan, Rule, RuleKind};
 use tailwater_engine::redact::{Bound, RedactCounters, TrimCounters};
+use tailwater_engine::runtime::RuleCounts;
 use tailwater_engine::self_metrics::EngineGauges;
 
 use super::exposition::{Families, Family, Sample};
@@ -309,30 +310,41 @@ fn outcomes(source: &str, counts: &SourceCounts, of: Of, family: &mut Family) {
 fn rule_families(plan: &Arc<Plan>, counts: &Counts, all: &mut Families) {
     for (index, rule) in shown(plan) {
         let said = counts.said.get(index).copied().unwrap_or(0);
-        let rule_label = ("rule", &*rule.name);
         all.counter("tailwater_rule_rows_total", "Rows of a rule; of an alert, its transitions")
-            .whole(&[rule_label], said);
-        let Some(of) = counts.rules.get(index) else { continue };
-        if matches!(rule.kind, RuleKind::Alert(_)) {
-            continue;
-        }
-        let family =
-            all.counter("tailwater_rule_items_total", "Items by rule and what became of them");
-        for (outcome, count) in [
-            ("used", of.used),
-            ("late", of.late),
-            ("duplicate", of.duplicates),
-            ("other", of.to_other),
-            ("refused", of.refused),
-        ] {
-            family.whole(&[rule_label, ("outcome", outcome)], count);
-        }
-        all.gauge(
-            "tailwater_rule_worst_late_seconds",
-            "How far the worst late item of a rule lay behind the watermark",
-        )
-        .number(&[rule_label], of.worst_late_ns as f64 / SECOND_NS);
+            .whole(&[("rule", &*rule.name)], said);
     }
+    for (rule, of) in plan.rules.iter().zip(&counts.rules).filter(|(rule, _)| takes_items(rule)) {
+        item_families(&rule.name, of, all);
+    }
+}
+
+/// Whether items are counted with a rule: also with the traces and the spans of a `retrace`, whose
+/// rows others show.
+fn takes_items(rule: &Rule) -> bool {
+    match rule.kind {
+        RuleKind::Alert(_) => false,
+        RuleKind::Traces(_) | RuleKind::Pattern(_) => true,
+        _ => !rule.place.is_hidden,
+    }
+}
+
+fn item_families(name: &str, of: &RuleCounts, all: &mut Families) {
+    let rule_label = ("rule", name);
+    let family = all.counter("tailwater_rule_items_total", "Items by rule and what became of them");
+    for (outcome, count) in [
+        ("used", of.used),
+        ("late", of.late),
+        ("duplicate", of.duplicates),
+        ("other", of.to_other),
+        ("refused", of.refused),
+    ] {
+        family.whole(&[rule_label, ("outcome", outcome)], count);
+    }
+    all.gauge(
+        "tailwater_rule_worst_late_seconds",
+        "How far the worst late item of a rule lay behind the watermark",
+    )
+    .number(&[rule_label], of.worst_late_ns as f64 / SECOND_NS);
 }
 
 fn redaction_families(counters: &RedactCounters, all: &mut Families) {

@@ -31,7 +31,7 @@ use super::screen::Screen;
 use super::sinks::{ResultsPage, SinkWatch, Sinks, Watched};
 use crate::args::{General, LogFormat, LogLevel, Observe};
 
-pub(super) use ending::Ending;
+pub(super) use ending::{Ending, Looks};
 pub(super) use notify::Notify;
 pub(super) use self_feed::{SOURCE as SELF, feed as feed_self};
 pub(super) use timings::{Timings, UnderWay};
