@@ -38,8 +38,8 @@ pub use rows::{
 };
 pub use rule::{AggregateCall, AggregateRule, Results, Rule, RuleKind};
 pub use sample::{
-    FollowingLogs, SampleAbout, SampleFact, SampleFit, SampleKeys, SampleLine, SampleMeasure,
-    SampleRule, SampleVerb, SampledFrom,
+    AskingColumns, FollowingLogs, SampleAbout, SampleFact, SampleFit, SampleKeys, SampleLine,
+    SampleMeasure, SampleRule, SampleVerb, SampledFrom,
 };
 pub use table::{Table, TableAccumulator, TableWindow, Timeline, WindowShape};
 pub use trace::{

@@ -31,14 +31,28 @@ pub struct SampleRule {
     pub hash: u64,
 }
 
-/// Something that a line asks about other rules, as of the time when a trace closes.
+/// Something that a line asks about other rules, as of the time when a trace closes or an item
+/// is decided.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SampleFact {
     /// What is asked.
     pub about: SampleAbout,
-    /// Column of the rows of traces that holds the keys by which a trace is meant; conditions see
-    /// the answer in its place.
+    /// Column of the row of a trace or an item that holds the keys by which it is meant;
+    /// conditions see the answer in its place.
     pub column: u32,
+    /// How long before the verdict a match may have been decided, nanoseconds; `None` reaches
+    /// back to the start of the trace.
+    pub reach_ns: Option<i64>,
+}
+
+/// What of an item travels with it, for conditions with questions: its row has the keys of each
+/// question first, then these values.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct AskingColumns {
+    /// By question: the columns that hold its keys.
+    pub keys: Vec<Vec<u32>>,
+    /// Columns that conditions with questions read.
+    pub values: Vec<u32>,
 }
 
 /// What is asked about another rule.
@@ -68,8 +82,8 @@ pub struct FollowingLogs {
 }
 
 impl SampleRule {
-    /// Whether verdicts depend on more than the trace and the lines: then worker 0 takes all
-    /// traces in order of time.
+    /// Whether verdicts depend on more than the case and the lines: then worker 0 takes all
+    /// cases in order of time.
     pub fn is_ordered(&self) -> bool {
         !self.facts.is_empty() || self.logs.is_some() || self.links.is_some()
     }
@@ -92,6 +106,8 @@ pub enum SampledFrom {
         trace_id: Option<u32>,
         /// Column of the tracestate, where items have one.
         trace_state: Option<u32>,
+        /// What conditions with questions read.
+        asking: AskingColumns,
     },
     /// Traces, when they close.
     Traces {
@@ -124,7 +140,7 @@ pub enum SampleFit {
     All,
     /// Index of a filter of the signal.
     Filter(u32),
-    /// An expression over the columns of a row of traces.
+    /// An expression over the columns of a row of traces; of items, over what travels with them.
     Row(Expr),
 }
 

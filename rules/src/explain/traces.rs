@@ -190,11 +190,17 @@ type Named<'a> = Box<dyn Fn(u32) -> String + 'a>;
 /// What is sampled, the rule or signal that it comes from, and what its conditions speak of.
 fn sampled<'a>(plan: &'a Plan, sample: &'a SampleRule) -> (String, Vec<String>, Named<'a>) {
     match &sample.from {
-        SampledFrom::Items { signal, filter, .. } => {
+        SampledFrom::Items { signal, filter, asking, .. } => {
             let signal = &plan.signals[*signal as usize];
             let filter = filter.map(|at| expr(signal, &signal.filters[at as usize]));
             let reads = vec![signal.signal.name().to_owned()];
-            (input(signal, filter), reads, Box::new(|at| column(signal, at)))
+            let named = move |at: u32| {
+                let value = at.checked_sub(asking.keys.len() as u32);
+                let value = value.and_then(|at| asking.values.get(at as usize));
+                asked(plan, sample, at)
+                    .unwrap_or_else(|| value.map_or_else(String::new, |at| column(signal, *at)))
+            };
+            (input(signal, filter), reads, Box::new(named))
         }
         SampledFrom::Traces { rule, filter } => {
             let of = &plan.rules[rule.0 as usize];
@@ -207,14 +213,20 @@ fn sampled<'a>(plan: &'a Plan, sample: &'a SampleRule) -> (String, Vec<String>, 
     }
 }
 
+/// What is asked about another rule, where the answer stands in a column.
+fn asked(plan: &Plan, sample: &SampleRule, at: u32) -> Option<String> {
+    let fact = sample.facts.iter().find(|fact| fact.column == at)?;
+    Some(match fact.about {
+        SampleAbout::Matched(rule) => format!("matched({})", name(plan, rule)),
+        SampleAbout::Firing(rule) => format!("firing({})", name(plan, rule)),
+        SampleAbout::Named => "named".to_owned(),
+    })
+}
+
 /// A column of a row of traces: a value of the trace, or what is asked about another rule.
 fn of_trace(plan: &Plan, sample: &SampleRule, of: &Rule, at: u32) -> String {
-    if let Some(fact) = sample.facts.iter().find(|fact| fact.column == at) {
-        return match fact.about {
-            SampleAbout::Matched(rule) => format!("matched({})", name(plan, rule)),
-            SampleAbout::Firing(rule) => format!("firing({})", name(plan, rule)),
-            SampleAbout::Named => "named".to_owned(),
-        };
+    if let Some(asked) = asked(plan, sample, at) {
+        return asked;
     }
     let RuleKind::Traces(traces) = &of.kind else { return of.column_name(at).to_string() };
     let key = of.key_names().len() as u32 + ROW_KEY_FROM;
@@ -241,7 +253,13 @@ fn one_line(
         }
     };
     let keys: Vec<String> = match &line.keys {
-        SampleKeys::Columns(columns) => columns.iter().map(|at| named(*at)).collect(),
+        SampleKeys::Columns(columns) => {
+            let SampledFrom::Items { signal, .. } = &sample.from else {
+                return line.name.to_string();
+            };
+            let signal = &plan.signals[*signal as usize];
+            columns.iter().map(|at| column(signal, *at)).collect()
+        }
         SampleKeys::Row(exprs) => exprs.iter().map(|key: &Expr| expression(key, named)).collect(),
     };
     let by = if keys.is_empty() { String::new() } else { format!(" by {}", keys.join(", ")) };

@@ -42,10 +42,14 @@ pub(super) fn lower(
         composed.condition = both(composed.condition.take(), Some(condition));
     }
     let mut key = Vec::new();
+    let mut named = Vec::new();
     for binding in &aggregate.by {
         let value = composed.lower(plan, streams, &binding.value)?;
-        key.push(composed.column(plan, value));
+        key.push(composed.column(plan, value.clone()));
+        named.push((binding.name.clone(), value));
     }
+    // In calls a key's name is its value, of each item.
+    composed.columns.extend(named);
     let lowered = aggregate.calls.iter().map(|call| lower_call(plan, streams, &composed, call));
     let calls = lowered.collect::<Result<Vec<_>, _>>()?;
     let mut accumulators: Vec<TableAccumulator> = Vec::new();

@@ -18,6 +18,7 @@ mod row_names;
 mod rows;
 mod sample;
 mod sample_facts;
+mod sample_items;
 mod selected;
 mod signal;
 mod span_set;

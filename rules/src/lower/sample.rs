@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tailwater_dsl::hir::{
     self, Declaration, RuleFact, Sample, SampleGoal, SampleMeasure as Measure, SampleVerb as Verb,
 };
-use tailwater_engine::model::{ColumnSpec, Field, RuleId, Signal};
+use tailwater_engine::model::{ColumnSpec, Field, RuleId};
 use tailwater_engine::plan::{
     Plan, Rule, RuleKind, RulePlace, SampleFit, SampleKeys, SampleLine, SampleMeasure, SampleRule,
     SampleVerb, SampledFrom,
@@ -17,8 +17,8 @@ use super::expr::lower as lower_expr;
 use super::row_names::RowNames;
 use super::sample_facts::{self, SampleNames};
 use super::signal::{demand, resolve};
-use super::stream::{Composed, Origin, Streams, timeline};
-use super::{NotYet, not_yet, route};
+use super::stream::{Composed, Origin, Streams};
+use super::{NotYet, not_yet, route, sample_items};
 
 /// Puts a sampling into the plan.
 pub(super) fn lower(
@@ -34,7 +34,9 @@ pub(super) fn lower(
             let rule = plan.row_inputs[input as usize].rule;
             traces(plan, streams, declaration, (sample, &source, &name, rule))?;
         }
-        Origin::Signal(_) => items(plan, streams, declaration, (sample, &source, &name))?,
+        Origin::Signal(_) => {
+            sample_items::lower(plan, streams, declaration, (sample, &source, &name))?;
+        }
     }
     route::note(plan, &name, &sample.to, None);
     Ok(())
@@ -51,73 +53,6 @@ fn name_of(plan: &Plan, streams: &Streams<'_>, sample: &Sample) -> String {
         name = format!("{first} {number}");
     }
     name
-}
-
-/// A sampling of items, each by itself.
-fn items(
-    plan: &mut Plan,
-    streams: &Streams<'_>,
-    declaration: &Declaration,
-    (sample, source, name): (&Sample, &Composed, &str),
-) -> Result<(), Vec<NotYet>> {
-    let range = declaration.range;
-    let Some(index) = source.signal() else {
-        return Err(not_yet("`sample` of late items", range));
-    };
-    let signal = plan.signals[index as usize].signal;
-    if !matches!(signal, Signal::Spans | Signal::Logs | Signal::Metrics) {
-        let what = format!("`sample` of {}, which OTLP has no message for,", signal.name());
-        return Err(not_yet(&what, range));
-    }
-    let (mut lines, mut identity) = (Vec::new(), vec![format!("{name} {signal:?}")]);
-    for line in &sample.lines {
-        let fits = match &line.when {
-            None => SampleFit::All,
-            Some(when) => {
-                let condition = source.lower(plan, streams, when)?;
-                SampleFit::Filter(source.filter(plan, condition))
-            }
-        };
-        let mut keys = Vec::new();
-        for key in keys_of(&line.verb) {
-            let key = source.lower(plan, streams, key)?;
-            keys.push(source.column(plan, key));
-        }
-        let verb = verb(&line.verb);
-        identity.push(format!("{} {} {verb:?} {}", line.name, line.is_shadow, texts(line)));
-        let (name, is_shadow) = (Arc::from(&*line.name), line.is_shadow);
-        let keys = SampleKeys::Columns(keys);
-        lines.push(SampleLine { name, is_shadow, verb, fits, keys });
-    }
-    let filter = source.condition.clone().map(|condition| source.filter(plan, condition));
-    let timeline = timeline(plan, source, index);
-    let signal_plan = &mut plan.signals[index as usize];
-    signal_plan.raw = true;
-    let mut column =
-        |field: Field, has: bool| has.then(|| demand(signal_plan, ColumnSpec::Field(field)));
-    let from = SampledFrom::Items {
-        signal: index,
-        filter,
-        dedupe: source.dedupe,
-        timeline,
-        trace_id: column(Field::TraceId, signal != Signal::Metrics),
-        trace_state: column(Field::TraceState, signal == Signal::Spans),
-    };
-    plan.rules.push(Rule {
-        name: Arc::from(name),
-        kind: RuleKind::Sample(Box::new(SampleRule {
-            from,
-            lines,
-            is_shadow: sample.is_shadow,
-            mark: sample.mark.as_deref().map(Arc::from),
-            facts: Vec::new(),
-            logs: None,
-            links: None,
-            hash: xxh3_64(identity.join("\n").as_bytes()),
-        })),
-        place: RulePlace { timelines: vec![timeline], ..RulePlace::default() },
-    });
-    Ok(())
 }
 
 /// A sampling of traces.
@@ -183,7 +118,7 @@ fn traces(
 }
 
 /// What a line's verdicts depend on, as text.
-fn texts(line: &hir::SampleLine) -> String {
+pub(super) fn texts(line: &hir::SampleLine) -> String {
     let keys = keys_of(&line.verb).iter().map(text).collect::<Vec<_>>();
     format!("{:?} {keys:?}", line.when.as_ref().map(text))
 }
@@ -206,7 +141,7 @@ fn text(expr: &hir::Expr) -> String {
 }
 
 /// A question about another rule by that rule's name.
-fn question(streams: &Streams<'_>, fact: &RuleFact) -> String {
+pub(super) fn question(streams: &Streams<'_>, fact: &RuleFact) -> String {
     match fact {
         RuleFact::Matched(source) => format!("matched {}", streams.source_name(source)),
         RuleFact::Firing(source) => format!("firing {}", streams.source_name(source)),
@@ -214,14 +149,14 @@ fn question(streams: &Streams<'_>, fact: &RuleFact) -> String {
     }
 }
 
-fn keys_of(verb: &Verb) -> &[hir::Expr] {
+pub(super) fn keys_of(verb: &Verb) -> &[hir::Expr] {
     match verb {
         Verb::Rate { by, .. } | Verb::Target { by, .. } => by,
         Verb::Drop | Verb::Keep(_) => &[],
     }
 }
 
-fn verb(verb: &Verb) -> SampleVerb {
+pub(super) fn verb(verb: &Verb) -> SampleVerb {
     // Rates below a thousandth a second count as that.
     let milli = |per_second: f64| ((per_second * 1e3).round() as u64).max(1);
     let measure = |measure: Measure| match measure {
@@ -253,10 +188,13 @@ pub(super) fn resolve_keys(plan: &mut Plan) {
         if let Some(logs) = &mut sample.logs {
             logs.trace_id = resolve(signals[logs.signal as usize], logs.trace_id);
         }
-        let SampledFrom::Items { signal, .. } = sample.from else { continue };
+        let SampledFrom::Items { signal, asking, .. } = &mut sample.from else { continue };
+        let columns = signals[*signal as usize];
+        let asked = asking.keys.iter_mut().flatten().chain(&mut asking.values);
+        asked.for_each(|column| *column = resolve(columns, *column));
         for line in &mut sample.lines {
             if let SampleKeys::Columns(keys) = &mut line.keys {
-                keys.iter_mut().for_each(|key| *key = resolve(signals[signal as usize], *key));
+                keys.iter_mut().for_each(|key| *key = resolve(columns, *key));
             }
         }
     }

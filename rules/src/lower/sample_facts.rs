@@ -1,7 +1,9 @@
-//! What lines of a sampling ask about other rules: which rule, and which keys mean a trace.
+//! What lines of a sampling ask about other rules: which rule, and which keys mean a trace or an
+//! item.
 //!
-//! A match or an alert has key values. A trace is meant by them where one of its spans has these
-//! values: each key is computed of every span as its rule computes it of its items.
+//! A match or an alert has key values. An item is meant by them where it has these values, a trace
+//! where one of its spans has: each key is computed of every item as its rule computes it of its
+//! own.
 
 use tailwater_dsl::hir::{
     self, DeclarationKind, ExprKind, FieldRef, Place, RuleFact, Sample, SourceRef,
@@ -30,18 +32,8 @@ pub(super) fn facts(
     sample: &Sample,
     rule: RuleId,
 ) -> Result<(Asked, Vec<SampleFact>), Vec<NotYet>> {
-    let mut questions: Vec<(RuleFact, TextRange)> = Vec::new();
-    for when in sample.lines.iter().filter_map(|line| line.when.as_ref()) {
-        when.clone().leaves_mut(&mut |leaf| {
-            if let ExprKind::Rule(fact) = leaf
-                && questions.iter().all(|(known, _)| *known != **fact)
-            {
-                questions.push(((**fact).clone(), when.range));
-            }
-        });
-    }
     let (mut asked, mut facts) = (Vec::new(), Vec::new());
-    for (fact, range) in questions {
+    for (fact, range) in questions(sample) {
         let (about, keys) = match &fact {
             RuleFact::Named => (SampleAbout::Named, Vec::new()),
             RuleFact::Matched(source) | RuleFact::Firing(source) => {
@@ -52,14 +44,36 @@ pub(super) fn facts(
             }
         };
         let column = column(plan, rule, TraceValue::Keys(keys));
-        facts.push(SampleFact { about, column });
+        facts.push(SampleFact { about, column, reach_ns: None });
         asked.push((fact, Expr::Column(column)));
     }
     Ok((asked, facts))
 }
 
+/// The questions of all lines, each once, with the condition that asks first.
+pub(super) fn questions(sample: &Sample) -> Vec<(RuleFact, TextRange)> {
+    let mut questions: Vec<(RuleFact, TextRange)> = Vec::new();
+    for when in sample.lines.iter().filter_map(|line| line.when.as_ref()) {
+        when.clone().leaves_mut(&mut |leaf| {
+            if let ExprKind::Rule(fact) = leaf
+                && questions.iter().all(|(known, _)| *known != **fact)
+            {
+                questions.push(((**fact).clone(), when.range));
+            }
+        });
+    }
+    questions
+}
+
+/// Whether a condition asks about other rules.
+pub(super) fn asks(when: &hir::Expr) -> bool {
+    let mut asks = false;
+    when.clone().leaves_mut(&mut |leaf| asks |= matches!(leaf, ExprKind::Rule(_)));
+    asks
+}
+
 /// The rule that is asked about, and whether its matches are.
-fn of_rule(
+pub(super) fn of_rule(
     plan: &Plan,
     streams: &Streams<'_>,
     source: &SourceRef,
@@ -88,27 +102,42 @@ fn keys(
     range: TextRange,
 ) -> Result<Vec<u32>, Vec<NotYet>> {
     let Some(spans) = streams.traces.get(&traces).cloned() else { return Ok(Vec::new()) };
+    let own = key_columns(plan, streams, (&spans, Signal::Spans), (of, source), range)?;
+    let RuleKind::Traces(rule) = &mut plan.rules[traces.0 as usize].kind else {
+        return Ok(Vec::new());
+    };
+    Ok(own.into_iter().map(|column| find_or_push(&mut rule.carried, column)).collect())
+}
+
+/// The columns of a stream's items that hold the keys of a rule.
+pub(super) fn key_columns(
+    plan: &mut Plan,
+    streams: &Streams<'_>,
+    (items, signal): (&Composed, Signal),
+    (of, source): (RuleId, &SourceRef),
+    range: TextRange,
+) -> Result<Vec<u32>, Vec<NotYet>> {
     let names = plan.rules[of.0 as usize].key_names().to_vec();
     let mut columns = Vec::new();
     for name in names {
-        let mut keys = Keys { plan: &mut *plan, streams, spans: &spans };
+        let mut keys = Keys { plan: &mut *plan, streams, items, signal };
         let value = keys.of_source(source, &name).ok_or_else(|| {
-            let what = format!("a question by `{name}`, which spans have no value for,");
+            let what = signal.name();
+            let what = format!("a question by `{name}`, which {what} have no value for,");
             not_yet(&what, range)
         })?;
-        let column = spans.column(plan, value);
-        let RuleKind::Traces(rule) = &mut plan.rules[traces.0 as usize].kind else { continue };
-        columns.push(find_or_push(&mut rule.carried, column));
+        columns.push(items.column(plan, value));
     }
     Ok(columns)
 }
 
-/// Finds what a key of a rule is of a span.
+/// Finds what a key of a rule is of an item.
 struct Keys<'a, 'b> {
     plan: &'a mut Plan,
     streams: &'a Streams<'b>,
-    /// The stream of the sampled traces.
-    spans: &'a Composed,
+    /// The stream that is sampled, or the one of the sampled traces.
+    items: &'a Composed,
+    signal: Signal,
 }
 
 impl Keys<'_, '_> {
@@ -129,7 +158,7 @@ impl Keys<'_, '_> {
             DeclarationKind::Pattern(of) => {
                 let at = of.by.iter().position(|key| key == name)?;
                 let keys = || of.symbols.iter().filter_map(|s| Some((&s.input, s.key.get(at)?)));
-                let own = keys().find(|(input, _)| self.is_spans(input));
+                let own = keys().find(|(input, _)| self.is_own(input));
                 let (input, key) = own.or_else(|| keys().next())?;
                 self.of_expr(input, key)
             }
@@ -142,7 +171,7 @@ impl Keys<'_, '_> {
 
     /// A key as a rule computes it of its items.
     fn of_expr(&mut self, input: &SourceRef, key: &hir::Expr) -> Option<Expr> {
-        if self.is_spans(input) {
+        if self.is_own(input) {
             let composed = self.composed(input)?;
             return composed.lower(self.plan, self.streams, key).ok();
         }
@@ -151,14 +180,14 @@ impl Keys<'_, '_> {
                 self.of_source(input, name)
             }
             ExprKind::Field(FieldRef::Builtin(path)) => {
-                Field::by_path(Signal::Spans, path)?;
-                self.spans.lower(self.plan, self.streams, key).ok()
+                Field::by_path(self.signal, path)?;
+                self.items.lower(self.plan, self.streams, key).ok()
             }
             ExprKind::Field(FieldRef::Attribute { .. }) => {
-                self.spans.lower(self.plan, self.streams, key).ok()
+                self.items.lower(self.plan, self.streams, key).ok()
             }
             ExprKind::Trace(value) => match &**value {
-                hir::TraceValue::Root(of) => self.spans.lower(self.plan, self.streams, of).ok(),
+                hir::TraceValue::Root(of) => self.items.lower(self.plan, self.streams, of).ok(),
                 _ => None,
             },
             _ => None,
@@ -168,26 +197,26 @@ impl Keys<'_, '_> {
     /// What a name means of the items of a stream.
     fn named(&mut self, source: &SourceRef, name: &str) -> Option<Expr> {
         let composed = self.composed(source)?;
-        let is_spans = self.is_spans(source);
+        let is_own = self.is_own(source);
         if let Some(column) = composed.columns.get(name) {
-            return is_spans.then(|| column.clone());
+            return is_own.then(|| column.clone());
         }
         let name = name.strip_prefix("root.").unwrap_or(name);
-        let field = match Field::by_path(Signal::Spans, name) {
+        let field = match Field::by_path(self.signal, name) {
             Some(_) => FieldRef::Builtin(name.to_owned()),
             None => FieldRef::Attribute { place: Place::Any, key: name.to_owned() },
         };
         let (ty, range) = (tailwater_dsl::types::Type::Any, nowhere());
         let expr = hir::Expr { ty, optional: true, range, kind: ExprKind::Field(field) };
-        self.spans.lower(self.plan, self.streams, &expr).ok()
+        self.items.lower(self.plan, self.streams, &expr).ok()
     }
 
     fn composed(&mut self, source: &SourceRef) -> Option<Composed> {
         self.streams.compose(self.plan, source, nowhere()).ok()
     }
 
-    fn is_spans(&mut self, source: &SourceRef) -> bool {
-        let own = self.spans.signal();
+    fn is_own(&mut self, source: &SourceRef) -> bool {
+        let own = self.items.signal();
         self.composed(source).is_some_and(|composed| composed.signal() == own)
     }
 }

@@ -2,6 +2,9 @@
 //!
 //! A record goes to worker 0 when it is applied. It leaves with the verdict of its trace, or by the
 //! last line when none has come in its time.
+//!
+//! Invariant: a record's decision time is behind the watermark of the spans as of the item before
+//! it, so that nothing which leaves after that time has left, wherever epochs are cut.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,11 +13,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{Case, CaseKind, Held, Timing, Weight};
 use crate::ingest::emit;
-use crate::model::{Column, EmittedItem, ItemKey, RuleId, SourceId};
+use crate::model::{Column, EmittedItem, ItemKey, RawItems, RuleId, Signal, SourceId};
 use crate::operators::apply::Apply;
 use crate::operators::decode::{PreparedBatch, PreparedFrame};
 use crate::operators::facts::{Decisions, FrameDecision};
 use crate::operators::taken::Taking;
+use crate::operators::walk::Walk;
 use crate::plan::{FollowingLogs, RuleKind};
 use crate::sampling::Randomness;
 
@@ -59,6 +63,41 @@ impl Followers {
     }
 }
 
+/// The watermark of spans along the log records of a frame that may hold both.
+struct SpansBefore<'a> {
+    line: usize,
+    source: SourceId,
+    watermark_ns: i64,
+    /// Where spans and log records lie, if the frame has spans.
+    both: Option<(Walk<'a>, &'a RawItems, &'a RawItems)>,
+}
+
+impl<'a> SpansBefore<'a> {
+    fn new(
+        apply: &Apply,
+        line: usize,
+        (frame, logs): (&'a PreparedFrame, &'a PreparedBatch),
+        (source, decision): (SourceId, &'a FrameDecision),
+    ) -> Self {
+        let spans = frame.batches.iter().find(|batch| batch.batch.signal == Signal::Spans);
+        let both = spans.and_then(|spans| {
+            let walk = apply.walk(line, source, (frame, spans), decision)?;
+            Some((walk, spans.batch.raw.as_ref()?, logs.batch.raw.as_ref()?))
+        });
+        Self { line, source, watermark_ns: apply.clock.watermark(line), both }
+    }
+
+    /// As of the last span before a log record; records are asked about in their order.
+    fn before(&mut self, apply: &Apply, row: u32) -> i64 {
+        let Some((walk, spans, logs)) = &mut self.both else { return self.watermark_ns };
+        let Some(at) = logs.rows.get(row as usize) else { return self.watermark_ns };
+        let start = at.range.start;
+        let spans = spans.rows.partition_point(|span| span.range.start < start);
+        apply.walk_to(spans as u32, walk, (self.line, self.source));
+        walk.watermark_ns
+    }
+}
+
 impl Apply {
     /// Sends log records after their traces.
     pub(crate) fn following(
@@ -93,8 +132,13 @@ impl Apply {
             return;
         };
         let rows = std::mem::take(&mut taken.rows);
+        let spans = self.plan.rules[rule.0 as usize].place.timelines.first();
+        let spans = spans.map(|line| *line as usize);
+        let mut passed =
+            spans.map(|line| SpansBefore::new(self, line, (frame, batch), (source, decision)));
         for (&row, content) in rows.iter().zip(emit(&batch.batch, &rows)) {
-            let decision_ns = taken.decision_ns(row);
+            let passed_ns = passed.as_mut().map_or(i64::MIN, |spans| spans.before(self, row));
+            let decision_ns = taken.decision_ns(row).max(passed_ns.saturating_add(1));
             let Some(content) = content else {
                 self.rules[rule.0 as usize].refused += 1;
                 continue;

@@ -1,4 +1,7 @@
 //! Samplings of items: each is decided as it is applied, unless its line looks at others.
+//!
+//! Where a line asks about other rules, what may leave goes to worker 0, which lets it leave in
+//! order of time; what lines before it drop is dropped at once.
 
 use std::sync::Arc;
 
@@ -133,7 +136,7 @@ impl Apply {
                     held: vec![held],
                     kind: CaseKind::Undecided,
                     timing: Timing::default(),
-                    columns: Vec::new(),
+                    columns: asking(sample, batch, row),
                 });
             }
         }
@@ -142,6 +145,9 @@ impl Apply {
     /// What the lines of a sampling say of a row, and counts it.
     fn verdict(&mut self, id: RuleId, sample: &SampleRule, row: &RowFacts) -> Verdict {
         for (index, line) in sample.lines.iter().enumerate() {
+            if matches!(line.fits, SampleFit::Row(_)) {
+                return Verdict::Ask(index as u16);
+            }
             if row.fits >> index & 1 == 0 {
                 continue;
             }
@@ -151,6 +157,10 @@ impl Apply {
                 SampleVerb::Rate(..) | SampleVerb::Target(..) => return Verdict::Ask(index as u16),
             };
             let is_kept = threshold.admits(row.randomness);
+            let leaves = is_kept || sample.is_shadow;
+            if leaves && !line.is_shadow && sample.is_ordered() {
+                return Verdict::Ask(index as u16); // behind those that wait for an answer
+            }
             let counts = self.outgoing[0].samples.entry((id, index as u16)).or_default();
             counts.count(is_kept, Weight { items: 1, bytes: row.bytes });
             if line.is_shadow {
@@ -223,6 +233,17 @@ fn text(batch: &Batch, column: u32, row: u32) -> Bytes {
         Some(Value::Str(text)) if !text.is_empty() => Bytes::copy_from_slice(text.as_bytes()),
         _ => Bytes::new(),
     }
+}
+
+/// What travels with a row for conditions that ask about other rules: the keys of each question,
+/// as a list of one list, then the values that conditions read.
+fn asking(sample: &SampleRule, batch: &PreparedBatch, row: u32) -> Vec<Value> {
+    let SampledFrom::Items { asking, .. } = &sample.from else { return Vec::new() };
+    let items = &batch.batch;
+    let value = |at: &u32| items.value_at(&items.columns[*at as usize], row as usize);
+    let of_keys =
+        |keys: &Vec<u32>| Value::List([Value::List(keys.iter().map(value).collect())].into());
+    asking.keys.iter().map(of_keys).chain(asking.values.iter().map(value)).collect()
 }
 
 /// The keys of a row for the lines that have any, from a line on.

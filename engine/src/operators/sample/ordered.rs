@@ -16,9 +16,10 @@ use super::traces::{follow_logs, followed_logs};
 use super::{Case, CaseKind, Held};
 use crate::limits::{SAMPLE_LINKS_WAIT_NS, SAMPLE_WAITING_BYTES_MAX};
 use crate::model::{AlertState, Row, RowKind, RuleId, Value};
+use crate::operators::clock::UNSEEN;
 use crate::operators::close::rule_watermark_ns;
 use crate::plan::eval::eval_row;
-use crate::plan::{Plan, SampleAbout, SampleFit, SampleKeys, SampleRule};
+use crate::plan::{Plan, SampleAbout, SampleFit, SampleKeys, SampleRule, SampledFrom};
 use crate::sampling::{Facts, Past, Saying, Verdict};
 
 /// In which order things of one time are taken: what holds at a time is known at that time, and
@@ -159,12 +160,7 @@ impl Ordered {
         times: &[(i64, i64)],
         out: &mut Decided<'_>,
     ) {
-        let asked = own.1.facts.iter().filter_map(|fact| match fact.about {
-            SampleAbout::Matched(rule) | SampleAbout::Firing(rule) => Some(rule),
-            SampleAbout::Named => None,
-        });
-        let passed = asked.chain([own.0]).map(|rule| rule_watermark_ns(plan, rule, times));
-        let until_ns = passed.min().unwrap_or(i64::MIN);
+        let until_ns = passed_ns(plan, own, times);
         while let Some(first) = self.events.first_entry() {
             let is_hurried = first.key().0 > until_ns;
             let held = self.bytes + self.followers.bytes() + self.linked.bytes();
@@ -222,7 +218,7 @@ impl Ordered {
         }
     }
 
-    /// A trace has closed.
+    /// A trace has closed, or an item's time has come.
     fn trace(&mut self, own: Own<'_>, mut case: Case, core: &mut Core, out: &mut Decided<'_>) {
         let sample = own.1;
         self.answer(sample, &mut case);
@@ -314,12 +310,16 @@ impl Ordered {
         }
     }
 
-    /// Answers the questions of lines about a trace, and finds which conditions hold.
+    /// Answers the questions of lines about a case, and finds which conditions hold.
     fn answer(&self, sample: &SampleRule, case: &mut Case) {
         for (question, fact) in sample.facts.iter().enumerate() {
             let Some(column) = case.columns.get_mut(fact.column as usize) else { continue };
             let holds = match fact.about {
-                SampleAbout::Matched(_) => self.facts.holds(question, column, case.timing.start_ns),
+                SampleAbout::Matched(_) => {
+                    let reach = fact.reach_ns.map(|ns| case.decision_ns.saturating_sub(ns));
+                    let from_ns = reach.unwrap_or(case.timing.start_ns);
+                    self.facts.holds(question, column, from_ns)
+                }
                 SampleAbout::Firing(_) => self.facts.holds(question, column, i64::MIN),
                 SampleAbout::Named => self.facts.is_named(case.order),
             };
@@ -340,6 +340,24 @@ impl Ordered {
             }
         }
     }
+}
+
+/// Up to when nothing is to come, neither of what is decided nor of what is asked about.
+fn passed_ns(plan: &Plan, (id, sample): Own<'_>, times: &[(i64, i64)]) -> i64 {
+    let own_ns = match sample.from {
+        SampledFrom::Traces { .. } => rule_watermark_ns(plan, id, times),
+        // An item is decided at how far its timeline has come with it: none is to come before.
+        SampledFrom::Items { timeline, .. } => match times.get(timeline as usize) {
+            Some((i64::MAX, _)) => i64::MAX,
+            Some((_, top_ns)) => *top_ns,
+            None => UNSEEN,
+        },
+    };
+    let asked = sample.facts.iter().filter_map(|fact| match fact.about {
+        SampleAbout::Matched(rule) | SampleAbout::Firing(rule) => Some(rule),
+        SampleAbout::Named => None,
+    });
+    asked.map(|rule| rule_watermark_ns(plan, rule, times)).fold(own_ns, i64::min)
 }
 
 /// Counts what was forgotten for want of room.

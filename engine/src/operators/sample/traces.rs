@@ -296,9 +296,11 @@ impl TraceSampler {
         out: &mut Sampled,
     ) {
         let own = Randomness::of_trace_id(id);
-        let held: Vec<Held> = held(self.id, watermark_ns, own, contents.clone()).collect();
+        // Where an order is kept, what leaves at the watermark may have left.
+        let at_ns = watermark_ns.saturating_add(i64::from(self.is_ordered));
+        let held: Vec<Held> = held(self.id, at_ns, own, contents.clone()).collect();
         if self.is_global {
-            out.cases.push(self.bare(id, watermark_ns, CaseKind::LateSpans, held));
+            out.cases.push(self.bare(id, at_ns, CaseKind::LateSpans, held));
             return;
         }
         let known = &self.verdicts[(xxh3_64(&id) % SHARDS) as usize];
