@@ -4,6 +4,8 @@
 //! `cargo bench -p tailwater-rules --bench traces [-- SPANS]` runs W1, W5, both, and W5 with the
 //! service graph and the critical path. `… -- live [SPANS_A_SECOND]` runs W5 over 40 s of event
 //! time at a rate, 100 000 spans a second without one, and says what a live span costs.
+//! `… -- one WORK [SPANS]` runs the work of that number, from 0, once on one worker: what other
+//! works cost beside it is the difference of their instructions.
 
 #![allow(
     clippy::disallowed_methods,
@@ -187,6 +189,24 @@ fn in_memory(plan: &Arc<Plan>, requests: &[Bytes], workers: usize) -> usize {
     finish(engine, said)
 }
 
+fn works() -> [(&'static str, Arc<Plan>); 6] {
+    [
+        ("W1", plan(&[STREAM, W1])),
+        ("W5", plan(&[STREAM, W5])),
+        ("W5 and W1", plan(&[STREAM, W5, W1])),
+        ("W5 and edges", plan(&[STREAM, W5, EDGES])),
+        ("W5 and critical path", plan(&[STREAM, W5, PATH])),
+        ("W5, edges, critical path", plan(&[STREAM, W5, EDGES, PATH])),
+    ]
+}
+
+/// One work on one worker, for tools that count instructions.
+fn one(number: usize, spans: usize) {
+    let requests = Traffic::new(5_000).next(spans);
+    let (name, plan) = &works()[number];
+    measure(name, requests.len() * SPANS, || in_memory(plan, &requests, 1));
+}
+
 fn ratios(spans: usize) {
     let requests = Traffic::new(5_000).next(spans);
     let spans = requests.len() * SPANS;
@@ -196,14 +216,7 @@ fn ratios(spans: usize) {
         };
         requests.iter().map(decode).sum()
     };
-    let works = [
-        ("W1", plan(&[STREAM, W1])),
-        ("W5", plan(&[STREAM, W5])),
-        ("W5 and W1", plan(&[STREAM, W5, W1])),
-        ("W5 and edges", plan(&[STREAM, W5, EDGES])),
-        ("W5 and critical path", plan(&[STREAM, W5, PATH])),
-        ("W5, edges, critical path", plan(&[STREAM, W5, EDGES, PATH])),
-    ];
+    let works = works();
     for round in 0..2 {
         println!("round {round}");
         let prost = measure("prost full decode", spans, prost);
@@ -281,6 +294,10 @@ fn main() {
     let mut args = std::env::args().skip(1).filter(|arg| arg != "--bench");
     match args.next().as_deref() {
         Some("live") => live(args.next().and_then(|n| n.parse().ok()).unwrap_or(100_000)),
+        Some("one") => {
+            let mut number = || args.next().and_then(|n| n.parse().ok()).unwrap_or(100_000);
+            one(number().min(5), number());
+        }
         count => ratios(count.and_then(|n| n.parse().ok()).unwrap_or(1_000_000)),
     }
 }

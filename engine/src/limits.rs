@@ -386,6 +386,10 @@ pub const TRACE_SPANS_MAX: u32 = 20_000;
 /// Bytes of one trace where no rule states it; a trace with more is decided early.
 pub const TRACE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
+/// Groups of slices that have not ended in which a worker holds what it aggregates of the rows of
+/// traces, for one table; with more of them all leave for the rule at the end of the epoch.
+pub const LOCAL_GROUPS_MAX: usize = 65_536;
+
 /// Spans of open traces in one shard of trace ids, for one `traces` rule; with more of them the
 /// oldest traces of the shard are decided early.
 pub const TRACE_SPANS_PER_SHARD_MAX: usize = 32_768;

@@ -7,6 +7,7 @@ mod correlations;
 mod explain;
 mod gauges;
 mod keys;
+mod local_rows;
 mod patterns;
 mod replay;
 mod rows;

@@ -14,9 +14,10 @@ use super::applied::{Applied, KeyedEvent, RuleCounts, SliceDelta, owner_of};
 use super::clock::UNSEEN;
 use super::correlate::{Correlations, CorrelationsState, is_correlated};
 use super::decode::LocalState;
-use super::feeds::{Feeds, FeedsState, PairChange, RowChange};
+use super::feeds::{Feeds, FeedsState, PairChange, RowChange, owner_of_rule};
 use super::groups::GroupId;
 use super::held::{Looks, tell_bytes};
+use super::local_rows::{self, LocalRowsState, LocalSlices};
 use super::pattern::{Patterns, PatternsState, Watermarks};
 use super::sample::{self, Case, Tally, TraceExplained};
 use super::snapshot::{Snapshots, StageName};
@@ -54,6 +55,8 @@ pub(crate) struct Closed {
     pub(crate) snapshot: bool,
     /// Rows for rules on the receiving worker.
     pub(crate) fed: Vec<Row>,
+    /// What is aggregated already of rows for rules there.
+    pub(crate) local: Vec<LocalSlices>,
     /// A message with changes holds nothing else.
     pub(crate) changes: Vec<RowChange>,
     /// A message with pairs holds nothing else.
@@ -130,6 +133,8 @@ pub(crate) struct CloseState {
     pub(crate) patterns: PatternsState,
     pub(crate) traces: TracesState,
     pub(crate) correlations: CorrelationsState,
+    /// Of rows that are aggregated here.
+    pub(crate) local: LocalRowsState,
 }
 
 impl CloseState {
@@ -145,6 +150,7 @@ impl CloseState {
         let correlations = correlations.map(|(hash, state)| (*hash, state.part(is_mine)));
         Self {
             correlations: correlations.collect(),
+            local: local_rows::part(&self.local, is_mine),
             patterns: patterns.collect(),
             traces: traces::part(&self.traces, is_mine),
             windows: windows.map(|(hash, state)| (*hash, state.part(is_mine))).collect(),
@@ -161,6 +167,7 @@ impl CloseState {
         self.patterns.extend(other.patterns);
         self.traces.extend(other.traces);
         self.correlations.extend(other.correlations);
+        self.local.extend(other.local);
     }
 }
 
@@ -230,7 +237,7 @@ impl Close {
         let looks = plan.tables.iter().map(|_| Looks::default()).collect();
         let is_mine = |rule: RuleId| plan.rules[rule.0 as usize].place.level == 0;
         let patterns = Patterns::new(plan, is_mine, restored.patterns);
-        let traces = Traces::new(plan, restored.traces);
+        let traces = Traces::new(plan, restored.traces, &restored.local);
         let correlations = Correlations::new(plan, is_mine, restored.correlations);
         let (plan, local) = (Arc::clone(plan), Rc::clone(local));
         Self {
@@ -270,6 +277,7 @@ impl Close {
             patterns: self.patterns.state(),
             traces: self.traces.state(),
             correlations: self.correlations.state(),
+            local: self.traces.local_state(),
             ..CloseState::default()
         };
         for (table, windows) in self.plan.tables.iter().zip(&self.tables) {
@@ -309,11 +317,19 @@ impl Close {
         closed.rows = rows;
         closed.leave_hidden_out(plan);
         let snapshot = closed.snapshot;
+        let mut local = std::mem::take(&mut closed.local);
+        let mut local_of = |worker| -> Vec<LocalSlices> {
+            let owner = |told: &LocalSlices| {
+                let table = &plan.row_tables[told.table as usize].table;
+                table.windows.first().map_or(0, |of| owner_of_rule(plan, of.rule, self.peers))
+            };
+            local.extract_if(.., |told| owner(told) == worker).collect()
+        };
         for worker in 1..self.peers {
-            let fed = std::mem::take(&mut sent.fed[worker]);
-            out.send(epoch, worker, Closed { snapshot, fed, ..Closed::default() });
+            let (fed, local) = (std::mem::take(&mut sent.fed[worker]), local_of(worker));
+            out.send(epoch, worker, Closed { snapshot, fed, local, ..Closed::default() });
         }
-        closed.fed = std::mem::take(&mut sent.fed[0]);
+        (closed.fed, closed.local) = (std::mem::take(&mut sent.fed[0]), local_of(0));
         out.send(epoch, 0, closed);
         if !sent.changes.is_empty() {
             let changes = sent.changes;

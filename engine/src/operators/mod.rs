@@ -25,6 +25,7 @@ pub(crate) mod keyed;
 mod keyed_rows;
 mod keyed_window;
 mod lateness;
+pub(crate) mod local_rows;
 pub(crate) mod output;
 pub(crate) mod past;
 pub(crate) mod pattern;

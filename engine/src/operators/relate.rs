@@ -19,6 +19,7 @@ use super::decode::LocalState;
 use super::feeds::{Feeds, FeedsState, PairChange, owner_of_rule};
 use super::group_key::key_hash;
 use super::groups::GroupId;
+use super::local_rows::LocalSlices;
 use super::past::{Computing, Pasts, PastsState};
 use super::pattern::{Patterns, PatternsState, Watermarks};
 use super::retrace::{Retraces, RetracesState};
@@ -135,7 +136,12 @@ impl Relate {
     }
 
     /// The rows of the aggregates of this level.
-    fn aggregate(&mut self, fed: &[Row], times: &[(i64, i64)], out: &mut Closed) {
+    fn aggregate(
+        &mut self,
+        (fed, mut local): (&[Row], Vec<LocalSlices>),
+        times: &[(i64, i64)],
+        out: &mut Closed,
+    ) {
         let plan = Arc::clone(&self.plan);
         for table in &mut self.tables {
             let row_table = &plan.row_tables[table.index()];
@@ -144,7 +150,10 @@ impl Relate {
             let rows: Vec<&Row> = fed.iter().filter(is_taken).collect();
             let watermark_ns = rule_watermark_ns(&plan, input, times);
             let top_ns = top_ns(&plan, input, times);
-            table.step(&plan, &rows, (watermark_ns, top_ns), &mut self.alerts, out);
+            let is_own = |told: &mut LocalSlices| told.table as usize == table.index();
+            let local: Vec<LocalSlices> = local.extract_if(.., is_own).collect();
+            let between = (watermark_ns, top_ns);
+            table.step(&plan, (&rows, local), between, &mut self.alerts, out);
         }
     }
 
@@ -392,10 +401,11 @@ impl Stage for Relate {
             self.local.borrow_mut().times.remove(&epoch);
         }
         let mut closed = Closed::new(&plan);
-        let (mut fed, mut pairs) = (Vec::new(), Vec::new());
+        let (mut fed, mut pairs, mut local) = (Vec::new(), Vec::new(), Vec::new());
         for mut message in messages {
             fed.append(&mut message.fed);
             pairs.append(&mut message.pairs);
+            local.append(&mut message.local);
             closed.take(message);
         }
         put_in_order(&plan, &mut fed);
@@ -404,7 +414,7 @@ impl Stage for Relate {
             own.rules[row.rule.0 as usize].taken += 1;
             own.rules[row.rule.0 as usize].used += 1;
         }
-        self.aggregate(&fed, &times, &mut own);
+        self.aggregate((&fed, local), &times, &mut own);
         self.rows(&fed, pairs, &times, &mut own);
         let is_mine = |id: RuleId| plan.rules[id.0 as usize].place.level == self.level;
         let events = self.local.borrow_mut().events.take(epoch, is_mine);

@@ -2,7 +2,8 @@
 //!
 //! Rows come in the order of their decision and are never late: a rule that reads rules takes
 //! them once the watermark has passed. One row at a time becomes a group of its own; the rest is
-//! what windows over telemetry do.
+//! what windows over telemetry do. Of rows that are aggregated where they are made only partials
+//! come.
 
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use super::decode::PreparedBatch;
 use super::groups::GroupDelta;
 use super::held::{Looks, tell_bytes, tell_groups};
 use super::key_limit::KeyLimit;
+use super::local_rows::{LocalGroup, LocalSlices, is_local};
 use super::slice_table::SliceTable;
 use super::windows::{Closing, Windows, WindowsState};
 use crate::model::{Batch, Cell, Column, Interner, Row, Signal, SourceId, Symbols};
@@ -41,6 +43,8 @@ pub(crate) struct RowTableWindows {
     evaluator: Evaluator,
     filters: FilterIndex,
     buffers: Buffers,
+    /// Whether its rows are aggregated where they are made.
+    is_local: bool,
     /// Rows taken so far: their place.
     taken: u64,
     looks: Looks,
@@ -65,6 +69,7 @@ impl RowTableWindows {
             evaluator: Evaluator::default(),
             filters: FilterIndex::new(&input.filters),
             buffers: Buffers::default(),
+            is_local: is_local(plan, &plan.row_tables[index]),
             taken: 0,
             looks: Looks::default(),
         }
@@ -90,7 +95,7 @@ impl RowTableWindows {
     pub(crate) fn step(
         &mut self,
         plan: &Plan,
-        rows: &[&Row],
+        (rows, local): (&[&Row], Vec<LocalSlices>),
         (watermark_ns, top_ns): (i64, i64),
         alerts: &mut [Alert],
         out: &mut Closed,
@@ -100,7 +105,9 @@ impl RowTableWindows {
         let input = &plan.row_inputs[row_table.input as usize];
         let closing = Closing { plan, table, watermark_ns, top_ns };
         let (mut deltas, mut events) = (Vec::new(), Vec::new());
-        if !rows.is_empty() {
+        if self.is_local {
+            self.take_local(table, local, &mut deltas, out);
+        } else if !rows.is_empty() {
             let mut counts = RuleCounts::default();
             for (time_ns, group) in self.groups((plan, input, table), rows, &mut counts) {
                 self.taken += 1;
@@ -127,6 +134,50 @@ impl RowTableWindows {
         if symbols {
             self.symbols = Interner::shared();
             self.slots = SliceTable::new(Arc::new(table.clone()), Symbols::clone(&self.symbols));
+        }
+    }
+
+    /// Takes what workers have aggregated of its rows. Keys are admitted in the order of the first
+    /// rows that have them, those of a slice before what the slice holds.
+    fn take_local(
+        &mut self,
+        table: &Table,
+        local: Vec<LocalSlices>,
+        deltas: &mut Vec<SliceDelta>,
+        out: &mut Closed,
+    ) {
+        let (mut keys, mut groups) = (Vec::new(), Vec::new());
+        for told in local {
+            keys.extend(told.keys);
+            groups.extend(told.groups);
+        }
+        keys.sort_unstable();
+        groups.sort_by_key(|group| group.slice);
+        let mut groups = groups.into_iter().peekable();
+        let mut to_other = 0;
+        let mut admit = |limit: &mut KeyLimit, LocalGroup { slice, rows, mut group }| {
+            if !limit.admit(table, slice, group.key_hash) {
+                group = GroupDelta { key_hash: 0, key: Arc::default(), is_other: true, ..group };
+                to_other += rows;
+            }
+            let boundary = slice.saturating_add(1);
+            deltas.push(SliceDelta {
+                table: self.index as u32,
+                boundary,
+                slice,
+                groups: vec![group],
+            });
+        };
+        for key in keys {
+            while let Some(ended) = groups.next_if(|group| group.slice < key.slice) {
+                admit(&mut self.limit, ended);
+            }
+            self.limit.free(table, table.slice_start_ns(key.slice));
+            self.limit.admit(table, key.slice, key.key_hash);
+        }
+        groups.for_each(|ended| admit(&mut self.limit, ended));
+        for window in &table.windows {
+            out.rules[window.rule.0 as usize].to_other += to_other;
         }
     }
 

@@ -464,6 +464,11 @@ impl SliceTable {
         GroupDelta { key_hash, key, is_other, span_ns, partials }
     }
 
+    /// Keys of all slices.
+    pub(crate) fn open(&self) -> usize {
+        self.slices.values().map(|slice| slice.slots.len()).sum()
+    }
+
     /// Everything accumulated and not yet flushed, by slice, left in place.
     pub(crate) fn read(&self) -> Vec<(i64, Vec<GroupDelta>)> {
         let read = |(slice, open): (&i64, &Slice)| {

@@ -63,7 +63,7 @@ const MAGIC: &[u8; 6] = b"TWSNAP";
 /// The version of what stands behind the header, written as two digits. It is raised with every
 /// change of what a stage writes: state has no names in it, so another layout would be read as
 /// nonsense, not refused.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// The state of an engine between two epochs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -171,12 +171,12 @@ mod tests {
     #[test]
     fn a_snapshot_is_read_by_its_own_version_only() {
         let bytes = snapshot().to_bytes();
-        assert_eq!(&bytes[..8], b"TWSNAP02");
+        assert_eq!(&bytes[..8], b"TWSNAP03");
         assert_eq!(Snapshot::from_bytes(&bytes).unwrap(), snapshot());
         for (version, said) in [
-            (b"01", "the snapshot is of version 1, this program reads version 2"),
-            (b"03", "the snapshot is of version 3, this program reads version 2"),
-            (b"99", "the snapshot is of version 99, this program reads version 2"),
+            (b"01", "the snapshot is of version 1, this program reads version 3"),
+            (b"02", "the snapshot is of version 2, this program reads version 3"),
+            (b"99", "the snapshot is of version 99, this program reads version 3"),
             (b"\0x", "expected a version behind `TWSNAP`, found `\\x00x`"),
         ] {
             let other = [b"TWSNAP", &version[..], &bytes[8..]].concat();

@@ -4,14 +4,12 @@ use super::assembled::Assembled;
 use super::held::{HeldSpan, HeldSpans, in_order};
 use super::read::Reader;
 use super::store::Hears;
-use crate::model::{Row, RuleId};
+use crate::model::Row;
 use crate::operators::sample::{ClosedTrace, KeptTrace, Sampled, Timing, TraceSampler, Weight};
 
 /// What an epoch's traces come to.
 pub(super) struct Hearing<'a> {
-    id: RuleId,
     reader: &'a mut Reader,
-    is_read: bool,
     samplers: &'a mut [TraceSampler],
     rows: Vec<Row>,
     sampled: Sampled,
@@ -20,13 +18,9 @@ pub(super) struct Hearing<'a> {
 }
 
 impl<'a> Hearing<'a> {
-    pub(super) fn new(
-        id: RuleId,
-        (reader, is_read): (&'a mut Reader, bool),
-        samplers: &'a mut [TraceSampler],
-    ) -> Self {
+    pub(super) fn new(reader: &'a mut Reader, samplers: &'a mut [TraceSampler]) -> Self {
         let (rows, sampled, kept) = (Vec::new(), Sampled::default(), Vec::new());
-        Self { id, reader, is_read, samplers, rows, sampled, kept }
+        Self { reader, samplers, rows, sampled, kept }
     }
 
     /// Everything that was said.
@@ -45,9 +39,9 @@ impl<'a> Hearing<'a> {
 
 impl Hears for Hearing<'_> {
     fn closed(&mut self, trace: &Assembled, held: &mut HeldSpans) {
-        if self.is_read || !self.samplers.is_empty() {
+        if self.reader.is_asked() || !self.samplers.is_empty() {
             let is_sampled = !self.samplers.is_empty();
-            self.reader.rows(self.id, trace, is_sampled, &mut self.rows);
+            self.reader.rows(trace, is_sampled, &mut self.rows);
             if !is_sampled {
                 return;
             }

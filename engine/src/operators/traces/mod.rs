@@ -11,6 +11,7 @@ mod hears;
 mod held;
 mod parts;
 mod read;
+mod said;
 mod spans;
 mod state;
 mod store;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 
 use super::clock::UNSEEN;
 use super::close::{Closed, rule_watermark_ns};
+use super::local_rows::LocalRowsState;
 use super::pattern::Watermarks;
 use super::sample::TraceSampler;
 use crate::model::{Row, RuleId};
@@ -60,7 +62,7 @@ pub(crate) fn part(state: &TracesState, is_mine: impl Fn(u128) -> bool) -> Trace
 }
 
 impl Traces {
-    pub(crate) fn new(plan: &Plan, restored: TracesState) -> Self {
+    pub(crate) fn new(plan: &Plan, restored: TracesState, local: &LocalRowsState) -> Self {
         let mut states: BTreeMap<u64, Vec<TraceState>> = BTreeMap::new();
         for (hash, traces) in restored {
             states.entry(hash).or_default().extend(traces);
@@ -75,7 +77,7 @@ impl Traces {
                 }
                 store.restore(trace);
             }
-            (id, store, Reader::new(&rule), samplers)
+            (id, store, Reader::new(plan, (id, &rule), local), samplers)
         });
         Self { own: own.collect() }
     }
@@ -89,9 +91,15 @@ impl Traces {
         own.collect()
     }
 
+    /// What a snapshot holds of rows that are aggregated here.
+    pub(crate) fn local_state(&self) -> LocalRowsState {
+        self.own.iter().flat_map(|(_, _, reader, _)| reader.local_state()).collect()
+    }
+
     /// Tells what is held on a worker.
-    pub(crate) fn tell(&self, gauges: &EngineGauges, worker: usize) {
-        for (id, store, ..) in &self.own {
+    pub(crate) fn tell(&mut self, gauges: &EngineGauges, worker: usize) {
+        for (id, store, reader, _) in &mut self.own {
+            reader.tell(gauges, worker);
             gauges.set_instances(worker, id.0 as usize, store.open() as u64);
             gauges.set_state_bytes(Holder::Windows, worker, id.0 as usize, store.held_bytes());
         }
@@ -112,12 +120,8 @@ impl Traces {
         for (id, store, reader, samplers) in &mut self.own {
             let mut blocks = by_rule.remove(id).unwrap_or_default();
             blocks.sort_by_key(|block| block.seq);
-            let (operations, edges) = (store.rule().operations, store.rule().edges);
-            let parts = operations.map(|part| part.rule).into_iter();
-            let parts: Vec<RuleId> = parts.chain(edges.map(|part| part.rule)).collect();
-            let is_read = store.rule().is_read || !parts.is_empty();
             let counts = &mut out.rules[id.0 as usize];
-            let mut close = Hearing::new(*id, (reader, is_read), samplers);
+            let mut close = Hearing::new(reader, samplers);
             for block in blocks {
                 store.take(block, counts, late, &mut close);
             }
@@ -129,12 +133,8 @@ impl Traces {
             let (mut rows, sampled) = close.said(store.held());
             out.rules[id.0 as usize].refused += reader.take_unknown();
             out.take_sampled(sampled);
+            reader.step(plan, watermark_ns, out);
             rows.sort_by(Row::output_cmp);
-            for row in rows.iter().filter(|row| parts.contains(&row.rule)) {
-                let counts = &mut out.rules[row.rule.0 as usize];
-                counts.taken += 1;
-                counts.used += 1;
-            }
             out.rows.extend(rows);
         }
     }

@@ -4,10 +4,14 @@ use std::sync::Arc;
 
 use super::assembled::Assembled;
 use super::parts::{Parts, kind_of};
+use super::said::Said;
 use crate::limits::SAMPLE_TRACE_KEYS_MAX;
-use crate::model::{Row, RowKind, RuleId, Value};
+use crate::model::{Row, RuleId, Value};
+use crate::operators::close::Closed;
+use crate::operators::local_rows::LocalRowsState;
 use crate::plan::eval::eval_columns;
-use crate::plan::{NamedRead, SpanExpr, TraceField, TraceRule, TraceValue};
+use crate::plan::{NamedRead, Plan, SpanExpr, TraceField, TraceRule, TraceValue};
+use crate::self_metrics::EngineGauges;
 use crate::trace::{
     Assignment, CriticalPath, Forest, NamedStructure, PathSpans, Search, SpanKind, Structure,
     Structures,
@@ -25,6 +29,8 @@ pub(super) struct Reader {
     unknown: u64,
     columns: Columns,
     parts: Parts,
+    /// Who reads the traces themselves.
+    said: Said,
     /// The last row.
     read: Vec<Value>,
 }
@@ -41,11 +47,16 @@ struct Columns {
 }
 
 impl Reader {
-    pub(super) fn new(rule: &Arc<TraceRule>) -> Self {
+    pub(super) fn new(
+        plan: &Plan,
+        (id, rule): (RuleId, &Arc<TraceRule>),
+        restored: &LocalRowsState,
+    ) -> Self {
         Self {
             needs_forest: rule.needs_forest(),
             needs_path: rule.needs_path(),
-            parts: Parts::default(),
+            parts: Parts::new(plan, rule, restored),
+            said: Said::new(plan, id, restored),
             rule: Arc::clone(rule),
             forest: Forest::default(),
             structures: Structures::default(),
@@ -57,36 +68,38 @@ impl Reader {
     }
 
     /// Everything that rules read of a trace. What samplings read are its columns.
-    pub(super) fn rows(
-        &mut self,
-        id: RuleId,
-        trace: &Assembled,
-        is_sampled: bool,
-        out: &mut Vec<Row>,
-    ) {
+    pub(super) fn rows(&mut self, trace: &Assembled, is_sampled: bool, out: &mut Vec<Row>) {
         self.prepare(trace);
-        if self.rule.is_read || is_sampled {
+        if self.said.is_asked() || is_sampled {
             self.read(trace);
         }
-        if self.rule.is_read {
-            out.push(Row {
-                rule: id,
-                decision_ns: trace.decided_ns,
-                start_ns: trace.start_ns,
-                end_ns: trace.decided_ns,
-                kind: RowKind::Final,
-                is_other: false,
-                key: Arc::from([self.read[2].clone()]),
-                values: self.read[3..].to_vec(),
-            });
+        if self.said.is_asked() {
+            self.said.begin(trace);
+            self.said.say(trace, &self.read[2..3], &self.read[3..], out);
         }
-        let rule = Arc::clone(&self.rule);
-        if let Some(part) = &rule.operations {
-            self.parts.operations(part, (trace, &self.forest, &self.path), out);
-        }
-        if let Some(part) = &rule.edges {
-            self.parts.edges(part, (trace, &self.forest), out);
-        }
+        self.parts.say(trace, (&self.forest, &self.path), out);
+    }
+
+    /// Whether any rule reads the traces or what they say.
+    pub(super) fn is_asked(&self) -> bool {
+        self.said.is_asked() || self.parts.is_asked()
+    }
+
+    /// Aggregates what traces said in an epoch to the rules that aggregate it.
+    pub(super) fn step(&mut self, plan: &Plan, watermark_ns: i64, out: &mut Closed) {
+        self.said.step(plan, watermark_ns, out);
+        self.parts.step(plan, watermark_ns, out);
+    }
+
+    /// Tells what is held on a worker.
+    pub(super) fn tell(&mut self, gauges: &EngineGauges, worker: usize) {
+        self.said.tell(gauges, worker);
+        self.parts.tell(gauges, worker);
+    }
+
+    /// What a snapshot holds of rows that are aggregated here.
+    pub(super) fn local_state(&self) -> LocalRowsState {
+        self.said.state().into_iter().chain(self.parts.state()).collect()
     }
 
     /// The columns of the row of the last trace, as [`Row::columns`] gives them.

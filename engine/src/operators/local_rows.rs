@@ -1,0 +1,333 @@
+//! Rows that only aggregates read, aggregated on the worker that makes them.
+//!
+//! What traces say, a row a trace or an edge, would travel row by row to the worker of each
+//! aggregate that reads it. Here rows are columns, and go into slices as items of telemetry do;
+//! partials leave for the aggregate when slices end. Keys new to a slice are told at once, with
+//! the place that their first row has among the rows of all workers, so that a limit of groups
+//! admits the keys that it would admit of rows.
+//!
+//! Invariant: an aggregate says what it would say of the rows. Must not know what rows are of.
+
+mod table;
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::close::Closed;
+use super::decode::PreparedBatch;
+use super::groups::GroupDelta;
+use crate::aggregate::AccumulatorKind;
+use crate::model::{Batch, Cell, Column, Interner, RuleId, Signal, SourceId, Symbols, Value};
+use crate::plan::eval::{Evaluator, FilterIndex, Selections};
+use crate::plan::{Plan, ROW_KEY_FROM, RowInput, RowTable, RuleKind, Table};
+use crate::self_metrics::EngineGauges;
+use table::LocalTable;
+
+/// Groups of slices that have not ended, as a snapshot holds them: (table hash, slice, group).
+pub(crate) type LocalRowsState = Vec<(u64, i64, GroupDelta)>;
+
+/// The place of a row among those of its rule, as [`crate::model::Row::output_cmp`] orders them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct RowOrder {
+    decision_ns: i64,
+    start_ns: i64,
+    trace_id: [u8; 16],
+    place: u32,
+}
+
+/// A key that a worker's slice has not had before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct LocalKey {
+    /// Its first row.
+    pub(crate) order: RowOrder,
+    pub(crate) slice: i64,
+    pub(crate) key_hash: u128,
+}
+
+/// What one group of an ended slice holds.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct LocalGroup {
+    pub(crate) slice: i64,
+    /// Rows in it.
+    pub(crate) rows: u64,
+    pub(crate) group: GroupDelta,
+}
+
+/// What a worker tells an aggregate at the end of an epoch.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct LocalSlices {
+    /// Index among the plan's row tables.
+    pub(crate) table: u32,
+    pub(crate) keys: Vec<LocalKey>,
+    /// In the order of slices.
+    pub(crate) groups: Vec<LocalGroup>,
+}
+
+/// What rows are of: a trace that has closed.
+struct RowSource {
+    decision_ns: i64,
+    start_ns: i64,
+    trace_id: [u8; 16],
+    first_row: u32,
+}
+
+/// The rows of one rule on one worker, and the tables that take them.
+pub(crate) struct LocalRows {
+    /// Index among the plan's row inputs.
+    input: usize,
+    batch: Batch,
+    /// By column of the rows: whether it is read.
+    is_read: Vec<bool>,
+    times_ns: Vec<i64>,
+    sources: Vec<RowSource>,
+    /// By row.
+    source_of: Vec<u32>,
+    evaluator: Evaluator,
+    filters: FilterIndex,
+    tables: Vec<LocalTable>,
+}
+
+/// Whether the rows of a table are aggregated where they are made: the table is on a grid, over
+/// what traces say, and its results do not depend on the order of rows.
+pub(crate) fn is_local(plan: &Plan, RowTable { input, table }: &RowTable) -> bool {
+    let rule = plan.row_inputs[*input as usize].rule;
+    let of_traces = matches!(
+        plan.rules[rule.0 as usize].kind,
+        RuleKind::Traces(_) | RuleKind::TracePart(_)
+    );
+    let kinds = table.accumulators.iter().map(|accumulator| accumulator.kind);
+    of_traces && table.keyed_shape().is_none() && kinds.into_iter().all(is_free_of_order)
+}
+
+/// Whether it is the same whatever order rows have; others ask for the place of a row in the log.
+fn is_free_of_order(kind: AccumulatorKind) -> bool {
+    use AccumulatorKind::{
+        Apdex, Collect, Count, Distinct, Exemplar, First, Histogram, Last, Max, Min, Series,
+        Sketch, Sum, SumSquares, Top, Truth,
+    };
+    match kind {
+        Count | Sum | SumSquares | Min | Max | Sketch { .. } | Truth | Histogram => true,
+        Distinct { .. } | Apdex { .. } => true,
+        First | Last | Top | Collect { .. } | Exemplar { .. } | Series => false,
+    }
+}
+
+/// Whether any rule reads the rows of a rule one by one.
+pub(crate) fn is_read_by_row(plan: &Plan, rule: RuleId) -> bool {
+    let mut locals = plan.row_tables.iter().filter(|rows| is_local(plan, rows));
+    let local: Vec<RuleId> =
+        locals.by_ref().flat_map(|rows| &rows.table.windows).map(|window| window.rule).collect();
+    let readers = plan.rules.iter().enumerate().filter(|(_, of)| of.inputs().contains(&rule));
+    readers.map(|(index, _)| RuleId(index as u32)).any(|reader| !local.contains(&reader))
+}
+
+/// The columns of rows that an input's tables read.
+fn columns_read<'a>(input: &RowInput, tables: impl Iterator<Item = &'a Table>) -> Vec<bool> {
+    let mut is_read = vec![false; input.columns as usize + input.computed.len()];
+    let mut read = |column: u32| is_read[column as usize] = true;
+    input.computed.iter().chain(&input.filters).for_each(|expr| expr.columns(&mut read));
+    for table in tables {
+        let arguments = table.accumulators.iter().flat_map(|accumulator| &accumulator.arguments);
+        table.key.iter().chain(arguments).for_each(|column| read(*column));
+    }
+    is_read.truncate(input.columns as usize);
+    is_read
+}
+
+impl LocalRows {
+    /// What takes the rows of a rule; `None` where no aggregate takes them so.
+    pub(crate) fn of(plan: &Plan, rule: RuleId, restored: &LocalRowsState) -> Option<Self> {
+        let is_own = |rows: &&RowTable| {
+            plan.row_inputs[rows.input as usize].rule == rule && is_local(plan, rows)
+        };
+        let own = || plan.row_tables.iter().filter(is_own);
+        let input = own().next()?.input as usize;
+        let (symbols, spec) = (Interner::shared(), &plan.row_inputs[input]);
+        let table = |(index, rows): (usize, &RowTable)| {
+            is_own(&rows).then(|| LocalTable::new(index, &rows.table, &symbols, restored))
+        };
+        let tables = plan.row_tables.iter().enumerate().filter_map(table).collect();
+        Some(Self {
+            input,
+            is_read: columns_read(spec, own().map(|rows| &rows.table)),
+            batch: Batch {
+                signal: Signal::Spans, // not read: a batch of rows has no signal
+                source: SourceId(0),
+                frame_seq: 0,
+                rows: 0,
+                stands_for: 1,
+                columns: (0..spec.columns).map(empty_column).collect(),
+                heap: Vec::new(),
+                symbols,
+                raw: None,
+            },
+            times_ns: Vec::new(),
+            sources: Vec::new(),
+            source_of: Vec::new(),
+            evaluator: Evaluator::default(),
+            filters: FilterIndex::new(&spec.filters),
+            tables,
+        })
+    }
+
+    /// The rows that follow are of this trace, in their order.
+    pub(crate) fn begin(&mut self, decision_ns: i64, start_ns: i64, trace_id: [u8; 16]) {
+        let first_row = self.batch.rows as u32;
+        self.sources.push(RowSource { decision_ns, start_ns, trace_id, first_row });
+    }
+
+    /// A value as the rows here hold it.
+    pub(crate) fn cell(&mut self, value: &Value) -> Cell {
+        match value {
+            Value::Str(text) => Cell::Str(self.batch.symbols.borrow_mut().intern(text)),
+            value => self.batch.cell(value.clone()),
+        }
+    }
+
+    /// Whether a column behind the trace's id is read, by its place there.
+    pub(crate) fn reads(&self, value: usize) -> bool {
+        self.is_read.get(value + FIRST_VALUE).is_some_and(|is_read| *is_read)
+    }
+
+    /// Adds a row: its columns behind the trace's id.
+    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = Cell>) {
+        let Some(source) = self.sources.last() else { return };
+        let mut columns = self.batch.columns.iter_mut().zip(&self.is_read);
+        let window = [Cell::Time(source.start_ns), Cell::Time(source.decision_ns)];
+        for (cell, (column, is_read)) in window.into_iter().zip(&mut columns) {
+            push(column, *is_read, cell);
+        }
+        if let Some((Column::Ids16(ids), true)) = columns.next() {
+            ids.push(source.trace_id);
+        }
+        for (cell, (column, is_read)) in cells.into_iter().zip(columns) {
+            push(column, *is_read, cell);
+        }
+        // Rows of traces end before the moment that their end names; 0 is no time in a batch.
+        let time_ns = source.decision_ns.saturating_sub(1);
+        self.times_ns.push(if time_ns == 0 { 1 } else { time_ns });
+        self.source_of.push(self.sources.len() as u32 - 1);
+        self.batch.rows += 1;
+    }
+
+    /// Aggregates the rows of an epoch; what ended by the watermark leaves.
+    pub(crate) fn step(&mut self, plan: &Plan, watermark_ns: i64, out: &mut Closed) {
+        if self.batch.rows > 0 {
+            let input = &plan.row_inputs[self.input];
+            let filters =
+                self.evaluator.derive(&input.computed, &mut self.filters, &mut self.batch);
+            let prepared = self.prepared(filters);
+            let ranks = &mut None;
+            for table in &mut self.tables {
+                let taken = table.take(&prepared, &self.times_ns, out);
+                if !taken.is_empty() {
+                    let ranks = ranks.get_or_insert_with(|| ranks_of(&self.sources));
+                    let place = |row: u32| (ranks[self.source_of[row as usize] as usize], row);
+                    let first = table.first_rows(&taken, place);
+                    let key = |(row, slice, key_hash): (u32, i64, u128)| {
+                        let source = &self.sources[self.source_of[row as usize] as usize];
+                        let order = RowOrder {
+                            decision_ns: source.decision_ns,
+                            start_ns: source.start_ns,
+                            trace_id: source.trace_id,
+                            place: row - source.first_row,
+                        };
+                        LocalKey { order, slice, key_hash }
+                    };
+                    table.tell(first.into_iter().map(key));
+                }
+            }
+            self.clear(prepared.batch);
+        }
+        for table in &mut self.tables {
+            out.local.extend(table.leave(watermark_ns));
+        }
+    }
+
+    /// The batch on its way into tables; the one left behind is a shell.
+    fn prepared(&mut self, filters: Selections) -> PreparedBatch {
+        let shell = Batch {
+            columns: Vec::new(),
+            heap: Vec::new(),
+            symbols: Symbols::clone(&self.batch.symbols),
+            raw: None,
+            ..self.batch
+        };
+        let batch = std::mem::replace(&mut self.batch, shell);
+        PreparedBatch { batch, filters, tables: Vec::new() }
+    }
+
+    /// Makes room for the next epoch, in the memory of the last.
+    fn clear(&mut self, mut batch: Batch) {
+        batch.rows = 0;
+        batch.heap.clear();
+        batch.columns.truncate(self.is_read.len());
+        for column in &mut batch.columns {
+            match column {
+                Column::Cells(cells) => cells.clear(),
+                Column::Ids16(ids) => ids.clear(),
+                _ => {}
+            }
+        }
+        self.times_ns.clear();
+        self.sources.clear();
+        self.source_of.clear();
+        if batch.symbols.borrow().is_full() {
+            batch.symbols = Interner::shared();
+            self.tables.iter_mut().for_each(|table| table.adopt(&batch.symbols));
+        }
+        self.batch = batch;
+    }
+
+    /// Tells what is held on a worker.
+    pub(crate) fn tell(&mut self, gauges: &EngineGauges, worker: usize) {
+        self.tables.iter_mut().for_each(|table| table.tell_bytes(gauges, worker));
+    }
+
+    /// What a snapshot holds.
+    pub(crate) fn state(&self) -> LocalRowsState {
+        self.tables.iter().flat_map(LocalTable::state).collect()
+    }
+}
+
+/// Columns of a row up to the trace's id.
+const FIRST_VALUE: usize = ROW_KEY_FROM as usize + 1;
+
+fn empty_column(at: u32) -> Column {
+    if at == ROW_KEY_FROM { Column::Ids16(Vec::new()) } else { Column::Cells(Vec::new()) }
+}
+
+fn push(column: &mut Column, is_read: bool, cell: Cell) {
+    if let (Column::Cells(cells), true) = (column, is_read) {
+        cells.push(cell);
+    }
+}
+
+/// By source: its place among all of them.
+fn ranks_of(sources: &[RowSource]) -> Vec<u32> {
+    let mut order: Vec<u32> = (0..sources.len() as u32).collect();
+    order.sort_unstable_by_key(|&at| {
+        let source = &sources[at as usize];
+        (source.decision_ns, source.start_ns, source.trace_id)
+    });
+    let mut ranks = vec![0; sources.len()];
+    (0..).zip(order).for_each(|(rank, at): (u32, u32)| ranks[at as usize] = rank);
+    ranks
+}
+
+/// The part of a state whose groups fulfil a condition on the hash of their key.
+pub(crate) fn part(state: &LocalRowsState, is_mine: impl Fn(u128) -> bool) -> LocalRowsState {
+    state.iter().filter(|(_, _, group)| is_mine(group.key_hash)).cloned().collect()
+}
+
+/// A table that counts the rows of each group beside what it accumulates.
+fn counting(table: &Table) -> Arc<Table> {
+    let mut table = table.clone();
+    table.accumulators.push(crate::plan::TableAccumulator {
+        kind: AccumulatorKind::Count,
+        arguments: Vec::new(),
+        filter: None,
+    });
+    Arc::new(table)
+}
