@@ -92,10 +92,8 @@ pub(crate) struct LocalRows {
 /// what traces say, and its results do not depend on the order of rows.
 pub(crate) fn is_local(plan: &Plan, RowTable { input, table }: &RowTable) -> bool {
     let rule = plan.row_inputs[*input as usize].rule;
-    let of_traces = matches!(
-        plan.rules[rule.0 as usize].kind,
-        RuleKind::Traces(_) | RuleKind::TracePart(_)
-    );
+    let of_traces =
+        matches!(plan.rules[rule.0 as usize].kind, RuleKind::Traces(_) | RuleKind::TracePart(_));
     let kinds = table.accumulators.iter().map(|accumulator| accumulator.kind);
     of_traces && table.keyed_shape().is_none() && kinds.into_iter().all(is_free_of_order)
 }

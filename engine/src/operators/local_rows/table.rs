@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{LocalGroup, LocalKey, LocalSlices, LocalRowsState, counting};
+use super::{LocalGroup, LocalKey, LocalRowsState, LocalSlices, counting};
 use crate::aggregate::Partial;
 use crate::limits::LOCAL_GROUPS_MAX;
 use crate::model::Symbols;
