@@ -201,11 +201,11 @@ impl Checker<'_> {
                 }
                 slot => slot,
             };
-            let Some(slot) = slot else {
-                self.surplus(argument, function);
+            let slot = slot.or_else(|| {
                 fits = false;
-                continue;
-            };
+                self.surplus(argument, function, &slots)
+            });
+            let Some(slot) = slot else { continue };
             let param = &function.params[slot.min(last - 1)];
             if slots[slot].is_some() {
                 let message = format!("`{}` is given twice", param.name);
@@ -230,7 +230,14 @@ impl Checker<'_> {
         fits.then_some(slots)
     }
 
-    fn surplus(&mut self, argument: &ast::Argument, function: &FunctionDef) {
+    /// Reports an argument without a parameter; the one that it was meant for, where that only
+    /// lacks its name.
+    fn surplus(
+        &mut self,
+        argument: &ast::Argument,
+        function: &FunctionDef,
+        slots: &[Option<Expr>],
+    ) -> Option<usize> {
         let called = format!("it is called {}", signature(function));
         let diagnostic = if let Some(name) = &argument.name {
             let message = format!("`{}` has no parameter `{}`", function.name, name.text);
@@ -240,6 +247,15 @@ impl Checker<'_> {
                 Some(near) => diagnostic.did_you_mean(name.range, near),
                 None => diagnostic,
             }
+        } else if let Some(at) = slots.iter().position(Option::is_none) {
+            let (range, name) = (argument.value.range, &function.params[at].name);
+            let message = format!("`{name}` of `{}` is given by its name", function.name);
+            self.report(
+                Diagnostic::new(codes::ARGUMENTS, range, message)
+                    .help(format!("write `{name}:` before it"))
+                    .fix(range.at_start(), format!("{name}: ")),
+            );
+            return Some(at);
         } else {
             let message = format!("`{}` takes fewer arguments", function.name);
             Diagnostic::new(codes::ARGUMENTS, argument.value.range, message)
@@ -247,6 +263,7 @@ impl Checker<'_> {
                 .note(called)
         };
         self.report(diagnostic);
+        None
     }
 
     fn argument_fits(&mut self, value: &Expr, param: &ParamDef, function: &FunctionDef) -> bool {

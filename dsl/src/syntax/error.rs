@@ -2,6 +2,7 @@
 
 use pest::error::{Error, ErrorVariant, InputLocation};
 
+use super::forms;
 use super::grammar::Rule;
 use super::habits::{self, Place};
 use super::lexer::{Token, TokenKind};
@@ -69,12 +70,16 @@ pub(super) fn describe(
     let shown: String = word.chars().take(40).collect();
     let message = format!("{} expected, found `{shown}`", listed(&expected));
     let range = found.range(file);
-    let mut diagnostic = Diagnostic::new(codes::SYNTAX, range, message).label("not expected here");
+    let diagnostic = Diagnostic::new(codes::SYNTAX, range, message).label("not expected here");
     let words: Vec<&str> = keywords(error);
     if let Some(near) = nearest(word, words.iter().copied()) {
-        diagnostic = diagnostic.did_you_mean(range, near);
+        return diagnostic.did_you_mean(range, near);
     }
-    diagnostic
+    let at = tokens.iter().position(|token| token.start == found.start);
+    match at.and_then(|at| forms::clause(&Place { text, tokens, at, file })) {
+        Some(form) => diagnostic.help(form),
+        None => diagnostic,
+    }
 }
 
 /// Mistakes that have a better message than what the grammar expected.
@@ -87,7 +92,9 @@ fn special(
 ) -> Option<Diagnostic> {
     let at = tokens.iter().position(|token| token.start == found.start)?;
     let place = Place { text, tokens, at, file };
-    if let Some(diagnostic) = habits::answer(&place).or_else(|| habits::form(&place, expected)) {
+    if let Some(diagnostic) =
+        habits::answer(&place).or_else(|| forms::declaration(&place, expected))
+    {
         return Some(diagnostic);
     }
     let token = |back: usize| at.checked_sub(back).map(|at| &tokens[at]);

@@ -14,24 +14,6 @@ use crate::text_range::{FileId, TextRange};
 const OPERATORS: [&str; 9] =
     ["and", "or", "not", "in", "if", "then", "else", "matches", "contains"];
 
-/// How declarations are written whose second or third word is not what it must be.
-const FORMS: [(&str, &str); 14] = [
-    ("edition", "edition 1"),
-    ("import", "import \"std/red\" as red"),
-    ("param", "param slow = 500ms"),
-    ("const", "const slow = 500ms"),
-    ("fn", "fn is_slow(x) = x > 500ms"),
-    ("stream", "stream requests = spans where …"),
-    ("rows", "rows worst = http top 5 by p99"),
-    ("aggregate", "aggregate http from requests …"),
-    ("alert", "alert Errors from http when …"),
-    ("pattern", "pattern retried by trace.id within 10s { a: spans then b: spans }"),
-    ("table", "table owners = csv(\"owners.csv\") key service.name"),
-    ("redact", "redact { values mask [email] }"),
-    ("route", "route requests to archive"),
-    ("test", "test \"errors fire\" { given { … } expect { … } }"),
-];
-
 /// Where the grammar stopped, between the tokens of one declaration.
 pub(super) struct Place<'a> {
     pub text: &'a str,
@@ -42,39 +24,52 @@ pub(super) struct Place<'a> {
 }
 
 impl<'a> Place<'a> {
-    fn token(&self, index: Option<usize>) -> Option<&'a Token> {
+    pub(super) fn token(&self, index: Option<usize>) -> Option<&'a Token> {
         self.tokens.get(index?)
     }
 
-    fn found(&self) -> &'a Token {
+    pub(super) fn found(&self) -> &'a Token {
         &self.tokens[self.at]
     }
 
-    fn before(&self) -> Option<&'a Token> {
+    pub(super) fn before(&self) -> Option<&'a Token> {
         self.token(self.at.checked_sub(1))
     }
 
-    fn after(&self) -> Option<&'a Token> {
+    pub(super) fn after(&self) -> Option<&'a Token> {
         self.tokens.get(self.at + 1)
     }
 
-    fn word(&self, token: Option<&Token>) -> &'a str {
+    pub(super) fn word(&self, token: Option<&Token>) -> &'a str {
         token.map_or("", |token| token.text(self.text))
     }
 
-    fn range(&self, from: &Token, to: &Token) -> TextRange {
+    pub(super) fn range(&self, from: &Token, to: &Token) -> TextRange {
         from.range(self.file).cover(to.range(self.file))
     }
 }
 
 /// The first habit that explains the place.
 pub(super) fn answer(place: &Place<'_>) -> Option<Diagnostic> {
-    const ASKED: [fn(&Place<'_>) -> Option<Diagnostic>; 9] =
-        [unit_apart, capitals, grouping, window, star, named_behind, list, comparison, assigned];
+    const ASKED: [fn(&Place<'_>) -> Option<Diagnostic>; 13] = [
+        unit_apart,
+        capitals,
+        grouping,
+        window,
+        named_argument,
+        star,
+        named_behind,
+        list,
+        comparison,
+        assigned,
+        set_assigned,
+        path_in_quotes,
+        typed,
+    ];
     ASKED.iter().find_map(|asked| asked(place))
 }
 
-fn spelling(range: TextRange, message: String) -> Diagnostic {
+pub(super) fn spelling(range: TextRange, message: String) -> Diagnostic {
     Diagnostic::new(codes::SPELLING, range, message)
 }
 
@@ -267,37 +262,67 @@ fn assigned(place: &Place<'_>) -> Option<Diagnostic> {
     })
 }
 
-/// The grammar stopped at a declaration's own keyword, or a word that it wanted: what is wrong
-/// stands behind it.
-pub(super) fn form(place: &Place<'_>, expected: &[String]) -> Option<Diagnostic> {
-    let found = place.word(Some(place.found()));
-    let next = place.after();
-    if place.at > 0 && expected.contains(&format!("`{found}`")) {
-        let next = next?;
-        let message = format!("`{{` expected behind `{found}`, found `{}`", next.text(place.text));
-        let diagnostic = Diagnostic::new(codes::SYNTAX, next.range(place.file), message);
-        let keyword = place.word(place.tokens.first());
-        let form = FORMS.iter().find(|form| form.0 == keyword);
-        let diagnostic = diagnostic.label("not expected here");
-        return Some(match form {
-            Some(form) => diagnostic.help(format!("a `{keyword}` is written `{}`", form.1)),
-            None => diagnostic,
-        });
+/// `set route = name`
+fn set_assigned(place: &Place<'_>) -> Option<Diagnostic> {
+    let is_name = place.found().kind == TokenKind::Word;
+    let is_set = place.word(place.before()) == "set" && place.word(place.after()) == "=";
+    (is_set && is_name).then(|| {
+        let name = place.word(Some(place.found()));
+        let range = place.range(place.found(), place.after().unwrap_or(place.found()));
+        spelling(range, format!("`set` holds its values in braces: `set {{ {name}: … }}`"))
+            .help("write `{`, the name and `:` before the value, and `}` behind the last one")
+    })
+}
+
+/// `import std/red as red`
+fn path_in_quotes(place: &Place<'_>) -> Option<Diagnostic> {
+    if place.at != 1 || place.word(place.tokens.first()) != "import" {
+        return None;
     }
-    let form = FORMS.iter().find(|form| place.at == 0 && form.0 == found)?;
-    let third = place.tokens.get(2);
-    if matches!(found, "stream" | "rows") && place.word(third) == "from" {
-        let range = third?.range(place.file);
-        let message = format!("the source of `{found}` stands behind `=`");
-        return Some(spelling(range, message).help("write `=`").fix(range, "="));
-    }
-    // Only the last of the words before the brackets or clauses can be wrong: the others are
-    // what the keyword was taken for.
-    let wrong = third.or(next).unwrap_or(place.found());
-    let message = format!("a `{found}` is not written so");
+    let is_path = |token: &&Token| {
+        token.kind == TokenKind::Word || matches!(token.text(place.text), "/" | "." | "-")
+    };
+    let rest = &place.tokens[1..];
+    let end = rest.iter().position(|token| !is_path(&token) || token.text(place.text) == "as");
+    let last = &rest[end.unwrap_or(rest.len()).checked_sub(1)?];
+    let range = place.range(place.found(), last);
+    let path = place.text.get(range.bytes()).filter(|path| !path.contains(char::is_whitespace))?;
     Some(
-        Diagnostic::new(codes::SYNTAX, wrong.range(place.file), message)
-            .label("not expected here")
-            .help(format!("it is written `{}`", form.1)),
+        spelling(range, "what is imported stands in quotes".to_owned())
+            .help(format!("write `\"{path}\"`"))
+            .fix(range, format!("\"{path}\"")),
     )
+}
+
+/// `fn is_slow(x: duration)`, `param slow: duration = 1s`, for all types at once.
+fn typed(place: &Place<'_>) -> Option<Diagnostic> {
+    let tokens = place.tokens;
+    let inside = match place.word(tokens.first()) {
+        "fn" => 3..tokens.iter().position(|token| token.kind == TokenKind::Close)?,
+        "param" | "const" => 2..tokens.len().min(4),
+        _ => return None,
+    };
+    let types: Vec<_> = inside
+        .filter(|&at| place.word(tokens.get(at)) == ":")
+        .filter(|&at| tokens.get(at + 1).is_some_and(|token| token.kind == TokenKind::Word))
+        .map(|at| TextRange::new(place.file, tokens[at].start, tokens[at + 1].end))
+        .collect();
+    let message = "types are not written: they follow from values and uses".to_owned();
+    let diagnostic = spelling(*types.first()?, message).help("leave the type out");
+    Some(types.into_iter().fold(diagnostic, |diagnostic, at| diagnostic.fix(at, "")))
+}
+
+/// `sliding(5m, every 30s)`
+fn named_argument(place: &Place<'_>) -> Option<Diagnostic> {
+    const NAMES: [&str; 6] = ["every", "size", "gap", "max", "offset", "n"];
+    let name = place.before().filter(|token| NAMES.contains(&token.text(place.text)))?;
+    let value = place.found();
+    let call = enclosing(place)?.checked_sub(1)?;
+    let is_window = WINDOWS.contains(&place.word(place.tokens.get(call)));
+    (is_window && value.kind == TokenKind::Number).then(|| {
+        let written = format!("{}: {}", name.text(place.text), value.text(place.text));
+        spelling(place.range(name, value), format!("an argument's name ends in `:`: `{written}`"))
+            .help(format!("write `{written}`"))
+            .fix(name.range(place.file).at_end(), ":")
+    })
 }
