@@ -14,6 +14,7 @@ mod csv;
 mod expect;
 mod expr;
 mod fold;
+mod foreign_names;
 mod inline;
 mod lint;
 mod load;

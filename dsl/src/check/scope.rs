@@ -6,6 +6,7 @@
 use std::rc::Rc;
 
 use super::Checker;
+use super::foreign_names::spelt_otherwise;
 use super::shape::{Shape, ShapeColumn};
 use super::span_set::NamedSpans;
 use super::step::Steps;
@@ -169,10 +170,13 @@ impl Checker<'_> {
         let candidates = scope.candidates();
         let values = self.value_names(scope.module);
         let names = candidates.iter().map(String::as_str);
+        let same = spelt_otherwise(path, &candidates).filter(|_| is_attribute);
         let near = nearest(path, names.chain(values.iter().map(String::as_str)));
-        if is_attribute && near.is_none_or(|near| !is_slip(path, near)) {
+        if is_attribute && same.is_none() && near.is_none_or(|near| !is_slip(path, near)) {
+            self.lint_foreign_name(path, range, &candidates);
             return attribute(Place::Any, path, range);
         }
+        let near = same.or(near);
         let mut diagnostic =
             Diagnostic::new(codes::UNKNOWN_NAME, range, format!("nothing is named `{path}` here"));
         if let Some(near) = near {

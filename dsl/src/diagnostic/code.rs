@@ -101,6 +101,7 @@ registry! {
     TOTALS "W4007" "sum of values that may be totals";
     UNREACHABLE "W4008" "line of a sample that is never reached";
     RANK "W4009" "percentile below the first";
+    FOREIGN_NAME "W4010" "attribute with another system's name of a field";
 }
 
 /// Every code, in order.

@@ -30,7 +30,7 @@ const FORMS: [(&str, &str); 14] = [
 const CLAUSE_FORMS: [(&str, &str); 22] = [
     ("set", "set { route: http.route ?? name }"),
     ("at", "at start"),
-    ("dedupe", "dedupe by trace_id, span_id within 10m limit 1_000_000"),
+    ("dedupe", "dedupe by trace.id, span.id within 10m limit 1_000_000"),
     ("late", "late side late_requests"),
     ("by", "by service.name, route: http.route"),
     ("over", "over tumbling(1m)"),

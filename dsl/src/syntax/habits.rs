@@ -14,6 +14,25 @@ use crate::text_range::{FileId, TextRange};
 const OPERATORS: [&str; 9] =
     ["and", "or", "not", "in", "if", "then", "else", "matches", "contains"];
 
+/// Words that cannot be names: `reserved` of the grammar.
+const RESERVED: [&str; 15] = [
+    "where",
+    "and",
+    "or",
+    "not",
+    "in",
+    "if",
+    "then",
+    "else",
+    "true",
+    "false",
+    "null",
+    "matches",
+    "contains",
+    "starts_with",
+    "ends_with",
+];
+
 /// Where the grammar stopped, between the tokens of one declaration.
 pub(super) struct Place<'a> {
     pub text: &'a str,
@@ -51,7 +70,7 @@ impl<'a> Place<'a> {
 
 /// The first habit that explains the place.
 pub(super) fn answer(place: &Place<'_>) -> Option<Diagnostic> {
-    const ASKED: [fn(&Place<'_>) -> Option<Diagnostic>; 13] = [
+    const ASKED: [fn(&Place<'_>) -> Option<Diagnostic>; 14] = [
         unit_apart,
         capitals,
         grouping,
@@ -65,6 +84,7 @@ pub(super) fn answer(place: &Place<'_>) -> Option<Diagnostic> {
         set_assigned,
         path_in_quotes,
         typed,
+        reserved_name,
     ];
     ASKED.iter().find_map(|asked| asked(place))
 }
@@ -324,5 +344,17 @@ fn named_argument(place: &Place<'_>) -> Option<Diagnostic> {
         spelling(place.range(name, value), format!("an argument's name ends in `:`: `{written}`"))
             .help(format!("write `{written}`"))
             .fix(name.range(place.file).at_end(), ":")
+    })
+}
+
+/// `select { then: last(x) }`, `param in = 5`
+fn reserved_name(place: &Place<'_>) -> Option<Diagnostic> {
+    let word = place.word(Some(place.found()));
+    let is_name = place.word(place.after()) == ":"
+        || place.at == 1 && matches!(place.word(place.tokens.first()), "param" | "const" | "fn");
+    (is_name && RESERVED.contains(&word)).then(|| {
+        let range = place.found().range(place.file);
+        spelling(range, format!("`{word}` is a word of the language and no name"))
+            .help(format!("choose another name, such as `{word}_value`"))
     })
 }
