@@ -1,9 +1,10 @@
 //! Traces and tail sampling from OTLP protobuf in memory: CPU nanoseconds a span beside prost's
 //! full decode of the same requests, and what many live traces hold.
 //!
-//! `cargo bench -p tailwater-rules --bench traces [-- SPANS]` runs W1, W5, both, and W5 with the
-//! service graph and the critical path. `… -- live [SPANS_A_SECOND]` runs W5 over 40 s of event
-//! time at a rate, 100 000 spans a second without one, and says what a live span costs.
+//! `cargo bench -p tailwater-rules --bench traces [-- SPANS [WORK]]` runs W1, W5, both, and W5 with
+//! the service graph and the critical path, or the one of that name. `… -- live [SPANS_A_SECOND]`
+//! runs W5 over 40 s of event time at a rate, 100 000 spans a second without one, and says what a
+//! live span costs.
 //! `… -- one WORK [SPANS]` runs the work of that number, from 0, once on one worker: what other
 //! works cost beside it is the difference of their instructions.
 
@@ -207,7 +208,7 @@ fn one(number: usize, spans: usize) {
     measure(name, requests.len() * SPANS, || in_memory(plan, &requests, 1));
 }
 
-fn ratios(spans: usize) {
+fn ratios(spans: usize, only: Option<&str>) {
     let requests = Traffic::new(5_000).next(spans);
     let spans = requests.len() * SPANS;
     let prost = || {
@@ -217,10 +218,11 @@ fn ratios(spans: usize) {
         requests.iter().map(decode).sum()
     };
     let works = works();
+    let is_asked = |name: &str| only.is_none_or(|only| only == name);
     for round in 0..2 {
         println!("round {round}");
         let prost = measure("prost full decode", spans, prost);
-        for (name, plan) in &works {
+        for (name, plan) in works.iter().filter(|work| is_asked(work.0)) {
             for workers in [1, 2] {
                 let label = format!("{name}, {workers} workers");
                 let ns = measure(&label, spans, || in_memory(plan, &requests, workers));
@@ -298,6 +300,9 @@ fn main() {
             let mut number = || args.next().and_then(|n| n.parse().ok()).unwrap_or(100_000);
             one(number().min(5), number());
         }
-        count => ratios(count.and_then(|n| n.parse().ok()).unwrap_or(1_000_000)),
+        count => {
+            let spans = count.and_then(|n| n.parse().ok()).unwrap_or(1_000_000);
+            ratios(spans, args.next().as_deref());
+        }
     }
 }

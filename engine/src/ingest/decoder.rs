@@ -213,7 +213,7 @@ impl Decoder {
                 format: frame.format,
                 mapping: mapping.clone(),
                 rows: raw.rows,
-                contexts: raw.contexts,
+                contexts: raw.contexts.into(),
             });
             let (rows, columns, heap) = table.take(&self.demand);
             out.push(Batch {

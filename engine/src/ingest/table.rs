@@ -3,8 +3,8 @@
 //! Invariant: between rows, every column holds exactly `rows` entries.
 
 use crate::model::{
-    Batch, ByteRange, Cell, Column, Demand, Field, FieldKind, Interner, RawContext, RawRow, Symbol,
-    Value,
+    Batch, ByteRange, Cell, Column, Demand, Field, FieldKind, Interner, RawContext, RawHeads,
+    RawRow, Symbol, Value,
 };
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -79,8 +79,11 @@ impl RawTable {
     }
 }
 
-/// Batches whose memory is kept for reuse, per signal.
+/// Batches whose memory is kept for reuse, per signal, however large they are.
 const SPARE_MAX: usize = 8;
+
+/// Rows of batches whose memory is kept beyond these: an epoch of small frames has more of them.
+const SPARE_ROWS_MAX: usize = 32_768;
 
 impl Table {
     /// An empty table for a signal's demand.
@@ -175,6 +178,17 @@ impl Table {
         self.layout.identifies() || !self.layout.keys(level).find(key).is_empty()
     }
 
+    /// How many contexts of items there are so far.
+    pub(super) fn contexts(&self) -> usize {
+        self.raw.as_ref().map_or(0, |raw| raw.contexts.len())
+    }
+
+    /// Says where the heads of the contexts from one on lie.
+    pub(super) fn set_heads(&mut self, from: usize, heads: RawHeads) {
+        let contexts = self.raw.as_mut().and_then(|raw| raw.contexts.get_mut(from..));
+        contexts.into_iter().flatten().for_each(|context| context.heads = Some(heads));
+    }
+
     /// Says where the message lies that holds the next items' resource, scope or metric.
     #[inline]
     pub(super) fn around(&mut self, set: impl FnOnce(&mut RawContext)) {
@@ -246,13 +260,18 @@ impl Table {
 
     /// Takes out where the rows' items lie.
     pub(super) fn take_raw(&mut self) -> Option<RawTable> {
-        self.raw.as_mut().map(std::mem::take)
+        let raw = self.raw.as_mut()?;
+        // The next frame mostly has as many.
+        let rows = Vec::with_capacity(raw.rows.len());
+        Some(std::mem::replace(raw, RawTable { rows, ..RawTable::default() }))
     }
 
     /// Keeps a batch's memory for later frames.
     pub(super) fn recycle(&mut self, batch: Batch) {
         let mut columns = batch.columns;
-        if self.spare.len() < SPARE_MAX && columns.len() == self.columns.len() {
+        let spare = self.spare.len();
+        let has_room = spare < SPARE_MAX || (spare + 1) * batch.rows <= SPARE_ROWS_MAX;
+        if has_room && columns.len() == self.columns.len() {
             columns.iter_mut().for_each(Column::clear);
             self.spare.push(columns);
         }

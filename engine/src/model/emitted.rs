@@ -5,6 +5,7 @@
 //! later scalar replaces an earlier one, and repeated fields add up.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,17 @@ pub struct ItemKey {
 /// What an item is: OTLP messages in protobuf, each without the tag and length of its field.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ItemContent {
+    /// Shared by items that came together.
+    pub around: Arc<ItemAround>,
+    /// `Span`, `LogRecord`, or a `Metric` with one data point.
+    pub item: Bytes,
+    /// Fields that follow those of `item`.
+    pub append: Bytes,
+}
+
+/// What stands around an item: OTLP messages in protobuf as in [`ItemContent`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ItemAround {
     /// `Resource`; empty where there was none.
     pub resource: Bytes,
     /// Text: the schema URL of the resource and what is below it.
@@ -39,10 +51,6 @@ pub struct ItemContent {
     pub scope: Bytes,
     /// Text: the schema URL of the scope's items.
     pub scope_schema_url: Bytes,
-    /// `Span`, `LogRecord`, or a `Metric` with one data point.
-    pub item: Bytes,
-    /// Fields that follow those of `item`.
-    pub append: Bytes,
 }
 
 impl ItemContent {
@@ -63,10 +71,10 @@ impl ItemContent {
 
     /// Bytes that it may share with other items: resource, scope and their schemas.
     pub fn shared_len(&self) -> usize {
-        self.resource.len()
-            + self.resource_schema_url.len()
-            + self.scope.len()
-            + self.scope_schema_url.len()
+        self.around.resource.len()
+            + self.around.resource_schema_url.len()
+            + self.around.scope.len()
+            + self.around.scope_schema_url.len()
     }
 }
 

@@ -22,14 +22,14 @@ mod value;
 pub use batch::Batch;
 pub use column::{Cell, Column};
 pub use demand::{AttributePlace, ColumnSpec, Demand};
-pub use emitted::{EmittedItem, ItemContent, ItemKey};
+pub use emitted::{EmittedItem, ItemAround, ItemContent, ItemKey};
 pub use field::{Field, FieldKind};
 pub use frame::{
     ColumnMapping, Compression, DataFrame, Frame, FrameBody, PayloadFormat, SourceId, SourceSpec,
 };
 pub use ledger::{DropReason, Ledger, SetAside, SignalCounts};
 pub use metric::{ExponentialBuckets, HistogramPoint};
-pub use raw::{ByteRange, RawContext, RawItems, RawRow};
+pub use raw::{ByteRange, RawContext, RawHeads, RawItems, RawRow};
 pub use row::{Row, RowKind, RuleId};
 pub use signal::Signal;
 pub use symbol::{Interner, Symbol, Symbols};

@@ -51,6 +51,22 @@ pub struct RawContext {
     pub scope: ByteRange,
     /// `Metric`.
     pub metric: ByteRange,
+    /// What these say of all their items, where it was noted while they were read.
+    pub heads: Option<RawHeads>,
+}
+
+/// Where the heads of groups lie in a payload of OTLP in protobuf; empty where there is none. To
+/// find them later is to walk over every item of the groups.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RawHeads {
+    /// The resource.
+    pub resource: ByteRange,
+    /// The URL of its schema.
+    pub resource_schema_url: ByteRange,
+    /// The scope.
+    pub scope: ByteRange,
+    /// The URL of its schema.
+    pub scope_schema_url: ByteRange,
 }
 
 /// Where a row's item lies.
@@ -74,5 +90,5 @@ pub struct RawItems {
     /// By row.
     pub rows: Vec<RawRow>,
     /// What stands around them.
-    pub contexts: Vec<RawContext>,
+    pub contexts: Arc<[RawContext]>,
 }

@@ -15,7 +15,7 @@ use super::close::{Closed, rule_watermark_ns};
 use super::pattern::Watermarks;
 use crate::limits::{RETRACE_BYTES_MAX, RETRACE_TRACES_MAX};
 use crate::model::{
-    EmittedItem, ItemContent, ItemKey, Row, RowKind, RuleId, Signal, SourceId, Value,
+    EmittedItem, ItemAround, ItemContent, ItemKey, Row, RowKind, RuleId, Signal, SourceId, Value,
 };
 use crate::otlp::derive::{RootSpan, SpanHead, SpanIds, derived, root, unpacked};
 use crate::plan::eval::eval_row;
@@ -270,15 +270,15 @@ impl Retrace {
             is_error,
             attributes: &attributes,
         });
-        let around = spans.first().map(|(_, content)| content.clone()).unwrap_or_default();
+        let around = spans.first().map(|(_, content)| (*content.around).clone());
         let no_scope = bytes::Bytes::new();
-        let root = ItemContent {
-            item,
+        let around = ItemAround {
             scope: no_scope.clone(),
             scope_schema_url: no_scope,
-            append: bytes::Bytes::new(),
-            ..around
+            ..around.unwrap_or_default()
         };
+        let append = bytes::Bytes::new();
+        let root = ItemContent { around: Arc::new(around), item, append };
         let mut items = vec![(end_ns, root)];
         for (head, content) in spans {
             let parent = SpanIds { trace: head.ids.trace, span: head.parent };

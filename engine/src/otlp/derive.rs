@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::wire::{Message, field, fields, strict_fields};
-use crate::model::{ItemContent, Value};
+use crate::model::{ItemAround, ItemContent, Value};
 
 /// Bits of `flags` that a derived span has: sampled, and a trace id that is random in W3C's sense.
 const FLAGS: u32 = 3;
@@ -171,10 +171,10 @@ fn any_value(value: &Value, depth: usize) -> Message {
 pub(crate) fn packed(content: &ItemContent) -> Value {
     let mut out = Message::default();
     let around = [
-        &content.resource,
-        &content.resource_schema_url,
-        &content.scope,
-        &content.scope_schema_url,
+        &content.around.resource,
+        &content.around.resource_schema_url,
+        &content.around.scope,
+        &content.around.scope_schema_url,
     ];
     for (number, part) in (1..).zip(around) {
         if !part.is_empty() {
@@ -191,14 +191,13 @@ pub(crate) fn unpacked(packed: &[u8]) -> ItemContent {
         let found = field(packed, number);
         found.map_or(Bytes::new(), |(_, bytes)| Bytes::copy_from_slice(bytes))
     };
-    ItemContent {
+    let around = ItemAround {
         resource: part(1),
         resource_schema_url: part(2),
         scope: part(3),
         scope_schema_url: part(4),
-        item: part(5),
-        append: Bytes::new(),
-    }
+    };
+    ItemContent { around: Arc::new(around), item: part(5), append: Bytes::new() }
 }
 
 #[cfg(test)]
@@ -260,19 +259,19 @@ mod tests {
 
     #[test]
     fn a_packed_item_comes_out_whole() {
-        let content = ItemContent {
+        let around = ItemAround {
             resource: Bytes::from_static(b"r"),
             scope_schema_url: Bytes::from_static(b"s"),
+            ..ItemAround::default()
+        };
+        let content = ItemContent {
+            around: Arc::new(around),
             item: Bytes::from_static(b"it"),
             append: Bytes::from_static(b"em"),
-            ..ItemContent::default()
         };
         let Value::Bytes(bytes) = packed(&content) else { panic!("bytes") };
         let again = unpacked(&bytes);
         assert_eq!(&again.item[..], b"item");
-        assert_eq!(
-            (again.resource, again.scope_schema_url),
-            (content.resource, content.scope_schema_url)
-        );
+        assert_eq!(again.around, content.around);
     }
 }

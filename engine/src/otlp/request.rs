@@ -25,8 +25,9 @@ impl<'a> Grouped<'a> {
         let (mut at, mut at_scope) = (BTreeMap::new(), BTreeMap::new());
         let mut resources: Vec<(Head<'a>, Vec<Scoped<'a>>)> = Vec::new();
         for item in items {
-            let resource: Head<'a> = (&item.resource, &item.resource_schema_url);
-            let scope: Head<'a> = (&item.scope, &item.scope_schema_url);
+            let around = &*item.around;
+            let resource: Head<'a> = (&around.resource, &around.resource_schema_url);
+            let scope: Head<'a> = (&around.scope, &around.scope_schema_url);
             let index = *at.entry(resource).or_insert_with(|| {
                 resources.push((resource, Vec::new()));
                 resources.len() - 1

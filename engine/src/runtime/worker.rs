@@ -28,6 +28,10 @@ use crate::self_metrics::EngineGauges;
 /// How long a worker sleeps at most when nothing wakes it.
 const PARK_MAX: Duration = Duration::from_millis(100);
 
+/// Steps in a row for which a worker that has something to do lets no further epoch in. An epoch
+/// is through after two or three a stage; more would let one worker wait for another.
+const STEPS_BEFORE_NEXT_MAX: usize = 64;
+
 /// One epoch's share for one worker.
 pub(super) struct Job {
     pub(super) epoch: EpochNumber,
@@ -111,6 +115,20 @@ impl UnderWay {
     }
 }
 
+/// Goes on with what is under way while there is something to do. Without this a new epoch was let
+/// in at each step, and a dozen were decoded, many megabytes, before the first was applied: what
+/// was decoded had left the cache, and its memory did not come back for the next one.
+fn go_on(worker: &mut Worker, probe: &ProbeHandle<EpochNumber>, under_way: &mut UnderWay) {
+    for _ in 0..STEPS_BEFORE_NEXT_MAX {
+        let rests = worker.activations().borrow().empty_for() != Some(Duration::ZERO);
+        if rests || under_way.epochs.is_empty() {
+            break;
+        }
+        worker.step();
+        under_way.settle(probe);
+    }
+}
+
 fn run(
     worker: &mut Worker,
     mut feed: Feed,
@@ -121,6 +139,7 @@ fn run(
     let mut under_way = UnderWay::default();
     loop {
         under_way.settle(probe);
+        go_on(worker, probe, &mut under_way);
         if !under_way.has_room() {
             worker.step_or_park(Some(PARK_MAX));
             continue;

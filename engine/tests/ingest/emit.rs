@@ -153,7 +153,50 @@ fn again(signal: Signal, format: PayloadFormat, payload: &[u8]) -> [Bytes; 2] {
     [first, through_json].map(|items| request(signal, items, Encoding::Protobuf))
 }
 
+fn field(number: u32, bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    prost::encoding::encode_key(number, prost::encoding::WireType::LengthDelimited, &mut out);
+    prost::encoding::encode_varint(bytes.len() as u64, &mut out);
+    out.extend_from_slice(bytes);
+    out
+}
+
+/// A group of items whose fields stand in another order, its head in so many pieces.
+fn turned(head: &[u8], items: Vec<Vec<u8>>, url: &str, by: usize, pieces: usize) -> Vec<u8> {
+    let mut fields = vec![field(1, head); pieces];
+    fields.extend(items.iter().map(|item| field(2, item)));
+    fields.push(field(3, b"https://replaced.example"));
+    fields.push(field(3, url.as_bytes()));
+    let by = by % fields.len();
+    fields.rotate_left(by);
+    fields.concat()
+}
+
 proptest! {
+    #[test]
+    fn heads_are_found_wherever_they_stand(
+        sent in generate::traces(),
+        by in (0..7_usize, 0..7_usize),
+        pieces in (0..3_usize, 0..3_usize),
+    ) {
+        let mut payload = Vec::new();
+        for group in sent.resource_spans {
+            let resource = group.resource.unwrap_or_default().encode_to_vec();
+            let scopes = group.scope_spans.into_iter().map(|scoped| {
+                let scope = scoped.scope.unwrap_or_default().encode_to_vec();
+                let spans = scoped.spans.iter().map(Message::encode_to_vec).collect();
+                turned(&scope, spans, &scoped.schema_url, by.0, pieces.0)
+            });
+            let group = turned(&resource, scopes.collect(), &group.schema_url, by.1, pieces.1);
+            payload.extend(field(1, &group));
+        }
+        let wanted = TraceRequest::decode(&payload[..]).expect("a request");
+        for body in again(Signal::Spans, PayloadFormat::OtlpTraces, &payload) {
+            let found = spans(TraceRequest::decode(body).expect("a request"));
+            prop_assert_eq!(&sorted(found), &sorted(spans(wanted.clone())));
+        }
+    }
+
     #[test]
     fn spans_leave_as_they_came(sent in generate::traces()) {
         let wanted = sorted(spans(sent.clone()));

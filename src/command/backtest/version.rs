@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tailwater_engine::model::{
-    AlertState, EmittedItem, ItemContent, Row, RowKind, Transition, Value,
+    AlertState, EmittedItem, ItemAround, ItemContent, Row, RowKind, Transition, Value,
 };
 use tailwater_engine::plan::{Plan, RuleKind};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
@@ -140,8 +140,8 @@ fn key(is_other: bool, names: &[Arc<str>], values: &[Value]) -> Key {
 
 /// What came, wherever it stands in the log.
 fn identity(content: &ItemContent) -> u128 {
-    let ItemContent { resource, resource_schema_url, scope, scope_schema_url, item, append: _ } =
-        content;
+    let ItemContent { around, item, append: _ } = content;
+    let ItemAround { resource, resource_schema_url, scope, scope_schema_url } = &**around;
     let mut hasher = Xxh3::new();
     for part in [resource, resource_schema_url, scope, scope_schema_url, item] {
         hasher.update(&(part.len() as u64).to_le_bytes());

@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde_json::Value as Json;
 
 use super::Made;
@@ -18,7 +19,7 @@ use crate::ingest::decoder::{DecodeReport, Decoder};
 use crate::ingest::flat::header_names;
 use crate::limits::EMIT_KEYS_MAX;
 use crate::model::{
-    AttributePlace, Batch, ColumnSpec, Compression, DataFrame, Demand, Field, Interner,
+    AttributePlace, Batch, ColumnSpec, Compression, DataFrame, Demand, Field, Interner, ItemAround,
     ItemContent, PayloadFormat, RawItems, Signal, SourceId, SourceSpec,
 };
 
@@ -178,11 +179,10 @@ pub(super) fn read(
         places.push([made.add(&resource), made.add(&scope), made.add(&item)]);
     }
     let made = made.finish();
-    let content = |[resource, scope, item]: [std::ops::Range<usize>; 3]| ItemContent {
-        resource: made.slice(resource),
-        scope: made.slice(scope),
-        item: made.slice(item),
-        ..ItemContent::default()
+    let content = |[resource, scope, item]: [std::ops::Range<usize>; 3]| {
+        let (resource, scope) = (made.slice(resource), made.slice(scope));
+        let around = Arc::new(ItemAround { resource, scope, ..ItemAround::default() });
+        ItemContent { around, item: made.slice(item), append: Bytes::new() }
     };
     let starts = lies.iter().map(|row| row.range.start);
     Some(starts.zip(places.into_iter().map(content)).collect())

@@ -76,6 +76,10 @@ struct Made {
 }
 
 impl Made {
+    fn with_capacity(bytes: usize) -> Self {
+        Self { bytes: Vec::with_capacity(bytes) }
+    }
+
     /// Adds bytes; where they will lie.
     fn add(&mut self, bytes: &[u8]) -> std::ops::Range<usize> {
         let start = self.bytes.len();

@@ -1,5 +1,7 @@
 //! Items that came as OTLP in JSON: the same messages in protobuf.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
@@ -7,14 +9,14 @@ use super::protobuf::Shell;
 use super::{Contexts, Made};
 use crate::ingest::damage::Damage;
 use crate::ingest::json::Json;
-use crate::model::{ByteRange, ItemContent, RawContext, RawItems, Signal};
+use crate::model::{ByteRange, ItemAround, ItemContent, RawContext, RawItems, Signal};
 use crate::otlp::from_json;
 use crate::otlp::schema::{RESOURCE, SCOPE, Schema};
 
 /// What stands around items, in protobuf.
 #[derive(Clone)]
 struct Around {
-    content: ItemContent,
+    heads: Arc<ItemAround>,
     shell: Shell,
     /// How the metric's points are read.
     point: Option<&'static Schema>,
@@ -38,13 +40,14 @@ pub(super) fn emit(raw: &RawItems, signal: Signal, rows: &[u32]) -> Vec<Option<I
                 Some(_) => made.add(&around.shell.around(message.as_bytes())),
                 None => made.add(message.as_bytes()),
             };
-            Some((place, around.content.clone()))
+            Some((place, Arc::clone(&around.heads)))
         });
         places.push(item);
     }
     let made = made.finish();
-    let item = |found: Option<(std::ops::Range<usize>, ItemContent)>| {
-        found.map(|(place, around)| ItemContent { item: made.slice(place), ..around })
+    let item = |found: Option<(std::ops::Range<usize>, Arc<ItemAround>)>| {
+        let append = Bytes::new();
+        found.map(|(place, around)| ItemContent { around, item: made.slice(place), append })
     };
     places.into_iter().map(item).collect()
 }
@@ -52,19 +55,17 @@ pub(super) fn emit(raw: &RawItems, signal: Signal, rows: &[u32]) -> Vec<Option<I
 fn around(raw: &RawItems, context: RawContext, signal: Signal) -> Option<Around> {
     let (resource, resource_schema_url) = head(raw, context.resource, b"resource", &RESOURCE)?;
     let (scope, scope_schema_url) = head(raw, context.scope, b"scope", &SCOPE)?;
-    let append = Bytes::new();
-    let item = Bytes::new();
-    let content =
-        ItemContent { resource, resource_schema_url, scope, scope_schema_url, item, append };
+    let heads = ItemAround { resource, resource_schema_url, scope, scope_schema_url };
+    let heads = Arc::new(heads);
     if signal != Signal::Metrics {
-        return Some(Around { content, shell: Shell::default(), point: None });
+        return Some(Around { heads, shell: Shell::default(), point: None });
     }
     let schema = Schema::of_item(signal)?;
     let object = without_points(raw, context.metric).ok()?;
     let (data, _) = object.iter().find(|(_, value)| value.is_object())?;
     let point = schema.named(data)?.inside()?.named("dataPoints")?.inside()?;
     let shell = Shell::of(from_json(schema, &object)?.as_bytes());
-    Some(Around { content, shell, point: Some(point) })
+    Some(Around { heads, shell, point: Some(point) })
 }
 
 /// The head of a group of items as a message, and its schema.

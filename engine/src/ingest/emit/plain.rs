@@ -6,7 +6,9 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
+use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::message::attribute;
@@ -14,7 +16,7 @@ use crate::ingest::flat::{FlatSource, Meaning, Unit, member_of};
 use crate::ingest::hex;
 use crate::ingest::item::{KINDS, STATUSES, member};
 use crate::ingest::json::{Json, Members, Pattern, owned};
-use crate::model::{ColumnMapping, Field, ItemContent, Signal, Value};
+use crate::model::{ColumnMapping, Field, ItemAround, ItemContent, Signal, Value};
 use crate::otlp::wire::{Message, varint_len};
 
 /// Members of a line, and bytes of lists, maps and fractions in it, up to which it is ordinary.
@@ -123,10 +125,10 @@ impl PlainSpans {
     /// The spans in the order in which they came; `None` for those that are not ordinary.
     pub(super) fn finish(self) -> Vec<Option<ItemContent>> {
         let made = self.out.finish();
-        let content = |[resource, item]: [Range<usize>; 2]| ItemContent {
-            resource: made.slice(resource),
-            item: made.slice(item),
-            ..ItemContent::default()
+        let content = |[resource, item]: [Range<usize>; 2]| {
+            let around = ItemAround { resource: made.slice(resource), ..ItemAround::default() };
+            let (around, append) = (Arc::new(around), Bytes::new());
+            ItemContent { around, item: made.slice(item), append }
         };
         self.places.into_iter().map(|place| place.map(content)).collect()
     }

@@ -1,21 +1,18 @@
 //! Items that came as OTLP in protobuf.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::{Contexts, Made};
-use crate::model::{ByteRange, ItemContent, RawItems, Signal};
+use crate::model::{ByteRange, ItemAround, ItemContent, RawItems, Signal};
 use crate::otlp::schema::METRIC_DATA;
 use crate::otlp::wire::{Message, strict_fields};
 
-/// Where the parts around items lie in the payload.
-#[derive(Clone, Default)]
+/// What stands around items.
 struct Around {
-    resource: Part,
-    resource_schema_url: Part,
-    scope: Part,
-    scope_schema_url: Part,
+    heads: Arc<ItemAround>,
     shell: Shell,
 }
 
@@ -34,88 +31,89 @@ impl Default for Part {
 
 /// The items of some rows.
 pub(super) fn emit(raw: &RawItems, signal: Signal, rows: &[u32]) -> Vec<Option<ItemContent>> {
-    let ranges = rows.iter().map(|row| raw.rows[*row as usize].range.len());
+    let bytes: usize = rows.iter().map(|row| raw.rows[*row as usize].range.len()).sum();
     // More than half of the payload leaves: then it may as well be kept whole.
-    let keeps_payload = ranges.sum::<usize>() * 2 >= raw.payload.len();
+    let keeps_payload = bytes * 2 >= raw.payload.len();
+    let is_copied = signal != Signal::Metrics && !keeps_payload;
     let mut contexts = Contexts::new(raw);
-    let mut made = Made::default();
-    let mut places = Vec::with_capacity(rows.len());
+    let mut made = Made::with_capacity(if is_copied { bytes } else { 0 });
+    let mut shells = Vec::new();
     for row in rows {
         let row = raw.rows[*row as usize];
-        let around = contexts.get(row.context, || {
-            let around = around(raw, row.context as usize, signal);
-            if keeps_payload { around } else { around.detached(&raw.payload) }
-        });
+        let around = contexts.get(row.context, || around(raw, row.context, signal, keeps_payload));
         let item = &raw.payload[row.range.indices()];
-        let place = if signal == Signal::Metrics {
-            Some(made.add(&around.shell.around(item)))
-        } else if keeps_payload {
-            None
-        } else {
-            Some(made.add(item))
-        };
-        places.push((place, row.context));
+        if signal == Signal::Metrics {
+            shells.push(made.add(&around.shell.around(item)));
+        } else if is_copied {
+            made.add(item);
+        }
     }
     let made = made.finish();
-    let content = |(row, (place, context)): (&u32, (Option<Range<usize>>, u32))| {
-        let item = match place {
+    let (mut shells, mut copied) = (shells.into_iter(), 0);
+    let content = |row: &u32| {
+        let row = raw.rows[*row as usize];
+        let item = match shells.next() {
             Some(place) => made.slice(place),
-            None => raw.payload.slice(raw.rows[*row as usize].range.indices()),
+            None if is_copied => {
+                let start = copied;
+                copied += row.range.len();
+                made.slice(start..copied)
+            }
+            None => raw.payload.slice(row.range.indices()),
         };
-        contexts.known(context).map(|around| around.content(&raw.payload, item))
+        let around = Arc::clone(&contexts.known(row.context)?.heads);
+        Some(ItemContent { around, item, append: Bytes::new() })
     };
-    rows.iter().zip(places).map(content).collect()
+    rows.iter().map(content).collect()
 }
 
 impl Part {
-    fn bytes(&self, payload: &Bytes) -> Bytes {
+    fn bytes<'a>(&'a self, payload: &'a [u8]) -> &'a [u8] {
         match self {
-            Self::Lies(range) => payload.slice(range.clone()),
-            Self::Made(bytes) => bytes.clone(),
-        }
-    }
-
-    fn detached(self, payload: &Bytes) -> Self {
-        match self {
-            Self::Lies(range) => Self::Made(Bytes::copy_from_slice(&payload[range])),
-            made @ Self::Made(_) => made,
+            Self::Lies(range) => &payload[range.clone()],
+            Self::Made(bytes) => bytes,
         }
     }
 }
 
-impl Around {
-    fn detached(self, payload: &Bytes) -> Self {
-        Self {
-            resource: self.resource.detached(payload),
-            resource_schema_url: self.resource_schema_url.detached(payload),
-            scope: self.scope.detached(payload),
-            scope_schema_url: self.scope_schema_url.detached(payload),
-            shell: self.shell,
-        }
-    }
-
-    fn content(&self, payload: &Bytes, item: Bytes) -> ItemContent {
-        ItemContent {
-            resource: self.resource.bytes(payload),
-            resource_schema_url: self.resource_schema_url.bytes(payload),
-            scope: self.scope.bytes(payload),
-            scope_schema_url: self.scope_schema_url.bytes(payload),
-            item,
-            append: Bytes::new(),
-        }
-    }
+/// The heads of groups, as slices of the payload or of one copy of them.
+fn heads(parts: [Part; 4], payload: &Bytes, keeps_payload: bool) -> ItemAround {
+    let mut made = Made::default();
+    let [resource, resource_schema_url, scope, scope_schema_url] = if keeps_payload {
+        parts.map(|part| match part {
+            Part::Lies(range) => payload.slice(range),
+            Part::Made(bytes) => bytes,
+        })
+    } else {
+        let places = parts.map(|part| made.add(part.bytes(payload)));
+        let made = made.finish();
+        places.map(|place| made.slice(place))
+    };
+    ItemAround { resource, resource_schema_url, scope, scope_schema_url }
 }
 
-fn around(raw: &RawItems, context: usize, signal: Signal) -> Around {
-    let context = raw.contexts[context];
-    let (resource, resource_schema_url) = head(&raw.payload, context.resource);
-    let (scope, scope_schema_url) = head(&raw.payload, context.scope);
+fn around(raw: &RawItems, context: u32, signal: Signal, keeps_payload: bool) -> Around {
+    let context = raw.contexts[context as usize];
+    let lies = |range: ByteRange| Part::Lies(range.indices());
+    let parts = match context.heads {
+        Some(heads) => [
+            lies(heads.resource),
+            lies(heads.resource_schema_url),
+            lies(heads.scope),
+            lies(heads.scope_schema_url),
+        ],
+        None => {
+            let (resource, resource_schema_url) = head(&raw.payload, context.resource);
+            let (scope, scope_schema_url) = head(&raw.payload, context.scope);
+            [resource, resource_schema_url, scope, scope_schema_url]
+        }
+    };
     let shell = if signal == Signal::Metrics {
         Shell::of(&raw.payload[context.metric.indices()])
     } else {
         Shell::default()
     };
-    Around { resource, resource_schema_url, scope, scope_schema_url, shell }
+    Around { heads: Arc::new(heads(parts, &raw.payload, keeps_payload)), shell }
 }
 
 /// The first field of a group of items, and its schema. The decoder has read the group before: it

@@ -9,7 +9,7 @@ use super::wire::{BYTES, Wire, fields, tag};
 use crate::ingest::damage::Damage;
 use crate::ingest::layout::Level;
 use crate::ingest::writer::Writer;
-use crate::model::{Field, Signal};
+use crate::model::{ByteRange, Field, RawHeads, Signal};
 
 /// What differs between the requests.
 pub(super) struct Shape {
@@ -30,6 +30,31 @@ const SCOPE_ATTRIBUTES: u32 = tag(3, BYTES);
 const SCOPE: u64 = fields([1, 2, 3]);
 const SCHEMA_URL: u32 = tag(3, BYTES);
 
+/// The first field of a group of items, and its schema.
+#[derive(Clone, Copy, Default)]
+struct Head {
+    message: ByteRange,
+    schema_url: ByteRange,
+    messages: u32,
+}
+
+impl Head {
+    fn saw_message(&mut self, range: ByteRange) {
+        self.message = range;
+        self.messages += 1;
+    }
+
+    /// Whether it lies in one piece.
+    fn is_whole(self) -> bool {
+        self.messages < 2
+    }
+}
+
+/// Passes over a schema; where it lies.
+fn schema_url(wire: &mut Wire<'_>) -> Result<ByteRange, Damage> {
+    Ok(wire.message()?.range())
+}
+
 /// Decodes a request.
 pub(super) fn request(mut wire: Wire<'_>, w: &mut Writer<'_>, shape: &Shape) -> Result<(), Damage> {
     loop {
@@ -49,11 +74,16 @@ fn resource_group(wire: Wire<'_>, w: &mut Writer<'_>, shape: &Shape) -> Result<(
         w.table(signal).begin_resource();
     }
     w.around(shape.signals, |raw| raw.resource = wire.range());
-    let mut scan = wire;
+    let (mut scan, mut head) = (wire, Head::default());
     loop {
         match scan.tag()? {
             0 => break,
-            FIRST => resource(scan.message()?, w, shape)?,
+            FIRST => {
+                let message = scan.message()?;
+                head.saw_message(message.range());
+                resource(message, w, shape)?;
+            }
+            SCHEMA_URL => head.schema_url = schema_url(&mut scan)?,
             other => scan.skip(other)?,
         }
     }
@@ -62,7 +92,7 @@ fn resource_group(wire: Wire<'_>, w: &mut Writer<'_>, shape: &Shape) -> Result<(
         match scan.tag()? {
             0 => return Ok(()),
             SECOND => {
-                let result = scope_group(scan.message()?, w, shape);
+                let result = scope_group(scan.message()?, head, w, shape);
                 w.contain(result)?;
             }
             FIRST | SCHEMA_URL => scan.skip(FIRST)?,
@@ -94,30 +124,49 @@ fn attribute_of(
     Ok(())
 }
 
-fn scope_group(wire: Wire<'_>, w: &mut Writer<'_>, shape: &Shape) -> Result<(), Damage> {
+fn scope_group(
+    wire: Wire<'_>,
+    around: Head,
+    w: &mut Writer<'_>,
+    shape: &Shape,
+) -> Result<(), Damage> {
     for &signal in shape.signals {
         w.table(signal).begin_scope();
     }
     w.around(shape.signals, |raw| raw.scope = wire.range());
-    let checkpoint = w.checkpoint();
-    if items(wire, w, shape, false)? {
-        return Ok(());
-    }
-    w.roll_back(&checkpoint);
-    let mut scan = wire;
-    loop {
-        match scan.tag()? {
-            0 => break,
-            FIRST => scope(scan.message()?, w, shape)?,
-            other => scan.skip(other)?,
+    // Of all signals of a shape only the first is one whose items are said again.
+    let signal = shape.signals[0];
+    let (checkpoint, contexts) = (w.checkpoint(), w.table(signal).contexts());
+    let mut head = Head::default();
+    if !items(wire, &mut head, w, shape, false)? {
+        w.roll_back(&checkpoint);
+        let mut scan = wire;
+        loop {
+            match scan.tag()? {
+                0 => break,
+                FIRST => scope(scan.message()?, w, shape)?,
+                other => scan.skip(other)?,
+            }
         }
+        head = Head::default();
+        items(wire, &mut head, w, shape, true)?;
     }
-    items(wire, w, shape, true).map(drop)
+    if around.is_whole() && head.is_whole() {
+        let heads = RawHeads {
+            resource: around.message,
+            resource_schema_url: around.schema_url,
+            scope: head.message,
+            scope_schema_url: head.schema_url,
+        };
+        w.table(signal).set_heads(contexts, heads);
+    }
+    Ok(())
 }
 
 /// Decodes a scope's items; `false` as soon as the scope turns up after the first of them.
 fn items(
     mut wire: Wire<'_>,
+    head: &mut Head,
     w: &mut Writer<'_>,
     shape: &Shape,
     scope_is_known: bool,
@@ -131,10 +180,15 @@ fn items(
                 let result = (shape.item)(wire.message()?, w);
                 w.contain(result)?;
             }
-            FIRST if scope_is_known => wire.skip(FIRST)?,
-            FIRST if any => return Ok(false),
-            FIRST => scope(wire.message()?, w, shape)?,
-            SCHEMA_URL => wire.skip(SCHEMA_URL)?,
+            FIRST if any && !scope_is_known => return Ok(false),
+            FIRST => {
+                let message = wire.message()?;
+                head.saw_message(message.range());
+                if !scope_is_known {
+                    scope(message, w, shape)?;
+                }
+            }
+            SCHEMA_URL => head.schema_url = schema_url(&mut wire)?,
             other => wire.skip_unknown(other, GROUP)?,
         }
     }

@@ -57,9 +57,14 @@ impl SpanBlock {
         }
     }
 
+    /// The times that spans count at.
+    pub(super) fn times_ns(&self) -> &[i64] {
+        if self.times_ns.is_empty() { &self.starts_ns } else { &self.times_ns }
+    }
+
     /// The time that a span counts at.
     pub(super) fn time_ns(&self, at: usize) -> i64 {
-        self.times_ns.get(at).copied().unwrap_or(self.starts_ns[at])
+        self.times_ns()[at]
     }
 
     pub(super) fn len(&self) -> usize {

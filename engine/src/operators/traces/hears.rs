@@ -27,6 +27,7 @@ impl<'a> Hearing<'a> {
     pub(super) fn said(mut self, held: &mut HeldSpans) -> (Vec<Row>, Sampled) {
         let spans: Vec<HeldSpan> = self.kept.iter().flat_map(|kept| &kept.2).copied().collect();
         let mut written = held.written(&spans).into_iter();
+        self.sampled.items.reserve(spans.len());
         for (sampler, trace, spans) in self.kept {
             let mut contents: Vec<_> = written.by_ref().take(spans.len()).collect();
             in_order(&mut contents);

@@ -25,20 +25,35 @@ const PAGE_SPANS: usize = 256;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HeldSpan(u32);
 
+impl HeldSpan {
+    /// Its number.
+    pub(super) fn number(self) -> u32 {
+        self.0
+    }
+}
+
 /// Spans of one block: where they lie in the payload, and their places in the log.
 #[derive(Debug)]
 struct Received {
     payload: Bytes,
     format: PayloadFormat,
     mapping: Option<Arc<ColumnMapping>>,
-    contexts: Vec<RawContext>,
-    ranges: Vec<ByteRange>,
+    contexts: Arc<[RawContext]>,
+    ranges: Ranges,
     /// Empty where all have the first context.
     context_of: Vec<u32>,
     seq: u64,
     source: SourceId,
     rows: Rows,
     times: Times,
+}
+
+/// Where spans lie in their payload; most are short.
+#[derive(Debug)]
+enum Ranges {
+    /// Starts, and lengths.
+    Short(Vec<u32>, Vec<u16>),
+    Long(Vec<ByteRange>),
 }
 
 /// Rows of a batch; most batches have few.
@@ -91,7 +106,7 @@ impl SpanBlock {
             format: raw.format,
             mapping: raw.mapping.clone(),
             rows: Vec::with_capacity(self.rows.capacity()),
-            contexts: raw.contexts.clone(),
+            contexts: Arc::clone(&raw.contexts),
         });
     }
 
@@ -114,11 +129,48 @@ impl SpanBlock {
     }
 }
 
+impl Ranges {
+    fn new(rows: &[RawRow]) -> Self {
+        let ranges = rows.iter().map(|row| row.range);
+        if rows.iter().any(|row| row.range.len() > usize::from(u16::MAX)) {
+            return Self::Long(ranges.collect());
+        }
+        let lengths = ranges.clone().map(|range| range.len() as u16).collect();
+        Self::Short(ranges.map(|range| range.start).collect(), lengths)
+    }
+
+    fn at(&self, at: usize) -> ByteRange {
+        match self {
+            Self::Short(starts, lengths) => {
+                ByteRange { start: starts[at], end: starts[at] + u32::from(lengths[at]) }
+            }
+            Self::Long(ranges) => ranges[at],
+        }
+    }
+
+    /// Bytes of one.
+    fn bytes_at(&self, at: usize) -> u64 {
+        match self {
+            Self::Short(_, lengths) => lengths[at].into(),
+            Self::Long(ranges) => ranges[at].len() as u64,
+        }
+    }
+
+    /// Bytes that all of them take here.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Short(starts, _) => starts.len() * 6,
+            Self::Long(ranges) => ranges.len() * size_of::<ByteRange>(),
+        }
+    }
+}
+
 impl Rows {
     fn new(rows: &[u32]) -> Self {
-        match rows.iter().map(|row| u16::try_from(*row).ok()).collect() {
-            Some(short) => Self::Short(short),
-            None => Self::Long(rows.to_vec()),
+        // They ascend.
+        match rows.last() {
+            Some(&last) if last > u32::from(u16::MAX) => Self::Long(rows.to_vec()),
+            _ => Self::Short(rows.iter().map(|row| *row as u16).collect()),
         }
     }
 
@@ -131,13 +183,15 @@ impl Rows {
 }
 
 impl Times {
-    fn new(block: &SpanBlock) -> Self {
-        let times = || (0..block.len()).map(|at| block.time_ns(at));
-        let earliest_ns = times().min().unwrap_or(0);
-        let later = times().map(|time| u32::try_from(time.checked_sub(earliest_ns)?).ok());
-        match later.collect() {
-            Some(later) => Self::Near(earliest_ns, later),
-            None => Self::Far(times().collect()),
+    fn new(times: &[i64]) -> Self {
+        let earliest_ns = times.iter().copied().min().unwrap_or(0);
+        let latest_ns = times.iter().copied().max().unwrap_or(0);
+        match latest_ns.checked_sub(earliest_ns) {
+            Some(span_ns) if span_ns <= i64::from(u32::MAX) => {
+                let later = times.iter().map(|time| (*time - earliest_ns) as u32);
+                Self::Near(earliest_ns, later.collect())
+            }
+            _ => Self::Far(times.to_vec()),
         }
     }
 
@@ -154,7 +208,7 @@ impl Received {
         let has_contexts = raw.rows.iter().any(|row| row.context != 0);
         let context_of = raw.rows.iter().filter(|_| has_contexts).map(|row| row.context).collect();
         Self {
-            ranges: raw.rows.iter().map(|row| row.range).collect(),
+            ranges: Ranges::new(&raw.rows),
             context_of,
             payload: raw.payload,
             format: raw.format,
@@ -163,14 +217,14 @@ impl Received {
             seq: block.seq,
             source: block.source,
             rows: Rows::new(&block.rows),
-            times: Times::new(block),
+            times: Times::new(block.times_ns()),
         }
     }
 
     /// Some of the spans, for whoever writes them.
     fn some(&self, places: impl Iterator<Item = usize>) -> RawItems {
         let row = |at: usize| RawRow {
-            range: self.ranges[at],
+            range: self.ranges.at(at),
             context: self.context_of.get(at).copied().unwrap_or(0),
         };
         RawItems {
@@ -178,7 +232,14 @@ impl Received {
             format: self.format,
             mapping: self.mapping.clone(),
             rows: places.map(row).collect(),
-            contexts: self.contexts.clone(),
+            contexts: Arc::clone(&self.contexts),
+        }
+    }
+
+    fn spans(&self) -> usize {
+        match &self.rows {
+            Rows::Short(rows) => rows.len(),
+            Rows::Long(rows) => rows.len(),
         }
     }
 
@@ -226,15 +287,23 @@ impl HeldSpans {
 
     /// Holds a span of a frame.
     pub(super) fn hold(&mut self, frame: u32, at: usize) -> HeldSpan {
-        let Some(Some(frame)) = self.frames.get_mut(frame as usize) else { return HeldSpan(NONE) };
-        frame.count += 1;
-        HeldSpan(frame.pages[at / PAGE_SPANS] * PAGE_SPANS as u32 + (at % PAGE_SPANS) as u32)
+        self.hold_before(frame, at, NONE).0
     }
 
-    /// Puts a span before the others of its trace; the new first one.
-    pub(super) fn link(&mut self, span: HeldSpan, newest: u32) -> u32 {
-        self.before[span.0 as usize] = newest;
-        span.0
+    /// Holds a span of a frame, and puts it before the others of its trace; with its bytes as
+    /// received.
+    pub(super) fn hold_before(&mut self, frame: u32, at: usize, newest: u32) -> (HeldSpan, u64) {
+        let Some(Some(frame)) = self.frames.get_mut(frame as usize) else {
+            return (HeldSpan(NONE), 0);
+        };
+        frame.count += 1;
+        let number = frame.pages[at / PAGE_SPANS] * PAGE_SPANS as u32 + (at % PAGE_SPANS) as u32;
+        self.before[number as usize] = newest;
+        let bytes = match &frame.content {
+            Content::Received(received) => received.ranges.bytes_at(at),
+            Content::Stored(items) => items[at].1.item.len() as u64,
+        };
+        (HeldSpan(number), bytes)
     }
 
     /// The spans of a trace, in the order in which they came.
@@ -276,16 +345,6 @@ impl HeldSpans {
         spans.iter().for_each(|span| self.release(self.place(*span).0));
     }
 
-    /// Bytes of a span as received.
-    pub(super) fn bytes(&self, span: HeldSpan) -> u64 {
-        let (frame, at) = self.place(span);
-        match self.content(frame) {
-            Some(Content::Received(received)) => received.ranges[at].len() as u64,
-            Some(Content::Stored(items)) => items[at].1.item.len() as u64,
-            None => 0,
-        }
-    }
-
     /// Holds spans once more.
     pub(super) fn retain(&mut self, spans: &[HeldSpan]) {
         for span in spans {
@@ -306,18 +365,18 @@ impl HeldSpans {
     /// The spans as they leave, in the order given. Those of one frame are written together.
     pub(super) fn written(&self, spans: &[HeldSpan]) -> Contents {
         let mut contents: Contents = vec![(ItemKey::default(), None); spans.len()];
-        // By frame: which of the spans lie in it.
-        let mut of_frame: Vec<Vec<u32>> = vec![Vec::new(); self.frames.len()];
-        for (to, span) in spans.iter().enumerate() {
-            of_frame[self.place(*span).0 as usize].push(to as u32);
+        let mut by_frame: Vec<(u32, u32, u32)> = Vec::with_capacity(spans.len());
+        for (to, span) in (0..).zip(spans) {
+            let (frame, at) = self.place(*span);
+            by_frame.push((frame, to, at as u32));
         }
+        by_frame.sort_unstable();
         let (mut raws, mut places): (Vec<RawItems>, Vec<usize>) = (Vec::new(), Vec::new());
-        for (part, frame) in of_frame.iter().zip(&self.frames).filter(|(part, _)| !part.is_empty())
-        {
-            let of = |to: &u32| (*to as usize, self.place(spans[*to as usize]).1);
-            match frame.as_ref().map(|frame| &frame.content) {
+        for part in by_frame.chunk_by(|a, b| a.0 == b.0) {
+            let of = |(_, to, at): &(u32, u32, u32)| (*to as usize, *at as usize);
+            match self.content(part[0].0) {
                 Some(Content::Received(received)) => {
-                    raws.push(received.some(part.iter().map(|to| of(to).1)));
+                    raws.push(received.some(part.iter().map(|one| of(one).1)));
                     for (to, at) in part.iter().map(of) {
                         contents[to].0 = received.key(at);
                         places.push(to);
@@ -356,8 +415,7 @@ impl HeldSpans {
         let frame = self.add(Content::Stored(items), count);
         let mut newest = NONE;
         for at in 0..count {
-            let span = self.hold(frame, at);
-            newest = self.link(span, newest);
+            newest = self.hold_before(frame, at, newest).0.number();
         }
         self.release(frame);
         newest
@@ -370,8 +428,8 @@ impl HeldSpans {
                 Content::Received(received) => {
                     let time = if matches!(received.times, Times::Near(..)) { 4 } else { 8 };
                     let row = if matches!(received.rows, Rows::Short(_)) { 2 } else { 4 };
-                    let each = size_of::<ByteRange>() + time + row;
-                    received.ranges.len() * each + received.context_of.len() * 4
+                    let own = received.spans() * (time + row);
+                    received.ranges.bytes() + own + received.context_of.len() * 4
                 }
                 Content::Stored(items) => items.len() * size_of::<(ItemKey, ItemContent)>(),
             };

@@ -21,6 +21,7 @@ struct Kept {
 #[derive(Debug)]
 pub(super) struct Spans {
     kept: Kept,
+    bytes_each: u64,
     /// The span before it in its trace, or the next free place.
     next: Vec<u32>,
     span_ids: Vec<u64>,
@@ -51,8 +52,11 @@ impl Spans {
             masks: rule.needs_masks(),
             durations: rule.needs_durations(),
         };
+        let columns = [(kept.places, 16), (kept.durations, 8), (kept.masks, 8)];
+        let more: u64 = columns.iter().filter(|column| column.0).map(|column| column.1).sum();
         Self {
             kept,
+            bytes_each: 12 + more + (rule.carried.len() * size_of::<Value>()) as u64,
             next: Vec::new(),
             span_ids: Vec::new(),
             parent_ids: Vec::new(),
@@ -175,8 +179,6 @@ impl Spans {
 
     /// Bytes of one span here, without the texts that it carries.
     pub(super) fn bytes_each(&self) -> u64 {
-        let columns = [(self.kept.places, 16), (self.kept.durations, 8), (self.kept.masks, 8)];
-        let more: u64 = columns.iter().filter(|column| column.0).map(|column| column.1).sum();
-        12 + more + (self.carried.len() * size_of::<Value>()) as u64
+        self.bytes_each
     }
 }

@@ -119,9 +119,10 @@ impl Store {
         close: &mut OnClose<'_>,
     ) {
         let roots = std::mem::take(&mut block.roots);
-        let mut roots = roots.into_iter().enumerate().peekable();
+        let mut next_root = 0;
         let mut late_rows = std::mem::take(&mut block.late).into_iter().peekable();
-        let mut stated = std::mem::take(&mut block.randomness).into_iter().peekable();
+        let stated = std::mem::take(&mut block.randomness);
+        let mut next_stated = 0;
         let frame = self.held.begin(&mut block);
         let mut next_mark = 0;
         let mut watermark_ns = i64::MIN;
@@ -135,9 +136,11 @@ impl Store {
                 next_mark += 1;
             }
             let is_own = |entry: &u32| *entry as usize == at;
-            let root = roots.next_if(|(_, entry)| is_own(entry)).map(|(root, _)| root);
-            let late_row = late_rows.next_if(|(entry, _)| is_own(entry)).map(|(_, row)| row);
-            let randomness = stated.next_if(|(entry, _)| is_own(entry)).map(|found| found.1);
+            let root = roots.get(next_root).is_some_and(is_own).then_some(next_root);
+            next_root += usize::from(root.is_some());
+            let own = stated.get(next_stated).filter(|(entry, _)| is_own(entry));
+            let randomness = own.map(|own| own.1);
+            next_stated += usize::from(randomness.is_some());
             let place = self.place_of(&block.trace_ids[at], found[at % LOOKED_UP]);
             let extra = (root, randomness);
             if self.span(&mut block, (at, watermark_ns), (place, frame), extra, close) {
@@ -150,6 +153,8 @@ impl Store {
                 self.held.release(frame);
             }
             counts.late += 1;
+            while late_rows.next_if(|(entry, _)| (*entry as usize) < at).is_some() {}
+            let late_row = late_rows.next_if(|(entry, _)| is_own(entry)).map(|(_, row)| row);
             let behind_ns = watermark_ns.saturating_sub(block.time_ns(at));
             counts.worst_late_ns = counts.worst_late_ns.max(behind_ns);
             late.extend(late_row);
@@ -268,9 +273,9 @@ impl Store {
             head.randomness = Some(Box::new((mine.0, mine.1, randomness)));
         }
         if let Some(frame) = frame {
-            let span = self.held.hold(frame, at);
-            head.bytes += self.held.bytes(span);
-            head.held = self.held.link(span, head.held);
+            let (span, bytes) = self.held.hold_before(frame, at, head.held);
+            head.bytes += bytes;
+            head.held = span.number();
         }
         if self.needs_spans {
             head.newest = self.spans.push(block, at, head.newest);

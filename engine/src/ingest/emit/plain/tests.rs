@@ -20,7 +20,7 @@ fn both_ways(lines: &[String]) -> usize {
             format: PayloadFormat::Ndjson,
             mapping: Some(mapping.clone()),
             rows: vec![RawRow { range, context: 0 }],
-            contexts: vec![RawContext::default()],
+            contexts: [RawContext::default()].into(),
         };
         let Some(made) = made else { continue };
         let mut read = read(&raw, Signal::Spans, line.clone().into_bytes(), Some(1))
