@@ -162,7 +162,7 @@ fn field(number: u32, bytes: &[u8]) -> Vec<u8> {
 }
 
 /// A group of items whose fields stand in another order, its head in so many pieces.
-fn turned(head: &[u8], items: Vec<Vec<u8>>, url: &str, by: usize, pieces: usize) -> Vec<u8> {
+fn turned(head: &[u8], items: &[Vec<u8>], url: &str, by: usize, pieces: usize) -> Vec<u8> {
     let mut fields = vec![field(1, head); pieces];
     fields.extend(items.iter().map(|item| field(2, item)));
     fields.push(field(3, b"https://replaced.example"));
@@ -182,12 +182,12 @@ proptest! {
         let mut payload = Vec::new();
         for group in sent.resource_spans {
             let resource = group.resource.unwrap_or_default().encode_to_vec();
-            let scopes = group.scope_spans.into_iter().map(|scoped| {
+            let scopes: Vec<_> = group.scope_spans.into_iter().map(|scoped| {
                 let scope = scoped.scope.unwrap_or_default().encode_to_vec();
-                let spans = scoped.spans.iter().map(Message::encode_to_vec).collect();
-                turned(&scope, spans, &scoped.schema_url, by.0, pieces.0)
-            });
-            let group = turned(&resource, scopes.collect(), &group.schema_url, by.1, pieces.1);
+                let spans: Vec<_> = scoped.spans.iter().map(Message::encode_to_vec).collect();
+                turned(&scope, &spans, &scoped.schema_url, by.0, pieces.0)
+            }).collect();
+            let group = turned(&resource, &scopes, &group.schema_url, by.1, pieces.1);
             payload.extend(field(1, &group));
         }
         let wanted = TraceRequest::decode(&payload[..]).expect("a request");
