@@ -245,8 +245,12 @@ pub const LINE_CONNECTIONS_MAX: usize = 100;
 /// Bytes of lines that one connection gathers into a frame.
 pub const LINE_FRAME_BYTES: usize = 256 * 1024;
 
-/// Frames of lines that one listener keeps the memory of, 288 KiB each, to fill them again.
-pub const LINE_FRAMES_KEPT_MAX: usize = 16;
+/// Frames of lines that one listener keeps the memory of, 288 KiB each, to fill them again: as many
+/// as one sender may have in the queue, of lines of usual length.
+pub const LINE_FRAMES_KEPT_MAX: usize = 72;
+
+/// As many as it keeps while a connection is silent.
+pub const LINE_FRAMES_SILENT_MAX: usize = 4;
 
 /// Bytes of a file with certificates or a key.
 pub const TLS_FILE_BYTES_MAX: usize = 1024 * 1024;

@@ -106,6 +106,11 @@ pub(crate) struct Inputs {
     /// Leave windows open that the end of the recording does not close
     #[arg(long)]
     pub(crate) open: bool,
+
+    /// Bound what one item brings, as `limits` of a run does (repeatable): `attributes=128`,
+    /// `attribute_length`, `events`, `event_attributes`, `links`, `link_attributes`
+    #[arg(long = "limit", value_name = "NAME=N", help_heading = "Input")]
+    pub(crate) limits: Vec<String>,
 }
 
 /// Which rules run.

@@ -10,6 +10,7 @@ pub(crate) mod health;
 pub(crate) mod print_config;
 pub(crate) mod replay;
 pub(crate) mod run;
+pub(crate) mod screen;
 pub(crate) mod secret;
 pub(crate) mod test;
 pub(crate) mod view;

@@ -1,6 +1,6 @@
 //! What is taken out of telemetry before anything else sees it, and the secret behind its hashes.
 
-use tailwater_engine::model::{FrameBody, SourceSpec};
+use tailwater_engine::model::SourceSpec;
 use tailwater_engine::plan::Redaction;
 use tailwater_engine::redact::Redactor;
 
@@ -32,12 +32,4 @@ pub(crate) fn redactor(
         }
     }
     Ok(Redactor::new(redaction, secret.as_deref().map(str::as_bytes), sources)?)
-}
-
-/// A frame without what is to be taken out.
-pub(crate) fn redacted(redactor: Option<&Redactor>, body: FrameBody) -> FrameBody {
-    match (redactor, body) {
-        (Some(redactor), FrameBody::Data(frame)) => FrameBody::Data(redactor.frame(frame)),
-        (_, body) => body,
-    }
 }

@@ -110,9 +110,9 @@ impl Section for Config {
 }
 
 impl Config {
-    /// Gives the parts of the intake what they may hold of the memory of all.
+    /// Gives sinks and the parts of the intake what they may hold of the memory of all.
     pub(super) fn divide_memory(&mut self) {
-        self.limits.divide(&mut self.intake);
+        self.limits.divide(&mut self.intake, &mut self.sinks);
     }
 
     /// What the run says of itself.

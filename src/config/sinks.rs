@@ -17,6 +17,9 @@ use super::section::{Kinds, Origin, Pairs, Section, Setting, Visit};
 use super::settings::PAGE_INSECURE;
 use crate::args::At;
 
+/// Queues of a sink of OTLP: for metrics, logs and spans.
+const OTLP_QUEUES: u64 = 3;
+
 /// A sink of any kind.
 #[derive(Debug, Clone)]
 pub(crate) enum Sink {
@@ -81,7 +84,27 @@ impl Sink {
         }
     }
 
+    /// How many queues it has, and what each may hold, for those that have any.
+    pub(super) fn queues(&self) -> Option<(u64, &Setting<Bytes>)> {
+        match self {
+            Self::Prometheus(_) | Self::Alertmanager(_) => None,
+            Self::Webhook(settings) => Some((1, &settings.batches.queue_bytes)),
+            Self::Otlp(settings) => Some((OTLP_QUEUES, &settings.batches.queue_bytes)),
+            Self::File(settings) => Some((1, &settings.queue_bytes)),
+        }
+    }
+
     /// The same, to be changed.
+    pub(super) fn queues_mut(&mut self) -> Option<(u64, &mut Setting<Bytes>)> {
+        match self {
+            Self::Prometheus(_) | Self::Alertmanager(_) => None,
+            Self::Webhook(settings) => Some((1, &mut settings.batches.queue_bytes)),
+            Self::Otlp(settings) => Some((OTLP_QUEUES, &mut settings.batches.queue_bytes)),
+            Self::File(settings) => Some((1, &mut settings.queue_bytes)),
+        }
+    }
+
+    /// Where it sends to, to be changed.
     pub(super) fn to_mut(&mut self) -> Option<&mut To> {
         match self {
             Self::Prometheus(_) | Self::File(_) => None,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::limits::MEMORY_MIN;
+use super::limits::{held_elsewhere, memory_min};
 use super::measure::Bytes;
 use super::section::{Origin, Setting};
 use super::settings::{Access, Config};
@@ -64,21 +64,26 @@ fn memory(config: &Config, wrong: &mut Vec<Misfit>) {
     let Some(Bytes(whole)) = config.limits.memory.value else { return };
     let (intake, origin) = (&config.intake, &config.limits.memory.origin);
     let mib = |bytes: u64| bytes >> 20;
-    if whole < MEMORY_MIN {
-        let least = mib(MEMORY_MIN);
+    let least = memory_min(&config.sinks);
+    if whole < least {
+        let least = least.div_ceil(1 << 20);
         let text = format!("expected `{least}MiB` of memory or more, found {whole} bytes");
-        let help = "one message of 64 MiB must fit: as it comes, decompressed, and in the queue";
+        let help = "one message of 64 MiB must fit: as it comes, decompressed, and in the queue; \
+                    beside it 32 MiB of epochs under way, and what sinks say that they hold";
         wrong.push(Misfit::new(origin, text, help));
         return;
     }
+    let elsewhere = held_elsewhere(&config.sinks);
     let parts = intake.bytes.value.0.saturating_add(intake.reading_bytes.value.0);
+    let parts = parts.saturating_add(elsewhere);
     if parts > whole || mib(intake.bytes.value.0) < 64 || mib(intake.reading_bytes.value.0) < 128 {
         let text = format!(
             "`intake.bytes` ({} MiB) and `intake.reading_bytes` ({} MiB) do not fit into {} MiB of \
-             memory",
+             memory beside {} MiB of sinks and epochs",
             mib(intake.bytes.value.0),
             mib(intake.reading_bytes.value.0),
-            mib(whole)
+            mib(whole),
+            mib(elsewhere)
         );
         let help = "leave them out, or let them add up to `limits.memory`: 64 MiB and 128 MiB at \
                     least";

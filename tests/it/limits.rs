@@ -55,3 +55,75 @@ fn items_are_cut_and_senders_slowed_before_the_record() {
     let replayed = replay.args(["replay", record, "--format", "jsonl"]).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&replayed.stdout), stdout);
 }
+
+#[test]
+fn a_replay_bounds_items_of_every_format() {
+    let rules = "aggregate said from spans by attr[\"a\"], attr[\"b\"] over tumbling(10s) \
+                 select { n: count() }\nroute spans to stdout";
+    let at_s = 1_760_000_000_i64;
+    let row =
+        format!("{{\"span_id\":\"1\",\"start_ns\":{at_s}000000000,\"a\":\"12345\",\"b\":\"x\"}}\n");
+    let line = format!(
+        "{{\"v\":1,\"src\":\"s\",\"ts\":{at_s}000,\"type\":\"span\",\"data\":{{\"a\":\"12345\",\"b\":\"x\"}}}}\n"
+    );
+    let csv = format!("trace_id,span_id,start_ns,a,b\n1,1,{at_s}000000000,\"12345\",x\n");
+    let zipkin = format!(
+        "[{{\"traceId\":\"1\",\"id\":\"1\",\"timestamp\":{at_s}000000,\"tags\":{{\"a\":\"12345\",\"b\":\"x\"}}}}]"
+    );
+    let tag = |key: &str, value: &str| {
+        format!("{{\"key\":\"{key}\",\"type\":\"string\",\"value\":\"{value}\"}}")
+    };
+    let jaeger = format!(
+        "{{\"traceID\":\"1\",\"spans\":[{{\"traceID\":\"1\",\"spanID\":\"1\",\"startTime\":{at_s}000000,\
+         \"tags\":[{},{}],\"processID\":\"p\"}}],\"processes\":{{\"p\":{{}}}}}}",
+        tag("a", "12345"),
+        tag("b", "x")
+    );
+    let otlp = format!(
+        "{{\"resourceSpans\":[{{\"scopeSpans\":[{{\"spans\":[{{\"startTimeUnixNano\":\"{at_s}000000000\",\
+         \"attributes\":[{{\"key\":\"a\",\"value\":{{\"stringValue\":\"12345\"}}}},\
+         {{\"key\":\"b\",\"value\":{{\"stringValue\":\"x\"}}}}]}}]}}]}}]}}\n"
+    );
+    let files = [
+        ("limits.ndjson", row, true),
+        ("limits.lines", line, true),
+        ("limits.csv", csv, false),
+        ("limits-zipkin.json", zipkin, true),
+        ("limits-jaeger.json", jaeger, true),
+        ("limits.otlp.json", otlp, true),
+    ];
+    let replay = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tailwater"));
+        let output =
+            command.args(["replay", "-e", rules, "--format", "jsonl"]).args(arguments).output();
+        let output = output.unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let bounds = ["--limit", "attributes=1", "--limit", "attribute_length=3"];
+    for (name, text, counts) in files {
+        let file = path(name);
+        fs::write(&file, text).unwrap();
+        let items = path(&format!("{name}.items"));
+        let (file, items) = (file.to_str().unwrap(), items.to_str().unwrap());
+        let is_document = name.contains('-'); // those are not sorted
+        for order in if is_document { &["file"][..] } else { &["file", "time"] } {
+            let arguments = [&bounds[..], &["--order", order, "--items", items, file]].concat();
+            let (code, stdout, stderr) = replay(&arguments);
+            assert_eq!(code, Some(0), "{name}: {stderr}");
+            let told = "beyond `limits`, dropped or cut: attributes 1, attribute_length 1";
+            assert!(stderr.contains(told), "{name}: {stderr}");
+            assert!(stdout.contains("\"123\"") && !stdout.contains("\"x\""), "{name}: {stdout}");
+            let left = fs::read_to_string(items).unwrap();
+            assert_eq!(left.contains("\"droppedAttributesCount\":1"), counts, "{name}: {left}");
+            assert!(left.contains("\"123\"") && !left.contains("12345"), "{name}: {left}");
+        }
+        let (_, stdout, stderr) = replay(&[file]);
+        assert!(stdout.contains("12345") && !stderr.contains("limits"), "{name}: {stdout}");
+    }
+    for (wrong, told) in [("spans=3", "one of `attributes`"), ("events=0", "from 1 on")] {
+        let (code, _, stderr) = replay(&["--limit", wrong, "x"]);
+        assert_eq!(code, Some(2), "{stderr}");
+        assert!(stderr.contains(told), "{stderr}");
+    }
+}

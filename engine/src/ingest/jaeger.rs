@@ -14,6 +14,10 @@ use super::otlp_json::base64;
 use super::writer::Writer;
 use crate::model::{ByteRange, Cell, Field, Signal, Symbol};
 
+/// The bit of a span's flags that says that it is sampled. Source: Jaeger's "Client Libraries",
+/// "Propagation Format".
+const SAMPLED: i64 = 1;
+
 const SIGNALS: [Signal; 2] = [Signal::Spans, Signal::SpanEvents];
 
 /// Decodes all traces of a payload; a damaged span is set aside.
@@ -106,6 +110,7 @@ fn span<'a>(
             }
             b"startTime" => item.start = json.integer()?.saturating_mul(1_000),
             b"duration" => duration_us = json.integer()?,
+            b"flags" => item.sampled = json.integer()? & SAMPLED == SAMPLED,
             b"references" => found.references = Some(json.passed()?),
             b"tags" => found.tags = Some(json.passed()?),
             b"logs" => found.logs = Some(json.passed()?),

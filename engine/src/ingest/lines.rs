@@ -17,6 +17,7 @@ use super::decoder::SenderSeen;
 use super::flat::{FlatSource, Row, by_common_names, field_columns, next_line, object};
 use super::hex;
 use super::json::{Json, Members, Text};
+use super::line_run::{Begun, LineRun, signals_of};
 use super::writer::Writer;
 use crate::limits::LINE_BYTES_MAX;
 use crate::model::{ByteRange, ColumnMapping, Signal, Symbol};
@@ -84,7 +85,7 @@ struct Envelope<'a> {
 
 /// Decodes all lines of a payload; a damaged one is set aside.
 pub(super) fn decode(payload: &[u8], columns: &mut LineColumns, w: &mut Writer<'_>) {
-    let mut start = 0;
+    let (mut start, mut run) = (0, LineRun::default());
     while start < payload.len() {
         let end = next_line(payload, start);
         let line = payload[start..end].trim_ascii_end();
@@ -93,7 +94,15 @@ pub(super) fn decode(payload: &[u8], columns: &mut LineColumns, w: &mut Writer<'
         } else if line.is_empty() {
             Ok(())
         } else {
-            message(Json::at(&payload[..start + line.len()], start), columns, w)
+            let json = Json::at(&payload[..start + line.len()], start);
+            match in_place(json, &mut run, columns, w) {
+                Ok(true) => Ok(()),
+                // What is wrong is said by the way that sees the whole line first.
+                Ok(false) | Err(_) => {
+                    run.end();
+                    message(json, columns, w)
+                }
+            }
         };
         if let Err(damage) = result {
             w.set_aside(damage);
@@ -107,20 +116,13 @@ fn message(
     columns: &mut LineColumns,
     w: &mut Writer<'_>,
 ) -> Result<(), Damage> {
-    let at = json.pos();
-    let checkpoint = w.checkpoint();
-    match in_place(json, columns, w) {
-        Ok(true) => return Ok(()),
-        Ok(false) => {}
-        // What is wrong is said by the way that sees the whole line first.
-        Err(_) => w.roll_back(&checkpoint),
-    }
+    let (at, checkpoint) = (json.pos(), w.checkpoint());
     let envelope = envelope(&mut json)?;
     w.range = ByteRange::new(at, json.pos());
     let Head { source, time_ns, kind } = head(&envelope, at)?;
     let signals = match kind {
         Kind::Goodbye => {
-            seen(&source, true, w);
+            seen(source.as_bytes(), true, w);
             return Ok(());
         }
         Kind::Heartbeat => {
@@ -129,7 +131,7 @@ fn message(
         }
         Kind::Items(signals) => signals,
     };
-    seen(&source, false, w);
+    seen(source.as_bytes(), false, w);
     let symbol = w.intern(source.as_bytes(), at)?;
     for &signal in signals {
         let result = item(&envelope, time_ns, symbol, columns.of(signal), signal, w);
@@ -141,45 +143,105 @@ fn message(
     Ok(())
 }
 
-/// Reads a line whose `data` comes last, as most do, without passing over it first. False, with
-/// nothing written, where it is another line.
-fn in_place(
-    mut json: Json<'_>,
+/// Reads a line whose `data` comes last, as most do, without passing over it first. False where it
+/// is another line; with that or an error nothing is written.
+fn in_place<'a>(
+    mut json: Json<'a>,
+    run: &mut LineRun<'a>,
     columns: &mut LineColumns,
     w: &mut Writer<'_>,
 ) -> Result<bool, Damage> {
     let at = json.pos();
+    let begun = match run.begin(&mut json) {
+        Some(begun) => begun,
+        None => {
+            json.seek(at);
+            let Some(begun) = in_any_order(&mut json)? else { return Ok(false) };
+            begun
+        }
+    };
+    let Some(symbol) = run.source(begun.source, w) else { return Ok(false) };
+    if let [signal] = *begun.signals {
+        item_in_place(json, &begun, (symbol, at), columns.of(signal), run, w)?;
+    } else {
+        let checkpoint = w.checkpoint();
+        for &signal in begun.signals {
+            let columns = columns.of(signal);
+            if let Err(damage) = item_in_place(json, &begun, (symbol, at), columns, run, w) {
+                w.roll_back(&checkpoint);
+                return Err(damage);
+            }
+        }
+    }
+    if run.is_news() {
+        seen(begun.source, false, w);
+    }
+    Ok(true)
+}
+
+/// Reads what stands before `data`, in any order and form; none where `data` is not the last to
+/// come or this is no item.
+fn in_any_order<'a>(json: &mut Json<'a>) -> Result<Option<Begun<'a>>, Damage> {
+    let at = json.pos();
     let mut envelope = Envelope::default();
-    let mut members = usual(&mut json, &mut envelope)?;
+    let mut members = json.object()?;
     loop {
-        let Some(key) = json.key(&mut members)? else { return Ok(false) };
+        let Some(key) = json.key(&mut members)? else { return Ok(None) };
         let key = key.bytes()?;
         if *key == *b"data" && json.peek() == b'{' {
             break;
         }
-        member(&mut json, &key, &mut envelope)?;
+        member(json, &key, &mut envelope)?;
     }
-    envelope.data = Some(json);
-    let Head { source, time_ns, kind: Kind::Items(&[signal]) } = head(&envelope, at)? else {
-        return Ok(false);
+    envelope.data = Some(*json);
+    let Head { time_ns, kind: Kind::Items(signals), .. } = head(&envelope, at)? else {
+        return Ok(None);
     };
-    let symbol = w.intern(source.as_bytes(), at)?;
-    let columns = columns.of(signal);
-    let mut row = begin(&envelope, time_ns, symbol, columns, w);
-    object(&mut json, &mut row, columns, w)?;
-    if json.key(&mut members)?.is_some() {
+    let source = envelope.source.and_then(|source| source.plain());
+    let Envelope { trace_id, span_id, parent_id, .. } = envelope;
+    Ok(source.map(|source| Begun { source, time_ns, signals, trace_id, span_id, parent_id }))
+}
+
+/// Reads `data` and the end of a line into a row of the columns' signal.
+fn item_in_place(
+    mut json: Json<'_>,
+    begun: &Begun<'_>,
+    (symbol, at): (Symbol, usize),
+    columns: &mut FlatSource,
+    run: &mut LineRun<'_>,
+    w: &mut Writer<'_>,
+) -> Result<(), Damage> {
+    let signal = columns.signal;
+    if run.is_first_of(signal) {
+        w.table(signal).begin_resource();
+    }
+    let heap = w.table(signal).heap.len();
+    let mut row = Row::begin(columns, w);
+    row.item.time = begun.time_ns;
+    row.item.source = symbol;
+    row.item.trace_id = begun.trace_id;
+    row.item.span_id = begun.span_id;
+    row.item.parent_id = begun.parent_id;
+    let whole = object(&mut json, &mut row, columns, w).and_then(|()| end(&mut json));
+    if whole.is_ok() {
+        w.range = ByteRange::new(at, json.pos());
+        return row.finish(columns, w);
+    }
+    w.table(signal).heap.truncate(heap);
+    whole
+}
+
+/// The end of a line behind its last member.
+fn end(json: &mut Json<'_>) -> Result<(), Damage> {
+    if json.key(&mut Members::Further)?.is_some() {
         return Err(json.damage(Reason::TrailingData)); // it may say anything anew
     }
-    json.end_of_line()?;
-    w.range = ByteRange::new(at, json.pos());
-    row.finish(columns, w)?;
-    seen(&source, false, w);
-    Ok(true)
+    json.end_of_line()
 }
 
 /// Notes a sender, unless it sent the line before, too.
-fn seen(source: &str, leaves: bool, w: &mut Writer<'_>) {
-    let sender = SenderSeen { hash: xxh3_64(source.as_bytes()), leaves };
+fn seen(source: &[u8], leaves: bool, w: &mut Writer<'_>) {
+    let sender = SenderSeen { hash: xxh3_64(source), leaves };
     if w.tally.senders.last() != Some(&sender) {
         w.tally.senders.push(sender);
     }
@@ -192,8 +254,13 @@ fn seen(source: &str, leaves: bool, w: &mut Writer<'_>) {
 /// What is wrong with the line.
 pub(super) fn check(line: &[u8]) -> Result<(), Damage> {
     let mut json = Json::at(line, 0);
-    let at = json.pos();
-    head(&envelope(&mut json)?, at).map(drop)
+    if LineRun::default().begin(&mut json).is_some()
+        && json.skip().is_ok()
+        && end(&mut json).is_ok()
+    {
+        return Ok(());
+    }
+    head(&envelope(&mut Json::at(line, 0))?, 0).map(drop)
 }
 
 /// What a line is about.
@@ -223,15 +290,11 @@ fn head<'a>(envelope: &Envelope<'a>, at: usize) -> Result<Head<'a>, Damage> {
         .and_then(|ms| ms.checked_mul(1_000_000))
         .ok_or(Damage::new(at, Reason::BadTime))?;
     let no_type = Damage::new(at, Reason::LineType);
-    let kind = match &*envelope.kind.ok_or(no_type)?.bytes()? {
-        b"event" => Kind::Items(&[Signal::Events, Signal::Logs]),
-        b"metric" => Kind::Items(&[Signal::Metrics]),
-        b"progress" => Kind::Items(&[Signal::Progress]),
-        b"resource" => Kind::Items(&[Signal::Resources]),
-        b"span" => Kind::Items(&[Signal::Spans]),
+    let kind = envelope.kind.ok_or(no_type)?.bytes()?;
+    let kind = match &*kind {
         b"heartbeat" => Kind::Heartbeat,
         b"goodbye" => Kind::Goodbye,
-        _ => return Err(no_type),
+        _ => Kind::Items(signals_of(&kind).ok_or(no_type)?),
     };
     if matches!(kind, Kind::Items(_)) && envelope.data.is_none() {
         return Err(Damage::new(at, Reason::LineData));
@@ -275,41 +338,12 @@ fn begin(
 
 fn envelope<'a>(json: &mut Json<'a>) -> Result<Envelope<'a>, Damage> {
     let mut envelope = Envelope::default();
-    let mut members = usual(json, &mut envelope)?;
+    let mut members = json.object()?;
     while let Some(key) = json.key(&mut members)? {
         member(json, &key.bytes()?, &mut envelope)?;
     }
     json.end_of_line()?;
     Ok(envelope)
-}
-
-/// Enters a line and reads its first members, as far as they stand in the order and form in which
-/// most senders write them: their names are then compared at once.
-#[inline]
-fn usual<'a>(json: &mut Json<'a>, envelope: &mut Envelope<'a>) -> Result<Members, Damage> {
-    let members = json.object()?;
-    if members != Members::First || !json.take(b"\"v\":1,\"src\":") {
-        return Ok(members);
-    }
-    envelope.version = Some(1);
-    envelope.source = Some(json.text()?);
-    if json.take(b",\"ts\":") {
-        let plain = json.digits();
-        envelope.time_ms = Some(plain.map_or_else(|| json.integer(), Ok)?);
-    }
-    if json.take(b",\"type\":") {
-        envelope.kind = Some(json.text()?);
-    }
-    if json.take(b",\"tid\":") {
-        envelope.trace_id = id(json, hex::trace_id)?;
-    }
-    if json.take(b",\"sid\":") {
-        envelope.span_id = id(json, hex::span_id)?;
-    }
-    if json.take(b",\"pid\":") {
-        envelope.parent_id = id(json, hex::span_id)?;
-    }
-    Ok(Members::Further)
 }
 
 fn member<'a>(json: &mut Json<'a>, key: &[u8], envelope: &mut Envelope<'a>) -> Result<(), Damage> {

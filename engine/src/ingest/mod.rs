@@ -16,6 +16,7 @@ mod item;
 mod jaeger;
 mod json;
 mod layout;
+mod line_run;
 mod lines;
 pub mod listen;
 mod otlp_json;

@@ -132,6 +132,8 @@ fn span(json: &mut Json<'_>, halves: &Halves, w: &mut Writer<'_>) -> Result<(), 
             b"timestamp" => item.start = json.integer()?.saturating_mul(1_000),
             b"duration" => duration_us = json.integer()?,
             b"shared" => is_shared = json.boolean()?,
+            // The only flag that a span keeps; it implies that the trace is sampled (B3, "Debug Flag").
+            b"debug" => item.sampled = json.boolean()?,
             b"localEndpoint" => local = Some(json.passed()?),
             b"remoteEndpoint" => remote = Some(json.passed()?),
             b"tags" => own = Some(json.passed()?),

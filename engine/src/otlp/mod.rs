@@ -4,6 +4,7 @@
 //! the bytes themselves.
 
 pub(crate) mod derive;
+pub(crate) mod dropped;
 mod json;
 pub(crate) mod request;
 pub(crate) mod schema;

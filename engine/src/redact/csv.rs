@@ -94,28 +94,32 @@ fn value(policy: &Policy, field: &Field<'_>, column: ColumnFate, out: &mut Vec<u
     match fate {
         Fate::Same => out.extend_from_slice(field.raw),
         Fate::Drop => {}
-        Fate::Changed => {
-            out.push(b'"');
-            for &byte in &text {
-                out.push(byte);
-                if byte == b'"' {
-                    out.push(byte);
-                }
-            }
-            out.push(b'"');
-        }
+        Fate::Changed => put_quoted(&text, out),
     }
     fate != Fate::Same
 }
 
-struct Field<'a> {
+/// Writes a text in quotes.
+pub(super) fn put_quoted(text: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    for &byte in text {
+        out.push(byte);
+        if byte == b'"' {
+            out.push(byte);
+        }
+    }
+    out.push(b'"');
+}
+
+/// A field of a record.
+pub(super) struct Field<'a> {
     /// As it stands, quotes included.
-    raw: &'a [u8],
-    text: Cow<'a, [u8]>,
+    pub(super) raw: &'a [u8],
+    pub(super) text: Cow<'a, [u8]>,
 }
 
 /// The fields of the record at a position, which is then behind its line end.
-fn record<'a>(data: &'a [u8], pos: &mut usize) -> Option<Vec<Field<'a>>> {
+pub(super) fn record<'a>(data: &'a [u8], pos: &mut usize) -> Option<Vec<Field<'a>>> {
     let mut fields = Vec::new();
     loop {
         let start = *pos;
@@ -183,7 +187,7 @@ fn undoubled(text: &[u8]) -> Vec<u8> {
 }
 
 /// Where the record at a place ends: at a line end outside quotes.
-fn after_line(data: &[u8], start: usize) -> usize {
+pub(super) fn after_line(data: &[u8], start: usize) -> usize {
     let mut is_quoted = false;
     for at in memchr::memchr2_iter(b'"', b'\n', &data[start..]) {
         match data[start + at] {

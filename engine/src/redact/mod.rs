@@ -23,6 +23,7 @@ mod shape;
 mod sql;
 mod state;
 mod trim;
+mod trim_csv;
 mod web;
 
 use std::borrow::Cow;

@@ -2,8 +2,8 @@
 //!
 //! The bounds are those of OpenTelemetry's SDKs ("Common specification", "Attribute Limits"; "Trace
 //! SDK", "Span Limits"): the first ones stay, the rest is dropped and counted in the item where its
-//! format has a place for that, text is cut by characters and bytes by bytes. Attributes of
-//! resources, scopes and metric points are no one item's and stay whole.
+//! format has a place for that (all but CSV), text is cut by characters and bytes by bytes.
+//! Attributes of resources, scopes and metric points are no one item's and stay whole.
 //!
 //! Invariant: a frame that keeps to the bounds stays as it was received. What cannot be walked is
 //! left alone: its decoder sets it aside.
@@ -14,9 +14,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 
 use super::policy::Policy;
-use super::{inflated, json, protobuf};
+use super::{inflated, json, protobuf, trim_csv};
 use crate::error::Error;
-use crate::model::{Compression, DataFrame, PayloadFormat};
+use crate::model::{Compression, DataFrame, PayloadFormat, Signal, SourceSpec};
+use crate::otlp::dropped::{ATTRIBUTES_DROPPED, EVENTS_DROPPED, LINKS_DROPPED};
 use crate::plan::Redaction;
 use crate::sampling::{Reading, read_tracestate};
 
@@ -59,6 +60,18 @@ impl Bound {
             Self::AttributeLength => "attribute_length",
         }
     }
+}
+
+/// Where items of formats other than OTLP say how many of something were dropped.
+pub(super) const DROPPED_KEYS: [(Bound, &str); 3] = [
+    (Bound::Attributes, ATTRIBUTES_DROPPED),
+    (Bound::Events, EVENTS_DROPPED),
+    (Bound::Links, LINKS_DROPPED),
+];
+
+/// What a key says the number of, if it is one of those.
+pub(super) fn dropped_key(key: &[u8]) -> Option<Bound> {
+    DROPPED_KEYS.iter().find(|(_, known)| known.as_bytes() == key).map(|(bound, _)| *bound)
 }
 
 /// The bounds of items; what is not said is not bounded.
@@ -270,16 +283,22 @@ static LOG_RECORD: Node =
 #[derive(Debug)]
 pub struct Trimmer {
     trim: Trim,
+    /// The columns of each source of plain rows that are fields; none where rows are metrics.
+    fields: Vec<Option<Vec<Vec<u8>>>>,
     /// Takes nothing out: walkers of JSON want one.
     policy: Policy,
 }
 
 impl Trimmer {
-    /// A trimmer that counts there.
+    /// A trimmer of the frames of some sources that counts there.
     ///
     /// # Errors
     /// Never, as long as a policy that takes nothing out can be made.
-    pub fn new(bounds: ItemBounds, counters: Arc<TrimCounters>) -> Result<Self, Error> {
+    pub fn new(
+        bounds: ItemBounds,
+        counters: Arc<TrimCounters>,
+        sources: &[SourceSpec],
+    ) -> Result<Self, Error> {
         // An element of a list takes two bytes at least, a character one.
         let bytes = |bound: Bound, each: usize| {
             bounds.most[bound as usize].map(|most| (most as usize + 1).saturating_mul(each))
@@ -289,7 +308,14 @@ impl Trimmer {
         let floor = floor.into_iter().chain(bytes(Bound::AttributeLength, 1)).min();
         let floor_bytes = if bounds.checks_trace_state { 0 } else { floor.unwrap_or(usize::MAX) };
         let trim = Trim { bounds, counters, floor_bytes };
-        Ok(Self { trim, policy: Policy::new(&Redaction::default(), None)? })
+        let is_metrics = |source: &SourceSpec| {
+            source.mapping.as_ref().is_some_and(|mapping| mapping.signal == Signal::Metrics)
+        };
+        let fields = sources
+            .iter()
+            .map(|source| (!is_metrics(source)).then(|| crate::ingest::field_columns(source)));
+        let fields = fields.collect();
+        Ok(Self { trim, fields, policy: Policy::new(&Redaction::default(), None)? })
     }
 
     /// A frame whose items keep to the bounds; the same one where they do.
@@ -308,15 +334,57 @@ impl Trimmer {
     /// The new payload of a frame, if it has to change.
     fn payload(&self, frame: &DataFrame) -> Option<Vec<u8>> {
         let plain = inflated(frame)?;
+        let (trim, policy) = (&self.trim, &self.policy);
         let mut out = Vec::new();
         let is_changed = match frame.format {
-            PayloadFormat::OtlpTraces => protobuf::trim(&self.trim, &plain, &TRACES, &mut out),
-            PayloadFormat::OtlpLogs => protobuf::trim(&self.trim, &plain, &LOGS, &mut out),
-            PayloadFormat::OtlpJson => json::trim(&self.trim, &self.policy, &plain, &mut out),
-            PayloadFormat::Lines => json::trim_lines(&self.trim, &self.policy, &plain, &mut out),
-            // No bounds for points of metrics; and no other format comes over a socket.
-            _ => false,
+            PayloadFormat::OtlpTraces | PayloadFormat::OtlpTracesSampled { .. } => {
+                protobuf::trim(trim, &plain, &TRACES, &mut out)
+            }
+            PayloadFormat::OtlpLogs => protobuf::trim(trim, &plain, &LOGS, &mut out),
+            PayloadFormat::OtlpDelimited => self.delimited(&plain, &mut out),
+            PayloadFormat::OtlpJson | PayloadFormat::Jaeger | PayloadFormat::Zipkin => {
+                json::trim(trim, policy, (&plain, frame.format), &mut out)
+            }
+            PayloadFormat::Lines => json::trim_lines(trim, policy, &plain, None, &mut out),
+            PayloadFormat::Ndjson | PayloadFormat::Csv => {
+                let fields = self.fields.get(frame.source.0 as usize)?.as_ref()?;
+                let is_field = |name: &[u8]| fields.iter().any(|field| field == name);
+                match frame.format {
+                    PayloadFormat::Csv => trim_csv::trim(trim, &plain, &is_field, &mut out),
+                    _ => json::trim_lines(trim, policy, &plain, Some(&is_field), &mut out),
+                }
+            }
+            // No bounds for points of metrics.
+            PayloadFormat::OtlpMetrics => false,
         };
         is_changed.then_some(out)
+    }
+
+    /// Requests, each behind its length. What cannot be told apart stays as it is.
+    fn delimited(&self, data: &[u8], out: &mut Vec<u8>) -> bool {
+        let (mut rest, mut is_changed) = (data, false);
+        while let Some((head, after)) = rest.split_first_chunk::<4>()
+            && let Some(request) = after.get(..u32::from_be_bytes(*head) as usize)
+        {
+            rest = &after[request.len()..];
+            let start = out.len();
+            out.extend_from_slice(&[0; 4]);
+            let node = match crate::ingest::signal_of_request(request) {
+                Some(PayloadFormat::OtlpTraces) => Some(&TRACES),
+                Some(PayloadFormat::OtlpLogs) => Some(&LOGS),
+                _ => None,
+            };
+            let has_changed =
+                node.is_some_and(|node| protobuf::trim(&self.trim, request, node, out));
+            if !has_changed {
+                out.truncate(start + 4);
+                out.extend_from_slice(request);
+            }
+            let length = (out.len() - start - 4) as u32;
+            out[start..start + 4].copy_from_slice(&length.to_be_bytes());
+            is_changed |= has_changed;
+        }
+        out.extend_from_slice(rest);
+        is_changed
     }
 }

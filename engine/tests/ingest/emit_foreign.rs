@@ -172,6 +172,39 @@ fn spans_of_zipkin_and_jaeger() {
 }
 
 #[test]
+fn what_was_dropped_before_and_the_flag_leave_as_fields_of_otlp() {
+    let counts = "\"otel.dropped_attributes_count\":3,\"k\":1";
+    let line = format!(
+        "{{\"v\":1,\"src\":\"a\",\"ts\":5,\"type\":\"span\",\"data\":{{\"trace_flags\":\"01\",{counts}}}}}\n"
+    );
+    let row = format!("{{\"span_id\":\"1\",\"start_ns\":5,\"trace_flags\":1,{counts}}}\n");
+    let zipkin = "[{\"traceId\":\"1\",\"id\":\"1\",\"timestamp\":1,\"debug\":true,\"tags\":{\"k\":\"v\",\
+                  \"otel.dropped_attributes_count\":\"3\",\"otel.dropped_events_count\":\"2\"}}]";
+    let jaeger = "{\"traceID\":\"1\",\"spans\":[{\"traceID\":\"1\",\"spanID\":\"2\",\"flags\":1,\"processID\":\"p\",\
+                  \"tags\":[{\"key\":\"k\",\"type\":\"string\",\"value\":\"v\"},{\"key\":\
+                  \"otel.dropped_attributes_count\",\"type\":\"int64\",\"value\":3},{\"key\":\
+                  \"otel.dropped_links_count\",\"type\":\"int64\",\"value\":4}]}],\"processes\":{\"p\":{}}}";
+    let counts =
+        [(&*line, [3, 0, 0]), (&*row, [3, 0, 0]), (zipkin, [3, 2, 0]), (jaeger, [3, 0, 4])];
+    for (text, expected) in counts {
+        let (requests, refused) = again(text, &ReaderOptions::default());
+        assert_eq!(refused, 0, "{text}");
+        let request = ExportTraceServiceRequest::decode(&requests[0].1[..]).expect("OTLP");
+        let span = &request.resource_spans[0].scope_spans[0].spans[0];
+        let keys: Vec<&str> = span.attributes.iter().map(|one| one.key.as_str()).collect();
+        assert_eq!((keys, span.flags & 1), (vec!["k"], 1), "{text}");
+        let counts =
+            [span.dropped_attributes_count, span.dropped_events_count, span.dropped_links_count];
+        assert_eq!(counts, expected, "{text}");
+    }
+    // One that is no count is an attribute like others.
+    let text = "{\"span_id\":\"1\",\"start_ns\":5,\"otel.dropped_attributes_count\":\"many\"}\n";
+    let (requests, _) = again(text, &ReaderOptions::default());
+    let request = ExportTraceServiceRequest::decode(&requests[0].1[..]).expect("OTLP");
+    assert_eq!(request.resource_spans[0].scope_spans[0].spans[0].attributes.len(), 1);
+}
+
+#[test]
 fn one_that_reads_otherwise_leaves_the_others_alone() {
     // The second name is no UTF-8 where it is read; no rule had read it.
     let mut text = b"{\"name\":\"a\",\"start_ns\":1,\"span_id\":\"1\"}\n".to_vec();

@@ -260,8 +260,16 @@ fn members_of_a_line_may_come_in_any_order() {
 
 #[test]
 fn spaces_between_the_members_of_a_line_change_nothing() {
-    let usual =
-        ["1", r#""a""#, "5", r#""span""#, r#""0a""#, r#""0b""#, r#""0c""#, r#"{"name":"s"}"#];
+    let usual = [
+        "1",
+        r#""a""#,
+        "5",
+        r#""span""#,
+        r#""0000000000000000000000000000000a""#,
+        r#""000000000000000b""#,
+        r#""000000000000000c""#,
+        r#"{"name":"s"}"#,
+    ];
     let names = ["v", "src", "ts", "type", "tid", "sid", "pid", "data"];
     let odd = [
         "null",
@@ -276,6 +284,13 @@ fn spaces_between_the_members_of_a_line_change_nothing() {
         r#""5""#,
         r#""\u0061""#,
         r#""zz""#,
+        r#""0a""#,
+        r#""0000000000000000000000000000000G""#,
+        r#""000000000000000G""#,
+        r#""event""#,
+        r#""heartbeat""#,
+        r#""goodbye""#,
+        "\"\u{1}\"",
         r#""000000000000000000000000000000001""#,
         "[1]",
         r#"{"a":["b","c"]}"#,
@@ -295,10 +310,89 @@ fn spaces_between_the_members_of_a_line_change_nothing() {
             let decoded = decode(&demand, line, PayloadFormat::Lines);
             let columns = ["start", "source", "trace.id", "span.id", "parent.id", "name"];
             let rows = columns.map(|path| cells(&demand, &decoded, Signal::Spans, path));
-            (rows, decoded.report.ledger.set_aside.len())
+            let events = decoded.received(Signal::Events) + decoded.received(Signal::Logs);
+            let heartbeats = decoded.report.heartbeats.len();
+            (
+                rows,
+                decoded.report.ledger.set_aside.len(),
+                decoded.report.senders,
+                events,
+                heartbeats,
+            )
         };
         assert_eq!(said(line("{", ",")), said(line("{ ", " , ")), "{}", line("{", ","));
     }
+}
+
+#[test]
+fn lines_that_follow_each_other_keep_their_own_senders() {
+    let line = |source: &str, name: &str| {
+        let data = format!("\"type\":\"span\",\"data\":{{\"name\":\"{name}\"}}");
+        format!("{{\"v\":1,\"src\":\"{source}\",\"ts\":5,{data}}}\n")
+    };
+    let other = r#"{ "v":1,"src":"a","ts":5,"type":"span","data":{"name":"5"}}"#;
+    let broken = r#"{"v":1,"src":"b","ts":5,"type":"span","data":{"name":["#;
+    let lines = [
+        &line("a", "1"),
+        &line("ab", "2"),
+        &line("ab", "3"),
+        &line("a", "4"),
+        &format!("{other}\n"),
+        &line("a", "6"),
+        &format!("{broken}\n"),
+        &line("b", "7"),
+        &line("b\\u0061", "8"),
+    ];
+    let demand = demand_all(&[]);
+    let decoded = decode(&demand, lines.map(String::as_str).concat(), PayloadFormat::Lines);
+    let cells = |path| cells(&demand, &decoded, Signal::Spans, path);
+    assert_eq!(cells("name"), ["1", "2", "3", "4", "5", "6", "7", "8"].map(Value::str));
+    assert_eq!(cells("source"), ["a", "ab", "ab", "a", "a", "a", "b", "ba"].map(Value::str));
+    assert_eq!(decoded.report.senders.len(), 5, "each run once");
+    assert_eq!(decoded.report.ledger.set_aside.len(), 1);
+}
+
+#[test]
+fn whether_a_trace_is_sampled_is_read_where_a_format_says_it() {
+    let demand = demand_all(&[]);
+    let said = |text: String| {
+        let decoded = replay(&demand, text.into(), &ReaderOptions::default());
+        assert_eq!(decoded.report.ledger.damaged, 0);
+        cells(&demand, &decoded, Signal::Spans, "trace.sampled")
+    };
+    let [yes, no] = [true, false].map(Value::Bool);
+    for (flags, expected) in [
+        ("1", &yes),
+        ("3", &yes),
+        ("2", &no),
+        ("\"01\"", &yes),
+        ("\"1\"", &yes),
+        ("\"0b\"", &yes),
+        ("\"0a\"", &no),
+        ("\"00\"", &no),
+        ("true", &yes),
+        ("false", &no),
+        ("\"\"", &no),
+        ("null", &no),
+    ] {
+        let span = format!("\"span_id\":\"1\",\"start_ns\":1,\"trace_flags\":{flags}");
+        assert_eq!(said(format!("{{{span}}}\n")), std::slice::from_ref(expected), "{flags}");
+        let start = "\"v\":1,\"src\":\"a\",\"ts\":1,\"type\":\"span\"";
+        let line = format!("{{{start},\"data\":{{\"trace_flags\":{flags}}}}}\n");
+        assert_eq!(said(line), std::slice::from_ref(expected), "{flags}");
+    }
+    let csv = "trace_id,span_id,start_ns,traceFlags\n1,1,1,01\n1,2,1,00\n1,3,1,\n";
+    assert_eq!(said(csv.to_owned()), [yes.clone(), no.clone(), no.clone()]);
+    let zipkin = |more: &str| format!("{{\"traceId\":\"a\",\"id\":\"1\",\"timestamp\":1{more}}}");
+    let text = format!("[{},{}]", zipkin(",\"debug\":true"), zipkin(",\"debug\":false"));
+    assert_eq!(said(text), [yes.clone(), no.clone()]);
+    let jaeger = |more: &str| {
+        format!("{{\"traceID\":\"1\",\"spanID\":\"2\",\"startTime\":1,\"processID\":\"p\"{more}}}")
+    };
+    let spans = [jaeger(",\"flags\":1"), jaeger(",\"flags\":2"), jaeger("")].join(",");
+    let processes = "\"processes\":{\"p\":{\"serviceName\":\"s\"}}";
+    let text = format!("{{\"traceID\":\"1\",\"spans\":[{spans}],{processes}}}");
+    assert_eq!(said(text), [yes, no.clone(), no]);
 }
 
 #[test]

@@ -76,10 +76,50 @@ async fn broken_and_oversized_lines_are_counted_and_the_rest_goes_on() {
     let text = format!("{LINE}\nnonsense\n{long}\n{LINE}\n{{\"v\":2}}\n\u{0}\n{LINE}\n{{\"v\":1,");
     stream.write_all(text.as_bytes()).await.unwrap();
     drop(stream);
-    assert_eq!(text_of(&server, 3).await, format!("{LINE}\n").repeat(3));
+    // What looks like an object is for the decoder to judge, where nobody is told of it.
+    let taken = format!("{LINE}\n{LINE}\n{{\"v\":2}}\n{LINE}\n");
+    assert_eq!(text_of(&server, 4).await, taken);
     server.quiet().await;
-    assert_eq!(server.refused(RefuseReason::Undecodable), (0, 4));
+    assert_eq!(server.refused(RefuseReason::Undecodable), (0, 3));
     assert_eq!(server.refused(RefuseReason::TooLarge), (0, 1));
+}
+
+#[tokio::test]
+async fn where_acks_are_asked_for_every_line_is_checked_before_it_is_taken() {
+    let server = server(config(), LinesConfig { acks: true, ..lines() }).await;
+    let mut stream = TcpStream::connect(server.address()).await.unwrap();
+    let text = format!("{LINE}\n{{\"v\":2}}\n{LINE}\n{{\"v\":1,\"src\":\"a\"}}\n");
+    stream.write_all(text.as_bytes()).await.unwrap();
+    stream.shutdown().await.unwrap();
+    assert_eq!(text_of(&server, 2).await, format!("{LINE}\n").repeat(2));
+    server.quiet().await;
+    assert_eq!(server.refused(RefuseReason::Undecodable), (0, 2));
+}
+
+#[tokio::test]
+async fn who_speaks_http_is_told_which_port_is_meant() {
+    let tokens = Security { tokens: Some(Tokens::new(["right"])), ..Security::default() };
+    for security in [Security::default(), tokens] {
+        let server = server(config(), LinesConfig { security, ..lines() }).await;
+        let said = async |request: &[u8]| {
+            let mut stream = TcpStream::connect(server.address()).await.unwrap();
+            stream.write_all(request).await.unwrap();
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).await.unwrap();
+            String::from_utf8_lossy(&answer).into_owned()
+        };
+        let body = "x".repeat(100_000);
+        let head = "POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n";
+        let answer = said(format!("{head}{body}").as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 415 "), "{answer}");
+        assert!(answer.ends_with("usually 4318\n"), "{answer}");
+        let answer = said(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+        assert!(answer.contains("usually 4317"), "{answer}");
+        server.quiet().await;
+        assert_eq!(server.refused(RefuseReason::MediaType), (2, 0));
+        assert_eq!(server.refused(RefuseReason::Undecodable), (0, 0));
+        assert!(server.receiver.recv_timeout(Duration::ZERO).is_err(), "nothing is taken");
+    }
 }
 
 #[tokio::test]

@@ -32,10 +32,14 @@ pub(crate) fn keyed(action: RedactAction, globs: &[&str]) -> Redaction {
     Redaction { keys, secret: Some(Arc::from("redact")), ..Redaction::default() }
 }
 
+/// The source of all frames.
+pub(crate) fn sources() -> [SourceSpec; 1] {
+    [SourceSpec { name: Arc::from("test"), has_arrival: true, mapping: None }]
+}
+
 /// A redactor with a secret.
 pub(crate) fn redactor(redaction: &Redaction) -> Redactor {
-    let source = SourceSpec { name: Arc::from("test"), has_arrival: true, mapping: None };
-    Redactor::new(redaction, Some(b"pepper"), &[source]).expect("a redaction that can be made")
+    Redactor::new(redaction, Some(b"pepper"), &sources()).expect("a redaction that can be made")
 }
 
 /// A frame of some bytes.

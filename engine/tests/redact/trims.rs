@@ -15,7 +15,7 @@ use prost::Message;
 use tailwater_engine::model::PayloadFormat;
 use tailwater_engine::redact::{Bound, ItemBounds, TrimCounters, Trimmer};
 
-use crate::support::frame;
+use crate::support::{frame, sources};
 
 fn any(value: Value) -> AnyValue {
     AnyValue { value: Some(value) }
@@ -71,7 +71,10 @@ fn bounds() -> ItemBounds {
 
 fn trimmer(bounds: ItemBounds) -> (Trimmer, Arc<TrimCounters>) {
     let counters = Arc::new(TrimCounters::default());
-    (Trimmer::new(bounds, Arc::clone(&counters)).expect("nothing is taken out"), counters)
+    (
+        Trimmer::new(bounds, Arc::clone(&counters), &sources()).expect("nothing is taken out"),
+        counters,
+    )
 }
 
 /// The same by definition.
@@ -231,10 +234,130 @@ fn lines_lose_attributes_and_keep_fields() {
         .replacen("12345", "123", 1)
         .replacen("1234\"]", "123\"]", 1)
         .replacen(",\"z\":1", "", 1)
-        .replacen(",\"w\":2", "", 1);
+        .replacen(",\"w\":2}}", ",\"otel.dropped_attributes_count\":2}}", 1);
     assert_eq!(std::str::from_utf8(&out).unwrap(), expected);
     assert_eq!(counters.count(Bound::Attributes), 2);
     assert_eq!(counters.count(Bound::AttributeLength), 2);
+    // What keeps to the bounds stays; what is cut again counts what left before, too.
+    let again = frame(PayloadFormat::Lines, expected.clone());
+    assert_eq!(trimmer.frame(again.clone()), again);
+    let more = expected.replacen(",\"otel.", ",\"u\":3,\"otel.", 1);
+    let out = trimmer.frame(frame(PayloadFormat::Lines, more)).payload;
+    let counted = expected.replacen("count\":2", "count\":3", 1);
+    assert_eq!(std::str::from_utf8(&out).unwrap(), counted);
+}
+
+/// Plain rows: columns that are fields stay, whatever their place.
+#[test]
+fn rows_lose_attributes_and_keep_fields() {
+    let bounds = ItemBounds::default()
+        .with(Bound::Attributes, Some(2))
+        .with(Bound::AttributeLength, Some(3));
+    let (trimmer, counters) = trimmer(bounds);
+    let rows = "{\"a\":\"12345\",\"message\":\"a message\",\"b\":{\"c\":[\"1234\"]},\"d\":1,\
+                \"level\":\"warning\",\"e\":null}\n{ \"a\" : 1 , \"b\" : 2 , \"level\" : \"debug\" }\n{\"a\":";
+    let out = trimmer.frame(frame(PayloadFormat::Ndjson, rows)).payload;
+    let expected = rows
+        .replacen("12345", "123", 1)
+        .replacen("1234\"]", "123\"]", 1)
+        .replacen("\"d\":1,", "", 1)
+        .replacen(",\"e\":null}", ",\"otel.dropped_attributes_count\":2}", 1);
+    assert_eq!(std::str::from_utf8(&out).unwrap(), expected);
+    let table = "a,message,b,\"c\",level\n12345,a message,,\"12\"\"45\",warning\nabcd,m,1,2,info\n1,m,,2,info\n\
+                 x,y\"\n";
+    let out = trimmer.frame(frame(PayloadFormat::Csv, table)).payload;
+    let expected =
+        table.replacen("\"12\"\"45\"", "\"12\"\"\"", 1).replacen("abcd,m,1,2", "\"abc\",m,1,", 1);
+    assert_eq!(std::str::from_utf8(&out).unwrap(), expected);
+    assert_eq!(counters.count(Bound::Attributes), 2 + 1);
+    assert_eq!(counters.count(Bound::AttributeLength), 2 + 2);
+    let good = frame(PayloadFormat::Csv, expected);
+    assert_eq!(trimmer.frame(good.clone()), good);
+}
+
+/// Documents of Jaeger: what says a field stays; what is dropped is counted in tags, as
+/// OpenTelemetry maps such counts.
+#[test]
+fn spans_of_jaeger_are_cut_as_those_of_otlp() {
+    let (trimmer, counters) = trimmer(bounds().with(Bound::Links, Some(1)));
+    let tag = |key: &str| format!("{{\"key\":\"{key}\",\"type\":\"string\",\"value\":\"v\"}}");
+    let tags = |keys: &[&str]| keys.iter().map(|key| tag(key)).collect::<Vec<_>>().join(",");
+    let log = |keys: &[&str]| format!("{{\"timestamp\":1,\"fields\":[{}]}}", tags(keys));
+    let reference = |trace: &str, span: &str| {
+        format!("{{\"refType\":\"CHILD_OF\",\"traceID\":\"{trace}\",\"spanID\":\"{span}\"}}")
+    };
+    let span = |tags: &str, logs: &[String], references: &[String]| {
+        let (logs, references) = (logs.join(","), references.join(","));
+        format!(
+            "{{\"data\":[{{\"traceID\":\"0a\",\"spans\":[{{\"traceID\":\"0a\",\"spanID\":\"1\",\"references\":\
+             [{references}],\"tags\":[{tags}],\"logs\":[{logs}],\"startTime\":1}}],\"processes\":{{}}}}]}}"
+        )
+    };
+    let count = |of: &str, n: u8| {
+        format!(",{{\"key\":\"otel.dropped_{of}_count\",\"type\":\"int64\",\"value\":{n}}}")
+    };
+    let before = tags(&["a", "span.kind", "b", "error", "c", "d", "e"]);
+    let logs = [log(&["x", "event", "y"]), log(&["x"]), log(&["z"])];
+    let links = [reference("b", "7"), reference("A", "8"), reference("c", "9")];
+    let out = trimmer.frame(frame(PayloadFormat::Jaeger, span(&before, &logs, &links))).payload;
+    let after = tags(&["a", "span.kind", "b", "error", "c"])
+        + &count("attributes", 2)
+        + &count("events", 1)
+        + &count("links", 1);
+    let kept_logs = [log(&["x", "event"]), log(&["x"])];
+    let expected = span(&after, &kept_logs, &links[..2]);
+    assert_eq!(std::str::from_utf8(&out).unwrap(), expected);
+    let counts = Bound::ALL.map(|bound| counters.count(bound));
+    assert_eq!(counts, [2, 1, 0, 1, 1, 0]);
+    let again = frame(PayloadFormat::Jaeger, expected);
+    assert_eq!(trimmer.frame(again.clone()), again);
+    // Without a list of tags there is one for the counts.
+    let bare = "[{\"spans\":[{\"spanID\":\"1\",\"tags\":null,\"logs\":[{},{},{}]}]}]";
+    let out = trimmer.frame(frame(PayloadFormat::Jaeger, bare)).payload;
+    let counted = format!("\"tags\":[{}]", &count("events", 1)[1..]);
+    let expected = format!("[{{\"spans\":[{{\"spanID\":\"1\",\"logs\":[{{}},{{}}],{counted}}}]}}]");
+    assert_eq!(std::str::from_utf8(&out).unwrap(), expected);
+}
+
+/// Spans of Zipkin: tags are attributes, annotations events.
+#[test]
+fn spans_of_zipkin_are_cut_as_those_of_otlp() {
+    let (trimmer, counters) = trimmer(bounds().with(Bound::AttributeLength, Some(4)));
+    let spans = "[{\"id\":\"1\",\"tags\":{\"a\":\"12345\",\"error\":\"a long one\",\"b\":\"2\",\"c\":\"3\",\
+                 \"d\":\"4\"},\"annotations\":[{\"value\":\"x\"},{\"value\":\"y\"},{\"value\":\"z\"}]},\
+                 {\"id\":\"2\",\"annotations\":[{},{},{},{}]},{\"id\":\"3\",\"tags\":{\"a\":\"1\"}}]";
+    let out = trimmer.frame(frame(PayloadFormat::Zipkin, spans)).payload;
+    let expected = "[{\"id\":\"1\",\"tags\":{\"a\":\"1234\",\"error\":\"a long one\",\"b\":\"2\",\"c\":\"3\",\
+                    \"otel.dropped_attributes_count\":\"1\",\"otel.dropped_events_count\":\"1\"},\
+                    \"annotations\":[{\"value\":\"x\"},{\"value\":\"y\"}]},{\"id\":\"2\",\"annotations\":[{},{}],\
+                    \"tags\":{\"otel.dropped_events_count\":\"2\"}},{\"id\":\"3\",\"tags\":{\"a\":\"1\"}}]";
+    assert_eq!(std::str::from_utf8(&out).unwrap(), expected);
+    assert_eq!((counters.count(Bound::Attributes), counters.count(Bound::Events)), (1, 3));
+    let again = frame(PayloadFormat::Zipkin, expected);
+    assert_eq!(trimmer.frame(again.clone()), again);
+}
+
+#[test]
+fn requests_behind_their_lengths_are_cut_each() {
+    let small = Span { name: "small".into(), ..Span::default() };
+    let behind = |requests: &[ExportTraceServiceRequest]| {
+        let one = |request: &ExportTraceServiceRequest| {
+            let bytes = request.encode_to_vec();
+            [&(bytes.len() as u32).to_be_bytes()[..], &bytes].concat()
+        };
+        requests.iter().map(one).collect::<Vec<_>>().concat()
+    };
+    let (trimmer, _) = trimmer(bounds());
+    let all = [request(vec![small.clone()]), request(vec![large_span(), small.clone()])];
+    let out = trimmer.frame(frame(PayloadFormat::OtlpDelimited, behind(&all))).payload;
+    let (mut rest, mut found) = (&out[..], Vec::new());
+    while let Some((length, after)) = rest.split_first_chunk::<4>() {
+        let (one, after) = after.split_at(u32::from_be_bytes(*length) as usize);
+        found.push(ExportTraceServiceRequest::decode(one).expect("it stays a request"));
+        rest = after;
+    }
+    let expected = [request(vec![small.clone()]), request(vec![by_hand(large_span()), small])];
+    assert_eq!(found, expected);
 }
 
 /// W3C Trace Context, "tracestate": what is against the rules leaves whole, all else stays.

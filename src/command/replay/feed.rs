@@ -10,10 +10,10 @@ use tailwater_engine::Error;
 use tailwater_engine::ingest::reader::{FileReader, Input};
 use tailwater_engine::journal::{LogReader, LogRecord, Opening, RuleText, is_log};
 use tailwater_engine::model::{FrameBody, Ledger, SetAside, SourceId, SourceSpec};
-use tailwater_engine::redact::Redactor;
 use tailwater_engine::runtime::EpochCut;
 
 use super::settings::ReadSettings;
+use crate::command::screen::Screen;
 use crate::exit::Usage;
 use crate::near_path::cannot_read;
 
@@ -109,13 +109,13 @@ impl Feed {
         }
     }
 
-    /// Redacts frames before they are sorted, as sorting puts them into temporary files; `false`
+    /// Screens frames before they are sorted, as sorting puts them into temporary files; `false`
     /// where they are given as they are read.
-    pub(crate) fn redacts_itself(&mut self, redactor: &Arc<Redactor>) -> bool {
-        let redactor = Arc::clone(redactor);
+    pub(crate) fn screens_itself(&mut self, screen: &Arc<Screen>) -> bool {
+        let screen = Arc::clone(screen);
         match self {
             Self::Files { reader, .. } => {
-                reader.change_before_sorting(Box::new(move |frame| redactor.frame(frame)))
+                reader.change_before_sorting(Box::new(move |frame| screen.frame(frame)))
             }
             Self::Log { .. } => false,
         }

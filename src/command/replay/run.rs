@@ -12,12 +12,12 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use tailwater_engine::Error;
 use tailwater_engine::model::{EmittedItem, FrameBody};
 use tailwater_engine::plan::Plan;
-use tailwater_engine::redact::Redactor;
 use tailwater_engine::runtime::{Engine, EpochOutput, TraceExplained};
 
 use super::feed::{Feed, Step};
 use super::settings::ReadSettings;
-use crate::command::secret::{redacted, redactor};
+use crate::command::screen::Screen;
+use crate::command::secret::redactor;
 use crate::exit::Exit;
 use crate::output::WriteFailed;
 use crate::render::rows::Said;
@@ -92,10 +92,11 @@ pub(crate) fn run_through(
     let mut feed = Feed::open(settings)?;
     let redactor = match &plan.redaction {
         Some(redaction) if !settings.is_redacted => {
-            Some(Arc::new(redactor(redaction, None, &feed.sources())?))
+            Some(redactor(redaction, None, &feed.sources())?)
         }
         _ => None,
     };
+    let screen = Arc::new(Screen::new(settings.bounds, redactor, &feed.sources())?);
     if let Some(gather) = &mut gather {
         gather.set_sources(feed.sources());
     }
@@ -113,10 +114,10 @@ pub(crate) fn run_through(
         in_order(output, take)?;
         if output.items.is_empty() { Ok(()) } else { take_items(&output.items) }
     };
-    let is_done = redactor.as_ref().is_some_and(|redactor| feed.redacts_itself(redactor));
-    let of_frames = redactor.as_deref().filter(|_| !is_done);
+    let is_done = screen.has_steps() && feed.screens_itself(&screen);
+    let of_frames = Some(&*screen).filter(|_| !is_done);
     let recorded = settings.recorded.clone();
-    let mut frames = Frames { feed: &mut feed, redactor: of_frames, gather, recorded };
+    let mut frames = Frames { feed: &mut feed, screen: of_frames, gather, recorded };
     let fed = push_all(&mut frames, &mut engine, interrupt, &progress, &mut sink);
     let why = match fed {
         Ok(why) => why,
@@ -135,7 +136,7 @@ pub(crate) fn run_through(
         sink(&output)?;
     }
     progress.finish_and_clear();
-    summary.redacted(redactor.as_deref());
+    screen.sum_up(&mut summary);
     summary.close(feed.ledger(), &feed.sources());
     Ok(Recording { why, summary, explained })
 }
@@ -161,10 +162,10 @@ enum Stop {
     Engine(Error),
 }
 
-/// Where frames come from, and who else sees them, redacted like what the rules see.
+/// Where frames come from, and who else sees them, screened like what the rules see.
 struct Frames<'a> {
     feed: &'a mut Feed,
-    redactor: Option<&'a Redactor>,
+    screen: Option<&'a Screen>,
     gather: Option<&'a mut Gather>,
     /// The rules that follow the log's tables.
     recorded: Option<Recorded>,
@@ -180,7 +181,10 @@ fn push_all(
     while !interrupt.is_set() {
         let pushed = match frames.feed.next() {
             Ok(Step::Frame(body)) => {
-                let body = redacted(frames.redactor, body);
+                let body = match frames.screen {
+                    Some(screen) => screen.pass(body),
+                    None => body,
+                };
                 if let (Some(gather), FrameBody::Data(frame)) = (&mut frames.gather, &body) {
                     gather.take(frame);
                 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tailwater_engine::ingest::reader::{Order as ReadOrder, ReaderOptions};
 use tailwater_engine::model::{ColumnMapping, PayloadFormat, Signal};
+use tailwater_engine::redact::{Bound, ItemBounds};
 
 use crate::args::{Format, General, InputFormat, Inputs, Order, Replay, SignalName};
 use crate::exit::Usage;
@@ -27,6 +28,8 @@ pub(crate) struct ReadSettings {
     pub(crate) recorded: Option<Recorded>,
     /// How they are read.
     pub(crate) options: ReaderOptions,
+    /// What is bounded of an item.
+    pub(crate) bounds: ItemBounds,
     /// Worker threads.
     pub(crate) workers: usize,
     /// Whether windows stay open at the end.
@@ -53,6 +56,7 @@ impl ReadSettings {
             is_redacted: false,
             recorded: None,
             options,
+            bounds: bounds(&inputs.limits)?,
             workers: inputs.workers,
             stays_open: inputs.open,
             with_progress: !general.is_quiet,
@@ -147,6 +151,25 @@ fn mapping(inputs: &Inputs) -> Result<Option<ColumnMapping>, Usage> {
         SignalName::Metrics => Signal::Metrics,
     };
     Ok(Some(ColumnMapping { signal, columns }))
+}
+
+/// What `--limit` says.
+fn bounds(limits: &[String]) -> Result<ItemBounds, Usage> {
+    limits.iter().try_fold(ItemBounds::default(), |bounds, text| {
+        let (name, number) = text.split_once('=').unwrap_or((text, ""));
+        let Some(bound) = Bound::ALL.into_iter().find(|bound| bound.name() == name.trim()) else {
+            let names = Bound::ALL.map(|bound| format!("`{}`", bound.name())).join(", ");
+            return Err(Usage(format!(
+                "expected one of {names} in `--limit {text}`, found `{name}`"
+            )));
+        };
+        match number.trim().replace('_', "").parse() {
+            Ok(most @ 1..) => Ok(bounds.with(bound, Some(most))),
+            _ => Err(Usage(format!(
+                "expected a whole number from 1 on, as in `--limit {name}=128`, found `{number}`"
+            ))),
+        }
+    })
 }
 
 fn payload_format(format: InputFormat) -> PayloadFormat {

@@ -8,7 +8,6 @@ mod observe;
 mod pages;
 mod pump;
 mod recorder;
-mod screen;
 mod shapes;
 mod sinks;
 mod tables;
@@ -30,6 +29,7 @@ use tokio::runtime::Runtime;
 
 use crate::args::{Format, General, Run};
 use crate::command::replay::in_order;
+use crate::command::screen::Screen;
 use crate::command::secret::redactor;
 use crate::config::{self, Config, Wrong};
 use crate::exit::{Exit, Usage};
@@ -44,7 +44,6 @@ use observe::{Ending, Notify, Observed, SELF, Traces, feed_self};
 use pages::Pages;
 use pump::{Pump, Stopped};
 use recorder::Recorder;
-use screen::Screen;
 use sinks::{SinkSpec, Sinks};
 use tables::{Changed, Tables};
 
@@ -96,7 +95,7 @@ pub(crate) fn run(args: &Run, general: General) -> anyhow::Result<Exit> {
         Some(redaction) => Some(redactor(redaction, Some(config), &opening.sources)?),
         None => None,
     };
-    let screen = Screen::new(config.limits.of_items(), redactor)?;
+    let screen = Screen::new(config.limits.of_items(), redactor, &opening.sources)?;
     let rules = (files, rule_paths(config));
     let (tables, changed) = Tables::new(rules, params, config.sink_names(), &compiled, &plan);
     runtime.spawn(tables::follow(tables, config.rules.tables_every.value, ending.looks()));

@@ -13,8 +13,8 @@ use tailwater_engine::runtime::{Engine, EpochOutput};
 
 use super::observe::{Notify, Observed, UnderWay};
 use super::recorder::Recorder;
-use super::screen::Screen;
 use super::tables::Changed;
+use crate::command::screen::Screen;
 use crate::output::WriteFailed;
 
 /// How long an epoch that has a frame waits for more of them.

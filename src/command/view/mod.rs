@@ -76,6 +76,7 @@ fn inputs(args: &View) -> Inputs {
         order: Order::File,
         merge: false,
         open: false,
+        limits: Vec::new(),
     }
 }
 

@@ -434,15 +434,26 @@ fn check_knows_the_sinks_of_a_configuration() {
 fn memory_is_one_number() {
     let folder = folder("memory", &[("a.yaml", "limits: { memory: 300MiB }")]);
     let shown = printed(&folder, &["-c", "a.yaml"]);
-    let (waiting, reading) = ("172MiB", "128MiB");
+    let (waiting, reading) = ("140MiB", "128MiB"); // beside 32 MiB of epochs
     assert_eq!(shown["config"]["intake"]["bytes"], waiting, "{shown}");
     assert_eq!(shown["config"]["intake"]["reading_bytes"], reading);
     let text = "limits: { memory: 600MiB }\nintake: { bytes: 100MiB }";
     fs::write(folder.join("a.yaml"), text).unwrap();
-    assert_eq!(printed(&folder, &["-c", "a.yaml"])["config"]["intake"]["reading_bytes"], "500MiB");
+    assert_eq!(printed(&folder, &["-c", "a.yaml"])["config"]["intake"]["reading_bytes"], "468MiB");
+    let sinks = "sinks:\n  central: { type: otlp, url: 'http://c:4318' }\n  rows: { type: file, path: \
+                 r.jsonl }\n  own: { type: file, path: o.jsonl, queue_bytes: 8MiB }\n";
+    fs::write(folder.join("a.yaml"), format!("limits: {{ memory: 512MiB }}\n{sinks}")).unwrap();
+    let shown = &printed(&folder, &["-c", "a.yaml"])["config"];
+    let held = |sink: &str| shown["sinks"][sink]["queue_bytes"].as_str().unwrap().to_owned();
+    assert_eq!([held("central"), held("rows"), held("own")], ["32MiB", "32MiB", "8MiB"]);
+    let held = |part: &str| shown["intake"][part].as_str().unwrap().to_owned();
+    assert_eq!([held("reading_bytes"), held("bytes")], ["128MiB", "216MiB"], "of 344 MiB");
+    let said = wrong("memory-sinks", "a.yaml", &format!("limits: {{ memory: 200MiB }}\n{sinks}"));
+    assert!(said.contains("expected `236MiB`"), "{said}");
     let said = wrong("memory-small", "a.yaml", "limits:\n  memory: 100MiB");
-    assert!(said.contains("expected `192MiB`") && said.contains("a.yaml:2:"), "{said}");
+    assert!(said.contains("expected `224MiB`") && said.contains("a.yaml:2:"), "{said}");
     let text = "limits: { memory: 300MiB }\nintake: { bytes: 256MiB, reading_bytes: 128MiB }";
     let said = wrong("memory-parts", "a.yaml", text);
-    assert!(said.contains("do not fit into 300 MiB"), "{said}");
+    let fit = "do not fit into 300 MiB of memory beside 32 MiB";
+    assert!(said.contains(fit), "{said}");
 }

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::references::References;
 use crate::model::{AttributePlace, Batch, ColumnSpec, Demand, Field, FieldKind, Signal, Value};
+use crate::otlp::dropped::{ATTRIBUTES_DROPPED, EVENTS_DROPPED, LINKS_DROPPED, is_dropped_count};
 use crate::otlp::wire::Message;
 
 /// A batch by field and attribute.
@@ -126,7 +127,8 @@ fn span(
     member(6, Field::Kind, &value(Field::Kind), &mut out);
     time(7, &value(Field::Start), &mut out);
     time(8, &value(Field::End), &mut out);
-    own.iter().for_each(|(key, value)| attribute(9, key, value, &mut out));
+    attributes(9, own, &mut out);
+    count(10, dropped(own, ATTRIBUTES_DROPPED), &mut out);
     if let Some((events, rows)) = events {
         for row in rows {
             let mut event = Message::default();
@@ -137,6 +139,8 @@ fn span(
             out.message(11, &event);
         }
     }
+    count(12, dropped(own, EVENTS_DROPPED), &mut out);
+    let mut links_lost = dropped(own, LINKS_DROPPED);
     if let Value::Int(links @ 1..) = value(Field::LinkCount) {
         let written = match (value(Field::TraceId), value(Field::SpanId)) {
             (Value::Bytes(trace_id), Value::Bytes(span_id)) => {
@@ -144,10 +148,9 @@ fn span(
             }
             _ => 0,
         };
-        if written < links {
-            out.varint(14, (links - written) as u64);
-        }
+        links_lost += (links - written).max(0) as u64;
     }
+    count(14, links_lost, &mut out);
     let mut status = Message::default();
     text(2, &value(Field::StatusMessage), &mut status);
     member(3, Field::Status, &value(Field::Status), &mut status);
@@ -158,6 +161,35 @@ fn span(
         out.fixed32(16, 1);
     }
     out
+}
+
+/// How many of something an item of another format says were dropped of it.
+fn dropped(own: &Attributes<'_>, key: &str) -> u64 {
+    own.get(key).and_then(dropped_count).unwrap_or(0)
+}
+
+fn dropped_count(value: &Value) -> Option<u64> {
+    let number = match value {
+        Value::Int(number) => u32::try_from(*number).ok(),
+        Value::Str(text) => text.parse().ok(),
+        _ => None,
+    };
+    number.map(u64::from)
+}
+
+fn count(field: u32, count: u64, out: &mut Message) {
+    if count > 0 {
+        out.varint(field, count.min(u32::MAX.into()));
+    }
+}
+
+/// An item's own attributes, without those that OTLP has fields for.
+fn attributes(field: u32, own: &Attributes<'_>, out: &mut Message) {
+    let is_field = |key: &str, value: &Value| {
+        is_dropped_count(key.as_bytes()) && dropped_count(value).is_some()
+    };
+    let left = own.iter().filter(|(key, value)| !is_field(key, value));
+    left.for_each(|(key, value)| attribute(field, key, value, out));
 }
 
 fn record(parts: &Parts<'_>, row: usize, own: &Attributes<'_>) -> Message {
@@ -172,7 +204,8 @@ fn record(parts: &Parts<'_>, row: usize, own: &Attributes<'_>) -> Message {
     if !body.is_null() {
         out.message(5, &any(&body));
     }
-    own.iter().for_each(|(key, value)| attribute(6, key, value, &mut out));
+    attributes(6, own, &mut out);
+    count(7, dropped(own, ATTRIBUTES_DROPPED), &mut out);
     id(9, &value(Field::TraceId), &mut out);
     id(10, &value(Field::SpanId), &mut out);
     time(11, &value(Field::ObservedTime), &mut out);

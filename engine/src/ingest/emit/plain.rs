@@ -17,6 +17,7 @@ use crate::ingest::hex;
 use crate::ingest::item::{KINDS, STATUSES, member};
 use crate::ingest::json::{Json, Members, Pattern, owned};
 use crate::model::{ColumnMapping, Field, ItemAround, ItemContent, Signal, Value};
+use crate::otlp::dropped::is_dropped_count;
 use crate::otlp::wire::{Message, varint_len};
 
 /// Members of a line, and bytes of lists, maps and fractions in it, up to which it is ordinary.
@@ -200,6 +201,7 @@ impl PlainSpans {
                 Field::TraceState => Target::Text(Place::TraceState),
                 _ => Target::Other,
             },
+            Meaning::Attribute(key) if is_dropped_count(key.as_bytes()) => Target::Other,
             Meaning::Attribute(key) => {
                 let known = self.keys.iter().position(|known| known.text == key);
                 Target::Attribute(known.unwrap_or_else(|| self.add_key(key)) as u16)

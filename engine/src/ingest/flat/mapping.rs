@@ -113,6 +113,7 @@ const SPANS: Names = &[
     ("kind", &["kind", "span_kind", "spanKind", "SpanKind"]),
     ("status", &["status", "status_code", "statusCode", "StatusCode"]),
     ("status.message", &["status_message", "statusMessage", "StatusMessage"]),
+    ("trace.sampled", &["trace_flags", "traceFlags", "TraceFlags", "trace.sampled"]),
 ];
 
 const LOGS: Names = &[

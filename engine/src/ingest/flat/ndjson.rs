@@ -133,7 +133,11 @@ fn value(
             row.set_cell(field, cell, json.pos())
         }
         Target::Nested => nested(json, source, w),
-        Target::Kind | Target::Status | Target::Severity | Target::SeverityNumber
+        Target::Kind
+        | Target::Status
+        | Target::Severity
+        | Target::SeverityNumber
+        | Target::Sampled
             if json.peek().is_ascii_digit() =>
         {
             row.set_number(target, json.integer()?);

@@ -45,6 +45,7 @@ impl Row {
         match target {
             Target::Kind => self.item.kind = member(number, KINDS),
             Target::Status => self.item.status = member(number, STATUSES),
+            Target::Sampled => self.item.sampled = number & 1 == 1,
             Target::Temporality => self.item.temporality = member(number, TEMPORALITIES),
             Target::Severity | Target::SeverityNumber => {
                 self.item.severity_number = i32::try_from(number).unwrap_or(0);
@@ -90,6 +91,7 @@ impl Row {
                 self.set_member(target, text);
             }
             Target::Monotonic => item.monotonic = text.eq_ignore_ascii_case(b"true"),
+            Target::Sampled => item.sampled = is_sampled(text),
             Target::Text(field) => {
                 let symbol = w.intern(text, at)?;
                 self.set_symbol(field, symbol);
@@ -209,6 +211,19 @@ pub(in crate::ingest) fn member_of(field: Field, text: &[u8]) -> Option<usize> {
         _ => text,
     };
     members.iter().position(|known| known.as_bytes().eq_ignore_ascii_case(name))
+}
+
+/// Whether flags of a trace context have the bit `sampled`: two hexadecimal digits, as in a
+/// `traceparent`, a decimal number of another length, or `true`. Source: W3C Trace Context,
+/// §3.2.2.5.
+fn is_sampled(text: &[u8]) -> bool {
+    if let Some([flags]) = hex::decode::<1>(text) {
+        return flags & 1 == 1;
+    }
+    match integer_of(text) {
+        Some(number) => number & 1 == 1,
+        None => text.eq_ignore_ascii_case(b"true"),
+    }
 }
 
 /// Sets an attribute.

@@ -32,6 +32,8 @@ pub(super) enum Target {
     MetricType,
     Temporality,
     Monotonic,
+    /// The flags of a trace context, or what its flag `sampled` says.
+    Sampled,
     /// A text field.
     Text(Field),
     /// A field of any value.
@@ -172,6 +174,7 @@ fn field_target(field: Field, unit: Unit, layout: &Layout) -> Target {
         Field::MetricType => Target::MetricType,
         Field::Temporality => Target::Temporality,
         Field::Monotonic => Target::Monotonic,
+        Field::Sampled => Target::Sampled,
         Field::Body
         | Field::MetricValue
         | Field::Percent
@@ -179,8 +182,7 @@ fn field_target(field: Field, unit: Unit, layout: &Layout) -> Target {
         | Field::Memory
         | Field::Disk
         | Field::Network => Target::Any(field),
-        Field::Sampled
-        | Field::EventCount
+        Field::EventCount
         | Field::LinkCount
         | Field::EventNames
         | Field::LinkTraceIds

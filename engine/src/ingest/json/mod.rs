@@ -53,7 +53,14 @@ impl<'a> Json<'a> {
         ByteRange::new(self.pos, self.data.len())
     }
 
+    /// The bytes from the cursor on.
+    #[inline]
+    pub(super) fn ahead(&self) -> &'a [u8] {
+        self.data.get(self.pos..).unwrap_or_default()
+    }
+
     /// Goes back (or on) to a position.
+    #[inline]
     pub(super) fn seek(&mut self, pos: usize) {
         self.pos = pos;
     }
@@ -83,10 +90,10 @@ impl<'a> Json<'a> {
 
     /// Passes over bytes that are exactly these, if they are next.
     #[inline]
-    pub(super) fn take(&mut self, expected: &[u8]) -> bool {
-        let found = self.data.get(self.pos..).is_some_and(|rest| rest.starts_with(expected));
+    pub(super) fn take<const N: usize>(&mut self, expected: &[u8; N]) -> bool {
+        let found = self.ahead().first_chunk() == Some(expected);
         if found {
-            self.pos += expected.len();
+            self.pos += N;
         }
         found
     }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
-use crate::limits::{LINE_FRAME_BYTES, LINE_FRAMES_KEPT_MAX};
+use crate::limits::{LINE_FRAME_BYTES, LINE_FRAMES_KEPT_MAX, LINE_FRAMES_SILENT_MAX};
 
 /// Bytes that a kept frame has room for: a full one, and what one read brings beyond that.
 const ROOM_BYTES: usize = LINE_FRAME_BYTES + LINE_FRAME_BYTES / 8;
@@ -47,8 +47,24 @@ impl LineFrames {
         Bytes::from(bytes)
     }
 
-    fn keep(&self, mut bytes: Vec<u8>) {
+    /// Gives memory back that is not needed while little comes.
+    pub(super) fn shrink(&self) {
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        free.truncate(LINE_FRAMES_SILENT_MAX);
+        free.shrink_to_fit();
+    }
+
+    /// Whether less than so many bytes are left in a large frame.
+    pub(super) fn is_filled(bytes: &[u8], left: usize) -> bool {
+        bytes.len() + left > ROOM_BYTES
+    }
+
+    /// Keeps the memory of a large frame that nobody needs.
+    pub(super) fn keep(&self, mut bytes: Vec<u8>) {
         bytes.clear();
+        if bytes.capacity() != ROOM_BYTES {
+            return;
+        }
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         if free.len() < LINE_FRAMES_KEPT_MAX {
             free.push(bytes);
@@ -124,5 +140,7 @@ mod tests {
             drop(many);
             assert_eq!(frames.free.lock().unwrap().len(), LINE_FRAMES_KEPT_MAX);
         }
+        frames.shrink();
+        assert_eq!(frames.free.lock().unwrap().len(), LINE_FRAMES_SILENT_MAX);
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::limits::{LINE_BYTES_MAX, LINE_CONNECTIONS_MAX, LINE_FRAME_BYTES};
+use crate::limits::{LINE_BYTES_MAX, LINE_CONNECTIONS_MAX};
 use crate::model::{PayloadFormat, SourceId};
 
 use super::budget::Sender;
@@ -22,6 +22,7 @@ use super::line_frames::LineFrames;
 use super::listener::{Address, ConnectionLimits};
 use super::rate::{RateLimiter, RateLimits};
 use super::security::Security;
+use super::wrong_protocol::{Http, http_request};
 
 /// A listener of the line protocol.
 #[derive(Debug, Clone)]
@@ -34,7 +35,8 @@ pub struct LinesConfig {
     /// `Bearer TOKEN`.
     pub security: Security,
     /// Whether each frame of lines is answered with a line: an object whose `lines`, `taken` and
-    /// `refused` count since the connection began.
+    /// `refused` count since the connection began. Lines are then checked when they come; else
+    /// those that look like objects are taken, and set aside when they cannot be decoded.
     pub acks: bool,
     /// Bounds on connections; an idle one ends after its `pace.idle`.
     pub connections: ConnectionLimits,
@@ -72,8 +74,12 @@ pub(super) struct Lines {
     pub(super) frames: LineFrames,
 }
 
-/// Bytes of one read.
-const READ_BYTES: usize = 32 * 1024;
+/// How long a connection is silent before it gives memory back.
+const SILENT: Duration = Duration::from_secs(1);
+
+/// Bytes of one read of what nobody wants, and how long that goes on.
+const READ_BYTES: usize = 4 * 1024;
+const LINGER: Duration = Duration::from_secs(1);
 
 /// How a step of a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,8 +100,7 @@ pub(super) async fn serve(lines: Arc<Lines>, mut connection: Connection) {
         lines: &lines,
         stream,
         sender: connection.sender(),
-        batch: LineBatch::new(lines.frames.clone()),
-        buffer: vec![0; READ_BYTES],
+        batch: LineBatch::new(lines.frames.clone(), lines.config.acks),
         counted: Counted::default(),
     };
     if !talk.is_admitted().await {
@@ -112,6 +117,9 @@ pub(super) async fn serve(lines: Arc<Lines>, mut connection: Connection) {
             Step::Broken => talk.batch.broken(),
         }
         let under_way = activity.begin();
+        if let Some(http) = talk.batch.http() {
+            return talk.point_elsewhere(http).await;
+        }
         let goes_on = talk.hand_over().await;
         drop(under_way);
         if step != Step::Open || !goes_on {
@@ -133,7 +141,6 @@ struct Talk<'a> {
     stream: Box<dyn Stream>,
     sender: Sender,
     batch: LineBatch,
-    buffer: Vec<u8>,
     counted: Counted,
 }
 
@@ -154,6 +161,10 @@ impl Talk<'_> {
             false
         });
         let is_whole = first.await.unwrap_or(false);
+        if let Some(http) = http_request(line.trim_ascii_end()) {
+            self.point_elsewhere(http).await;
+            return false;
+        }
         let token = line.trim_ascii_end().strip_prefix(b"Bearer ");
         if is_whole && token.is_some_and(|token| tokens.admit(token)) {
             return true;
@@ -161,30 +172,48 @@ impl Talk<'_> {
         let reception = self.lines.intake.begin(self.lines.config.source, self.sender);
         reception.refuse(RefuseReason::Unauthenticated);
         if self.lines.config.acks {
-            self.say("{\"v\":1,\"type\":\"refused\",\"reason\":\"unauthenticated\"}\n").await;
+            self.say(b"{\"v\":1,\"type\":\"refused\",\"reason\":\"unauthenticated\"}\n").await;
         }
         false
     }
 
+    /// Says which port is meant to one who speaks HTTP. What else it sends is read for a moment: a
+    /// socket that is closed with unread bytes takes the answer with it.
+    async fn point_elsewhere(&mut self, http: Http) {
+        let reception = self.lines.intake.begin(self.lines.config.source, self.sender);
+        reception.refuse(RefuseReason::MediaType);
+        self.say(&http.answer()).await;
+        drop(self.stream.shutdown().await);
+        let mut rest = vec![0; READ_BYTES];
+        let reading = async { while matches!(self.stream.read(&mut rest).await, Ok(1..)) {} };
+        drop(timeout(LINGER, reading).await);
+    }
+
     /// Reads until a frame is full, time is up, or the connection ends.
     async fn gather(&mut self) -> Step {
+        let gather = self.lines.config.gather;
         let mut deadline: Option<Instant> = None;
-        while self.batch.bytes() < LINE_FRAME_BYTES {
-            let read = self.stream.read(&mut self.buffer);
-            let read = match deadline {
-                Some(deadline) => match timeout_at(deadline, read).await {
+        while !self.batch.is_full() && self.batch.http().is_none() {
+            let until = deadline.or_else(|| self.batch.is_large().then(|| monotonic() + SILENT));
+            let read = self.stream.read_buf(self.batch.room());
+            let read = match until {
+                Some(until) => match timeout_at(until, read).await {
                     Ok(read) => read,
-                    Err(_) => return Step::Open,
+                    Err(_) if deadline.is_some() => return Step::Open,
+                    Err(_) => {
+                        self.batch.rest();
+                        continue;
+                    }
                 },
                 None => read.await, // the connection's idle timer watches
             };
             match read {
                 Ok(0) => return Step::Ended,
-                Ok(bytes) => self.batch.take(&self.buffer[..bytes]),
+                Ok(_) => self.batch.came(),
                 Err(_) => return Step::Broken,
             }
             if !self.batch.is_empty() {
-                deadline.get_or_insert_with(|| monotonic() + self.lines.config.gather);
+                deadline.get_or_insert_with(|| monotonic() + gather);
             }
         }
         Step::Open
@@ -234,14 +263,15 @@ impl Talk<'_> {
         };
         let lines = taken + refused;
         let counts = format!("\"lines\":{lines},\"taken\":{taken},\"refused\":{refused}");
-        self.say(&format!("{{\"v\":1,\"type\":\"ack\",{counts}{reason}}}\n")).await;
+        let line = format!("{{\"v\":1,\"type\":\"ack\",{counts}{reason}}}\n");
+        self.say(line.as_bytes()).await;
     }
 
-    /// Writes a line. One that its sender does not read in time is not waited for: the next read
+    /// Writes an answer. One that its sender does not read in time is not waited for: the next read
     /// shows whether the connection still lives.
-    async fn say(&mut self, line: &str) {
+    async fn say(&mut self, line: &[u8]) {
         let within = self.lines.config.connections.pace.write;
-        drop(timeout(within, self.stream.write_all(line.as_bytes())).await);
+        drop(timeout(within, self.stream.write_all(line)).await);
     }
 }
 

@@ -31,6 +31,7 @@ mod respond;
 mod security;
 mod service;
 mod tls;
+mod wrong_protocol;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

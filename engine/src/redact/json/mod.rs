@@ -9,6 +9,7 @@ mod attribute;
 mod otlp;
 mod tag;
 mod trim;
+mod trim_foreign;
 
 use std::borrow::Cow;
 

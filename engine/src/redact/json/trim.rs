@@ -1,4 +1,5 @@
-//! OTLP/JSON and lines of the line protocol, their items cut to bounds.
+//! JSON, its items cut to bounds: OTLP, lines of the line protocol and plain rows; how documents
+//! of other formats are walked, `trim_foreign` knows.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -6,12 +7,14 @@ use base64::engine::general_purpose::STANDARD;
 use super::super::policy::Policy;
 use super::super::trim::{Bound, DOCUMENT, LISTS_MAX, Node, Trim};
 use super::{Fate, Result, Rewriter, is_id_name, put_string};
+use crate::model::PayloadFormat;
+use crate::otlp::dropped::{ATTRIBUTES_DROPPED, is_dropped_count};
 
-/// Writes documents again where an item in them is beyond a bound; says whether one is.
+/// Writes documents of a format again where an item in them is beyond a bound; says whether one is.
 pub(in crate::redact) fn trim(
     trim: &Trim,
     policy: &Policy,
-    data: &[u8],
+    (data, format): (&[u8], PayloadFormat),
     out: &mut Vec<u8>,
 ) -> bool {
     if trim.is_small(data.len()) {
@@ -21,7 +24,11 @@ pub(in crate::redact) fn trim(
     let mut is_changed = false;
     while rewriter.blanks(out) {
         let (from, start) = (rewriter.pos, out.len());
-        let fate = rewriter.cut_node(trim, &DOCUMENT, out);
+        let fate = match format {
+            PayloadFormat::Jaeger => rewriter.cut_jaeger(trim, out),
+            PayloadFormat::Zipkin => rewriter.cut_zipkin(trim, out),
+            _ => rewriter.cut_node(trim, &DOCUMENT, out),
+        };
         if !matches!(fate, Ok(Fate::Changed)) {
             out.truncate(start);
             let end = if fate.is_ok() { rewriter.pos } else { data.len() };
@@ -33,19 +40,27 @@ pub(in crate::redact) fn trim(
     is_changed
 }
 
-/// The same for lines.
+/// Whether a column of a plain row is a field rather than an attribute.
+type IsField<'f> = &'f dyn Fn(&[u8]) -> bool;
+
+/// The same for lines: those of the line protocol, or plain rows of which some columns are fields.
 pub(in crate::redact) fn trim_lines(
     trim: &Trim,
     policy: &Policy,
     data: &[u8],
+    is_field: Option<IsField<'_>>,
     out: &mut Vec<u8>,
 ) -> bool {
     let mut is_changed = false;
     for line in data.split_inclusive(|byte| *byte == b'\n') {
         let start = out.len();
-        let mut rewriter = Rewriter::new(policy, line, &crate::ingest::is_line_field);
-        let is_beyond =
-            !trim.is_small(line.len()) && matches!(rewriter.cut_line(trim, out), Ok(Fate::Changed));
+        let known = is_field.unwrap_or(&crate::ingest::is_line_field);
+        let mut rewriter = Rewriter::new(policy, line, known);
+        let mut cut = || match is_field {
+            None => rewriter.cut_line(trim, out),
+            Some(_) => rewriter.cut_row(trim, out),
+        };
+        let is_beyond = !trim.is_small(line.len()) && matches!(cut(), Ok(Fate::Changed));
         if is_beyond {
             out.extend_from_slice(&line[rewriter.pos..]);
         } else {
@@ -191,7 +206,7 @@ impl Rewriter<'_> {
         })
     }
 
-    fn cut_text(&mut self, trim: &Trim, out: &mut Vec<u8>) -> Result<Fate> {
+    pub(super) fn cut_text(&mut self, trim: &Trim, out: &mut Vec<u8>) -> Result<Fate> {
         let text = self.string()?;
         let Some(cut) = trim.cut(&text) else { return Ok(Fate::Same) };
         put_string(cut, out);
@@ -204,44 +219,107 @@ impl Rewriter<'_> {
         if self.peek() != b'{' || !matches!(&*self.text_of_member(b"type")?, b"span" | b"event") {
             return Ok(Fate::Same);
         }
-        let mut kept = 0;
         self.members(out, |rewriter, key, member| {
             if key == b"data" && rewriter.peek() == b'{' {
-                return rewriter.cut_data(trim, &mut kept, false, &mut member.value);
+                return rewriter.cut_data(trim, true, &mut member.value);
             }
             rewriter.skip().map(|()| Fate::Same)
         })
     }
 
-    /// The members of an object that are attributes: all of a nested one, those without a meaning
-    /// of their own of `data`.
-    fn cut_data(
-        &mut self,
-        trim: &Trim,
-        kept: &mut u64,
-        is_nested: bool,
-        out: &mut Vec<u8>,
-    ) -> Result<Fate> {
-        self.members(out, |rewriter, key, member| {
+    /// A plain row.
+    fn cut_row(&mut self, trim: &Trim, out: &mut Vec<u8>) -> Result<Fate> {
+        self.blanks(out);
+        if self.peek() != b'{' {
+            return Ok(Fate::Same);
+        }
+        self.cut_data(trim, false, out)
+    }
+
+    /// An object whose members are fields and attributes; in a line some hold attributes.
+    fn cut_data(&mut self, trim: &Trim, is_line: bool, out: &mut Vec<u8>) -> Result<Fate> {
+        let survey = self.survey_data(is_line)?;
+        let dropped = survey.attributes.saturating_sub(trim.most(Bound::Attributes));
+        trim.add(Bound::Attributes, dropped);
+        let mut kept = 0;
+        let fate = self.members(out, |rewriter, key, member| {
             let out = &mut member.value;
-            if !is_nested && ((rewriter.is_field)(key) || is_id_name(key)) {
-                let nests = matches!(key, b"ctx" | b"tags" | b"attributes");
-                if nests && rewriter.peek() == b'{' {
-                    return rewriter.cut_data(trim, kept, true, out);
+            match rewriter.role(key, is_line) {
+                Role::Field => rewriter.skip().map(|()| Fate::Same),
+                // Written anew at the end, where anything is dropped.
+                Role::Count if dropped > 0 => rewriter.skip().map(|()| Fate::Drop),
+                Role::Count => rewriter.skip().map(|()| Fate::Same),
+                Role::Nest => rewriter.members(out, |rewriter, _, member| {
+                    rewriter.cut_attribute_of(trim, &mut kept, &mut member.value)
+                }),
+                Role::Attribute => rewriter.cut_attribute_of(trim, &mut kept, out),
+            }
+        })?;
+        if dropped > 0 {
+            let count = dropped.saturating_add(survey.stated);
+            out.pop();
+            if out.last() != Some(&b'{') {
+                out.push(b',');
+            }
+            out.extend_from_slice(format!("\"{ATTRIBUTES_DROPPED}\":{count}}}").as_bytes());
+        }
+        Ok(fate)
+    }
+
+    fn cut_attribute_of(&mut self, trim: &Trim, kept: &mut u64, out: &mut Vec<u8>) -> Result<Fate> {
+        if *kept >= trim.most(Bound::Attributes) {
+            return self.skip().map(|()| Fate::Drop);
+        }
+        *kept += 1;
+        self.cut_plain(trim, out)
+    }
+
+    /// Looks through the row at the cursor, which stays where it is.
+    fn survey_data(&mut self, is_line: bool) -> Result<RowSurvey> {
+        let (pos, depth) = (self.pos, self.depth);
+        let (mut survey, mut scratch) = (RowSurvey::default(), Vec::new());
+        self.members(&mut scratch, |rewriter, key, member| {
+            match rewriter.role(key, is_line) {
+                Role::Field => rewriter.skip()?,
+                Role::Attribute => {
+                    survey.attributes += 1;
+                    rewriter.skip()?;
                 }
-                return rewriter.skip().map(|()| Fate::Same);
+                Role::Nest => {
+                    rewriter.members(&mut member.value, |rewriter, _, _| {
+                        survey.attributes += 1;
+                        rewriter.skip().map(|()| Fate::Same)
+                    })?;
+                }
+                Role::Count => {
+                    let start = rewriter.pos;
+                    rewriter.skip()?;
+                    let text = std::str::from_utf8(&rewriter.data[start..rewriter.pos]);
+                    let text = text.unwrap_or_default().trim().trim_matches('"');
+                    survey.stated = text.parse().unwrap_or(0);
+                }
             }
-            if *kept >= trim.most(Bound::Attributes) {
-                trim.add(Bound::Attributes, 1);
-                return rewriter.skip().map(|()| Fate::Drop);
-            }
-            *kept += 1;
-            rewriter.cut_plain(trim, out)
-        })
+            Ok(Fate::Same)
+        })?;
+        (self.pos, self.depth) = (pos, depth);
+        Ok(survey)
+    }
+
+    /// What the member of a row is whose value is next.
+    fn role(&mut self, key: &[u8], is_line: bool) -> Role {
+        if key == ATTRIBUTES_DROPPED.as_bytes() {
+            return Role::Count;
+        }
+        let nests = is_line && matches!(key, b"ctx" | b"tags" | b"attributes");
+        if nests && self.peek() == b'{' {
+            return Role::Nest;
+        }
+        let is_field = (self.is_field)(key) || is_line && is_id_name(key) || is_dropped_count(key);
+        if is_field { Role::Field } else { Role::Attribute }
     }
 
     /// Any JSON value of an attribute.
-    fn cut_plain(&mut self, trim: &Trim, out: &mut Vec<u8>) -> Result<Fate> {
+    pub(super) fn cut_plain(&mut self, trim: &Trim, out: &mut Vec<u8>) -> Result<Fate> {
         match self.peek() {
             b'"' => self.cut_text(trim, out),
             b'[' => self.list(out, |rewriter, out| rewriter.cut_plain(trim, out)),
@@ -251,4 +329,21 @@ impl Rewriter<'_> {
             _ => self.skip().map(|()| Fate::Same),
         }
     }
+}
+
+/// What a member of a row is.
+enum Role {
+    Field,
+    Attribute,
+    /// An object of attributes.
+    Nest,
+    /// How many attributes were dropped before.
+    Count,
+}
+
+/// What a row holds.
+#[derive(Default)]
+struct RowSurvey {
+    attributes: u64,
+    stated: u64,
 }

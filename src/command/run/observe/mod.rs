@@ -27,9 +27,9 @@ use tailwater_engine::runtime::{EpochOutput, LineCounts, RuleCounts};
 use tailwater_engine::self_metrics::EngineGauges;
 use tailwater_engine::sink::Hear;
 
-use super::screen::Screen;
 use super::sinks::{ResultsPage, SinkWatch, Sinks, Watched};
 use crate::args::{General, LogFormat, LogLevel, Observe};
+use crate::command::screen::Screen;
 
 pub(super) use ending::{Ending, Looks};
 pub(super) use notify::Notify;
