@@ -4,8 +4,8 @@
 //! beside them is the first of them. A million groups get 20 values each in one window, p99; the
 //! resident memory is read before, when all values are in, and at its peak.
 //!
-//! `cargo bench -p tailwater-engine --bench scale -- [aggregates SPANS | all SPANS | groups N]`
-//! (`all` is the 100 aggregates alone, for profiles)
+//! `cargo bench -p tailwater-engine --bench scale -- [aggregates SPANS | one SPANS | all SPANS |
+//! groups N]` (`one` and `all` are one and 100 aggregates alone, for profiles)
 
 #![allow(
     clippy::disallowed_methods,
@@ -117,10 +117,11 @@ fn main() {
     if what.as_deref().is_none_or(|what| what == "groups") {
         groups(size.unwrap_or(1_000_000) as u64, 1);
     }
-    if what.as_deref() == Some("all") {
+    if let Some(name @ ("one" | "all")) = what.as_deref() {
         let requests = requests(size.unwrap_or(2_000_000));
         let spans = requests.len() * workload::SPANS;
-        measure("100 aggregates", spans, || in_memory(&many(10, 10), &requests, 1));
+        let plan = if name == "one" { many(1, 1) } else { many(10, 10) };
+        measure(name, spans, || in_memory(&plan, &requests, 1));
     } else if what.as_deref() != Some("groups") {
         aggregates(size.unwrap_or(2_000_000));
     }

@@ -28,7 +28,21 @@ pub(super) struct Token {
     /// How much of it, bytes at least.
     bytes_min: usize,
     /// Whether the prefix is a field's name, which stays.
-    is_name: bool,
+    pub(super) is_name: bool,
+}
+
+impl Token {
+    /// Whether a byte may stand behind its prefix.
+    pub(super) fn takes(&self, byte: u8) -> bool {
+        match self.letters {
+            Upper => byte.is_ascii_uppercase() || byte.is_ascii_digit(),
+            Word => byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'),
+            Loose => {
+                byte.is_ascii_alphanumeric()
+                    || matches!(byte, b'_' | b'-' | b'.' | b'/' | b'+' | b'=' | b'~')
+            }
+        }
+    }
 }
 
 const fn of(prefix: &'static [u8], letters: Letters, bytes_min: usize) -> Token {
@@ -140,14 +154,7 @@ pub(super) fn token_at(
     if look.is_value() && is_inside && !token.is_name {
         return None;
     }
-    let end = run(text, from, |byte| match token.letters {
-        Upper => byte.is_ascii_uppercase() || byte.is_ascii_digit(),
-        Word => byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'),
-        Loose => {
-            byte.is_ascii_alphanumeric()
-                || matches!(byte, b'_' | b'-' | b'.' | b'/' | b'+' | b'=' | b'~')
-        }
-    });
+    let end = run(text, from, |byte| token.takes(byte));
     if end - from < token.bytes_min {
         return None;
     }
@@ -165,9 +172,14 @@ pub(super) fn token(text: &[u8], start: usize, index: usize, look: Look) -> Opti
     token_at(text, start, &TOKENS[index], look)
 }
 
+/// Whether a byte may stand in a part of a JSON web token.
+pub(super) fn is_jwt_letter(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
+}
+
 /// A JSON web token: `eyJ…`, a point, a payload, a signature.
 pub(super) fn jwt(text: &[u8], start: usize) -> Option<(usize, usize)> {
-    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    let is_part = is_jwt_letter;
     let header = run(text, start, is_part);
     let is_header = text[start..].starts_with(b"eyJ") && header - start >= JWT_PART_BYTES_MIN;
     if !is_header || text.get(header) != Some(&b'.') {
@@ -191,13 +203,13 @@ pub(super) fn scheme(
 ) -> Option<(usize, usize)> {
     // In JSON a blank may be written with a backslash.
     let is_blank = |byte: u8| {
-        matches!(byte, b' ' | b'\t' | b'\r' | b'\n') || (look == Look::Frame && byte == b'\\')
+        matches!(byte, b' ' | b'\t' | b'\r' | b'\n') || (!look.is_value() && byte == b'\\')
     };
     let from = run(text, end, is_blank);
     if from == end {
         return None;
     }
-    if look == Look::Frame {
+    if !look.is_value() {
         return Some((from, from));
     }
     if before(text, start).is_ascii_alphanumeric() {

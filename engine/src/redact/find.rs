@@ -2,11 +2,14 @@
 //!
 //! One search serves two ends. [`Finder::hits`] takes one value and finds exactly what is to be
 //! replaced. [`Finder::may_hold`] takes the bytes of a whole frame and finds at least every value
-//! that the other would find in it: there the neighbours of a value are tags and lengths, so that
-//! what stands beside it says nothing.
+//! that the other would find in it: there the neighbours of a value are tags and lengths, or
+//! quotes and escapes, so that what stands beside it says little.
+
+use std::ops::ControlFlow;
 
 use smallvec::SmallVec;
 
+use super::starts::{Bytes, Columns, LANES, Starts, grouped};
 use super::{credential, network, number, sql, web};
 use crate::plan::ValueClass;
 
@@ -15,8 +18,10 @@ use crate::plan::ValueClass;
 pub(super) enum Look {
     /// One value, from end to end.
     Value,
-    /// Bytes of a frame.
-    Frame,
+    /// A frame of text: a value ends at quotes, separators and escapes, which are no digits.
+    Text,
+    /// A frame of bytes: beside a value are tags and lengths, which may be anything.
+    Bytes,
 }
 
 impl Look {
@@ -66,64 +71,61 @@ enum Opens {
     Statement,
 }
 
-/// Places that the three bytes at the start of needles are hashed to.
-const PLACES: usize = 1 << 15;
+/// A run of digits begins.
+const DIGIT: Columns = 1 << 0;
+/// Digits before a blank, a `-` or a `)`, and more of them behind it.
+const GROUPS: Columns = 1 << 1;
+/// A point between digits.
+const POINT: Columns = 1 << 2;
+/// Two capital letters before a digit.
+const COUNTRY: Columns = 1 << 3;
+/// A `+` before a digit; a `:` before a hexadecimal digit or another `:`.
+const PREFIX: Columns = 1 << 4;
+/// A `-` or `.` between hexadecimal digits.
+const JOINT: Columns = 1 << 5;
+/// An `@` behind what may be a part of a name.
+const AT: Columns = 1 << 6;
+/// An `=` behind the end of a secret field's name.
+const EQUALS: Columns = 1 << 7;
+/// Those of needles begin here.
+const NEEDLES_FROM: usize = 8;
 
-/// What a byte may be part of, above its lower-case form in the lowest eight bits.
-const DIGIT: u16 = 1 << 8;
-const COLON: u16 = 1 << 9;
-const JOINT: u16 = 1 << 10;
-const AT: u16 = 1 << 11;
-const EQUALS: u16 = 1 << 12;
+/// Columns of needles.
+const NEEDLE_COLUMNS: usize = 8;
 
 /// Searches for the classes of a policy, in one pass over the bytes.
 #[derive(Debug)]
 pub(super) struct Finder {
     classes: ClassSet,
-    /// By byte: its lower-case form and what it may be part of.
-    bytes: Box<[u16; 256]>,
-    /// Hashes of the first three bytes of the needles: a bit each.
-    starts: Box<[u64; PLACES / 64]>,
-    /// By first three bytes, sorted.
-    needles: Vec<(u32, &'static [u8], Opens)>,
-}
-
-fn place_of(start: u32) -> usize {
-    (start.wrapping_mul(0x9e37_79b1) >> 17) as usize
+    starts: Starts,
+    /// By column.
+    needles: [Vec<(&'static [u8], Opens)>; NEEDLE_COLUMNS],
 }
 
 impl Finder {
     pub(super) fn new(classes: ClassSet) -> Self {
-        let mut bytes = Box::new([0_u16; 256]);
-        for byte in 0..=u8::MAX {
-            let flags = match byte {
-                b'0'..=b'9' if classes.has_any(&OF_DIGITS) => DIGIT,
-                b':' if classes.has_any(&[ValueClass::Ipv6, ValueClass::Mac]) => COLON,
-                b'-' | b'.' if classes.has(ValueClass::Mac) => JOINT,
-                b'@' if classes.has(ValueClass::Email) => AT,
-                b'=' if classes.has(ValueClass::UrlQuery) => EQUALS,
-                _ => 0,
-            };
-            bytes[usize::from(byte)] = flags | u16::from(byte.to_ascii_lowercase());
+        let mut starts = Starts::new();
+        for (wanted_by, columns, places) in signs() {
+            if classes.has_any(wanted_by) {
+                starts.add(columns, &places);
+            }
         }
-        let mut starts = Box::new([0_u64; PLACES / 64]);
-        let mut needles: Vec<(u32, &'static [u8], Opens)> = Vec::new();
-        for (_, text, opens) in needles_of().filter(|(class, ..)| classes.has(*class)) {
-            let start = text[..3]
-                .iter()
-                .fold(0, |start, byte| start << 8 | u32::from(byte.to_ascii_lowercase()));
-            let place = place_of(start);
-            starts[place / 64] |= 1 << (place % 64);
-            needles.push((start, text, opens));
+        let wanted = || needles_of().filter(|(class, ..)| classes.has(*class));
+        let places: Vec<[Bytes; LANES]> =
+            wanted().map(|(_, text, opens)| first_bytes(text, opens)).collect();
+        let mut needles: [Vec<(&'static [u8], Opens)>; NEEDLE_COLUMNS] = Default::default();
+        let columns = grouped(&places, NEEDLE_COLUMNS);
+        for (((_, text, opens), places), column) in wanted().zip(&places).zip(columns) {
+            starts.add(1 << (NEEDLES_FROM + column), places);
+            needles[column].push((text, opens));
         }
-        needles.sort_by_key(|(start, ..)| *start);
-        Self { classes, bytes, starts, needles }
+        Self { classes, starts, needles }
     }
 
     /// Whether the bytes of a frame may hold something; `false` is certain.
-    pub(super) fn may_hold(&self, bytes: &[u8]) -> bool {
+    pub(super) fn may_hold(&self, bytes: &[u8], look: Look) -> bool {
         let mut found = false;
-        self.search(bytes, Look::Frame, &mut |_| {
+        self.search(bytes, look, &mut |_| {
             found = true;
             true
         });
@@ -163,56 +165,107 @@ impl Finder {
     /// Calls back for every hit until told to end.
     #[inline]
     fn search(&self, text: &[u8], look: Look, found: &mut dyn FnMut(Hit) -> bool) {
-        let mut past = Past::default();
-        let mut start = 0_u32;
-        for (at, byte) in text.iter().enumerate() {
-            let what = self.bytes[usize::from(*byte)];
-            start = (start << 8 | u32::from(what & 0xff)) & 0x00ff_ffff;
-            let place = place_of(start);
-            let may_open = self.starts[place / 64] >> (place % 64) & 1 == 1;
-            if (may_open || what > 0xff) && self.look_at(text, at, start, look, &mut past, found) {
+        let mut ignored = DIGIT;
+        if self.classes.has(ValueClass::Card)
+            && let Some(run) = number::long_run(text, 0)
+        {
+            // Only the number of a card in one run has no other sign than its digits.
+            if look.is_value() {
+                ignored = 0;
+            } else if let Some((start, end)) = number::long_card(text, run, look) {
+                found(Hit { start, end, class: ValueClass::Card });
                 return;
             }
         }
+        let mut past = Past::default();
+        let _ = self.starts.find(text, ignored, |at, columns| {
+            if self.look_at(text, (at, columns), look, &mut past, found) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        });
     }
 
-    /// Looks closer at a place; says whether the search ends.
+    /// Looks closer at the place where a pattern ends; says whether the search ends.
     #[inline(never)]
     fn look_at(
         &self,
         text: &[u8],
-        at: usize,
-        start: u32,
+        (at, columns): (usize, Columns),
         look: Look,
         past: &mut Past,
         found: &mut dyn FnMut(Hit) -> bool,
     ) -> bool {
-        let hit = match self.bytes[usize::from(text[at])] & 0xff00 {
-            DIGIT if at >= past.digits => {
-                past.digits = number::run_end(text, at);
-                self.at_digits(text, at, past.digits, look)
-            }
-            COLON => network::at_colon(text, at, self.wants(), look),
-            JOINT => network::at_joint(text, at, look),
-            AT => web::email(text, at, at + 1, look).map(hit(ValueClass::Email)),
-            EQUALS => web::field_before(text, at, look).map(hit(ValueClass::UrlQuery)),
-            _ => None,
-        };
-        if let Some(hit) = hit.filter(|hit| self.classes.has(hit.class)) {
-            past.digits = past.digits.max(hit.end);
-            if found(hit) {
-                return true;
+        let (mut rest, mut ends) = (columns & ((1 << NEEDLES_FROM) - 1), false);
+        while rest != 0 && !ends {
+            // In the order in which they begin: what one covers, the digits behind it are part of.
+            let sign = [PREFIX, DIGIT, GROUPS, POINT, COUNTRY, JOINT, AT, EQUALS]
+                .into_iter()
+                .find(|sign| rest & sign != 0)
+                .unwrap_or(rest);
+            rest &= !sign;
+            let hit = self.at_sign(text, (at, sign), look, past);
+            if let Some(hit) = hit.filter(|hit| self.classes.has(hit.class)) {
+                past.digits = past.digits.max(hit.end);
+                ends = found(hit);
             }
         }
-        let Some(from) = at.checked_sub(2) else { return false };
-        let first = self.needles.partition_point(|(known, ..)| *known < start);
-        let same = self.needles[first..].iter().take_while(|(known, ..)| *known == start);
-        for (_, needle, opens) in same {
-            let end = from + needle.len();
-            if text.get(from..end).is_some_and(|part| part.eq_ignore_ascii_case(needle))
-                && Self::take(*opens, text, (from, end), look, past, found)
-            {
-                return true;
+        ends || (columns >> NEEDLES_FROM != 0
+            && self.at_needles(text, (at, columns), look, past, found))
+    }
+
+    /// What one of the signs that end at a place is part of.
+    fn at_sign(
+        &self,
+        text: &[u8],
+        (at, sign): (usize, Columns),
+        look: Look,
+        past: &mut Past,
+    ) -> Option<Hit> {
+        let start = match sign {
+            PREFIX if text[at - 1] == b':' => {
+                let wants = (self.classes.has(ValueClass::Ipv6), self.classes.has(ValueClass::Mac));
+                return network::at_colon(text, at - 1, wants, look);
+            }
+            JOINT => return network::at_joint(text, at - 1, look),
+            AT => return web::email(text, at, at + 1, look).map(hit(ValueClass::Email)),
+            EQUALS => return web::field_before(text, at, look).map(hit(ValueClass::UrlQuery)),
+            PREFIX | DIGIT => at,
+            COUNTRY => at - 1,
+            _ => number::run_start(text, at - 1),
+        };
+        if start < past.digits {
+            return None;
+        }
+        let end = number::run_end(text, start);
+        past.digits = past.digits.max(end);
+        self.at_digits(text, start, end, look)
+    }
+
+    /// Looks at the needles that may begin three bytes before a place.
+    fn at_needles(
+        &self,
+        text: &[u8],
+        (at, columns): (usize, Columns),
+        look: Look,
+        past: &mut Past,
+        found: &mut dyn FnMut(Hit) -> bool,
+    ) -> bool {
+        let from = at + 1 - LANES;
+        for (column, needles) in self.needles.iter().enumerate() {
+            if columns >> (NEEDLES_FROM + column) & 1 == 0 {
+                continue;
+            }
+            for (needle, opens) in needles {
+                let end = from + needle.len();
+                if text.get(from..end).is_some_and(|part| part.eq_ignore_ascii_case(needle)) {
+                    if Self::take(*opens, text, (from, end), look, past, found) {
+                        return true;
+                    }
+                } else if look == Look::Text && is_quoted(text, from, needle) {
+                    return found(Hit { start: from, end, class: ValueClass::Token });
+                }
             }
         }
         false
@@ -234,15 +287,11 @@ impl Finder {
             return false;
         }
         past.is_statement = true;
-        if look == Look::Frame {
+        if !look.is_value() {
             return found(Hit { start, end, class: ValueClass::Sql });
         }
         sql::literals(text, start, found);
         false
-    }
-
-    fn wants(&self) -> (bool, bool) {
-        (self.classes.has(ValueClass::Ipv6), self.classes.has(ValueClass::Mac))
     }
 
     fn at_digits(&self, text: &[u8], start: usize, end: usize, look: Look) -> Option<Hit> {
@@ -260,9 +309,65 @@ impl Finder {
     }
 }
 
-/// The classes that begin with digits, or with what stands right before some.
-const OF_DIGITS: [ValueClass; 5] =
-    [ValueClass::Card, ValueClass::Ssn, ValueClass::Iban, ValueClass::Ipv4, ValueClass::Phone];
+/// Signs of the classes: which want one, its column, and what stands at its places.
+fn signs() -> Vec<(&'static [ValueClass], Columns, Vec<Bytes>)> {
+    use ValueClass::{Card, Email, Iban, Ipv4, Ipv6, Mac, Phone, Ssn, UrlQuery};
+    let digit = Bytes::of(|byte| byte.is_ascii_digit());
+    let hex = Bytes::of(|byte| byte.is_ascii_hexdigit());
+    let upper = Bytes::of(|byte| byte.is_ascii_uppercase());
+    let any_of = |bytes: &'static [u8]| Bytes::of(|byte| bytes.contains(&byte));
+    let mut signs: Vec<(&'static [ValueClass], Columns, Vec<Bytes>)> = vec![
+        (&[Card], DIGIT, vec![digit]),
+        (
+            &[Card, Ssn, Phone],
+            GROUPS,
+            vec![digit, digit, any_of(b"- )"), digit.and(Bytes::one(b' '))],
+        ),
+        (&[Ipv4, Phone], POINT, vec![digit, Bytes::one(b'.'), digit]),
+        (&[Iban], COUNTRY, vec![upper, upper, digit, digit.and(upper)]),
+        (&[Phone], PREFIX, vec![Bytes::one(b'+'), digit]),
+        (&[Ipv6, Mac], PREFIX, vec![Bytes::one(b':'), hex.and(Bytes::one(b':'))]),
+        (&[Mac], JOINT, vec![hex, hex, any_of(b"-."), hex]),
+        (&[Email], AT, vec![Bytes::of(web::is_local), Bytes::one(b'@')]),
+    ];
+    let names = web::FIELDS.iter().map(|name| {
+        let end = &name[name.len() - LANES..];
+        (&[UrlQuery][..], EQUALS, end.iter().map(|byte| Bytes::letter(*byte)).collect())
+    });
+    signs.extend(names);
+    signs
+}
+
+/// What the first bytes of a needle may be; behind a short one stands what must follow it.
+fn first_bytes(needle: &[u8], opens: Opens) -> [Bytes; LANES] {
+    let is_exact = match opens {
+        Opens::Token(index) => !credential::TOKENS[index].is_name,
+        opens => opens == Opens::Jwt,
+    };
+    let follows = || match opens {
+        Opens::EncodedAt => Bytes::of(web::is_domain),
+        Opens::Authority => Bytes::of(|byte| !web::ends_authority(byte)),
+        Opens::Jwt => Bytes::of(credential::is_jwt_letter),
+        Opens::Token(index) => Bytes::of(|byte| credential::TOKENS[index].takes(byte)),
+        Opens::Statement => Bytes::of(|byte| sql::follows_verb(byte, Look::Bytes)),
+        Opens::Scheme(_) | Opens::PrivateKey => Bytes::of(|_| true),
+    };
+    std::array::from_fn(|place| match needle.get(place) {
+        Some(byte) if is_exact => Bytes::one(*byte),
+        Some(byte) => Bytes::letter(*byte),
+        None => follows(),
+    })
+}
+
+/// Whether a needle with quotes in it begins at a place of a text that may write them otherwise:
+/// with a backslash, or twice.
+fn is_quoted(text: &[u8], from: usize, needle: &[u8]) -> bool {
+    memchr::memchr(b'"', needle).is_some_and(|quote| {
+        let head = text.get(from..from + quote);
+        head.is_some_and(|head| head.eq_ignore_ascii_case(&needle[..quote]))
+            && matches!(at(text, from + quote), b'"' | b'\\')
+    })
+}
 
 /// What a search has behind it.
 #[derive(Debug, Default)]
@@ -335,3 +440,6 @@ pub(super) fn run_back(
     let part = &text[least..end];
     least + part.iter().rposition(|byte| !fits(*byte)).map_or(0, |at| at + 1)
 }
+
+#[cfg(test)]
+mod tests;

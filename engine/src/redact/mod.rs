@@ -21,6 +21,7 @@ mod protobuf;
 mod schema;
 mod shape;
 mod sql;
+mod starts;
 mod state;
 mod trim;
 mod trim_csv;
@@ -39,6 +40,7 @@ use crate::error::Error;
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::model::{Compression, DataFrame, PayloadFormat, SourceSpec};
 use crate::plan::Redaction;
+use find::Look;
 use policy::{Fate, Policy};
 use shape::Shape;
 
@@ -95,18 +97,27 @@ impl Redactor {
 
     /// Whether the bytes of a frame may hold something; `false` is certain.
     pub fn may_concern(&self, format: PayloadFormat, bytes: &[u8]) -> bool {
-        self.policy.may_concern(bytes)
+        let look = match format {
+            PayloadFormat::OtlpTraces
+            | PayloadFormat::OtlpLogs
+            | PayloadFormat::OtlpMetrics
+            | PayloadFormat::OtlpTracesSampled { .. }
+            | PayloadFormat::OtlpDelimited => Look::Bytes,
+            _ => Look::Text,
+        };
+        self.policy.may_concern(bytes, look)
             || match format {
-                PayloadFormat::OtlpTraces
-                | PayloadFormat::OtlpLogs
-                | PayloadFormat::OtlpMetrics
-                | PayloadFormat::OtlpTracesSampled { .. }
-                | PayloadFormat::OtlpDelimited => {
+                PayloadFormat::Csv => false,
+                PayloadFormat::Ndjson | PayloadFormat::Lines | PayloadFormat::Zipkin => {
+                    has_escapes(bytes)
+                }
+                PayloadFormat::OtlpJson | PayloadFormat::Jaeger => {
+                    has_escapes(bytes) || has_base64(bytes)
+                }
+                _ => {
                     self.policy.finder.wants_integers()
                         && protobuf::may_hold_card(&self.policy, bytes)
                 }
-                PayloadFormat::Csv => false,
-                _ => hides(bytes),
             }
     }
 
@@ -116,10 +127,11 @@ impl Redactor {
             self.policy.counters.could_not_read();
             return Some(broken(frame.format).to_vec());
         };
-        if !self.may_concern(frame.format, &plain) {
+        let is_by_piece = matches!(frame.format, PayloadFormat::Ndjson | PayloadFormat::Lines);
+        if !is_by_piece && !self.may_concern(frame.format, &plain) {
             return None;
         }
-        let mut out = Vec::with_capacity(plain.len());
+        let mut out = Vec::with_capacity(if is_by_piece { 0 } else { plain.len() });
         let is_changed = match frame.format {
             PayloadFormat::OtlpTraces | PayloadFormat::OtlpTracesSampled { .. } => {
                 self.request(&plain, &schema::TRACES, &mut out)
@@ -130,13 +142,44 @@ impl Redactor {
             PayloadFormat::OtlpJson => self.documents(&plain, &shape::OTLP, frame, &mut out),
             PayloadFormat::Jaeger => self.documents(&plain, &shape::JAEGER, frame, &mut out),
             PayloadFormat::Zipkin => self.documents(&plain, &shape::ZIPKIN, frame, &mut out),
-            PayloadFormat::Ndjson => self.documents(&plain, &shape::ROW, frame, &mut out),
-            PayloadFormat::Lines => self.lines(&plain, frame, &mut out),
+            PayloadFormat::Ndjson => self.pieces(&plain, frame, rows_end, &mut out),
+            PayloadFormat::Lines => self.pieces(&plain, frame, line_end, &mut out),
             PayloadFormat::Csv => {
                 csv::rewrite(&self.policy, &plain, &|name| self.is_field(frame, name), &mut out)
             }
         };
         is_changed.then_some(out)
+    }
+
+    /// Payloads in which each piece stands for itself: those that may hold something are walked.
+    fn pieces(
+        &self,
+        data: &[u8],
+        frame: &DataFrame,
+        end_of: fn(&[u8], usize) -> usize,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let (mut pos, mut copied, mut is_changed) = (0, 0, false);
+        while pos < data.len() {
+            let end = end_of(data, pos);
+            let piece = &data[pos..end];
+            if self.may_concern(frame.format, piece) {
+                if out.capacity() == 0 {
+                    out.reserve(data.len());
+                }
+                out.extend_from_slice(&data[copied..pos]);
+                is_changed |= match frame.format {
+                    PayloadFormat::Lines => self.line(piece, frame, out),
+                    _ => self.documents(piece, &shape::ROW, frame, out),
+                };
+                copied = end;
+            }
+            pos = end;
+        }
+        if is_changed {
+            out.extend_from_slice(&data[copied..]);
+        }
+        is_changed
     }
 
     fn is_field(&self, frame: &DataFrame, name: &[u8]) -> bool {
@@ -226,47 +269,63 @@ impl Redactor {
         is_changed
     }
 
-    /// Objects, one a line.
-    fn lines(&self, data: &[u8], frame: &DataFrame, out: &mut Vec<u8>) -> bool {
+    /// An object on a line of its own.
+    fn line(&self, line: &[u8], frame: &DataFrame, out: &mut Vec<u8>) -> bool {
+        if line.trim_ascii().is_empty() {
+            out.extend_from_slice(line);
+            return false;
+        }
         let is_field = |name: &[u8]| self.is_field(frame, name);
-        let mut is_changed = false;
-        for line in data.split_inclusive(|byte| *byte == b'\n') {
-            if line.trim_ascii().is_empty() || !self.may_concern(frame.format, line) {
-                out.extend_from_slice(line);
-                continue;
+        let start = out.len();
+        let mut rewriter = json::Rewriter::new(&self.policy, line, &is_field);
+        rewriter.blanks(out);
+        let result = rewriter.document(shape::LINE, out);
+        let rest = &line[rewriter.pos().min(line.len())..];
+        match result {
+            Ok(has_changed) if rest.trim_ascii().is_empty() => {
+                out.extend_from_slice(rest);
+                has_changed
             }
-            let start = out.len();
-            let mut rewriter = json::Rewriter::new(&self.policy, line, &is_field);
-            rewriter.blanks(out);
-            let result = rewriter.document(shape::LINE, out);
-            let rest = &line[rewriter.pos().min(line.len())..];
-            match result {
-                Ok(has_changed) if rest.trim_ascii().is_empty() => {
-                    is_changed |= has_changed;
-                    out.extend_from_slice(rest);
+            _ => {
+                self.policy.counters.could_not_read();
+                out.truncate(start);
+                out.extend_from_slice(json::BROKEN);
+                if line.ends_with(b"\n") {
+                    out.push(b'\n');
                 }
-                _ => {
-                    self.policy.counters.could_not_read();
-                    is_changed = true;
-                    out.truncate(start);
-                    out.extend_from_slice(json::BROKEN);
-                    if line.ends_with(b"\n") {
-                        out.push(b'\n');
-                    }
-                }
+                true
             }
         }
-        is_changed
     }
 }
 
-/// Whether JSON is written in a way that hides text from a search over its bytes: escapes of
-/// letters, or bytes in base64.
-fn hides(bytes: &[u8]) -> bool {
-    let escapes =
-        memchr::memchr_iter(b'\\', bytes).any(|at| matches!(bytes.get(at + 1), Some(b'u' | b'/')));
-    escapes
-        || memchr::memmem::find(bytes, b"bytesValue").is_some()
+/// Where the line at a place ends.
+fn line_end(data: &[u8], pos: usize) -> usize {
+    memchr::memchr(b'\n', &data[pos..]).map_or(data.len(), |at| pos + at + 1)
+}
+
+/// Where rows from a place on end for certain: an object ends on one line and another begins on
+/// the next, which within one document stands nowhere.
+fn rows_end(data: &[u8], pos: usize) -> usize {
+    let mut end = pos;
+    loop {
+        let start = end;
+        end = line_end(data, start);
+        let is_whole = data[start..end].trim_ascii_end().ends_with(b"}");
+        if end == data.len() || (is_whole && data[end..].starts_with(b"{\"")) {
+            return end;
+        }
+    }
+}
+
+/// Whether letters are written as escapes, which hide text from a search over bytes.
+fn has_escapes(bytes: &[u8]) -> bool {
+    memchr::memchr_iter(b'\\', bytes).any(|at| matches!(bytes.get(at + 1), Some(b'u' | b'/')))
+}
+
+/// Whether bytes may be written in base64, which hides them as well.
+fn has_base64(bytes: &[u8]) -> bool {
+    memchr::memmem::find(bytes, b"bytesValue").is_some()
         || memchr::memmem::find(bytes, b"binary").is_some()
 }
 

@@ -8,6 +8,9 @@ use crate::plan::ValueClass;
 /// Bytes of the longest written IPv6 address, with an IPv4 address at its end.
 const IPV6_BYTES_MAX: usize = 45;
 
+/// Digits of a group of an IPv6 address.
+const IPV6_GROUP_BYTES_MAX: usize = 4;
+
 /// An IPv4 address that begins with a run of digits.
 pub(super) fn ipv4(text: &[u8], start: usize, end: usize, look: Look) -> Option<(usize, usize)> {
     if at(text, end) != b'.' {
@@ -21,12 +24,12 @@ pub(super) fn ipv4(text: &[u8], start: usize, end: usize, look: Look) -> Option<
         let from = place + 1;
         place = run(text, from, |byte| byte.is_ascii_digit());
         let is_last = group == 2;
-        let is_short = place - from <= 3 || (is_last && look == Look::Frame);
+        let is_short = place - from <= 3 || (is_last && !look.is_value());
         if place == from || !is_short {
             return None;
         }
     }
-    if look == Look::Frame {
+    if !look.is_value() {
         return Some((start, place));
     }
     let (head, tail) = (before(text, start), at(text, place));
@@ -77,6 +80,9 @@ fn mac(
     look: Look,
 ) -> Option<(usize, usize)> {
     let start = joint.checked_sub(group)?;
+    if at(text, joint + group + 1) != separator {
+        return None;
+    }
     let end = start + 12 + 12 / group - 1;
     let whole = text.get(start..end)?;
     let fits = whole.iter().enumerate().all(|(place, byte)| match place % (group + 1) {
@@ -94,10 +100,15 @@ fn mac(
         || (head == separator && start - 1 - group_before == group)
         || at(text, end).is_ascii_alphanumeric()
         || at(text, end) == separator;
-    (!is_longer || look == Look::Frame).then_some((start, end))
+    (!is_longer || !look.is_value()).then_some((start, end))
 }
 
 fn ipv6(text: &[u8], colon: usize, look: Look) -> Option<(usize, usize)> {
+    let next = text.get(colon + 1..).unwrap_or_default();
+    let next = &next[..next.len().min(IPV6_GROUP_BYTES_MAX + 1)];
+    if look.is_value() && !next.contains(&b':') {
+        return None; // a time, a port
+    }
     // Only the first colon of a run is looked at.
     let mut start = run_back(text, colon, IPV6_BYTES_MAX, |byte| byte.is_ascii_hexdigit());
     let is_first = before(text, start) != b':';
@@ -106,7 +117,7 @@ fn ipv6(text: &[u8], colon: usize, look: Look) -> Option<(usize, usize)> {
     }
     let is_part = |byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
     let mut end = run(text, colon, is_part);
-    if look == Look::Frame {
+    if !look.is_value() {
         let found = &text[start..end];
         let colons = memchr::memchr_iter(b':', found).count();
         let may_be = colons > 5 || (colons > 1 && memchr::memmem::find(found, b"::").is_some());

@@ -1,6 +1,6 @@
 //! Card numbers, US social security numbers, IBANs, telephone numbers.
 
-use super::find::{Look, at, before, run};
+use super::find::{Look, at, before, run, run_back};
 
 /// Digits of a card number.
 const CARD_DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
@@ -17,6 +17,40 @@ const PHONE_DIGITS: std::ops::RangeInclusive<usize> = 8..=15;
 /// Where the digits at a place end.
 pub(super) fn run_end(text: &[u8], start: usize) -> usize {
     run(text, start, |byte| byte.is_ascii_digit())
+}
+
+/// Where the digits before a place begin.
+pub(super) fn run_start(text: &[u8], end: usize) -> usize {
+    run_back(text, end, usize::MAX, |byte| byte.is_ascii_digit())
+}
+
+/// The first run from a place on of as many digits as a card number has at least; before the
+/// place stands no digit.
+///
+/// One byte in thirteen is looked at where it is no digit (as Boyer and Moore do, 1977).
+pub(super) fn long_run(text: &[u8], from: usize) -> Option<(usize, usize)> {
+    let length = *CARD_DIGITS.start();
+    let mut start = from;
+    while let Some(window) = text.get(start..start + length) {
+        match window.iter().rposition(|byte| !byte.is_ascii_digit()) {
+            Some(other) => start += other + 1,
+            None => return Some((start, run_end(text, start + length))),
+        }
+    }
+    None
+}
+
+/// The first card number of a frame in one run of digits; `run` is its first long run.
+pub(super) fn long_card(text: &[u8], run: (usize, usize), look: Look) -> Option<(usize, usize)> {
+    let mut next = Some(run);
+    while let Some((start, end)) = next {
+        let found = card(text, start, end, look);
+        if found.is_some() {
+            return found;
+        }
+        next = long_run(text, end);
+    }
+    None
 }
 
 /// Whether a number is a card's.
@@ -74,18 +108,20 @@ fn has_check_digit(digits: &[u8]) -> bool {
 pub(super) fn card(text: &[u8], start: usize, end: usize, look: Look) -> Option<(usize, usize)> {
     let digits = &text[start..end];
     match look {
-        Look::Value if digits.len() >= *CARD_DIGITS.start() => {
-            (is_card(digits) && !is_fraction(text, start) && !is_id(text, start, end))
+        Look::Value | Look::Text if digits.len() >= *CARD_DIGITS.start() => {
+            (is_card(digits) && !is_fraction(text, start) && !is_id(text, start, end, look))
                 .then_some((start, end))
         }
-        Look::Frame if digits.len() >= *CARD_DIGITS.start() => {
+        Look::Bytes if digits.len() >= *CARD_DIGITS.start() => {
             // A length before it, or a tag behind it, may be a digit too.
             let trims = [(0, 0), (1, 0), (0, 1), (1, 1)];
             let fits = |(head, tail)| is_card(&digits[head..digits.len() - tail]);
             trims.into_iter().any(fits).then_some((start, end))
         }
         Look::Value if digits.len() == 4 => card_groups(text, start, look),
-        Look::Frame if (4..=5).contains(&digits.len()) => card_groups(text, end - 4, look),
+        Look::Text | Look::Bytes if (4..=5).contains(&digits.len()) => {
+            card_groups(text, end - 4, look)
+        }
         _ => None,
     }
 }
@@ -112,7 +148,7 @@ fn card_groups(text: &[u8], start: usize, look: Look) -> Option<(usize, usize)> 
             count += group;
             place += group;
         }
-        let ends = look == Look::Frame || !at(text, place).is_ascii_digit();
+        let ends = !look.is_value() || !at(text, place).is_ascii_digit();
         (ends && is_card(&digits[..count])).then_some((start, place))
     })
 }
@@ -123,14 +159,17 @@ fn is_fraction(text: &[u8], start: usize) -> bool {
 }
 
 /// Whether digits are part of a hexadecimal id.
-fn is_id(text: &[u8], start: usize, end: usize) -> bool {
+fn is_id(text: &[u8], start: usize, end: usize, look: Look) -> bool {
     let mut from = start;
     while before(text, from).is_ascii_alphanumeric() {
         from -= 1;
     }
     let to = run(text, end, |byte| byte.is_ascii_alphanumeric());
     let word = &text[from..to];
-    word.len() >= ID_DIGITS_MIN
+    // `\f4111…`: the letter is not the value's.
+    let is_escaped = look == Look::Text && before(text, from) == b'\\';
+    !is_escaped
+        && word.len() >= ID_DIGITS_MIN
         && word.len() > end - start
         && word.iter().all(u8::is_ascii_hexdigit)
 }
@@ -270,7 +309,7 @@ pub(super) fn iban(text: &[u8], start: usize, _end: usize, look: Look) -> Option
             _ => return None,
         }
     }
-    let is_alone = look == Look::Frame
+    let is_alone = !look.is_value()
         || !(before(text, from).is_ascii_alphanumeric() || at(text, place).is_ascii_alphanumeric());
     (is_alone && remainder(&letters[..count]) == 1).then_some((from, place))
 }
@@ -291,7 +330,7 @@ pub(super) fn phone(text: &[u8], start: usize, end: usize, look: Look) -> Option
     }
     let from = match look {
         Look::Value => start,
-        Look::Frame => end.checked_sub(3).filter(|from| *from >= start)?,
+        Look::Text | Look::Bytes => end.checked_sub(3).filter(|from| *from >= start)?,
     };
     north_american(text, from, end, look)
 }
@@ -314,7 +353,7 @@ fn international(text: &[u8], start: usize, look: Look) -> Option<(usize, usize)
         }
         if count > *PHONE_DIGITS.end() {
             // In a frame, a tag that is a digit may stand behind it.
-            return (look == Look::Frame).then_some((start - 1, end));
+            return (!look.is_value()).then_some((start - 1, end));
         }
     }
     PHONE_DIGITS.contains(&count).then_some((start - 1, end))

@@ -7,7 +7,7 @@ use aho_corasick::AhoCorasick;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use super::find::{ClassSet, Finder, Hit, Hits};
+use super::find::{ClassSet, Finder, Hit, Hits, Look};
 use super::glob::Glob;
 use super::mark::{HASH_DIGITS, HASHED, LITERAL, MASKED, is_hash};
 use super::network::network_of;
@@ -119,6 +119,11 @@ pub(super) struct Policy {
     pub(super) counters: Arc<RedactCounters>,
 }
 
+/// Whether JSON or CSV writes a text otherwise than it is.
+fn is_escaped(text: &[u8]) -> bool {
+    text.iter().any(|byte| matches!(byte, b'"' | b'\\') || *byte < b' ')
+}
+
 fn values(action: RedactAction) -> &'static str {
     match action {
         RedactAction::Mask => "values mask",
@@ -156,8 +161,8 @@ impl Policy {
         }
         let globs: Vec<&Glob> =
             deny.iter().map(|(glob, _)| glob).chain(keyed.iter().map(|(glob, ..)| glob)).collect();
-        let matters_always =
-            !allow.is_empty() || globs.iter().any(|glob| glob.literal().is_empty());
+        let is_hidden = |glob: &&Glob| glob.literal().is_empty() || is_escaped(glob.literal());
+        let matters_always = !allow.is_empty() || globs.iter().any(is_hidden);
         let key_needles = (!globs.is_empty() && !matters_always)
             .then(|| {
                 AhoCorasick::builder()
@@ -184,10 +189,10 @@ impl Policy {
     }
 
     /// Whether the bytes of a frame may hold something to take out; `false` is certain.
-    pub(super) fn may_concern(&self, bytes: &[u8]) -> bool {
+    pub(super) fn may_concern(&self, bytes: &[u8], look: Look) -> bool {
         self.matters_always
             || self.key_needles.as_ref().is_some_and(|needles| needles.is_match(bytes))
-            || self.finder.may_hold(bytes)
+            || self.finder.may_hold(bytes, look)
     }
 
     /// Whether only named keys stay: what is not known is then not let through.

@@ -8,6 +8,7 @@ mod trim;
 
 pub(super) use trim::trim;
 
+use super::find::Look;
 use super::policy::{Fate, KeyFate, Policy};
 use super::schema::{Field, Kind, Message};
 use super::state::trace_state;
@@ -274,7 +275,7 @@ impl<'p> Rewriter<'p> {
     /// A field that nobody knows leaves if its bytes hold something.
     fn unknown(&self, part: &Part<'_>) -> Fate {
         let is_out = part.wire_type == BYTES
-            && (self.policy.is_closed() || self.policy.may_concern(part.value));
+            && (self.policy.is_closed() || self.policy.may_concern(part.value, Look::Bytes));
         if is_out {
             self.policy.counters.could_not_read();
         }

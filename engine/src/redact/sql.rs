@@ -30,15 +30,21 @@ fn partners(verb: &[u8]) -> &'static [&'static [u8]] {
 /// Bytes behind a verb in which its partner is looked for.
 const PARTNER_BYTES_MAX: usize = 4_096;
 
+/// Whether a byte may stand right behind a verb; in a frame, a blank may be written with `\`.
+pub(super) fn follows_verb(byte: u8, look: Look) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b'(' | b'/' | b'*')
+        || (byte == b'\\' && !look.is_value())
+}
+
 /// Whether a verb opens a statement.
 pub(super) fn opens(text: &[u8], start: usize, end: usize, look: Look) -> bool {
-    let next = at(text, end);
-    if look == Look::Frame {
-        return matches!(next, b' ' | b'\t' | b'\r' | b'\n' | b'\\' | b'(' | b'/' | b'*');
+    let is_followed = end < text.len() && follows_verb(text[end], look);
+    if !is_followed || !look.is_value() {
+        return is_followed;
     }
     let head = before(text, start);
     let is_word = head.is_ascii_alphanumeric() || matches!(head, b'_' | b'.' | b'-');
-    if is_word || !matches!(next, b' ' | b'\t' | b'\r' | b'\n' | b'(' | b'/' | b'*') {
+    if is_word {
         return false;
     }
     let rest = &text[end..text.len().min(end + PARTNER_BYTES_MAX)];

@@ -8,7 +8,7 @@ const LOCAL_BYTES_MAX: usize = 64;
 
 /// Ends of field names whose values are secret, with their `=`. The first few stand only where a
 /// query does: behind `?`, `&`, `;` or at the start.
-const FIELDS: [&[u8]; 24] = [
+pub(super) const FIELDS: [&[u8]; 24] = [
     b"key=",
     b"sig=",
     b"auth=",
@@ -39,22 +39,25 @@ const FIELDS: [&[u8]; 24] = [
 const QUERY_ONLY: [&[u8]; 8] =
     [b"key", b"sig", b"auth", b"code", b"session", b"sid", b"state", b"pass"];
 
+/// Whether a byte may stand in a mail address before its `@`.
+pub(super) fn is_local(byte: u8) -> bool {
+    is_domain(byte) || matches!(byte, b'_' | b'%' | b'+' | b'\'')
+}
+
+/// Whether a byte may stand in the name of a host.
+pub(super) fn is_domain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte >= 0x80 || matches!(byte, b'.' | b'-')
+}
+
 /// The mail address around an `@`, or around its percent-encoded form.
 pub(super) fn email(text: &[u8], start: usize, end: usize, look: Look) -> Option<(usize, usize)> {
-    let is_local = |byte: u8| {
-        byte.is_ascii_alphanumeric()
-            || byte >= 0x80
-            || matches!(byte, b'.' | b'_' | b'%' | b'+' | b'-' | b'\'')
-    };
     let from = run_back(text, start, LOCAL_BYTES_MAX, is_local);
     if from == start {
         return None;
     }
-    let is_domain =
-        |byte: u8| byte.is_ascii_alphanumeric() || byte >= 0x80 || matches!(byte, b'.' | b'-');
     let mut to = run(text, end, is_domain);
     let is_letter = |byte: u8| byte.is_ascii_alphabetic() || byte >= 0x80;
-    if look == Look::Frame {
+    if !look.is_value() {
         let domain = &text[end..to];
         let has_top = domain
             .windows(3)
@@ -71,20 +74,25 @@ pub(super) fn email(text: &[u8], start: usize, end: usize, look: Look) -> Option
     fits.then_some((from, to))
 }
 
+/// Whether a byte ends user, password and host of a URL.
+pub(super) fn ends_authority(byte: u8) -> bool {
+    byte <= b' ' || matches!(byte, b'/' | b'?' | b'#' | b'"' | b'\'' | b'<')
+}
+
 /// User and password in front of the host of a URL; `start` is behind `://`.
 pub(super) fn user_info(text: &[u8], start: usize, look: Look) -> Option<(usize, usize)> {
-    let ends = |byte: u8| byte <= b' ' || matches!(byte, b'/' | b'?' | b'#' | b'"' | b'\'' | b'<');
-    let end = run(text, start, |byte| !ends(byte));
+    let end = run(text, start, |byte| !ends_authority(byte));
     let host = memchr::memrchr(b'@', &text[start..end])? + start;
     let user = &text[start..host];
-    let is_new = look == Look::Frame || !is_mark(user);
+    let is_new = !look.is_value() || !is_mark(user);
     (host > start && is_new).then_some((start, host))
 }
 
 /// The value of a secret field whose name stands before an `=`.
 pub(super) fn field_before(text: &[u8], equals: usize, look: Look) -> Option<(usize, usize)> {
     let end = equals + 1;
-    FIELDS.iter().find_map(|name| {
+    let last = before(text, equals).to_ascii_lowercase();
+    FIELDS.iter().filter(|name| name[name.len() - 2] == last).find_map(|name| {
         let start = end.checked_sub(name.len())?;
         let fits = text[start..end].eq_ignore_ascii_case(name);
         if fits { field(text, start, end, look) } else { None }
@@ -99,7 +107,7 @@ fn field(text: &[u8], start: usize, end: usize, look: Look) -> Option<(usize, us
     if to == end {
         return None;
     }
-    if look == Look::Frame {
+    if !look.is_value() {
         return Some((end, to));
     }
     let is_name =

@@ -6,7 +6,7 @@ use tailwater_engine::plan::RedactAction;
 
 use crate::support::{all, frame, redactor};
 
-const FOUND: [&str; 24] = [
+const FOUND: [&str; 34] = [
     "bob@example.com",
     "a@b.io",
     "4111111111111111",
@@ -31,6 +31,16 @@ const FOUND: [&str; 24] = [
     "x://a:b@c",
     "token=abc",
     "SELECT a FROM b WHERE c = 1",
+    "update a set b=7",
+    "x%40canary.example",
+    "Basic dXNlcjpwYXNz",
+    "AKIAABCDEFGHIJKLMNOP",
+    "sk-0123456789abcdef0123456789abcdef",
+    "hf_0123456789abcdef0123456789abcdef",
+    "abc8Q~0123456789abcdef0123456789abcdef",
+    "{\"secret_access_key\":\"ABCDEFGHIJKLMNOP\"}",
+    "AccountKey=ABCDEFGHIJKLMNOP",
+    "PAN5555555555554444",
 ];
 
 /// Text around a value, of bytes that tags and lengths have, too.
@@ -41,6 +51,42 @@ fn around() -> impl Strategy<Value = String> {
 fn value() -> impl Strategy<Value = String> {
     (around(), prop::sample::select(&FOUND[..]), around())
         .prop_map(|(head, found, tail)| format!("{head}{found}{tail}"))
+}
+
+/// Text that JSON and CSV write otherwise than it is, and what ids are made of.
+fn around_escapes() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[\\\\\"\n\r\t\u{8}\u{c}a-f0-9 ,.{}/-]{0,4}",
+        "[0-9a-f]{16}|[0-9a-f]{32}",
+        "[0-9]{12,20}",
+    ]
+}
+
+/// Values of a few rows; most have nothing in them.
+fn rows() -> impl Strategy<Value = Vec<[String; 2]>> {
+    let found = (around_escapes(), prop::sample::select(&FOUND[..]), around_escapes())
+        .prop_map(|(head, found, tail)| format!("{head}{found}{tail}"));
+    let text = || prop_oneof![6 => "[0-9a-f]{32}|[ -~]{0,9}", 3 => around_escapes(), 1 => value()];
+    prop::collection::vec([text().boxed(), prop_oneof![text(), found].boxed()], 1..6)
+}
+
+/// Rows as a text of a format.
+fn written(format: PayloadFormat, rows: &[[String; 2]]) -> String {
+    let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
+    let line = |[a, b]: &[String; 2]| match format {
+        PayloadFormat::Csv => format!("{},{}\n", quoted(a), quoted(b)),
+        PayloadFormat::Lines => {
+            let data = serde_json::json!({ "msg": a, "k": { "n": [b], "i": 4_111_111_111_i64 } });
+            let line =
+                serde_json::json!({ "v": 1, "src": "s", "ts": 1, "type": "log", "data": data });
+            format!("{line}\n")
+        }
+        PayloadFormat::Zipkin => {
+            format!("[{}]", serde_json::json!({ "name": a, "tags": { "k": b } }))
+        }
+        _ => format!("{}\n", serde_json::json!({ "message": a, "k": [{ "n": b }], "i": 7 })),
+    };
+    rows.iter().map(line).collect()
 }
 
 /// A log request with one attribute, or a body, before some field.
@@ -102,6 +148,24 @@ proptest! {
         let expected = String::from_utf8_lossy(&expected);
         prop_assert_eq!(found["message"].as_str(), Some(&*expected));
         prop_assert_eq!(found["k"][0].as_str(), Some(&*expected));
+    }
+
+    #[test]
+    fn frames_of_text_are_searched_as_they_are_walked(rows in rows()) {
+        let mut always = all(RedactAction::Mask);
+        // No key is as long: nothing is denied, and nothing is passed over unseen.
+        always.deny = vec![std::sync::Arc::from("?".repeat(200))];
+        let (searching, walking) = (redactor(&all(RedactAction::Mask)), redactor(&always));
+        for format in [
+            PayloadFormat::Ndjson, PayloadFormat::Lines, PayloadFormat::Csv, PayloadFormat::Zipkin,
+        ] {
+            let text = written(format, &rows);
+            let found = searching.frame(frame(format, text.clone()));
+            let expected = walking.frame(frame(format, text));
+            prop_assert_eq!(
+                String::from_utf8_lossy(&found.payload), String::from_utf8_lossy(&expected.payload)
+            );
+        }
     }
 
     #[test]

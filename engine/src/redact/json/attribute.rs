@@ -136,11 +136,6 @@ pub(super) fn number(policy: &Policy, replace: Replace, text: &[u8], out: &mut V
 
 /// Whether a column holds an id of the trace context.
 pub(in crate::redact) fn is_id_name(name: &[u8]) -> bool {
-    let letters: Vec<u8> = name
-        .iter()
-        .filter(|byte| byte.is_ascii_alphanumeric())
-        .map(u8::to_ascii_lowercase)
-        .collect();
     let names: [&[u8]; 8] = [
         b"traceid",
         b"spanid",
@@ -151,5 +146,11 @@ pub(in crate::redact) fn is_id_name(name: &[u8]) -> bool {
         b"pid",
         b"contexttraceid",
     ];
-    names.contains(&&letters[..])
+    // Of most names the first letter tells: walked lines ask it of every name.
+    let letters = || {
+        let letters = name.iter().filter(|byte| byte.is_ascii_alphanumeric());
+        letters.map(u8::to_ascii_lowercase)
+    };
+    matches!(letters().next(), Some(b't' | b's' | b'p' | b'c'))
+        && names.iter().any(|known| letters().eq(known.iter().copied()))
 }
