@@ -118,6 +118,13 @@ pub const SLICES_READ_IN_PARTS_MAX: i64 = 10;
 /// bytes each, for windows over several slices; more are read where they lie.
 pub const COLUMN_VALUES_MAX: usize = 128;
 
+/// Rows of an epoch for which room is made at once, where so many are to come; further ones make
+/// room as they come.
+pub const ROWS_EXPECTED_MAX: usize = 1 << 20;
+
+/// Ends of windows of one table in an epoch whose rows are counted before they come.
+pub const ENDS_EXPECTED_MAX: usize = 1_024;
+
 /// Buckets of each sign in a base-2 exponential histogram: six decades are held to 1.1 %.
 pub const DISTRIBUTION_BUCKETS_MAX: usize = 640;
 

@@ -233,9 +233,10 @@ impl Apply {
         let mut buffers = std::mem::take(&mut self.buffers);
         buffers.rows.clear();
         buffers.slots.clear();
-        let live = live_from(table, watermark_ns);
         let windows = live_by_window(table, watermark_ns);
-        let fresh = fresh_from(table, watermark_ns);
+        // The last of the windows of a slice ends no later than the slice is dead.
+        let live = windows.iter().copied().min().unwrap_or_else(|| live_from(table, watermark_ns));
+        let fresh = if table.amend_ns == 0 { live } else { fresh_from(table, watermark_ns) };
         let all_live = windows.iter().copied().max().unwrap_or(live).max(live).max(fresh);
         for index in span {
             let (row, slot) = (rows.rows[index], rows.slots[index]);

@@ -19,11 +19,13 @@ use super::groups::GroupId;
 use super::held::{Looks, tell_bytes};
 use super::local_rows::{self, LocalRowsState, LocalSlices};
 use super::pattern::{Patterns, PatternsState, Watermarks};
+use super::row_order::RowOrder;
 use super::sample::{self, Case, Tally, TraceExplained};
 use super::snapshot::{Snapshots, StageName};
 use super::stream::{EpochNumber, Outbox, Stage};
 use super::traces::{self, Traces, TracesState};
 use super::windows::{Closing, Windows, WindowsState};
+use crate::limits::ROWS_EXPECTED_MAX;
 use crate::model::{EmittedItem, Ledger, Row, RuleId, Transition};
 use crate::plan::{Plan, RuleKind};
 use crate::self_metrics::Holder;
@@ -36,9 +38,9 @@ pub(crate) type Times = Vec<(i64, i64)>;
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Closed {
     pub(crate) rows: Vec<Row>,
-    /// About how many rows will come, once any does.
+    /// Whether the rows are in their order already.
     #[serde(skip)]
-    pub(crate) rows_expected: usize,
+    pub(crate) order: RowOrder,
     pub(crate) transitions: Vec<Transition>,
     /// Items that leave.
     pub(crate) items: Vec<EmittedItem>,
@@ -73,14 +75,6 @@ impl Closed {
         self.items.append(&mut applied.items);
         self.cases.append(&mut applied.cases);
         sample::merge(&mut self.samples, &applied.samples);
-    }
-
-    /// Makes room for rows: as many as lately at once, as growing into fresh memory step by step
-    /// was a sixth of what closing many windows costs.
-    pub(crate) fn expect_rows(&mut self) {
-        if self.rows.is_empty() {
-            self.rows.reserve(self.rows_expected);
-        }
     }
 
     /// Takes what samplings of traces say.
@@ -187,6 +181,9 @@ pub(crate) fn rule_watermark_ns(plan: &Plan, rule: RuleId, times: &[(i64, i64)])
     }
 }
 
+/// What comes for one table.
+type Arriving = (Vec<SliceDelta>, Vec<KeyedEvent>);
+
 /// The stage.
 pub(crate) struct Close {
     plan: Arc<Plan>,
@@ -204,9 +201,6 @@ pub(crate) struct Close {
     worker: usize,
     peers: usize,
     snapshots: Snapshots,
-    /// The most rows of an epoch, a little less with each that said any: windows of several
-    /// lengths end together now and then. Room that is not used is given back.
-    rows_before: usize,
 }
 
 impl Close {
@@ -254,8 +248,21 @@ impl Close {
             worker,
             peers,
             snapshots,
-            rows_before: 0,
         }
+    }
+
+    /// Makes room for the rows of the windows that end: growing into fresh memory step by step was
+    /// a sixth of what closing many windows costs.
+    fn expect_rows(&self, times: &Times, arriving: &[Arriving], out: &mut Closed) {
+        let tables = self.plan.tables.iter().zip(&self.tables).zip(arriving);
+        let expected = tables.map(|((table, windows), (deltas, _))| {
+            let Some(&(watermark_ns, top_ns)) = times.get(table.timeline as usize) else {
+                return 0;
+            };
+            let closing = Closing { plan: &self.plan, table, watermark_ns, top_ns };
+            windows.rows_expected(&closing, deltas)
+        });
+        out.rows.reserve_exact(expected.sum::<usize>().min(ROWS_EXPECTED_MAX));
     }
 
     fn tell(&mut self) {
@@ -298,11 +305,8 @@ impl Close {
         mut closed: Closed,
         out: &mut Outbox<Closed>,
     ) {
-        if !closed.rows.is_empty() {
-            self.rows_before = closed.rows.len().max(self.rows_before / 8 * 7);
-            if closed.rows.len() < closed.rows.capacity() / 2 {
-                closed.rows.shrink_to_fit();
-            }
+        if closed.rows.len() < closed.rows.capacity() / 2 {
+            closed.rows.shrink_to_fit();
         }
         if self.plan.levels() == 0 {
             closed.leave_hidden_out(&self.plan);
@@ -364,9 +368,8 @@ impl Stage for Close {
         if plan.levels() == 0 {
             self.local.borrow_mut().times.remove(&epoch);
         }
-        let mut closed = Closed { rows_expected: self.rows_before, ..Closed::new(&plan) };
-        let mut by_table: Vec<(Vec<SliceDelta>, Vec<KeyedEvent>)> = Vec::new();
-        by_table.resize_with(plan.tables.len(), Default::default);
+        let mut closed = Closed::new(&plan);
+        let mut by_table: Vec<Arriving> = plan.tables.iter().map(|_| Default::default()).collect();
         let (mut late, mut events, mut spans) = (Vec::new(), Vec::new(), Vec::new());
         for mut message in messages {
             closed.take_items(&mut message);
@@ -391,6 +394,7 @@ impl Stage for Close {
                 by_table[event.table as usize].1.push(event);
             }
         }
+        self.expect_rows(&times, &by_table, &mut closed);
         for (index, (deltas, events)) in by_table.into_iter().enumerate() {
             let table = &plan.tables[index];
             let Some(&(watermark_ns, top_ns)) = times.get(table.timeline as usize) else {
@@ -413,7 +417,7 @@ impl Stage for Close {
         self.correlations.step(&plan, correlated, (&[], watermarks), &mut self.alerts, &mut closed);
         self.tell();
         closed.tell_times(self.worker, &times);
-        closed.rows.sort_by(Row::output_cmp);
+        closed.order.sort(&mut closed.rows);
         closed.transitions.sort_by(Transition::output_cmp);
         let is_snapshot = closed.snapshot;
         self.send(epoch, late, closed, out);

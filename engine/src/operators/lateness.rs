@@ -9,26 +9,31 @@ use super::apply::Apply;
 use super::clock::UNSEEN;
 use super::decode::PreparedBatch;
 use crate::model::{Row, RowKind, RuleId, Value};
-use crate::plan::{RuleKind, Table};
+use crate::plan::{RuleKind, Table, TableWindow};
 
 /// The first slice that is not dead at a watermark.
 pub(crate) fn live_from(table: &Table, watermark_ns: i64) -> i64 {
-    first_after(table, watermark_ns, |slice| table.slice_dead_ns(slice))
+    first_after(table, &table.windows, watermark_ns, |slice| table.slice_dead_ns(slice))
 }
 
 /// The first slice all of whose windows are open at a watermark, or amended no more: rows of
 /// earlier ones are looked at one by one.
 pub(super) fn fresh_from(table: &Table, watermark_ns: i64) -> i64 {
-    first_after(table, watermark_ns, |slice| table.slice_closed_ns(slice))
+    first_after(table, &table.windows, watermark_ns, |slice| table.slice_closed_ns(slice))
 }
 
-/// The first slice whose `end_ns` lies after a watermark.
-fn first_after(table: &Table, watermark_ns: i64, end_ns: impl Fn(i64) -> i64) -> i64 {
+/// The first slice whose `end_ns` lies after a watermark, which is the end of one of the windows.
+fn first_after(
+    table: &Table,
+    windows: &[TableWindow],
+    watermark_ns: i64,
+    end_ns: impl Fn(i64) -> i64,
+) -> i64 {
     match watermark_ns {
         UNSEEN => i64::MIN,
         i64::MAX => i64::MAX,
         _ => {
-            let longest_ns = table.windows.iter().map(|w| w.shape.size_ns()).max().unwrap_or(0);
+            let longest_ns = windows.iter().map(|w| w.shape.size_ns()).max().unwrap_or(0);
             let longest_ns = longest_ns.saturating_add(table.amend_slices() * table.width_ns);
             let mut slice = table.slice_of(watermark_ns.saturating_sub(longest_ns)) - 1;
             while end_ns(slice) <= watermark_ns {
@@ -41,11 +46,14 @@ fn first_after(table: &Table, watermark_ns: i64, end_ns: impl Fn(i64) -> i64) ->
 
 /// By window of a table: the first slice whose last window of that shape is still open.
 pub(super) fn live_by_window(table: &Table, watermark_ns: i64) -> Vec<i64> {
-    if table.windows.len() == 1 {
-        return vec![live_from(table, watermark_ns)];
-    }
-    let one = |window| Table { windows: vec![window], ..table.clone() };
-    table.windows.iter().cloned().map(|w| live_from(&one(w), watermark_ns)).collect()
+    let amend_ns = table.amend_slices() * table.width_ns;
+    let live_from = |window: &TableWindow| {
+        first_after(table, std::slice::from_ref(window), watermark_ns, |slice| {
+            let end_ns = window.shape.last_end_ns(table.slice_start_ns(slice), table.offset_ns);
+            end_ns.saturating_add(amend_ns)
+        })
+    };
+    table.windows.iter().map(live_from).collect()
 }
 
 impl Apply {

@@ -34,6 +34,7 @@ pub(crate) mod relate;
 mod retrace;
 pub(crate) mod route;
 mod row_maker;
+mod row_order;
 pub(crate) mod row_table;
 mod running;
 pub(crate) mod sample;

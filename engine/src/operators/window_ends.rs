@@ -3,7 +3,10 @@
 //! Follows from the plan and event time alone. Must not know what windows hold.
 
 use super::alert::Alert;
-use super::windows::Closing;
+use super::applied::SliceDelta;
+use super::apply::boundary;
+use super::windows::{Closing, Windows};
+use crate::limits::ENDS_EXPECTED_MAX;
 use crate::model::RowKind;
 use crate::plan::{Results, Table, TableWindow};
 
@@ -61,4 +64,34 @@ pub(super) fn watched_end(closing: &Closing<'_>, at: i64, alerts: &[Alert]) -> O
     let ends = table.windows.iter().filter(|window| is_watched(window.rule)).map(next_end);
     let next = ends.filter(|end_ns| *end_ns <= last_ns).min();
     next.map(|end_ns| table.slice_of(end_ns))
+}
+
+impl Windows {
+    /// About how many rows the windows will say that end by the watermark, where each group has
+    /// one; those of many windows at once are not counted.
+    pub(super) fn rows_expected(&self, closing: &Closing<'_>, deltas: &[SliceDelta]) -> usize {
+        let table = closing.table;
+        let until = boundary(table, closing.watermark_ns);
+        let held = self.slices.iter().map(|(slice, groups)| (*slice, groups.held.len()));
+        let all = held.chain(deltas.iter().map(|delta| (delta.slice, delta.groups.len())));
+        let none = (i64::MAX, i64::MIN, 0);
+        let (first, last, groups) = all.fold(none, |(first, last, most), (slice, groups)| {
+            (first.min(slice), last.max(slice), most.max(groups))
+        });
+        if groups == 0 {
+            return 0;
+        }
+        let until = until.min(table.slice_of(table.slice_closed_ns(last)));
+        let from = self.closed.max(first).saturating_add(1);
+        let says = |window: &&TableWindow| {
+            let rule = closing.rule(window.rule);
+            window.shape.is_grid() && rule.is_some_and(|rule| rule.having.is_none())
+        };
+        let ends = (from..=until).take(ENDS_EXPECTED_MAX).map(|at| {
+            let end_ns = table.slice_start_ns(at);
+            let windows = table.windows.iter().filter(says);
+            windows.filter(|window| window.shape.is_end(end_ns, table.offset_ns)).count()
+        });
+        ends.sum::<usize>() * groups
+    }
 }

@@ -39,7 +39,7 @@ pub(crate) struct Windows {
     /// Windows over a few slices are read through it.
     index: SliceIndex,
     /// Boundaries up to this one have closed.
-    closed: i64,
+    pub(super) closed: i64,
     /// Windows off the grid.
     pub(super) keyed: Keyed,
     /// The watermark up to which these have been decided.
@@ -268,8 +268,9 @@ impl Windows {
         let is_final = table.amend_ns == 0 && window.results == Results::Final;
         if is_final && alerts.iter().all(|alert| alert.source() != window.rule) {
             // Nobody asks later: rows are not moved a second time.
-            out.expect_rows();
+            let from = out.rows.len();
             self.each_row(closing, window, when, kind, None, |_, row| out.rows.push(row));
+            out.order.window(from, &out.rows);
             return;
         }
         let rows = self.rows(closing, window, when, kind, None);

@@ -97,28 +97,21 @@ impl Redactor {
 
     /// Whether the bytes of a frame may hold something; `false` is certain.
     pub fn may_concern(&self, format: PayloadFormat, bytes: &[u8]) -> bool {
-        let look = match format {
+        let is_hidden = match format {
             PayloadFormat::OtlpTraces
             | PayloadFormat::OtlpLogs
             | PayloadFormat::OtlpMetrics
             | PayloadFormat::OtlpTracesSampled { .. }
-            | PayloadFormat::OtlpDelimited => Look::Bytes,
-            _ => Look::Text,
-        };
-        self.policy.may_concern(bytes, look)
-            || match format {
-                PayloadFormat::Csv => false,
-                PayloadFormat::Ndjson | PayloadFormat::Lines | PayloadFormat::Zipkin => {
-                    has_escapes(bytes)
-                }
-                PayloadFormat::OtlpJson | PayloadFormat::Jaeger => {
-                    has_escapes(bytes) || has_base64(bytes)
-                }
-                _ => {
-                    self.policy.finder.wants_integers()
-                        && protobuf::may_hold_card(&self.policy, bytes)
-                }
+            | PayloadFormat::OtlpDelimited => return protobuf::may_concern(&self.policy, bytes),
+            PayloadFormat::Csv => false,
+            PayloadFormat::Ndjson | PayloadFormat::Lines | PayloadFormat::Zipkin => {
+                has_escapes(bytes)
             }
+            PayloadFormat::OtlpJson | PayloadFormat::Jaeger => {
+                has_escapes(bytes) || has_base64(bytes)
+            }
+        };
+        is_hidden || self.policy.may_concern(bytes, Look::Text)
     }
 
     /// The new payload of a frame, if it has to change.

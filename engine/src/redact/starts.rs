@@ -161,8 +161,8 @@ mod tests {
             let mut starts = Starts::new();
             let takes = |set: u8, byte: u8| set >> byte & 1 == 1;
             for (column, sets) in patterns.iter().enumerate() {
-                let places: Vec<Bytes> =
-                    sets.iter().map(|set| Bytes::of(|byte| byte < 6 && takes(*set, byte))).collect();
+                let bytes = |set: &u8| Bytes::of(|byte| byte < 6 && takes(*set, byte));
+                let places: Vec<Bytes> = sets.iter().map(bytes).collect();
                 starts.add(1 << column, &places);
             }
             let mut found = Vec::new();
