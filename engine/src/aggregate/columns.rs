@@ -31,19 +31,28 @@ pub enum PartColumn {
 #[derive(Default)]
 pub struct SketchColumn {
     digits: u8,
-    runs: Vec<Run>,
+    /// Of all parts; none is of another.
+    unit: NumberUnit,
+    /// Some parts are of another unit: all are read where they are.
+    is_mixed: bool,
+    ends: Vec<End>,
+    /// In step with the ends: where in the indices a part begins.
+    starts: Vec<u32>,
     indices: Vec<u16>,
 }
 
-/// One group's part.
+/// What most is asked of one group's part: a window of sixty slices reads sixty of them, and its
+/// high quantile no more of most.
 #[derive(Clone, Copy)]
-struct Run {
-    start: u32,
+struct End {
     length: u16,
-    unit: NumberUnit,
-    /// It has to be read where it is: counts, floats, or more values than are worth a copy.
-    is_apart: bool,
+    /// The highest index.
+    last: u16,
 }
+
+/// The length of a part that has to be read where it is: counts, floats, or more values than are
+/// worth a copy.
+const APART: u16 = u16::MAX;
 
 impl PartColumn {
     /// Lays out sealed parts; `None` of a group that has none.
@@ -72,7 +81,8 @@ impl PartColumn {
         match self {
             Self::Counts(counts) => counts.capacity() * size_of::<u64>(),
             Self::Sketches(column) => {
-                column.runs.capacity() * size_of::<Run>() + column.indices.capacity() * 2
+                let parts = column.starts.capacity() * size_of::<u32>();
+                parts + column.ends.capacity() * size_of::<End>() + column.indices.capacity() * 2
             }
             Self::Apart => 0,
         }
@@ -81,14 +91,25 @@ impl PartColumn {
 
 impl SketchColumn {
     fn push(&mut self, part: Option<&Partial>) {
-        let start = self.indices.len() as u32;
-        let mut run = Run { start, length: 0, unit: NumberUnit::None, is_apart: false };
+        let start = self.indices.len();
+        let mut end = End { length: 0, last: 0 };
         if let Some(Partial::Sketch(sketch)) = part {
-            run.unit = sketch.unit;
-            run.is_apart = !self.take(sketch);
-            run.length = (self.indices.len() as u32 - start) as u16;
+            let is_here = self.take(sketch);
+            end.length = if is_here { (self.indices.len() - start) as u16 } else { APART };
+            if end.length > 0 && is_here {
+                self.is_mixed |= self.unit != NumberUnit::None && self.unit != sketch.unit;
+                self.unit = sketch.unit;
+                end.last = self.indices[self.indices.len() - 1];
+            }
         }
-        self.runs.push(run);
+        self.ends.push(end);
+        self.starts.push(start as u32);
+    }
+
+    /// The indices of a part.
+    fn run(&self, number: usize, end: End) -> &[u16] {
+        let start = self.starts[number] as usize;
+        &self.indices[start..start + usize::from(end.length)]
     }
 
     /// Copies the indices of a sketch; `false` if it has to be read where it is.
@@ -142,44 +163,82 @@ fn quantile<'a>(
     scratch: &mut PartsScratch,
 ) -> Option<Value> {
     let (mut total, mut unit, mut digits) = (0, NumberUnit::None, 0);
-    let mut runs: SmallVec<[&[u16]; RUNS]> = SmallVec::new();
+    let mut parts: SmallVec<[(&SketchColumn, End); RUNS]> = SmallVec::new();
     for column in columns {
         let PartColumn::Sketches(column) = column else { return None };
-        let Some(run) = column.runs.get(number) else { continue };
-        if run.is_apart {
+        let Some(&end) = column.ends.get(number).filter(|end| end.length > 0) else { continue };
+        if end.length == APART || column.is_mixed {
             return None;
         }
-        if run.length == 0 {
-            continue;
-        }
-        if unit != run.unit && unit != NumberUnit::None {
+        if unit != column.unit && unit != NumberUnit::None {
             return None;
         }
-        (unit, digits) = (run.unit, column.digits);
-        let start = run.start as usize;
-        runs.push(&column.indices[start..start + usize::from(run.length)]);
-        total += u64::from(run.length);
+        (unit, digits) = (column.unit, column.digits);
+        parts.push((column, end));
+        total += u64::from(end.length);
     }
     if total <= EXACT_VALUES_MAX as u64 {
         return None;
     }
     let rank = (u128::from(total) * u128::from(millionths)).div_ceil(1_000_000).max(1) as u64;
     let from_top = total - rank;
-    let at = if let [run] = runs[..] {
-        run[rank as usize - 1]
-    } else if from_top.saturating_mul(runs.len() as u64) <= total {
+    let runs = parts.iter().map(|(column, end)| column.run(number, *end));
+    let at = if let [(column, end)] = parts[..] {
+        column.run(number, end)[rank as usize - 1]
+    } else if from_top < parts.len() as u64 {
+        above_the_last(&parts, number, from_top as usize, scratch)
+    } else if from_top.saturating_mul(parts.len() as u64) <= total {
+        let runs: SmallVec<[&[u16]; RUNS]> = runs.collect();
         from_the_top(&runs, from_top, scratch)
     } else if total <= LIST_VALUES_MAX as u64 {
         scratch.indices.clear();
-        runs.iter().for_each(|run| scratch.indices.extend_from_slice(run));
+        runs.for_each(|run| scratch.indices.extend_from_slice(run));
         *scratch.indices.select_nth_unstable(rank as usize - 1).1
     } else {
         scratch.dense.counts.clear();
         scratch.dense.total = 0;
-        runs.iter().copied().flatten().for_each(|at| scratch.dense.add(*at, 1));
+        runs.flatten().for_each(|at| scratch.dense.add(*at, 1));
         scratch.dense.at_rank(rank)
     };
     Some(bucket_value(at, digits, unit))
+}
+
+/// The index that `from_top` others are not below, of more parts than that: it is no less than
+/// the one at the same rank of their last, so that few parts are read at all.
+fn above_the_last(
+    parts: &[(&SketchColumn, End)],
+    number: usize,
+    from_top: usize,
+    scratch: &mut PartsScratch,
+) -> u16 {
+    let highest = &mut scratch.indices;
+    highest.clear();
+    highest.resize(from_top + 1, 0);
+    parts.iter().for_each(|(_, end)| _ = enter(highest, end.last));
+    if from_top > 0 {
+        let least = highest[from_top];
+        for (column, end) in parts.iter().filter(|(_, end)| end.last > least) {
+            let run = column.run(number, *end);
+            let mut below = run[..run.len() - 1].iter().rev();
+            while below.next().is_some_and(|at| enter(highest, *at)) {}
+        }
+    }
+    highest[from_top]
+}
+
+/// Puts an index among the highest, which fall; says whether it is one of them.
+#[inline]
+fn enter(highest: &mut [u16], at: u16) -> bool {
+    let mut place = highest.len() - 1;
+    if at <= highest[place] {
+        return false;
+    }
+    while place > 0 && highest[place - 1] < at {
+        highest[place] = highest[place - 1];
+        place -= 1;
+    }
+    highest[place] = at;
+    true
 }
 
 /// The index that `from_top` others are not below, from the ends of sorted runs.
