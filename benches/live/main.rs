@@ -1,8 +1,9 @@
 //! A live run under load: CPU a span of the server by protocol, beside a peer under the same
 //! client; how soon a closed window's rows are in the output file; how long a request waits.
 //!
-//! `cargo bench -p tailwater --bench live [-- WHAT…] [--peer PROGRAM]`, WHAT out of `cpu`,
-//! `latency`, `idle`, `soak[=SECONDS]`; without one it is the first three. The peer is rotel's
+//! `cargo bench -p tailwater --bench live [-- WHAT…] [--peer PROGRAM]`, WHAT out of `latency`,
+//! `idle`, `cpu` (or `cpu=TEXT` for protocols with that text in their names), `soak[=SECONDS]`;
+//! without one it is the first three. The peer is rotel's
 //! agent, which decodes and discards. Client and server share the machine, so CPU is what is
 //! compared.
 //!
@@ -51,7 +52,7 @@ fn main() {
     }
     for what in wanted {
         match what.split('=').next().unwrap_or_default() {
-            "cpu" => cpu(peer.as_deref()),
+            "cpu" => cpu(peer.as_deref(), what.split('=').nth(1).unwrap_or_default()),
             "latency" => latency(),
             "idle" => idle(),
             "soak" => {
@@ -63,8 +64,9 @@ fn main() {
     }
 }
 
-/// CPU seconds of the server for a million spans, over several loops after one to warm up.
-fn cpu(peer: Option<&str>) {
+/// CPU seconds of the server for a million spans, over several loops after one to warm up; of
+/// protocols whose names hold a text.
+fn cpu(peer: Option<&str>, of: &str) {
     println!("server CPU, W1 running: µs a span (µs of the peer, ratio); rows checked");
     for (name, way, form, loops) in [
         ("OTLP/HTTP protobuf", Way::Http, Form::Protobuf, 8),
@@ -72,6 +74,9 @@ fn cpu(peer: Option<&str>) {
         ("OTLP/HTTP JSON", Way::Http, Form::Json, 4),
         ("line protocol", Way::Lines, Form::Lines, 4),
     ] {
+        if !name.contains(of) {
+            continue;
+        }
         let bodies = Bodies::new(form, LOOP_SPANS);
         let server = Server::tailwater(server::W1, &[]);
         let ours = server.cpu_of(&bodies, way, loops);

@@ -1,6 +1,8 @@
 //! Rates of senders and bounds of items as users of a live run meet them.
 
 use std::fs;
+use std::io::Write;
+use std::net::TcpStream;
 use std::process::Command;
 
 use crate::live_run::{Run, now_s, path};
@@ -126,4 +128,49 @@ fn a_replay_bounds_items_of_every_format() {
         assert_eq!(code, Some(2), "{stderr}");
         assert!(stderr.contains(told), "{stderr}");
     }
+}
+
+#[test]
+fn lines_are_bounded_set_aside_and_told_apart_from_http() {
+    let (record, config, items) =
+        (path("limits-lines.twlog"), path("limits-lines.yaml"), path("limits-lines.items"));
+    let text = format!(
+        "limits: {{ attributes: 2, memory: 300MiB }}\nsinks:\n  prometheus: {{ address: none }}\n  \
+         out: {{ type: file, format: otlp_json, path: {} }}\n",
+        items.display()
+    );
+    fs::write(&config, text).unwrap();
+    let _ = fs::remove_file(&items);
+    let rules = "aggregate said from spans by trace.sampled, attr[\"a\"], attr[\"c\"] \
+                 over tumbling(10s) select { n: count() }\nroute spans to out";
+    let record = record.to_str().unwrap();
+    let arguments = ["--config", config.to_str().unwrap(), "--record", record];
+    let run = Run::start(rules, &arguments, &[]);
+    let answer = run.request("lines", "POST /v1/traces", "{}");
+    assert!(answer.starts_with("HTTP/1.1 415 ") && answer.contains("4318"), "{answer}");
+    let at_s = now_s() / 10 * 10;
+    let line = |at_s: i64, data: &str| {
+        format!("{{\"v\":1,\"src\":\"s\",\"ts\":{at_s}000,\"type\":\"span\",\"data\":{data}}}\n")
+    };
+    let data = "{\"a\":\"1\",\"trace_flags\":\"01\",\"b\":2,\"c\":3,\"d\":4}";
+    let broken = line(at_s, "{\"a\":[}");
+    let text = [line(at_s, data), broken, "nonsense\n".to_owned(), line(at_s + 40, "{}")].concat();
+    let mut lines = TcpStream::connect(run.address("lines")).unwrap();
+    lines.write_all(text.as_bytes()).unwrap();
+    run.shows("admin", "/metrics", "tailwater_trimmed_total{what=\"attributes\"} 2\n");
+    run.shows("admin", "/metrics", "tailwater_damaged_frames_total 1\n");
+    let refused = "tailwater_intake_items_total{source=\"lines\",outcome=\"refused\",\
+                   reason=\"undecodable\"} 1\n";
+    run.shows("admin", "/metrics", refused);
+    run.shows("admin", "/metrics", "tailwater_rule_rows_total{rule=\"said\"} 1\n");
+    let (code, stdout, stderr) = run.end();
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stderr.contains("lines:2: expected JSON"), "the place and the reason: {stderr}");
+    assert!(stdout.contains("{\"trace.sampled\":true,\"a\":\"1\",\"c\":null}"), "{stdout}");
+    let left = fs::read_to_string(&items).unwrap();
+    assert!(left.contains("\"droppedAttributesCount\":2"), "{left}");
+    assert!(left.contains("\"flags\":1") && !left.contains("\"d\""), "{left}");
+    let mut replay = Command::new(env!("CARGO_BIN_EXE_tailwater"));
+    let replayed = replay.args(["replay", record, "--format", "jsonl"]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&replayed.stdout), stdout);
 }

@@ -140,7 +140,8 @@ fn value(
         | Target::Sampled
             if json.peek().is_ascii_digit() =>
         {
-            row.set_number(target, json.integer()?);
+            let number = json.digits().map_or_else(|| json.integer(), Ok)?;
+            row.set_number(target, number);
             Ok(())
         }
         _ => text(json, target, row, source, w),
