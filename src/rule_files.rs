@@ -15,7 +15,7 @@ use tailwater_dsl::diagnostic::suggest::{aside, listed, nearest};
 use tailwater_dsl::diagnostic::{Diagnostic, explain, human, summary};
 use tailwater_dsl::hir::Program;
 use tailwater_dsl::text_range::FileId;
-use tailwater_dsl::{Options, SourceFile};
+use tailwater_dsl::{AttributeRead, Options, SourceFile};
 use tailwater_engine::journal::{Opening, RuleText};
 use tailwater_engine::plan::Plan;
 use tailwater_engine::runtime::Engine;
@@ -60,6 +60,8 @@ pub(crate) struct Compiled {
     pub(crate) plan: Option<Arc<Plan>>,
     /// Which of the imports are files of tables.
     pub(crate) table_files: Vec<String>,
+    /// The attributes that the files read, imports left out.
+    pub(crate) reads: Vec<AttributeRead>,
 }
 
 /// Reads rule files, folders of them and packs; `-` is standard input.
@@ -359,8 +361,8 @@ fn compile_importing(
     }
     let imports = imports.into_inner().unwrap_or_default().into_iter();
     let imports = imports.map(|(name, text)| RuleText { name, text }).collect();
-    let table_files = analysis.table_files;
-    Compiled { files: analysis.files, imports, diagnostics, program, plan, table_files }
+    let (table_files, reads) = (analysis.table_files, analysis.reads);
+    Compiled { files: analysis.files, imports, diagnostics, program, plan, table_files, reads }
 }
 
 /// Packs are not linted: what they leave open, such as lateness, is for their users to say.

@@ -148,6 +148,8 @@ pub struct ParamDef {
     pub literal_only: bool,
     /// Whether it is a regular expression, which is compiled when rules are checked.
     pub regex: bool,
+    /// The least and the greatest number that it takes as a constant, a ratio counted in percent.
+    pub bounds: Option<(f64, f64)>,
 }
 
 /// How a function's result type follows from its arguments.

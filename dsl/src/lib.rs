@@ -15,6 +15,7 @@ mod syntax;
 pub mod text_range;
 pub mod types;
 
+pub use check::AttributeRead;
 pub use format::format;
 
 use catalog::Catalog;
@@ -67,6 +68,17 @@ pub struct Analysis {
     pub files: Vec<SourceFile>,
     /// What tables are read from, by the names that they say, each once.
     pub table_files: Vec<String>,
+    /// The attributes that the given files read, in the order of the text.
+    pub reads: Vec<AttributeRead>,
+}
+
+/// A warning for each attribute that rules read though it does not occur in telemetry at hand, nor
+/// any that stands beside it in `a ?? b`. `occurs` says so of a key.
+pub fn absent_attributes(
+    reads: &[AttributeRead],
+    occurs: &dyn Fn(&str) -> bool,
+) -> Vec<Diagnostic> {
+    check::absent(reads, occurs)
 }
 
 /// Compiles files of rules: reads, resolves, types, checks and lints them.

@@ -110,6 +110,7 @@ fn param(text: &str) -> ParamDef {
         named_only: has('@'),
         literal_only: has('!'),
         regex: has('~'),
+        bounds: text.starts_with("k!").then_some((1.0, 1_024.0)),
     }
 }
 

@@ -19,7 +19,7 @@ use crate::terminal::{ColorChoice, Colors};
 pub(crate) use r#gen::{Gen, GenFormat};
 pub(crate) use observe::{Health, LogFormat, LogLevel, Observe};
 pub(crate) use replay::{
-    Format, InputFormat, Inputs, Order, Replay, RuleInputs, SignalName, TablesFrom,
+    Content, Format, InputFormat, Inputs, Order, Replay, RuleInputs, SignalName, TablesFrom,
 };
 pub(crate) use run::{At, ConfigFormat, PrintConfig, Run};
 pub(crate) use view::{Sort, View, ViewFormat};
@@ -149,6 +149,15 @@ pub(crate) struct Check {
     /// its own rules are checked
     #[arg(short, long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+
+    /// Compare with this recording (repeatable): attributes that rules read, and none of its items
+    /// has, are warned of
+    #[arg(long = "recording", value_name = "FILE")]
+    pub(crate) recordings: Vec<PathBuf>,
+
+    /// What recordings hold
+    #[command(flatten)]
+    pub(crate) content: Content,
 
     /// How diagnostics are written
     #[arg(long, value_enum, default_value_t = DiagnosticFormat::Human)]

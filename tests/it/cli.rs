@@ -238,6 +238,31 @@ fn check_tells_its_findings_in_three_formats() {
 }
 
 #[test]
+fn check_compares_rules_with_a_recording() {
+    const SHOP: &str = "examples/recordings/otel-demo.otlp.jsonl.gz";
+    let check = |rules: &str, file: &str| run(&["check", "--recording", file, "-e", rules]);
+    let said = |rules: &str| stdout(&check(rules, SHOP)).to_owned();
+    let reads = |route: &str| {
+        format!(
+            "aggregate a from spans by service.name, route: {route} over tumbling(1m) \
+             select {{ n: count() }} limit groups 10"
+        )
+    };
+    let output = check(&reads("http.rout ?? \"none\""), SHOP);
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}{}", stderr(&output));
+    assert!(text.contains("warning[W4011]") && text.contains("`http.rout`"), "{text}");
+    assert_eq!(text.matches("W4011").count(), 1, "what occurs is not warned of: {text}");
+    let text = said(&reads("http.rout ?? url.paths"));
+    assert!(text.contains("any of the attributes `http.rout`, `url.paths`"), "{text}");
+    let text = said(&reads("http.rout ?? http.method"));
+    assert!(!text.contains("W4011"), "one of two is enough: {text}");
+    let text = said(&reads("resource[\"service.nam\"]"));
+    assert!(text.contains("`service.nam`"), "{text}");
+    assert_eq!(check(&reads("name"), "nowhere.jsonl").status.code(), Some(66));
+}
+
+#[test]
 fn generated_telemetry_is_a_function_of_the_seed() {
     let gen_seed = |seed: &str| run(&["gen", "--spans", "500", "--seed", seed]).stdout;
     assert!(!gen_seed("1").is_empty());

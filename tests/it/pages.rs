@@ -6,8 +6,8 @@ use tailwater_dsl::{Options, SourceFile};
 use tailwater_rules::catalog;
 
 /// Codes that no rule text can show by itself: sinks come from a configuration, parameters from
-/// a pack or the command line.
-const WITHOUT_EXAMPLE: [&str; 2] = ["E1007", "E1009"];
+/// a pack or the command line, attributes from a recording.
+const WITHOUT_EXAMPLE: [&str; 3] = ["E1007", "E1009", "W4011"];
 
 /// What rules on pages import: packs, and a table that pages speak of.
 fn on_pages(name: &str) -> Option<String> {

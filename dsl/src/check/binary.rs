@@ -246,6 +246,7 @@ impl Checker<'_> {
             );
             return broken(range);
         };
+        self.reads_instead(range);
         let optional = left.optional && right.optional;
         let mut values = match left.kind {
             ExprKind::Coalesce(values) => values,

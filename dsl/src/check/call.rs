@@ -306,7 +306,17 @@ impl Checker<'_> {
         {
             return self.regex(&pattern, value.range);
         }
-        true
+        let number = constant.as_ref().and_then(counted);
+        let (Some(number), Some((least, most))) = (number, param.bounds) else { return true };
+        let is_within = (least..=most).contains(&number);
+        if !is_within {
+            let message = format!(
+                "`{}` of `{}` is from {least} to {most}, this is {number}",
+                param.name, function.name
+            );
+            self.report(Diagnostic::new(codes::ARGUMENT, value.range, message));
+        }
+        is_within
     }
 
     /// Whether a regular expression can be compiled; reported if not.
@@ -436,6 +446,16 @@ fn result_of(function: &FunctionDef, args: &[Option<Expr>]) -> Type {
             let types = args.iter().flatten().map(|arg| arg.ty.clone());
             types.reduce(|a, b| a.join(&b).unwrap_or(Type::Any)).unwrap_or(Type::Any)
         }
+    }
+}
+
+/// A constant as the number that bounds are about.
+fn counted(constant: &Literal) -> Option<f64> {
+    match constant {
+        Literal::Int(number) => Some(*number as f64),
+        Literal::Float(number) => Some(*number),
+        Literal::Ratio(number) => Some(*number * 100.0),
+        _ => None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Types of expressions. One mistake is reported once: what it is part of has the broken type.
 
 use super::Checker;
-use super::scope::{Scope, attribute, broken, constant};
+use super::scope::{Scope, broken, constant};
 use crate::ast::{self, BinaryWord};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::hir::{Expr, ExprKind, Literal, Place, UnaryOp};
@@ -251,7 +251,7 @@ impl Checker<'_> {
             self.report(Diagnostic::new(codes::UNKNOWN_NAME, range, message));
             return broken(range);
         }
-        attribute(place, key, range)
+        self.attribute(place, key, range)
     }
 
     fn choice(

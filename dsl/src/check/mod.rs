@@ -24,6 +24,7 @@ mod origin;
 mod pattern;
 mod pattern_steps;
 mod pattern_symbol;
+mod reads;
 mod redact;
 mod retrace;
 mod rows;
@@ -41,6 +42,9 @@ mod traces;
 mod unfit;
 mod value;
 mod window;
+
+pub use reads::AttributeRead;
+pub(crate) use reads::absent;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -142,6 +146,8 @@ struct Checker<'a> {
     dropped_errors: bool,
     /// Where names of columns and constants were made, by the place of their use.
     origins: BTreeMap<TextRange, TextRange>,
+    /// Attributes by the place where they are read; the `a ?? b` around each.
+    reads: BTreeMap<(TextRange, String), Option<TextRange>>,
 }
 
 /// Checks files against a catalogue.
@@ -168,14 +174,17 @@ pub(crate) fn compile(files: &[SourceFile], catalog: &Catalog, options: &Options
         dropped: 0,
         dropped_errors: false,
         origins: BTreeMap::new(),
+        reads: BTreeMap::new(),
     };
     let program = checker.run();
+    let reads = checker.attribute_reads(files.len());
     let has_error = checker.dropped_errors || checker.diagnostics.iter().any(Diagnostic::is_error);
     Analysis {
         program: (!has_error).then_some(program),
         diagnostics: sorted(checker.diagnostics, checker.dropped, has_error),
         files: checker.files,
         table_files: checker.table_files,
+        reads,
     }
 }
 

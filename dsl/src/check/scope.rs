@@ -161,7 +161,7 @@ impl Checker<'_> {
         let columns = shape.map_or(0, |shape| shape.columns.len()) + scope.bound.len();
         if self.is_flooded(self.names.len() + columns) {
             if is_attribute {
-                return attribute(Place::Any, path, range);
+                return self.attribute(Place::Any, path, range);
             }
             let message = format!("nothing is named `{path}` here");
             self.report(Diagnostic::new(codes::UNKNOWN_NAME, range, message));
@@ -174,7 +174,7 @@ impl Checker<'_> {
         let near = nearest(path, names.chain(values.iter().map(String::as_str)));
         if is_attribute && same.is_none() && near.is_none_or(|near| !is_slip(path, near)) {
             self.lint_foreign_name(path, range, &candidates);
-            return attribute(Place::Any, path, range);
+            return self.attribute(Place::Any, path, range);
         }
         let near = same.or(near);
         let mut diagnostic =

@@ -102,6 +102,7 @@ registry! {
     UNREACHABLE "W4008" "line of a sample that is never reached";
     RANK "W4009" "percentile below the first";
     FOREIGN_NAME "W4010" "attribute with another system's name of a field";
+    ABSENT "W4011" "attribute that a recording does not have";
 }
 
 /// Every code, in order.

@@ -2,6 +2,7 @@
 
 use tailwater_dsl::catalog::{FunctionClass, FunctionDef, ParamDef, ResultRule};
 use tailwater_dsl::types::Type;
+use tailwater_engine::limits::{COLLECTED_MAX, TOP_VALUES_MAX};
 
 /// Every aggregate function.
 pub(super) fn all() -> Vec<FunctionDef> {
@@ -126,7 +127,11 @@ fn distributions() -> Vec<FunctionDef> {
     };
     let constant =
         |name: &str, types: Vec<Type>| ParamDef { literal_only: true, ..param(name, types) };
-    let limit = ParamDef { named_only: true, ..constant("limit", vec![Type::Int]) };
+    let whole = |name: &str, most: usize| ParamDef {
+        bounds: Some((1.0, most as f64)),
+        ..constant(name, vec![Type::Int])
+    };
+    let limit = ParamDef { named_only: true, ..whole("limit", COLLECTED_MAX as usize) };
     let def = |params: Vec<ParamDef>, result: ResultRule, optional: bool, doc: &str, example| {
         let example: &str = example;
         FunctionDef {
@@ -150,7 +155,7 @@ fn distributions() -> Vec<FunctionDef> {
             "distinct(name)",
         ),
         def(
-            vec![constant("k", vec![Type::Int]), param("x", Vec::new())],
+            vec![whole("k", TOP_VALUES_MAX), param("x", Vec::new())],
             ResultRule::Fixed(entries),
             false,
             TOP_DOC,
@@ -227,10 +232,11 @@ const HISTOGRAM_DOC: &str = "Distribution in base-2 exponential buckets, at most
     bounds are merged on the bounds that all have; null where both kinds meet. Up to 11 KB.";
 
 const PERCENTILE_DOC: &str = "Percentile by nearest rank. Exact for up to 16 values; beyond that \
-    the upper end of an hdrhistogram bucket of 2 digits, at most 0.8 % above the value (durations \
-    in microseconds; floats: base-2 exponential buckets, within 1.1 % where their range is at most \
+    the upper end of an hdrhistogram bucket of 2 digits, at most 0.8 % above the value, 2 bytes a \
+    value, up to 60 KB; with `digits: 3` at most 0.1 % above, up to 450 KB (durations in \
+    microseconds; floats: base-2 exponential buckets, within 1.1 % where their range is at most \
     six decades; the points of a histogram metric merge their buckets, and the result is exact to \
-    the bucket). 2 bytes a value, up to 60 KB.";
+    the bucket).";
 
 fn percentiles(types: &[Type]) -> Vec<FunctionDef> {
     let x = ParamDef { name: "x".to_owned(), types: types.to_vec(), ..ParamDef::default() };
@@ -238,6 +244,16 @@ fn percentiles(types: &[Type]) -> Vec<FunctionDef> {
         name: "n".to_owned(),
         types: vec![Type::Number],
         literal_only: true,
+        bounds: Some((0.0, 100.0)),
+        ..ParamDef::default()
+    };
+    let digits = ParamDef {
+        name: "digits".to_owned(),
+        types: vec![Type::Int],
+        optional: true,
+        named_only: true,
+        literal_only: true,
+        bounds: Some((2.0, 3.0)),
         ..ParamDef::default()
     };
     let def = |name: &str, params: Vec<ParamDef>, doc: String, example: String| FunctionDef {
@@ -260,10 +276,10 @@ fn percentiles(types: &[Type]) -> Vec<FunctionDef> {
     ];
     let short = short.map(|(name, rank)| {
         let doc = format!("The same as `percentile(x, {rank})`: within 1.1 %, up to 60 KB.");
-        def(name, vec![x.clone()], doc, format!("{name}(duration)"))
+        def(name, vec![x.clone(), digits.clone()], doc, format!("{name}(duration)"))
     });
     let mut all = Vec::from(short);
     let example = "percentile(duration, 99.5)".to_owned();
-    all.push(def("percentile", vec![x, rank], PERCENTILE_DOC.to_owned(), example));
+    all.push(def("percentile", vec![x, rank, digits], PERCENTILE_DOC.to_owned(), example));
     all
 }

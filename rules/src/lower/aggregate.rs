@@ -307,7 +307,7 @@ fn exemplar(
 
 /// What is stored for a call, and how its result is read.
 fn accumulator(call: &AggregateCall) -> Option<(AccumulatorKind, Finisher)> {
-    let sketch = AccumulatorKind::Sketch { digits: 2 };
+    let sketch = AccumulatorKind::Sketch { digits: digits(call)? };
     Some(match call.function.as_str() {
         "count" => (AccumulatorKind::Count, Finisher::Count),
         "rate" => (AccumulatorKind::Count, Finisher::CountRate),
@@ -356,6 +356,21 @@ fn constant(call: &AggregateCall, position: usize) -> Option<&hir::Literal> {
 fn int_within(call: &AggregateCall, position: usize, most: u32) -> Option<u32> {
     let hir::Literal::Int(number) = constant(call, position)? else { return None };
     u32::try_from(*number).ok().filter(|number| (1..=most).contains(number))
+}
+
+/// Significant digits that a percentile keeps: 2, or what its last argument says.
+fn digits(call: &AggregateCall) -> Option<u8> {
+    let position = usize::from(call.function == "percentile") + 1;
+    let is_given = matches!(call.args.get(position), Some(Some(_)));
+    match (is_given && has_digits(&call.function)).then(|| constant(call, position)).flatten() {
+        Some(hir::Literal::Int(digits)) => u8::try_from(*digits).ok(),
+        _ => Some(2),
+    }
+}
+
+/// Whether the last parameter of a function is `digits`.
+fn has_digits(function: &str) -> bool {
+    matches!(function, "percentile" | "p50" | "p75" | "p90" | "p95" | "p99" | "p999")
 }
 
 /// The rank of `percentile(x, n)`, in millionths; n counts in percent.

@@ -1,7 +1,10 @@
 //! `tailwater check`: what is wrong with rules, and with the configuration that they run under.
 
+mod recorded;
+
 use std::path::{Path, PathBuf};
 
+use tailwater_dsl::absent_attributes;
 use tailwater_dsl::diagnostic::{Diagnostic, apply_edits_to, github, human, json, summary};
 
 use crate::args::{Check, DiagnosticFormat, General};
@@ -28,7 +31,8 @@ pub(crate) fn run(args: &Check, general: General) -> anyhow::Result<Exit> {
     params.extend(rule_files::params(&args.params)?);
     let count = files.len() + usize::from(args.config.is_some());
     for set in rule_files::sets(files) {
-        let compiled = checked(set, args, (&params, &under.sinks), general)?;
+        let mut compiled = checked(set, args, (&params, &under.sinks), general)?;
+        compare(&mut compiled, args, general)?;
         text.push_str(&written(&compiled, args.format, general));
         diagnostics.extend(compiled.diagnostics);
     }
@@ -108,6 +112,19 @@ fn checked(
         }
     }
     Ok(compiled)
+}
+
+/// Adds what recordings say of the attributes that rules read.
+fn compare(compiled: &mut Compiled, args: &Check, general: General) -> anyhow::Result<()> {
+    if args.recordings.is_empty() {
+        return Ok(());
+    }
+    let keys = compiled.reads.iter().map(|read| read.key.as_str()).collect();
+    let found = recorded::occurring(&keys, &args.recordings, &args.content, general)?;
+    let absent = absent_attributes(&compiled.reads, &|key| found.contains(key));
+    compiled.diagnostics.extend(absent);
+    compiled.diagnostics.sort_by_key(Diagnostic::range);
+    Ok(())
 }
 
 /// Applies the safe edits to the files, on disk too. Gives the number of files changed.
