@@ -438,6 +438,10 @@ pub const SAMPLE_NAMED_MAX: usize = 100_000;
 /// for verdicts; beyond, the oldest are decided by what is known, and counted.
 pub const SAMPLE_WAITING_BYTES_MAX: usize = 256 * 1024 * 1024;
 
+/// Traces that rows have named as exemplars and whose verdict is open, whether it is awaited or a
+/// sink remembers it; the oldest gives way, and is not attached to what leaves.
+pub const EXEMPLARS_OPEN_MAX: usize = 10_000;
+
 /// Nanoseconds of event time that log records wait for the verdict of their trace beyond the time
 /// that a trace may stay open.
 pub const SAMPLE_LOGS_WAIT_NS: i64 = 60_000_000_000;

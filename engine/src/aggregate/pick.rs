@@ -76,9 +76,17 @@ impl Exemplars {
         Self { order, best: Vec::new() }
     }
 
-    /// Adds a candidate.
+    /// Adds a candidate. Where any item may stand for the group, a trace does so once.
     pub fn add(&mut self, candidate: Candidate) {
         let order = self.order;
+        if order == ExemplarOrder::Any
+            && let Some(same) = self.best.iter_mut().find(|known| known.trace == candidate.trace)
+        {
+            if compare(order, &candidate, same).is_lt() {
+                *same = candidate;
+            }
+            return;
+        }
         let at = self.best.partition_point(|known| compare(order, known, &candidate).is_lt());
         if at < EXEMPLARS_MAX {
             self.best.insert(at, candidate);
@@ -110,12 +118,14 @@ impl Exemplars {
     }
 }
 
-/// The better candidate is less; of equal ones the earlier event.
+/// The better candidate is less; of equal ones the earlier event. Where any may be taken, it is of
+/// the trace with the most randomness (the low 56 bits of its id): no share that is kept of traces
+/// keeps others and not that one.
 fn compare(order: ExemplarOrder, a: &Candidate, b: &Candidate) -> Ordering {
     let by_value = match order {
         ExemplarOrder::Max => b.value.cmp(&a.value),
         ExemplarOrder::Min => a.value.cmp(&b.value),
-        ExemplarOrder::Any => a.key.hash().cmp(&b.key.hash()),
+        ExemplarOrder::Any => b.trace[9..].cmp(&a.trace[9..]).then_with(|| a.trace.cmp(&b.trace)),
     };
     by_value.then_with(|| a.key.cmp(&b.key))
 }

@@ -7,6 +7,7 @@ mod column;
 mod demand;
 mod digits;
 mod emitted;
+mod exemplar;
 mod field;
 mod frame;
 mod ledger;
@@ -23,6 +24,7 @@ pub use batch::Batch;
 pub use column::{Cell, Column};
 pub use demand::{AttributePlace, ColumnSpec, Demand};
 pub use emitted::{EmittedItem, ItemAround, ItemContent, ItemKey};
+pub use exemplar::{EXEMPLAR_MARK, ExemplarVerdict};
 pub use field::{Field, FieldKind};
 pub use frame::{
     ColumnMapping, Compression, DataFrame, Frame, FrameBody, PayloadFormat, SourceId, SourceSpec,

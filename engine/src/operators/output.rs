@@ -10,7 +10,7 @@ use super::close::{Closed, Times};
 use super::sample::{self, Decided, Heard, Sampler, SamplerState, Tally, TraceExplained};
 use super::snapshot::{Snapshots, StageName};
 use super::stream::{EpochNumber, Outbox, Stage};
-use crate::model::{EmittedItem, Ledger, Row, Transition};
+use crate::model::{EmittedItem, ExemplarVerdict, Ledger, Row, Transition};
 use crate::plan::Plan;
 
 /// What the engine says at the end of an epoch.
@@ -28,6 +28,9 @@ pub struct EpochOutput {
     pub ledger: Ledger,
     /// What every line of a sampling did since the start of the log: by rule and line.
     pub samples: Tally,
+    /// Verdicts on traces that rows of earlier epochs, or of this one, have named as exemplars
+    /// before they were known.
+    pub exemplars: Vec<ExemplarVerdict>,
     /// What samplings made of the trace that the plan asks about.
     pub explained: Vec<TraceExplained>,
     /// What every rule did with its items since the start of the log.
@@ -121,6 +124,7 @@ impl Stage for Output {
         let heard = Heard { rows: &rows, transitions: &transitions, times: &times };
         let mut decided = Decided { items: &mut items, tally, explained: &mut explained };
         self.sampler.decide(&self.plan, cases, heard, &mut decided);
+        let exemplars = self.sampler.mark_exemplars(&self.plan, &mut rows, &mut transitions);
         EmittedItem::sort(&mut items);
         if snapshot {
             self.totals.sampler = self.sampler.state();
@@ -133,6 +137,7 @@ impl Stage for Output {
             items,
             ledger: self.totals.ledger.clone(),
             samples: self.totals.samples.clone(),
+            exemplars,
             explained,
             rules: self.totals.rules.clone(),
         };

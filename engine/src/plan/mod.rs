@@ -118,6 +118,19 @@ impl Plan {
         self.rules.iter().map(|rule| rule.place.level).max().unwrap_or(0)
     }
 
+    /// Whether rows may name traces as exemplars whose verdicts samplings find.
+    pub fn has_sampled_exemplars(&self) -> bool {
+        let is_sampled = self.rules.iter().any(|rule| match &rule.kind {
+            RuleKind::Sample(sample) => matches!(sample.from, SampledFrom::Traces { .. }),
+            _ => false,
+        });
+        let tables = self.tables.iter().chain(self.row_tables.iter().map(|rows| &rows.table));
+        let mut accumulators = tables.flat_map(|table| &table.accumulators);
+        is_sampled
+            && accumulators
+                .any(|one| matches!(one.kind, crate::aggregate::AccumulatorKind::Exemplar { .. }))
+    }
+
     /// The grid on which a rule's windows end, where there is one: distance and offset of the ends,
     /// nanoseconds.
     pub fn grid_of(&self, rule: crate::model::RuleId) -> Option<(i64, i64)> {

@@ -1,6 +1,6 @@
 //! Items that stand for a row: what `exemplar()` gives, found among a row's values.
 
-use crate::model::{Row, Value};
+use crate::model::{EXEMPLAR_MARK, Row, Value};
 
 /// An item that stands for a row.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -10,9 +10,12 @@ pub(super) struct Exemplar {
     /// Durations in seconds.
     pub(super) value: f64,
     pub(super) time_ns: i64,
+    /// Whether it is not known yet that its trace is kept.
+    pub(super) is_open: bool,
 }
 
-/// The exemplars of a row: the first value that is a list of maps with a `trace_id`.
+/// The exemplars of a row: the first value that is a list of maps with a `trace_id`, without those
+/// whose trace was dropped.
 pub(super) fn exemplars(row: &Row) -> Vec<Exemplar> {
     let lists = row.values.iter().filter_map(|value| match value {
         Value::List(items) => Some(items.iter().filter_map(exemplar).collect::<Vec<_>>()),
@@ -31,7 +34,15 @@ fn exemplar(item: &Value) -> Option<Exemplar> {
         (value, Value::Time(time_ns)) => (value.as_f64()?, *time_ns),
         _ => return None,
     };
+    let mark = match member(EXEMPLAR_MARK) {
+        Value::Str(mark) => &**mark,
+        _ => "",
+    };
+    if mark == "dropped" {
+        return None;
+    }
     Some(Exemplar {
+        is_open: mark == "open",
         trace_id: id(member("trace_id"))?,
         span_id: id(member("span_id")),
         value,

@@ -9,6 +9,7 @@ mod backoff;
 mod breaker;
 mod counts;
 mod exemplar;
+mod exemplar_verdicts;
 pub mod file;
 mod held;
 mod http;
@@ -26,6 +27,7 @@ use serde_json::{Map, Value as Json, json};
 
 pub use breaker::BreakerState;
 pub use counts::{Attempt, DropReason, Failure, Hear, LATENCY_BOUNDS_S, Latency, Left, SinkCounts};
+pub use exemplar_verdicts::ExemplarVerdicts;
 pub use http::{ClientKey, ClientTls, Compression, Target};
 pub use trouble::{Report, Tell, Trouble};
 

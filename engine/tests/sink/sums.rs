@@ -7,11 +7,11 @@ use opentelemetry_proto::tonic::metrics::v1::{Metric, metric, number_data_point}
 use proptest::prelude::*;
 use prost::Message;
 use tailwater_engine::model::{
-    AlertState, ExponentialBuckets, HistogramPoint, Row, RuleId, Transition, Value,
+    AlertState, ExemplarVerdict, ExponentialBuckets, HistogramPoint, Row, RuleId, Transition, Value,
 };
 use tailwater_engine::sink::otlp::{Encoding, Logs, Metrics, MetricsConfig, Temporality};
 use tailwater_engine::sink::push::{Encode, Said};
-use tailwater_engine::sink::{AlertShape, Shape};
+use tailwater_engine::sink::{AlertShape, ExemplarVerdicts, Shape};
 
 use crate::support::{names, row, said, shapes};
 
@@ -255,4 +255,41 @@ proptest! {
             prop_assert!(body.len() <= weight + around, "{} > {weight}", body.len());
         }
     }
+}
+
+/// A row whose exemplars say what became of their traces.
+fn marked(service: &str, end_ns: i64, marks: &[(u8, &str)]) -> Row {
+    let one = |(trace, mark): &(u8, &str)| {
+        Value::map(vec![
+            (Arc::from("trace_id"), Value::Bytes(Arc::from([*trace; 16]))),
+            (Arc::from("value"), Value::Duration(3)),
+            (Arc::from("time"), Value::Time(5)),
+            (Arc::from("sampled"), Value::str(mark)),
+        ])
+    };
+    let mut row = full(service, end_ns, 3);
+    row.values[4] = Value::List(marks.iter().map(one).collect());
+    row
+}
+
+/// The traces of the exemplars of the first count.
+fn traces(metrics: &[Metric]) -> Vec<u8> {
+    let Some(metric::Data::Sum(sum)) = &metrics[0].data else { panic!("{metrics:?}") };
+    sum.data_points[0].exemplars.iter().map(|one| one.trace_id[0]).collect()
+}
+
+#[test]
+fn an_exemplar_is_attached_once_its_trace_is_kept() {
+    let verdicts = ExemplarVerdicts::default();
+    let mut metrics = Metrics::with(cumulative(100), shapes()).following(verdicts.clone());
+    let verdict = |trace: u8, is_kept| ExemplarVerdict { trace_id: [trace; 16], is_kept };
+    let first = marked("a", 20, &[(1, "open"), (2, "kept"), (3, "dropped"), (4, "open")]);
+    assert_eq!(traces(&encoded(&mut metrics, [first])), [2]);
+    // Of another group.
+    verdicts.note(&[verdict(1, true), verdict(4, false)]);
+    assert_eq!(traces(&encoded(&mut metrics, [marked("b", 20, &[])])), [0; 0]);
+    assert_eq!(traces(&encoded(&mut metrics, [marked("a", 30, &[(5, "open")])])), [1]);
+    assert_eq!(traces(&encoded(&mut metrics, [marked("a", 40, &[])])), [0; 0]);
+    verdicts.note(&[verdict(5, true), verdict(6, true)]);
+    assert_eq!(traces(&encoded(&mut metrics, [marked("a", 50, &[(6, "open")])])), [6, 5]);
 }

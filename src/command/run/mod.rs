@@ -244,6 +244,7 @@ impl Live<'_> {
             summary.take(said);
             self.observed.follow(said);
             if said.rows.is_empty() && said.transitions.is_empty() && said.items.is_empty() {
+                sinks.take_verdicts(&said.exemplars);
                 return Ok(());
             }
             in_order(said, &mut |said| {
@@ -251,6 +252,7 @@ impl Live<'_> {
                 sinks.take(said, rows.line());
                 Ok(())
             })?;
+            sinks.take_verdicts(&said.exemplars);
             for item in &said.items {
                 if let Some(line) = sinks.take_item(item.clone()) {
                     output.text(&line)?;

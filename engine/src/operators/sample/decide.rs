@@ -5,15 +5,16 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::exemplars::ExemplarMarks;
 use super::explained::{TraceExplained, Tried};
 use super::ordered::Ordered;
 use super::traces::followed;
 use super::{Case, CaseKind, LastStamp, LineOutcome, Tally};
 use crate::limits::SHARDS;
-use crate::model::{EmittedItem, Row, RuleId, Transition, Value};
+use crate::model::{EmittedItem, ExemplarVerdict, Row, RuleId, Transition, Value};
 use crate::plan::{Plan, RuleKind, SampleMeasure, SampleRule, SampleVerb, SampledFrom};
 use crate::sampling::{
-    Buckets, Decisions, DecisionsState, Past, Target, TargetState, Threshold, Verdict,
+    Buckets, Decisions, DecisionsState, KeyTimes, Past, Target, TargetState, Threshold, Verdict,
 };
 
 type Key = Vec<Value>;
@@ -38,6 +39,7 @@ pub(crate) struct SamplerState {
     lines: Vec<(u64, u16, LineStored)>,
     verdicts: Vec<(u64, u64, DecisionsState)>,
     ordered: Vec<(u64, Ordered)>,
+    awaited: KeyTimes<[u8; 16]>,
 }
 
 /// What an epoch brought beside cases.
@@ -62,6 +64,7 @@ pub(crate) struct Sampler {
     core: Core,
     /// Those that decide in order of time, by the hash of the rule.
     ordered: BTreeMap<u64, Ordered>,
+    exemplars: ExemplarMarks,
 }
 
 /// What lines have seen, and what was decided.
@@ -71,10 +74,14 @@ pub(super) struct Core {
     /// By the hash of the rule and the shard of trace ids.
     verdicts: BTreeMap<(u64, u64), Decisions>,
     explained: Option<[u8; 16]>,
+    /// Traces that rows have named as exemplars before their verdict.
+    pub(super) awaited: KeyTimes<[u8; 16]>,
+    /// Those of them that got it.
+    pub(super) told: Vec<[u8; 16]>,
 }
 
 /// The samplings of a plan, with their ids.
-fn samplings(plan: &Plan) -> impl Iterator<Item = (RuleId, &SampleRule)> {
+pub(super) fn samplings(plan: &Plan) -> impl Iterator<Item = (RuleId, &SampleRule)> {
     plan.rules.iter().enumerate().filter_map(|(index, rule)| match &rule.kind {
         RuleKind::Sample(sample) => Some((RuleId(index as u32), &**sample)),
         _ => None,
@@ -113,7 +120,10 @@ impl Sampler {
         let verdicts = verdicts
             .map(|(hash, shard, state)| ((hash, shard), Decisions::from_state(state)))
             .collect();
-        Self { core: Core { lines, verdicts, explained: plan.explained }, ordered }
+        let (explained, awaited) = (plan.explained, state.awaited);
+        let core = Core { lines, verdicts, explained, awaited, told: Vec::new() };
+        let exemplars = ExemplarMarks::new(plan);
+        Self { core, ordered, exemplars }
     }
 
     pub(crate) fn state(&self) -> SamplerState {
@@ -129,7 +139,19 @@ impl Sampler {
             lines: stored.collect(),
             verdicts: verdicts.map(|((hash, shard), own)| (*hash, *shard, own.state())).collect(),
             ordered: self.ordered.iter().map(|(hash, own)| (*hash, own.clone())).collect(),
+            awaited: self.core.awaited.clone(),
         }
+    }
+
+    /// Says of the exemplars of an epoch's rows what became of their traces; gives the verdicts
+    /// that came later than the rows which named the trace.
+    pub(crate) fn mark_exemplars(
+        &mut self,
+        plan: &Plan,
+        rows: &mut [Row],
+        transitions: &mut [Transition],
+    ) -> Vec<ExemplarVerdict> {
+        self.exemplars.mark(plan, &mut self.core, (rows, transitions))
     }
 
     /// Decides the cases of an epoch, in the order of (decision time, rule, trace id or place).
@@ -195,6 +217,9 @@ impl Core {
     fn remember(&mut self, sample: &SampleRule, id: [u8; 16], verdict: Verdict) {
         let shard = (sample.hash, xxh3_64(&id) % SHARDS);
         self.verdicts.entry(shard).or_default().remember(id, verdict);
+        if self.awaited.at_ns(&id).is_some() {
+            self.told.push(id);
+        }
     }
 
     /// The verdict of the first line that fits and is not in the shadow. What lines in the shadow

@@ -7,6 +7,7 @@
 
 mod counts;
 mod decide;
+mod exemplars;
 mod explained;
 mod followers;
 mod items;

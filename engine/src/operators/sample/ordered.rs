@@ -69,6 +69,14 @@ fn bytes_of(case: &Case) -> u64 {
     case.held.iter().map(Held::bytes).sum::<u64>() + size_of::<Case>() as u64
 }
 
+fn bytes_of_saying(saying: &Saying) -> u64 {
+    let values = match saying {
+        Saying::Matched(key) | Saying::Fired(key) | Saying::Calmed(key) => key.len(),
+        Saying::Named(_) => 0,
+    };
+    (size_of::<(Place, Event)>() + values * size_of::<Value>()) as u64
+}
+
 impl Ordered {
     /// The state of a rule that may have another number by now.
     pub(super) fn adopted(mut self, rule: RuleId) -> Self {
@@ -147,6 +155,7 @@ impl Ordered {
     fn say(&mut self, question: u16, at_ns: i64, saying: Saying) {
         let place = (at_ns, Rank::Said, [0; 16], (self.sayings, 0));
         self.sayings += 1;
+        self.bytes += bytes_of_saying(&saying);
         self.events.insert(place, Event::Said(question, saying));
     }
 
@@ -187,6 +196,7 @@ impl Ordered {
         let (at_ns, _, id, tie) = place;
         match event {
             Event::Said(question, saying) => {
+                self.bytes -= bytes_of_saying(&saying);
                 if self.facts.take(question as usize, saying, at_ns) {
                     forgot(own, 1, out);
                 }
@@ -393,3 +403,6 @@ fn names(value: &Value, ids: &mut Vec<[u8; 16]>) {
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests;

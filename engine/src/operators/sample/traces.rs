@@ -26,7 +26,7 @@ const TRACE_STATE: u64 = 3;
 pub(crate) struct TraceSampler {
     id: RuleId,
     rule: Arc<SampleRule>,
-    /// Whether worker 0 decides some of its traces, and so remembers all.
+    /// Whether worker 0 decides some of its traces or tells verdicts, and so remembers all.
     is_global: bool,
     /// Whether worker 0 decides all of them.
     is_ordered: bool,
@@ -71,12 +71,14 @@ pub(crate) struct KeptTrace {
 impl TraceSampler {
     /// The samplings of the traces of a rule.
     pub(crate) fn of(plan: &Plan, traces: RuleId) -> Vec<Self> {
+        let is_told = plan.has_sampled_exemplars();
         let rules = plan.rules.iter().enumerate();
         let own = rules.filter_map(|(index, rule)| match &rule.kind {
             RuleKind::Sample(sample) => match &sample.from {
                 SampledFrom::Traces { rule, .. } if *rule == traces => Some(Self {
                     id: RuleId(index as u32),
-                    is_global: sample.is_ordered()
+                    is_global: is_told
+                        || sample.is_ordered()
                         || sample.lines.iter().any(|line| line.verb.is_global()),
                     is_ordered: sample.is_ordered(),
                     explained: plan.explained,

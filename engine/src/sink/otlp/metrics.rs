@@ -15,7 +15,9 @@ use super::weight;
 use super::wire::{Encoding, Head, Items, Kind, Number, Place, Temporality};
 use crate::limits::SINK_SERIES_MAX;
 use crate::model::{Row, RowKind, Signal, Value};
+use crate::sink::ExemplarVerdicts;
 use crate::sink::exemplar::{Exemplar, exemplars};
+use crate::sink::exemplar_verdicts::WaitingExemplars;
 use crate::sink::push::{Encode, Said};
 use crate::sink::{Left, RuleShape, Shape};
 
@@ -45,6 +47,7 @@ pub struct Metrics {
     config: MetricsConfig,
     shapes: Arc<[Shape]>,
     sums: Sums,
+    waiting: WaitingExemplars,
     not_sent: u64,
     left_out: usize,
 }
@@ -63,7 +66,14 @@ impl Metrics {
 
     /// Shapes are by rule id.
     pub fn with(config: MetricsConfig, shapes: Arc<[Shape]>) -> Self {
-        Self { config, shapes, sums: Sums::new(config.series), not_sent: 0, left_out: 0 }
+        let (sums, waiting) = (Sums::new(config.series), WaitingExemplars::default());
+        Self { config, shapes, sums, waiting, not_sent: 0, left_out: 0 }
+    }
+
+    /// Attaches exemplars whose verdict came behind their row, too.
+    #[must_use]
+    pub fn following(self, verdicts: ExemplarVerdicts) -> Self {
+        Self { waiting: WaitingExemplars::new(verdicts), ..self }
     }
 
     /// Points that went to the series of those which found no room.
@@ -93,7 +103,8 @@ impl Metrics {
             }
             _ => &attributes,
         };
-        let exemplars = if adds > 0 { exemplars(row) } else { Vec::new() };
+        let exemplars =
+            if adds > 0 { self.waiting.attach(row, exemplars(row)) } else { Vec::new() };
         for (at, value) in row.values.iter().take(shape.values.len()).enumerate() {
             let id = (row.rule.0, at as u32);
             if let (Value::Histogram(window), true) = (value, is(&shape.histograms, at)) {

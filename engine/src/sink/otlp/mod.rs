@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use super::http::Compression;
 use super::push::{Push, PushConfig, PushWatch, Said};
-use super::{Shape, SinkCounts, Tell};
+use super::{ExemplarVerdicts, Shape, SinkCounts, Tell};
 use crate::error::Error;
 use crate::model::{RowKind, Signal};
 pub use items::{ItemRequest, Spans, item_requests};
@@ -96,6 +96,8 @@ pub struct OtlpConfig {
     pub series: usize,
     /// What becomes of rows. Metrics.
     pub rows: RowsAs,
+    /// Where verdicts on exemplars are told that come behind their rows.
+    pub exemplars: ExemplarVerdicts,
 }
 
 const METRICS: (&str, &str) =
@@ -125,6 +127,7 @@ impl OtlpConfig {
             temporality: Temporality::default(),
             series: MetricsConfig::default().series,
             rows: RowsAs::default(),
+            exemplars: ExemplarVerdicts::default(),
         }
     }
 
@@ -187,10 +190,10 @@ impl OtlpSink {
     /// [`crate::ErrorKind::Setting`] if a URL, a header or a file cannot be used,
     /// [`crate::ErrorKind::Read`] if a file cannot be read.
     pub fn start(config: OtlpConfig, shapes: Arc<[Shape]>, tell: Tell) -> Result<Self, Error> {
-        let OtlpConfig { metrics, logs, traces, temporality, series, rows } = config;
+        let OtlpConfig { metrics, logs, traces, temporality, series, rows, exemplars } = config;
         let encoding = metrics.protocol.encoding();
         let of_metrics = MetricsConfig { encoding, temporality, series };
-        let of_metrics = Metrics::with(of_metrics, Arc::clone(&shapes));
+        let of_metrics = Metrics::with(of_metrics, Arc::clone(&shapes)).following(exemplars);
         let of_logs = Logs::with(logs.protocol.encoding(), Arc::clone(&shapes));
         let of_traces = Spans::with(traces.protocol.encoding(), shapes);
         Ok(Self {

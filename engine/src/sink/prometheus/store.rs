@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::name::{label, label_text, labels, metric, sample};
-use crate::limits::{PROMETHEUS_EXPIRY_NS, PROMETHEUS_SERIES_MAX};
-use crate::model::{AlertState, HistogramPoint, Row, RowKind, Transition, Value};
+use crate::limits::{EXEMPLARS_MAX, PROMETHEUS_EXPIRY_NS, PROMETHEUS_SERIES_MAX};
+use crate::model::{AlertState, ExemplarVerdict, HistogramPoint, Row, RowKind, Transition, Value};
 use crate::sink::exemplar::{Exemplar, exemplars};
 use crate::sink::merge;
 use crate::sink::{AlertShape, RuleShape, Shape};
@@ -70,6 +70,8 @@ pub(super) struct Series {
     pub(super) value: Sample,
     /// Items that stand for what was added last.
     pub(super) exemplars: Vec<Exemplar>,
+    /// Others of which it is not known yet that their trace is kept.
+    open: Vec<Exemplar>,
     /// When it was made, nanoseconds since the Unix epoch: a counter counts since then.
     pub(super) created_ns: i64,
     expires_ns: i64,
@@ -88,13 +90,25 @@ enum Added<'a> {
 impl Series {
     fn new(added: &Added<'_>, created_ns: i64, expires_ns: i64) -> Self {
         let (value, exemplars) = match added {
-            Added::Now(number) => (Sample::Number(*number), Vec::new()),
-            Added::More(number, exemplars) => (Sample::Number(*number), exemplars.to_vec()),
+            Added::Now(number) => (Sample::Number(*number), &[][..]),
+            Added::More(number, exemplars) => (Sample::Number(*number), *exemplars),
             Added::Histogram(window, exemplars) => {
-                (Sample::Histogram(Box::new((*window).clone())), exemplars.to_vec())
+                (Sample::Histogram(Box::new((*window).clone())), *exemplars)
             }
         };
-        Self { value, exemplars, created_ns, expires_ns }
+        let (open, exemplars) = exemplars.iter().copied().partition(|one| one.is_open);
+        Self { value, exemplars, open, created_ns, expires_ns }
+    }
+
+    /// A trace got its verdict.
+    fn decided(&mut self, verdict: &ExemplarVerdict) {
+        while let Some(at) = self.open.iter().position(|one| one.trace_id == verdict.trace_id) {
+            let one = Exemplar { is_open: false, ..self.open.remove(at) };
+            if verdict.is_kept {
+                self.exemplars.insert(0, one);
+                self.exemplars.truncate(EXEMPLARS_MAX);
+            }
+        }
     }
 
     fn add(&mut self, added: &Added<'_>, now_ns: i64) {
@@ -116,7 +130,12 @@ impl Series {
         }
         match added {
             Added::More(_, exemplars) | Added::Histogram(_, exemplars) if !exemplars.is_empty() => {
-                self.exemplars = exemplars.to_vec();
+                let (open, kept): (_, Vec<_>) =
+                    exemplars.iter().copied().partition(|one| one.is_open);
+                self.open = open;
+                if !kept.is_empty() {
+                    self.exemplars = kept;
+                }
             }
             _ => {}
         }
@@ -192,6 +211,15 @@ impl PrometheusStore {
                 let added = Added::More(number, &exemplars);
                 self.put(place, help, &labels, (now_ns, expires_ns), &added);
             }
+        }
+    }
+
+    /// Takes verdicts on traces that rows have named as exemplars: one that is kept is shown with
+    /// the series of its row.
+    pub fn verdicts(&mut self, verdicts: &[ExemplarVerdict]) {
+        let series = self.families.values_mut().flat_map(|family| family.series.values_mut());
+        for series in series.filter(|series| !series.open.is_empty()) {
+            verdicts.iter().for_each(|verdict| series.decided(verdict));
         }
     }
 

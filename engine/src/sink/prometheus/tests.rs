@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::*;
 use crate::model::{
-    AlertState, ExponentialBuckets, HistogramPoint, Row, RowKind, RuleId, Transition, Value,
+    AlertState, ExemplarVerdict, ExponentialBuckets, HistogramPoint, Row, RowKind, RuleId,
+    Transition, Value,
 };
 use crate::otlp::wire::field;
 use crate::sink::{AlertShape, RuleShape, Shape};
@@ -224,6 +225,47 @@ http_times_count{service_name=\"shop\"} 6
     assert!(found.contains(&format!("http_n_seen_total{{service_name=\"shop\"}} 6 {exemplar}")));
     assert_eq!(found.matches("trace_id").count(), 2, "{found}");
     assert!(found.contains("http_times_created{service_name=\"shop\"} 2.000000000\n"));
+}
+
+/// A row whose exemplars say what became of their traces.
+fn marked_row(marks: &[(u8, &str)]) -> Row {
+    let one = |(trace, mark): &(u8, &str)| {
+        Value::map(vec![
+            (Arc::from("trace_id"), Value::Bytes(Arc::from([*trace; 16]))),
+            (Arc::from("value"), Value::Duration(3 * SECOND)),
+            (Arc::from("time"), Value::Time(5 * SECOND)),
+            (Arc::from("sampled"), Value::str(mark)),
+        ])
+    };
+    let mut row = histogram_row(&[1, 2]);
+    row.values[2] = Value::List(marks.iter().map(one).collect());
+    row
+}
+
+/// The trace that the counter shows.
+fn shown(store: &PrometheusStore) -> Option<String> {
+    let page = read(store, PageFormat::OpenMetrics);
+    let line = page.lines().find(|line| line.starts_with("http_n_seen_total")).unwrap().to_owned();
+    Some(line.split_once("trace_id=\"")?.1[..2].to_owned())
+}
+
+#[test]
+fn an_exemplar_is_shown_once_its_trace_is_kept() {
+    let mut store = with_histogram();
+    let verdict = |trace: u8, is_kept| ExemplarVerdict { trace_id: [trace; 16], is_kept };
+    store.row(&marked_row(&[(1, "dropped"), (2, "open"), (3, "open")]), 0);
+    assert_eq!(shown(&store), None);
+    store.verdicts(&[verdict(1, true), verdict(3, false), verdict(9, true)]);
+    assert_eq!(shown(&store), None);
+    store.verdicts(&[verdict(2, true)]);
+    assert_eq!(shown(&store).as_deref(), Some("02"));
+    // One that is open does not take the place of one that is kept.
+    store.row(&marked_row(&[(4, "open")]), 0);
+    assert_eq!(shown(&store).as_deref(), Some("02"));
+    store.row(&marked_row(&[(6, "open"), (5, "kept")]), 0);
+    assert_eq!(shown(&store).as_deref(), Some("05"));
+    store.verdicts(&[verdict(4, true), verdict(6, true)]);
+    assert_eq!(shown(&store).as_deref(), Some("06"));
 }
 
 #[test]

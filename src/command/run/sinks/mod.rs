@@ -15,10 +15,10 @@ use std::time::Duration;
 use tailwater_dsl::diagnostic::Diagnostic;
 use tailwater_dsl::diagnostic::suggest::{aside, listed, nearest};
 use tailwater_engine::clock::Clock;
-use tailwater_engine::model::{EmittedItem, RuleId};
+use tailwater_engine::model::{EmittedItem, ExemplarVerdict, RuleId};
 use tailwater_engine::plan::{Plan, RowRoute, RuleKind};
-use tailwater_engine::sink::Shape;
 use tailwater_engine::sink::prometheus::PrometheusStore;
+use tailwater_engine::sink::{ExemplarVerdicts, Shape};
 
 use super::told;
 use crate::config::STDOUT as STDOUT_NAME;
@@ -67,6 +67,7 @@ pub(super) struct Sinks {
     clock: Clock,
     plan: Arc<Plan>,
     goes: Goes,
+    exemplars: ExemplarVerdicts,
     running: Vec<(Arc<str>, Running)>,
 }
 
@@ -80,12 +81,14 @@ impl Sinks {
     ) -> anyhow::Result<Self> {
         let goes = Goes::new(specs, plan)?;
         let say = told::of_sinks(clock);
+        let exemplars = ExemplarVerdicts::default();
         let start = |spec: &SinkSpec| {
-            let running = Running::start(spec, shapes, clock, &say)?;
+            let running = Running::start(spec, shapes, (clock, &exemplars), &say)?;
             anyhow::Ok((Arc::clone(&spec.name), running))
         };
         let running = specs.iter().map(start).collect::<anyhow::Result<_>>()?;
-        Ok(Self { clock: Arc::clone(clock), plan: Arc::clone(plan), goes, running })
+        let (clock, plan) = (Arc::clone(clock), Arc::clone(plan));
+        Ok(Self { clock, plan, goes, exemplars, running })
     }
 
     /// The pages that shall be served.
@@ -120,6 +123,14 @@ impl Sinks {
         let mut offer = Offer::new(said, line, &self.clock);
         let running = to.iter().filter_map(|sink| self.running.get(*sink));
         running.for_each(|(_, running)| running.take(&mut offer));
+    }
+
+    /// Hands on verdicts on the traces of exemplars. Never waits.
+    pub(super) fn take_verdicts(&self, verdicts: &[ExemplarVerdict]) {
+        if !verdicts.is_empty() {
+            self.exemplars.note(verdicts);
+            self.running.iter().for_each(|(_, running)| running.take_verdicts(verdicts));
+        }
     }
 
     /// Hands on an item of telemetry that leaves; the line of the output that it is, where its

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tailwater_engine::clock::Clock;
-use tailwater_engine::model::{EmittedItem, Row, Transition};
+use tailwater_engine::model::{EmittedItem, ExemplarVerdict, Row, Transition};
 use tailwater_engine::sink::alertmanager::{AlertmanagerSink, AlertmanagerWatch};
 use tailwater_engine::sink::file::{FileSink, FileWatch};
 use tailwater_engine::sink::otlp::{OtlpConfig, OtlpSink};
 use tailwater_engine::sink::prometheus::PrometheusStore;
 use tailwater_engine::sink::push::{Push, PushWatch, Said as Pushed};
 use tailwater_engine::sink::webhook::Webhook;
-use tailwater_engine::sink::{Shape, SinkCounts, Tell};
+use tailwater_engine::sink::{ExemplarVerdicts, Shape, SinkCounts, Tell};
 
 use super::{SharedStore, SinkKind, SinkSpec, locked};
 use crate::render::rows::Said;
@@ -49,7 +49,7 @@ impl Running {
     pub(super) fn start(
         spec: &SinkSpec,
         shapes: &Arc<[Shape]>,
-        clock: &Clock,
+        (clock, exemplars): (&Clock, &ExemplarVerdicts),
         say: &Tell,
     ) -> anyhow::Result<Self> {
         let (shapes, clock, say) = (Arc::clone(shapes), Arc::clone(clock), Arc::clone(say));
@@ -68,7 +68,9 @@ impl Running {
             SinkKind::Lines(config) => Self::Lines(FileSink::start(config, shapes, say)?),
             SinkKind::OtlpLines(config) => Self::OtlpLines(FileSink::start(config, shapes, say)?),
             SinkKind::Otlp(config) => {
-                Self::Otlp(OtlpSink::start(OtlpConfig::clone(config), shapes, say)?)
+                let config =
+                    OtlpConfig { exemplars: exemplars.clone(), ..OtlpConfig::clone(config) };
+                Self::Otlp(OtlpSink::start(config, shapes, say)?)
             }
         })
     }
@@ -97,6 +99,13 @@ impl Running {
             Self::Otlp(sink) => sink.offer(offer.shared()),
             Self::Lines(sink) => sink.offer_line(offer.line()),
             Self::OtlpLines(sink) => sink.offer(offer.shared()),
+        }
+    }
+
+    /// Takes verdicts on the traces of exemplars.
+    pub(super) fn take_verdicts(&self, verdicts: &[ExemplarVerdict]) {
+        if let Self::Page { store, .. } = self {
+            locked(store).verdicts(verdicts);
         }
     }
 

@@ -1,0 +1,188 @@
+//! What became of the traces that rows name as exemplars.
+//!
+//! A row waits for no verdict: it says of each of its exemplars whether the trace is kept, dropped
+//! or still open. Invariant: what it says follows from its decision time alone, not from the cut
+//! into epochs. A verdict counts where the watermarks that let the row leave had passed it for
+//! certain; whoever sends exemplars on is told the others when they come.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::decide::{Core, samplings};
+use crate::limits::EXEMPLARS_OPEN_MAX;
+use crate::model::{EXEMPLAR_MARK, ExemplarVerdict, Row, RowKind, RuleId, Transition, Value};
+use crate::plan::{Plan, SampleAbout, SampleRule, SampledFrom, Timeline};
+use crate::sampling::Past;
+
+/// What a row says of the trace of an exemplar.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    Kept,
+    Dropped,
+    Open,
+}
+
+impl Mark {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Kept => "kept",
+            Self::Dropped => "dropped",
+            Self::Open => "open",
+        }
+    }
+}
+
+/// Which rules' rows know which verdicts.
+#[derive(Debug, Default)]
+pub(super) struct ExemplarMarks {
+    is_on: bool,
+    /// By rule: verdicts up to this long before a row's decision are known when it leaves,
+    /// nanoseconds; `None` where none surely is.
+    behind_ns: Vec<Option<i64>>,
+}
+
+impl ExemplarMarks {
+    pub(super) fn new(plan: &Plan) -> Self {
+        if !plan.has_sampled_exemplars() {
+            return Self::default();
+        }
+        let rules = 0..plan.rules.len() as u32;
+        let behind_ns = rules.map(|rule| behind_ns(plan, RuleId(rule))).collect();
+        Self { is_on: true, behind_ns }
+    }
+
+    /// Marks exemplars; gives verdicts that rows before had no knowledge of.
+    pub(super) fn mark(
+        &self,
+        plan: &Plan,
+        core: &mut Core,
+        (rows, transitions): (&mut [Row], &mut [Transition]),
+    ) -> Vec<ExemplarVerdict> {
+        if !self.is_on {
+            return Vec::new();
+        }
+        let mut told = std::mem::take(&mut core.told);
+        for row in rows {
+            let until_ns = match row.kind {
+                RowKind::Final => self.until_ns(row.rule, row.decision_ns),
+                // When a revision leaves follows the cut.
+                RowKind::Revision(_) | RowKind::Retraction => i64::MIN,
+            };
+            mark_row(plan, core, (row, until_ns), &mut told);
+        }
+        for transition in transitions {
+            let until_ns = self.until_ns(transition.rule, transition.decision_ns);
+            if let Some(row) = &mut transition.evidence {
+                mark_row(plan, core, (row, until_ns), &mut told);
+            }
+        }
+        let ids: BTreeSet<[u8; 16]> = told.into_iter().collect();
+        let known = ids.into_iter().filter_map(|trace_id| {
+            let is_kept = match verdict(plan, core, trace_id, i64::MAX) {
+                Mark::Kept => true,
+                Mark::Dropped => false,
+                Mark::Open => return None, // another sampling has not decided
+            };
+            core.awaited.forget(&trace_id);
+            Some(ExemplarVerdict { trace_id, is_kept })
+        });
+        known.collect()
+    }
+
+    /// Up to when verdicts are surely known with a row or transition of a rule.
+    fn until_ns(&self, rule: RuleId, decision_ns: i64) -> i64 {
+        let behind_ns = self.behind_ns.get(rule.0 as usize).copied().flatten();
+        behind_ns.map_or(i64::MIN, |ns| decision_ns.saturating_sub(ns))
+    }
+}
+
+/// How far behind a rule's decisions verdicts may be that are known with them: by as much as the
+/// timelines of samplings lag behind its own. Timelines that follow other times cannot be compared.
+fn behind_ns(plan: &Plan, rule: RuleId) -> Option<i64> {
+    let place = &plan.rules[rule.0 as usize].place;
+    let own = place.timelines.iter().map(|line| &plan.timelines[*line as usize]);
+    let of = own.clone().next()?;
+    let is_alike =
+        |line: &Timeline| (line.time_column, line.idle_ns) == (of.time_column, of.idle_ns);
+    let own_ns = own.clone().map(|line| line.lateness_ns).max()?.saturating_add(place.delay_ns);
+    let mut lags_ns = own_ns;
+    let traces = samplings(plan).filter(|(_, s)| matches!(s.from, SampledFrom::Traces { .. }));
+    let asked = traces.flat_map(|(id, sample)| {
+        let asked = sample.facts.iter().filter_map(|fact| match fact.about {
+            SampleAbout::Matched(rule) | SampleAbout::Firing(rule) => Some(rule),
+            SampleAbout::Named => None,
+        });
+        asked.chain([id])
+    });
+    for other in asked.map(|id| &plan.rules[id.0 as usize].place) {
+        for line in other.timelines.iter().map(|line| &plan.timelines[*line as usize]) {
+            if !is_alike(line) {
+                return None;
+            }
+            lags_ns = lags_ns.max(line.lateness_ns.saturating_add(other.delay_ns));
+        }
+    }
+    own.clone().all(is_alike).then(|| lags_ns.saturating_sub(own_ns))
+}
+
+/// Marks the exemplars of a row; those that it cannot know are awaited.
+fn mark_row(
+    plan: &Plan,
+    core: &mut Core,
+    (row, until_ns): (&mut Row, i64),
+    told: &mut Vec<[u8; 16]>,
+) {
+    for value in &mut row.values {
+        let Value::List(items) = &*value else { continue };
+        if items.first().and_then(trace_of).is_none() {
+            continue;
+        }
+        let marked = items.iter().map(|item| {
+            let (Some(id), Value::Map(entries)) = (trace_of(item), item) else {
+                return item.clone();
+            };
+            let mark = verdict(plan, core, id, until_ns);
+            if mark == Mark::Open {
+                if verdict(plan, core, id, i64::MAX) == Mark::Open {
+                    core.awaited.note(id, row.decision_ns, EXEMPLARS_OPEN_MAX);
+                } else {
+                    told.push(id);
+                }
+            }
+            let mut entries: Vec<_> = entries.iter().cloned().collect();
+            entries.retain(|(name, _)| **name != *EXEMPLAR_MARK);
+            entries.push((Arc::from(EXEMPLAR_MARK), Value::str(mark.word())));
+            Value::map(entries)
+        });
+        *value = Value::List(marked.collect());
+    }
+}
+
+/// The trace of a value that has the form of an exemplar.
+fn trace_of(item: &Value) -> Option<[u8; 16]> {
+    let Value::Map(entries) = item else { return None };
+    let member = |name: &str| entries.iter().find(|(key, _)| **key == *name).map(|(_, v)| v);
+    let (Some(Value::Bytes(id)), Some(_), Some(Value::Time(_))) =
+        (member("trace_id"), member("value"), member("time"))
+    else {
+        return None;
+    };
+    <[u8; 16]>::try_from(&**id).ok()
+}
+
+/// What the samplings of traces have decided about a trace up to a time: one that keeps it is
+/// enough.
+fn verdict(plan: &Plan, core: &Core, id: [u8; 16], until_ns: i64) -> Mark {
+    let traces = samplings(plan).filter(|(_, s)| matches!(s.from, SampledFrom::Traces { .. }));
+    let of_one = |(_, sample): (RuleId, &SampleRule)| match core.past(sample, id) {
+        Past::Exact(verdict) if verdict.at_ns > until_ns => Mark::Open,
+        Past::Exact(verdict) if verdict.is_kept || sample.is_shadow => Mark::Kept,
+        Past::Exact(_) | Past::Dropped => Mark::Dropped,
+        Past::Unknown => Mark::Open,
+    };
+    traces.map(of_one).fold(Mark::Dropped, |all, one| match (all, one) {
+        (Mark::Kept, _) | (_, Mark::Kept) => Mark::Kept,
+        (Mark::Open, _) | (_, Mark::Open) => Mark::Open,
+        _ => Mark::Dropped,
+    })
+}
