@@ -37,6 +37,16 @@ pub struct EpochOutput {
     pub rules: Vec<RuleCounts>,
 }
 
+impl EpochOutput {
+    /// Whether nothing leaves with it: it only counts.
+    pub fn is_silent(&self) -> bool {
+        self.rows.is_empty()
+            && self.transitions.is_empty()
+            && self.items.is_empty()
+            && self.exemplars.is_empty()
+    }
+}
+
 /// What reaches the caller from the workers.
 #[derive(Debug)]
 pub(crate) enum EngineMessage {

@@ -216,7 +216,7 @@ const INCREASE_DOC: &str = "By how much counters grew, over all series of the gr
 
 const EXEMPLAR_DOC: &str = "Up to three items that stand for the group, as maps of `trace_id`, \
     `span_id`, `value` and `time`: those with the largest (`max:`) or smallest (`min:`) value, or \
-    a sample that does not depend on values (`exemplar()`); items without a trace are left out. Of \
+    of the traces that shares keep first (`exemplar()`); items without a trace are left out. Of \
     spans, span events and logs. 240 bytes.";
 
 const DISTINCT_DOC: &str = "Number of distinct values, nulls left out. Exact up to 256; beyond \
