@@ -3,7 +3,7 @@
 //! It knows no rules: it is given keys.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tailwater_engine::ingest::{DecodeReport, Decoder};
@@ -33,7 +33,7 @@ pub(super) fn occurring(
         if search.keys.is_empty() {
             break;
         }
-        damaged += search.read(settings(file, content, general)?)?;
+        damaged += search.read(&settings(file, content, general)?)?;
         found.extend(search.found.into_iter().map(|at| search.keys[at].to_string()));
     }
     if damaged > 0 && !general.is_quiet {
@@ -43,14 +43,15 @@ pub(super) fn occurring(
 }
 
 /// A recording is read as a replay reads it.
-fn settings(file: &PathBuf, content: &Content, general: General) -> anyhow::Result<ReadSettings> {
+fn settings(file: &Path, content: &Content, general: General) -> anyhow::Result<ReadSettings> {
     let inputs = Inputs {
-        files: vec![file.clone()],
+        files: vec![file.to_owned()],
         workers: 1,
         content: content.clone(),
         order: Order::File,
         merge: false,
         open: false,
+        limits: Vec::new(),
     };
     let mut settings = ReadSettings::resolve(&inputs, general)?;
     settings.is_log = log_opening(&inputs.files)?.is_some();
@@ -79,8 +80,8 @@ impl Search {
     }
 
     /// Reads frames until every key was found; gives the number of damaged items.
-    fn read(&mut self, settings: ReadSettings) -> anyhow::Result<u64> {
-        let mut feed = Feed::open(&settings)?;
+    fn read(&mut self, settings: &ReadSettings) -> anyhow::Result<u64> {
+        let mut feed = Feed::open(settings)?;
         let mut decoder = Decoder::new(Arc::clone(&self.demand), Arc::from(feed.sources()));
         let (mut report, mut symbols) = (DecodeReport::default(), Interner::shared());
         for number in 0.. {
