@@ -168,6 +168,10 @@ pub const FILTER_LOOKUP_MIN: usize = 4;
 /// Batches for which tables look for their keys themselves, once nearly every row had its own.
 pub const KEYS_SHARED_PAUSE_BATCHES: u32 = 64;
 
+/// Keys of slices that keep a number from batch to batch, for tables which differ in their filter
+/// only; with more of them numbers are given anew.
+pub const KEYS_NUMBERED_MAX: usize = 1 << 16;
+
 /// Expressions whose results by text a worker remembers.
 pub const MEMO_EXPRESSIONS_MAX: usize = 4_096;
 

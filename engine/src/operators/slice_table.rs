@@ -86,6 +86,8 @@ pub(crate) struct SliceTable {
     retired: Vec<(u64, u32)>,
     scratch: Vec<u64>,
     encoded: Vec<u8>,
+    /// Another one whenever a slot goes, or a key is written otherwise.
+    generation: u64,
 }
 
 impl SliceTable {
@@ -108,6 +110,7 @@ impl SliceTable {
             retired: Vec::new(),
             scratch: Vec::new(),
             encoded: Vec::new(),
+            generation: 0,
         }
     }
 
@@ -315,6 +318,7 @@ impl SliceTable {
     /// last one that may know the slots, has been applied.
     pub(crate) fn reject(&mut self, slots: &[u32], epoch: u64) {
         self.has_rejected |= !slots.is_empty();
+        self.generation += u64::from(!slots.is_empty());
         let mut slices = BTreeSet::new();
         for &slot in slots {
             let slice = self.info[slot as usize].slice;
@@ -382,6 +386,7 @@ impl SliceTable {
                 && let Some(dead) = self.slices.remove(&slice)
             {
                 self.free.extend(dead.slots.iter().chain(&dead.other));
+                self.generation += 1;
             }
         }
         if self.slices.is_empty() {

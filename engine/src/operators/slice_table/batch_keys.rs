@@ -1,14 +1,15 @@
 //! The keys of a batch, found once for all tables that group by the same columns.
 //!
 //! Tables that differ in their filter only would gather, hash and look up the same keys for the
-//! same rows. Here each (slice, key) of a batch gets a number once; a table then finds its slot
-//! once a number. Must not change which slots are made, or when.
+//! same rows. Here each (slice, key) gets a number, which it keeps from batch to batch; a table
+//! then looks its slot up once a number, until one of its slots goes. Must not change which slots
+//! are made, or when.
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
 use super::{NO_SLOT, NewSlot, SliceTable};
-use crate::limits::KEYS_SHARED_PAUSE_BATCHES;
+use crate::limits::{KEYS_NUMBERED_MAX, KEYS_SHARED_PAUSE_BATCHES};
 use crate::model::{Batch, Cell, Column};
 use crate::plan::eval::Selections;
 use crate::plan::{Plan, Table};
@@ -19,20 +20,34 @@ const NO_KEY: u32 = u32::MAX;
 /// The slot of a number that has not been looked up.
 const UNKNOWN: u32 = u32::MAX - 1;
 
-/// The keys of one batch.
+/// The keys of one batch, and of those before it.
 pub(crate) struct BatchKeys {
     /// By row.
     numbers: Vec<u32>,
+    /// Numbers that are new with this batch.
+    fresh: usize,
+    /// That of the table which they are of.
+    generation: u64,
     /// By number: slice and hash.
     keys: Vec<(i64, u64)>,
     /// By number.
     words: Vec<u64>,
     arity: usize,
     index: HashTable<u32>,
-    /// By number: the slot in the table at hand.
-    slots: Vec<u32>,
+    /// By table of the class.
+    slots: Vec<KnownSlots>,
+    /// The table at hand, in its class.
+    table: usize,
     /// All rows of a batch.
     rows: Vec<u32>,
+}
+
+/// The slots of one table.
+#[derive(Default)]
+struct KnownSlots {
+    /// The table's, when they were found.
+    generation: u64,
+    by_number: Vec<u32>,
 }
 
 /// The keys of one batch for the tables of one class.
@@ -49,8 +64,8 @@ struct Class {
 
 /// Which tables of a plan share their keys.
 pub(crate) struct Sharing {
-    /// By table: its class, where others are in it, too.
-    classes: Vec<Option<u32>>,
+    /// By table: its class, where others are in it, too, and its place there.
+    classes: Vec<Option<(u32, u32)>>,
     shared: Vec<Class>,
 }
 
@@ -68,11 +83,12 @@ impl Sharing {
                 shared.push(Class::default());
                 shared.len() - 1
             });
+            classes[index] = Some((class as u32, shared[class].tables.len() as u32));
             shared[class].tables.push(index);
-            classes[index] = Some(class as u32);
+            shared[class].keys.slots.push(KnownSlots::default());
         }
         let is_alone = |class: u32| shared[class as usize].tables.len() == 1;
-        classes.iter_mut().for_each(|class| *class = class.filter(|class| !is_alone(*class)));
+        classes.iter_mut().for_each(|class| *class = class.filter(|(class, _)| !is_alone(*class)));
         Self { classes, shared }
     }
 
@@ -88,7 +104,9 @@ impl Sharing {
         filters: &Selections,
         (table, batch, times): (&mut SliceTable, &Batch, &[i64]),
     ) -> Option<&mut BatchKeys> {
-        let class = &mut self.shared[self.classes[index]? as usize];
+        let (class, place) = self.classes[index]?;
+        let class = &mut self.shared[class as usize];
+        class.keys.table = place as usize;
         if class.is_shared.is_none() {
             let taken = |table: &usize| match plan.tables[*table].filter {
                 Some(filter) => filters.of(filter).len(),
@@ -100,7 +118,7 @@ impl Sharing {
             class.pause = class.pause.saturating_sub(1);
             if pays {
                 class.keys.fill(table, batch, times);
-                if class.keys.keys.len() > batch.rows / 2 {
+                if class.keys.fresh > batch.rows / 2 {
                     // Nearly every row has a key of its own.
                     class.pause = KEYS_SHARED_PAUSE_BATCHES;
                 }
@@ -114,11 +132,14 @@ impl Default for BatchKeys {
     fn default() -> Self {
         Self {
             numbers: Vec::new(),
+            fresh: 0,
+            generation: 0,
             keys: Vec::new(),
             words: Vec::new(),
             arity: 0,
             index: HashTable::new(),
             slots: Vec::new(),
+            table: 0,
             rows: Vec::new(),
         }
     }
@@ -133,9 +154,14 @@ impl BatchKeys {
         let gathered = std::mem::take(&mut table.scratch);
         self.arity = table.arity;
         self.numbers.clear();
-        self.keys.clear();
-        self.words.clear();
-        self.index.clear();
+        if self.generation != table.generation || self.keys.len() > KEYS_NUMBERED_MAX {
+            self.generation = table.generation;
+            self.keys.clear();
+            self.words.clear();
+            self.index.clear();
+            self.slots.iter_mut().for_each(|slots| slots.by_number.clear());
+        }
+        let known = self.keys.len();
         let (mut span, mut slice) = (0..0i64, 0);
         for (row, &time) in times.iter().enumerate() {
             if time == 0 {
@@ -151,6 +177,7 @@ impl BatchKeys {
             let number = self.number(slice, words, &table.hasher);
             self.numbers.push(number);
         }
+        self.fresh = self.keys.len() - known;
         table.scratch = gathered;
         table.scratch.clear();
     }
@@ -160,7 +187,7 @@ impl BatchKeys {
         let (keys, all, arity) = (&mut self.keys, &mut self.words, self.arity);
         let is_it = |&number: &u32| {
             let at = number as usize * arity;
-            keys[number as usize] == (slice, hash) && all[at..at + arity] == *words
+            keys[number as usize] == (slice, hash) && all[at..at + arity].iter().eq(words)
         };
         if let Some(&number) = self.index.find(hash, is_it) {
             return number;
@@ -193,8 +220,12 @@ impl SliceTable {
         (slots, new_slots): (&mut Vec<u32>, &mut Vec<NewSlot>),
     ) -> i64 {
         self.learn_kinds(batch);
-        keys.slots.clear();
-        keys.slots.resize(keys.keys.len(), UNKNOWN);
+        let known = &mut keys.slots[keys.table];
+        if known.generation != self.generation {
+            known.generation = self.generation;
+            known.by_number.clear();
+        }
+        known.by_number.resize(keys.keys.len(), UNKNOWN);
         let mut lowest = i64::MAX;
         slots.reserve(rows.len());
         for &row in rows {
@@ -204,16 +235,17 @@ impl SliceTable {
                 continue;
             }
             let at = number as usize;
-            let mut slot = keys.slots[at];
+            let (slice, hash) = keys.keys[at];
+            lowest = lowest.min(slice);
+            if slice < live_from {
+                slots.push(NO_SLOT);
+                continue;
+            }
+            let mut slot = known.by_number[at];
             if slot == UNKNOWN {
-                let (slice, hash) = keys.keys[at];
-                lowest = lowest.min(slice);
-                slot = NO_SLOT;
-                if slice >= live_from {
-                    let words = &keys.words[at * keys.arity..(at + 1) * keys.arity];
-                    slot = self.slot_of((slice, row), (words, hash), new_slots);
-                }
-                keys.slots[at] = slot;
+                let words = &keys.words[at * keys.arity..(at + 1) * keys.arity];
+                slot = self.slot_of((slice, row), (words, hash), new_slots);
+                known.by_number[at] = slot;
             }
             slots.push(slot);
         }

@@ -28,6 +28,7 @@ impl SliceTable {
         }
         self.words = words;
         self.symbols = Symbols::clone(symbols);
+        self.generation += 1;
         self.rehash();
     }
 
