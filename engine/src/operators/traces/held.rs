@@ -98,33 +98,28 @@ pub(crate) struct HeldSpans {
 }
 
 impl SpanBlock {
-    /// Gets ready to hold spans of a batch.
-    pub(super) fn hold(&mut self, batch: &Batch, source: SourceId) {
+    /// Holds its spans as they lie in a batch, with the randomness that their tracestates state.
+    pub(super) fn hold(&mut self, batch: &Batch, source: SourceId, trace_state: u32) {
         self.source = source;
-        self.raw = batch.raw.as_ref().map(|raw| RawItems {
+        let Some(raw) = &batch.raw else { return };
+        self.raw = Some(RawItems {
             payload: raw.payload.clone(),
             format: raw.format,
             mapping: raw.mapping.clone(),
-            rows: Vec::with_capacity(self.rows.capacity()),
+            rows: self.rows.iter().map(|row| raw.rows[*row as usize]).collect(),
             contexts: Arc::clone(&raw.contexts),
         });
-    }
-
-    /// Holds a span, the next entry.
-    pub(super) fn hold_row(&mut self, batch: &Batch, trace_state: Option<u32>, row: u32) {
-        let (Some(column), Some(raw)) = (trace_state, &mut self.raw) else { return };
-        let Some(lies) = batch.raw.as_ref().and_then(|raw| raw.rows.get(row as usize)) else {
-            return;
-        };
-        raw.rows.push(*lies);
-        let Some(Column::Symbols(symbols)) = batch.columns.get(column as usize) else { return };
-        if symbols[row as usize] == Symbol::EMPTY {
-            return;
-        }
-        if let Value::Str(text) = batch.value(Cell::Str(symbols[row as usize])) {
-            let entry = self.rows.len() as u32;
-            let stated = read_tracestate(&text).randomness;
-            self.randomness.extend(stated.map(|randomness| (entry, randomness)));
+        let column = batch.columns.get(trace_state as usize);
+        let Some(Column::Symbols(symbols)) = column else { return };
+        for (entry, row) in (0..).zip(&self.rows) {
+            let symbol = symbols[*row as usize];
+            if symbol == Symbol::EMPTY {
+                continue;
+            }
+            if let Value::Str(text) = batch.value(Cell::Str(symbol)) {
+                let stated = read_tracestate(&text).randomness;
+                self.randomness.extend(stated.map(|randomness| (entry, randomness)));
+            }
         }
     }
 }

@@ -109,9 +109,10 @@ impl Reader {
 
     fn read(&mut self, trace: &Assembled) {
         let (rule, mut read) = (Arc::clone(&self.rule), std::mem::take(&mut self.read));
+        let last_id = read.get_mut(2).map(std::mem::take).unwrap_or_default();
         read.clear();
         read.extend([Value::Time(trace.start_ns), Value::Time(trace.decided_ns)]);
-        read.push(Value::Bytes(Arc::from(&trace.id[..])));
+        read.push(id_value(&trace.id, last_id));
         read.extend(rule.values.iter().map(|(_, value)| self.value(value, trace)));
         self.read = read;
     }
@@ -258,6 +259,18 @@ impl Reader {
         };
         Value::List(self.path.segments().iter().map(segment).collect())
     }
+}
+
+/// An id as a value, in the memory of another one where nobody else holds that.
+fn id_value(id: &[u8; 16], last: Value) -> Value {
+    if let Value::Bytes(mut bytes) = last
+        && let Some(own) = Arc::get_mut(&mut bytes)
+        && own.len() == id.len()
+    {
+        own.copy_from_slice(id);
+        return Value::Bytes(bytes);
+    }
+    Value::Bytes(Arc::from(&id[..]))
 }
 
 /// The value of an expression over a span and those named beside it.

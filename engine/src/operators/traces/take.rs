@@ -112,9 +112,6 @@ impl Apply {
         let room = rows.len() / peers + rows.len() / 16;
         let block = |_| SpanBlock::new(id, frame.seq, rule.carried.len(), room);
         let mut blocks: Vec<SpanBlock> = (0..peers).map(block).collect();
-        if rule.sampled.is_some() {
-            blocks.iter_mut().for_each(|block| block.hold(&batch.batch, source));
-        }
         let needs = Needs::of(&self.plan, rule);
         for &row in rows {
             let at = row as usize;
@@ -147,11 +144,14 @@ impl Apply {
                 let late = self.late_item(rule.late, batch, (row, time_ns), walk.watermark_ns);
                 block.late.extend(late.map(|(_, late)| (entry, late)));
             }
-            block.hold_row(&batch.batch, rule.sampled, row);
-            push(block, (rule, batch, needs), columns, &masks, (row, time_ns));
+            block.rows.push(row);
         }
-        for (outgoing, block) in self.outgoing.iter_mut().zip(blocks) {
+        for (outgoing, mut block) in self.outgoing.iter_mut().zip(blocks) {
             if block.len() > 0 {
+                fill(&mut block, (rule, batch, needs), columns, (&masks, walk.times));
+                if let Some(trace_state) = rule.sampled {
+                    block.hold(&batch.batch, source, trace_state);
+                }
                 outgoing.spans.push(block);
             }
         }
@@ -175,40 +175,42 @@ fn masks_of(rule: &TraceRule, batch: &PreparedBatch) -> Vec<u64> {
     masks
 }
 
-fn push(
+/// Fills the columns of a block whose rows are known, one after the other.
+fn fill(
     block: &mut SpanBlock,
     (rule, batch, needs): (&TraceRule, &PreparedBatch, Needs),
     columns: &Columns<'_>,
-    masks: &[u64],
-    (row, time_ns): (u32, i64),
+    (masks, times_ns): (&[u64], &[i64]),
 ) {
-    let at = row as usize;
-    let value = |column: u32| {
-        let columns = &batch.batch.columns;
-        batch.batch.value_at(&columns[column as usize], at)
-    };
-    let parent_id = u64::from_be_bytes(columns.parent_ids[at]);
-    if parent_id == 0 {
-        block.root_values.extend(rule.of_root.iter().map(|&column| value(column)));
-        block.roots.push(block.rows.len() as u32);
+    let rows = std::mem::take(&mut block.rows);
+    let places = || rows.iter().map(|row| *row as usize);
+    let batch = &batch.batch;
+    let parent_id = |at: usize| u64::from_be_bytes(columns.parent_ids[at]);
+    for (entry, at) in (0..).zip(places()) {
+        if parent_id(at) == 0 {
+            let value = |&column: &u32| batch.value_at(&batch.columns[column as usize], at);
+            block.root_values.extend(rule.of_root.iter().map(value));
+            block.roots.push(entry);
+        }
     }
     for (carried, &column) in block.carried.iter_mut().zip(&rule.carried) {
-        carried.push(value(column));
+        let column = &batch.columns[column as usize];
+        carried.extend(places().map(|at| batch.value_at(column, at)));
     }
-    if let Some(mask) = masks.get(at) {
-        block.masks.push(*mask);
+    if !masks.is_empty() {
+        block.masks.extend(places().map(|at| masks[at]));
     }
-    block.rows.push(row);
-    block.trace_ids.push(columns.trace_ids[at]);
-    block.span_ids.push(u64::from_be_bytes(columns.span_ids[at]));
-    block.starts_ns.push(columns.starts_ns[at]);
+    block.trace_ids.extend(places().map(|at| columns.trace_ids[at]));
+    block.span_ids.extend(places().map(|at| u64::from_be_bytes(columns.span_ids[at])));
+    block.starts_ns.extend(places().map(|at| columns.starts_ns[at]));
     if needs.parents {
-        block.parent_ids.push(parent_id);
+        block.parent_ids.extend(places().map(parent_id));
     }
     if needs.durations {
-        block.durations_ns.push(columns.durations_ns[at]);
+        block.durations_ns.extend(places().map(|at| columns.durations_ns[at]));
     }
     if needs.times {
-        block.times_ns.push(time_ns);
+        block.times_ns.extend(places().map(|at| times_ns[at]));
     }
+    block.rows = rows;
 }
