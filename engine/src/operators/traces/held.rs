@@ -1,6 +1,6 @@
 //! Spans of open traces as received, for whoever says them again.
 //!
-//! What came in one block is held together as long as a span of it is: about 20 bytes a span beside
+//! What came in one block is held together as long as a span of it is: about 18 bytes a span beside
 //! the payload that they share. A span is known by a number; those of one trace are linked, newest
 //! first. Spans of a snapshot are held as they will leave.
 
