@@ -171,16 +171,17 @@ mod tests {
     #[test]
     fn a_snapshot_is_read_by_its_own_version_only() {
         let bytes = snapshot().to_bytes();
-        assert_eq!(&bytes[..8], b"TWSNAP03");
+        assert_eq!(bytes[..8], *format!("TWSNAP{VERSION:02}").as_bytes());
         assert_eq!(Snapshot::from_bytes(&bytes).unwrap(), snapshot());
-        for (version, said) in [
-            (b"01", "the snapshot is of version 1, this program reads version 3"),
-            (b"02", "the snapshot is of version 2, this program reads version 3"),
-            (b"99", "the snapshot is of version 99, this program reads version 3"),
-            (b"\0x", "expected a version behind `TWSNAP`, found `\\x00x`"),
-        ] {
+        let of = |version: u8| {
+            format!("the snapshot is of version {version}, this program reads version {VERSION}")
+        };
+        let no_number = "expected a version behind `TWSNAP`, found `\\x00x`".to_owned();
+        for (version, said) in
+            [(b"01", of(1)), (b"02", of(2)), (b"99", of(99)), (b"\0x", no_number)]
+        {
             let other = [b"TWSNAP", &version[..], &bytes[8..]].concat();
-            assert!(refused(&other).contains(said), "{}", refused(&other));
+            assert!(refused(&other).contains(&said), "{}", refused(&other));
         }
     }
 

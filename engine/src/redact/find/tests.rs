@@ -7,6 +7,8 @@ use super::*;
 /// Hits by looking at every byte for every class, and at every needle at every place.
 fn everywhere(finder: &Finder, text: &[u8], look: Look) -> Hits {
     let (mut hits, mut past) = (Hits::new(), Past::default());
+    // The address of a network card stands in the way of IPv6 only where it is looked for.
+    let wants = (finder.classes.has(ValueClass::Ipv6), finder.classes.has(ValueClass::Mac));
     for (place, byte) in text.iter().enumerate() {
         let hit = match byte {
             b'0'..=b'9' if place >= past.digits => {
@@ -14,7 +16,7 @@ fn everywhere(finder: &Finder, text: &[u8], look: Look) -> Hits {
                 past.digits = end;
                 finder.at_digits(text, place, end, look)
             }
-            b':' => network::at_colon(text, place, (true, true), look),
+            b':' => network::at_colon(text, place, wants, look),
             b'-' | b'.' => network::at_joint(text, place, look),
             b'@' => web::email(text, place, place + 1, look).map(hit(ValueClass::Email)),
             b'=' => web::field_before(text, place, look).map(hit(ValueClass::UrlQuery)),
