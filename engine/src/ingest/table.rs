@@ -1,6 +1,7 @@
 //! The columns of one signal while a frame is decoded.
 //!
-//! Invariant: between rows, every column holds exactly `rows` entries.
+//! Invariant: between rows, every column of a field holds exactly `rows` entries, one of an
+//! attribute as many up to its last value: most attributes that are asked for are on few items.
 
 use crate::model::{
     Batch, ByteRange, Cell, Column, Demand, Field, FieldKind, Interner, RawContext, RawHeads,
@@ -217,7 +218,12 @@ impl Table {
             push_field(&mut self.columns[column], field, item, about, scope, members);
         }
         for (&column, &cell) in self.layout.attributes.iter().zip(&self.row) {
-            if let Column::Cells(cells) = &mut self.columns[column] {
+            if !matches!(cell, Cell::Null)
+                && let Column::Cells(cells) = &mut self.columns[column]
+            {
+                if cells.len() < self.rows {
+                    cells.resize(self.rows, Cell::Null);
+                }
                 cells.push(cell);
             }
         }
@@ -245,6 +251,11 @@ impl Table {
 
     /// Takes the rows out: their number, columns and heap. The table is empty afterwards.
     pub(super) fn take(&mut self, demand: &Demand) -> (usize, Vec<Column>, Vec<Value>) {
+        for &column in &self.layout.attributes {
+            if let Column::Cells(cells) = &mut self.columns[column] {
+                cells.resize(self.rows, Cell::Null);
+            }
+        }
         let fresh = self.spare.pop().unwrap_or_else(|| self.layout.columns(demand));
         (
             std::mem::take(&mut self.rows),

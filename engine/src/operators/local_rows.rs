@@ -86,6 +86,8 @@ pub(crate) struct LocalRows {
     evaluator: Evaluator,
     filters: FilterIndex,
     tables: Vec<LocalTable>,
+    /// How often symbols were replaced.
+    generation: u32,
 }
 
 /// Whether the rows of a table are aggregated where they are made: the table is on a grid, over
@@ -166,6 +168,7 @@ impl LocalRows {
             evaluator: Evaluator::default(),
             filters: FilterIndex::new(&spec.filters),
             tables,
+            generation: 0,
         })
     }
 
@@ -181,6 +184,11 @@ impl LocalRows {
             Value::Str(text) => Cell::Str(self.batch.symbols.borrow_mut().intern(text)),
             value => self.batch.cell(value.clone()),
         }
+    }
+
+    /// Changes when cells of texts made before stand for nothing any more.
+    pub(crate) fn generation(&self) -> u32 {
+        self.generation
     }
 
     /// Whether a column behind the trace's id is read, by its place there.
@@ -274,6 +282,7 @@ impl LocalRows {
         if batch.symbols.borrow().is_full() {
             batch.symbols = Interner::shared();
             self.tables.iter_mut().for_each(|table| table.adopt(&batch.symbols));
+            self.generation += 1;
         }
         self.batch = batch;
     }

@@ -352,12 +352,14 @@ impl<'a, 'b> Reading<'a, 'b> {
         };
         let peers: Vec<Expr> = PEER_ATTRIBUTES.iter().map(&mut attribute).collect();
         let databases = PEER_ATTRIBUTES.iter().filter(|key| is_database_attribute(key));
-        let databases =
-            databases.map(attribute).map(|of| Expr::Not(Box::new(Expr::IsNull(Box::new(of)))));
-        let database = databases.reduce(|a, b| Expr::binary(BinaryOp::Or, a, b));
+        let databases: Vec<Expr> = databases.map(attribute).collect();
         let nest = |rest, item| Expr::Coalesce(Box::new(item), Box::new(rest));
         let peer = peers.into_iter().rev().reduce(nest)?;
         let peer = self.composed.column(self.plan, peer);
+        // One column that is the first of them is cheaper to look at than each.
+        let database = databases.into_iter().rev().reduce(nest)?;
+        let database = Expr::Column(self.composed.column(self.plan, database));
+        let database = Some(Expr::Not(Box::new(Expr::IsNull(Box::new(database)))));
         Some(EdgesPart {
             rule,
             service: self.service(),

@@ -1,10 +1,11 @@
 //! A trace that closes, as its readers see it.
 
 use super::held::HeldSpan;
-use super::spans::SpanState;
+use super::values::Values;
 use crate::model::Value;
 use crate::operators::sample::EarlyClose;
 use crate::sampling::Randomness;
+use crate::trace::SpanKind;
 
 /// A closed trace.
 #[derive(Debug, Default)]
@@ -22,8 +23,10 @@ pub(super) struct Assembled {
     pub(super) root: Vec<Value>,
     /// All masks together.
     pub(super) mask: u64,
-    /// In the order of (start, id), as far as starts are kept; else in the order of the log.
-    pub(super) spans: Vec<SpanState>,
+    /// In the order of (start, id); repeated ids in the order of the log.
+    pub(super) spans: ClosedSpans,
+    /// What spans carry.
+    pub(super) values: Values,
     /// As received, where they may be said again.
     pub(super) held: Vec<HeldSpan>,
     /// Bytes of these.
@@ -32,9 +35,38 @@ pub(super) struct Assembled {
     pub(super) randomness: Option<Randomness>,
 }
 
+/// The spans of a closed trace. Columns that nobody reads are empty, but for ids.
+#[derive(Debug, Default)]
+pub(super) struct ClosedSpans {
+    pub(super) ids: Vec<u64>,
+    pub(super) parents: Vec<u64>,
+    pub(super) starts_ns: Vec<i64>,
+    pub(super) durations_ns: Vec<i64>,
+    pub(super) masks: Vec<u64>,
+    /// By carried column: numbers of values.
+    pub(super) carried: Vec<Vec<u32>>,
+}
+
+impl ClosedSpans {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.ids.len()
+    }
+}
+
 impl Assembled {
-    /// Puts the spans in order: by start, then id; repeated ids in the order of the log.
-    pub(super) fn sort(&mut self) {
-        self.spans.sort_by_key(|span| (span.start_ns, span.span_id));
+    /// What a span carries in a column.
+    pub(super) fn value(&self, span: u32, column: u32) -> &Value {
+        self.values.get(self.spans.carried[column as usize][span as usize])
+    }
+
+    /// All that spans carry in a column.
+    pub(super) fn column(&self, column: u32) -> impl Iterator<Item = &Value> {
+        self.spans.carried[column as usize].iter().map(|number| self.values.get(*number))
+    }
+
+    /// The kind of a span, by its carried column.
+    pub(super) fn kind(&self, span: usize, column: u32) -> SpanKind {
+        self.values.kind(self.spans.carried[column as usize][span])
     }
 }

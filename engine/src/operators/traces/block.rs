@@ -28,7 +28,7 @@ pub(crate) struct SpanBlock {
     /// Empty where no condition is asked about.
     pub(crate) masks: Vec<u64>,
     /// By carried column.
-    pub(crate) carried: Vec<Vec<Value>>,
+    pub(crate) carried: Vec<Carried>,
     /// Entries of the spans without a parent, ascending.
     pub(crate) roots: Vec<u32>,
     /// What is read of them, one after the other.
@@ -42,6 +42,14 @@ pub(crate) struct SpanBlock {
     pub(crate) randomness: Vec<(u32, Randomness)>,
 }
 
+/// A column of values, each once or so.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Carried {
+    pub(crate) values: Vec<Value>,
+    /// By entry: which of them.
+    pub(crate) of: Vec<u32>,
+}
+
 impl SpanBlock {
     /// An empty block with room for spans.
     pub(super) fn new(rule: RuleId, seq: u64, carried: usize, room: usize) -> Self {
@@ -52,7 +60,7 @@ impl SpanBlock {
             trace_ids: Vec::with_capacity(room),
             span_ids: Vec::with_capacity(room),
             starts_ns: Vec::with_capacity(room),
-            carried: vec![Vec::new(); carried],
+            carried: vec![Carried::default(); carried],
             ..Self::default()
         }
     }

@@ -16,6 +16,7 @@ mod spans;
 mod state;
 mod store;
 mod take;
+mod values;
 mod wheel;
 
 pub(crate) use block::SpanBlock;

@@ -1,16 +1,14 @@
 //! What a closed trace says beside itself: its time by operation, its edges of the service graph.
 
-use std::sync::Arc;
-
 use super::assembled::Assembled;
-use super::said::Said;
-use super::spans::SpanState;
-use crate::model::{Row, RuleId, Value};
+use super::said::{Part, Said};
+use super::values::NOTHING;
+use crate::model::{Row, RuleId};
 use crate::operators::close::Closed;
 use crate::operators::local_rows::LocalRowsState;
 use crate::plan::{EdgesPart, OperationsPart, Plan, TraceRule};
 use crate::self_metrics::EngineGauges;
-use crate::trace::{CriticalPath, EdgeSpan, Edges, Forest, OperationTimes, SpanKind};
+use crate::trace::{CriticalPath, EdgeSpan, Edges, Forest, OperationTimes};
 
 /// Who asked, where nobody in the trace did.
 const USER: &str = "user";
@@ -28,18 +26,14 @@ pub(super) struct Parts {
 #[derive(Default)]
 struct Found {
     times: OperationTimes,
+    /// Service and name by operation.
+    known: Vec<(u32, u32)>,
+    /// By operation.
+    errors: Vec<i64>,
+    /// By span.
     operations: Vec<u32>,
     edges: Edges<u32>,
-    /// Services and peers of the trace at hand, by number.
-    names: Vec<Value>,
-}
-
-/// The kind of a span, by its carried column.
-pub(super) fn kind_of(span: &SpanState, column: u32) -> SpanKind {
-    match span.carried.get(column as usize) {
-        Some(Value::Str(name)) => SpanKind::of_name(name),
-        _ => SpanKind::default(),
-    }
+    spans: Vec<EdgeSpan<u32>>,
 }
 
 impl Parts {
@@ -116,35 +110,36 @@ impl Found {
         said: &mut Said,
         out: &mut Vec<Row>,
     ) -> u64 {
-        let (service, name) = (part.service as usize, part.name as usize);
-        let id = Value::Bytes(Arc::from(&trace.id[..]));
-        let mut known: Vec<(&Value, &Value)> = Vec::new();
-        let mut errors: Vec<i64> = Vec::new();
-        self.operations.clear();
-        for (at, span) in (0..).zip(&trace.spans) {
-            let own = (&span.carried[service], &span.carried[name]);
+        let Self { known, errors, operations, .. } = self;
+        known.clear();
+        errors.clear();
+        operations.clear();
+        let spans = &trace.spans;
+        let (services, names) = (&spans.carried[part.service as usize], part.name as usize);
+        for (at, own) in services.iter().zip(&spans.carried[names]).enumerate() {
+            let own = (*own.0, *own.1);
             let number = known.iter().position(|known| *known == own).unwrap_or_else(|| {
                 known.push(own);
                 errors.push(0);
                 known.len() - 1
             });
-            let stands = forest.place(at).is_some();
-            errors[number] += i64::from(stands && span.mask >> part.error & 1 == 1);
-            self.operations.push(number as u32);
+            let stands = forest.place(at as u32).is_some();
+            errors[number] += i64::from(stands && spans.masks[at] >> part.error & 1 == 1);
+            operations.push(number as u32);
         }
-        let times = self.times.sum(forest, path, &self.operations);
+        let times = self.times.sum(forest, path, operations);
         for (n, time) in (0..).zip(times) {
             let (service, name) = known[time.operation as usize];
-            let values = [
-                service.clone(),
-                name.clone(),
-                Value::Int(time.spans as i64),
-                Value::Int(errors[time.operation as usize]),
-                Value::Duration(time.exclusive_ns),
-                Value::Duration(time.inclusive_ns),
-                Value::Duration(time.self_ns),
+            let row = [
+                Part::Carried(service),
+                Part::Carried(name),
+                Part::Int(time.spans as i64),
+                Part::Int(errors[time.operation as usize]),
+                Part::Duration(time.exclusive_ns),
+                Part::Duration(time.inclusive_ns),
+                Part::Duration(time.self_ns),
             ];
-            said.say(trace, &[id.clone(), Value::Int(n)], &values, out);
+            said.row(trace, n, row, out);
         }
         times.len() as u64
     }
@@ -157,42 +152,33 @@ impl Found {
         said: &mut Said,
         out: &mut Vec<Row>,
     ) -> u64 {
-        self.names.clear();
-        let names = &mut self.names;
-        let mut number = |value: &Value| {
-            if value.is_null() {
-                return None;
-            }
-            let at = names.iter().position(|known| known == value).unwrap_or_else(|| {
-                names.push(value.clone());
-                names.len() - 1
-            });
-            Some(at as u32)
-        };
-        let span = |span: &SpanState| EdgeSpan {
-            service: number(&span.carried[part.service as usize]),
-            kind: kind_of(span, part.kind),
-            is_error: span.mask >> part.error & 1 == 1,
-            duration_ns: span.duration_ns,
-            peer: number(&span.carried[part.peer as usize]),
-            is_database: span.mask >> part.database & 1 == 1,
-        };
-        let spans: Vec<EdgeSpan<u32>> = trace.spans.iter().map(span).collect();
-        self.edges.find(forest, &spans);
-        let id = Value::Bytes(Arc::from(&trace.id[..]));
-        let name = |number: u32| self.names[number as usize].clone();
-        let duration = |ns: Option<i64>| ns.map_or(Value::Null, Value::Duration);
-        for (n, edge) in (0..).zip(self.edges.as_slice()) {
-            let values = [
-                edge.client.map_or_else(|| Value::str(USER), name),
-                name(edge.server),
-                Value::str(edge.connection.label()),
-                Value::Bool(edge.is_failed),
+        let spans = &trace.spans;
+        let name = |number: u32| (number != NOTHING).then_some(number);
+        let carried = |column: u32| &spans.carried[column as usize];
+        let (services, peers) = (carried(part.service), carried(part.peer));
+        self.spans.clear();
+        self.spans.extend((0..spans.len()).map(|at| EdgeSpan {
+            service: name(services[at]),
+            kind: trace.kind(at, part.kind),
+            is_error: spans.masks[at] >> part.error & 1 == 1,
+            duration_ns: spans.durations_ns[at],
+            peer: name(peers[at]),
+            is_database: spans.masks[at] >> part.database & 1 == 1,
+        }));
+        self.edges.find(forest, &self.spans);
+        let edges = self.edges.as_slice();
+        let duration = |ns: Option<i64>| ns.map_or(Part::Null, Part::Duration);
+        for (n, edge) in (0..).zip(edges) {
+            let row = [
+                edge.client.map_or(Part::Text(USER), Part::Carried),
+                Part::Carried(edge.server),
+                Part::Text(edge.connection.label()),
+                Part::Bool(edge.is_failed),
                 duration(edge.client_ns),
                 duration(edge.server_ns),
             ];
-            said.say(trace, &[id.clone(), Value::Int(n)], &values, out);
+            said.row(trace, n, row, out);
         }
-        self.edges.as_slice().len() as u64
+        edges.len() as u64
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::assembled::Assembled;
-use super::parts::{Parts, kind_of};
+use super::parts::Parts;
 use super::said::Said;
 use crate::limits::SAMPLE_TRACE_KEYS_MAX;
 use crate::model::{Row, RuleId, Value};
@@ -22,6 +22,8 @@ pub(super) struct Reader {
     rule: Arc<TraceRule>,
     needs_forest: bool,
     needs_path: bool,
+    /// Carried column of the kind, where the critical path reads it.
+    kind: Option<u32>,
     forest: Forest,
     structures: Structures,
     path: CriticalPath,
@@ -35,15 +37,13 @@ pub(super) struct Reader {
     read: Vec<Value>,
 }
 
-/// Columns of one trace as the functions over traces take them.
+/// What is computed of one trace for the functions over traces.
 #[derive(Default)]
 struct Columns {
-    ids: Vec<u64>,
-    parents: Vec<u64>,
-    masks: Vec<u64>,
-    starts_ns: Vec<i64>,
     ends_ns: Vec<i64>,
     kinds: Vec<SpanKind>,
+    /// Memory to count ids in.
+    ids: Vec<u64>,
 }
 
 impl Reader {
@@ -55,6 +55,7 @@ impl Reader {
         Self {
             needs_forest: rule.needs_forest(),
             needs_path: rule.needs_path(),
+            kind: path_kind(rule),
             parts: Parts::new(plan, rule, restored),
             said: Said::new(plan, id, restored),
             rule: Arc::clone(rule),
@@ -75,7 +76,7 @@ impl Reader {
         }
         if self.said.is_asked() {
             self.said.begin(trace);
-            self.said.say(trace, &self.read[2..3], &self.read[3..], out);
+            self.said.say(trace, &self.read[2], &self.read[3..], out);
         }
         self.parts.say(trace, (&self.forest, &self.path), out);
     }
@@ -118,36 +119,25 @@ impl Reader {
     }
 
     fn prepare(&mut self, trace: &Assembled) {
-        let columns = &mut self.columns;
-        columns.ids.clear();
-        columns.ids.extend(trace.spans.iter().map(|span| span.span_id));
         if !self.needs_forest {
             return;
         }
-        columns.parents.clear();
-        columns.parents.extend(trace.spans.iter().map(|span| span.parent_id));
-        columns.masks.clear();
-        columns.masks.extend(trace.spans.iter().map(|span| span.mask));
-        self.forest.build(&columns.ids, &columns.parents);
+        let spans = &trace.spans;
+        self.forest.build(&spans.ids, &spans.parents);
         if !self.needs_path {
             return;
         }
-        columns.starts_ns.clear();
+        let columns = &mut self.columns;
         columns.ends_ns.clear();
+        let times_ns = spans.starts_ns.iter().zip(&spans.durations_ns);
+        columns.ends_ns.extend(times_ns.map(|(start_ns, of)| start_ns.saturating_add(*of)));
         columns.kinds.clear();
-        let of_value = self.rule.values.iter().find_map(|(_, value)| match value {
-            TraceValue::CriticalPath { kind, .. } => Some(*kind),
-            TraceValue::CriticalPathDuration(kind) => Some(*kind),
-            _ => None,
-        });
-        let kind = of_value.or(self.rule.operations.map(|part| part.kind));
-        for span in &trace.spans {
-            columns.starts_ns.push(span.start_ns);
-            columns.ends_ns.push(span.start_ns.saturating_add(span.duration_ns));
-            columns.kinds.push(kind.map_or_else(SpanKind::default, |kind| kind_of(span, kind)));
+        match self.kind {
+            Some(kind) => columns.kinds.extend((0..spans.len()).map(|at| trace.kind(at, kind))),
+            None => columns.kinds.resize(spans.len(), SpanKind::default()),
         }
         let spans = PathSpans {
-            starts_ns: &columns.starts_ns,
+            starts_ns: &spans.starts_ns,
             ends_ns: &columns.ends_ns,
             kinds: &columns.kinds,
         };
@@ -165,27 +155,27 @@ impl Reader {
             TraceValue::Root(at) => trace.root.get(*at as usize).cloned().unwrap_or_default(),
             TraceValue::Has(Structure::Leaf(bit)) => Value::Bool(trace.mask >> bit & 1 == 1),
             TraceValue::Has(structure) => {
-                let found = self.structures.evaluate(structure, &self.forest, &self.columns.masks);
+                let found = self.structures.evaluate(structure, &self.forest, &trace.spans.masks);
                 let has = !found.is_empty();
                 self.structures.recycle(found);
                 Value::Bool(has)
             }
             TraceValue::Count(structure) => {
-                let found = self.structures.evaluate(structure, &self.forest, &self.columns.masks);
+                let found = self.structures.evaluate(structure, &self.forest, &trace.spans.masks);
                 let count = found.count();
                 self.structures.recycle(found);
                 Value::Int(count as i64)
             }
             TraceValue::Any(column, structure) => {
-                let found = self.structures.evaluate(structure, &self.forest, &self.columns.masks);
-                let of = |span: u32| &trace.spans[span as usize].carried[*column as usize];
+                let found = self.structures.evaluate(structure, &self.forest, &trace.spans.masks);
+                let of = |span: u32| trace.value(span, *column);
                 let value = found.iter().map(of).find(|value| !value.is_null()).cloned();
                 self.structures.recycle(found);
                 value.unwrap_or_default()
             }
             TraceValue::Named(read, structure) => self.named(*read, structure, trace),
             TraceValue::CriticalPath { service, name, .. } => {
-                self.critical_path(trace, *service as usize, *name as usize)
+                self.critical_path(trace, *service, *name)
             }
             TraceValue::CriticalPathDuration(_) => Value::Duration(self.path.duration_ns()),
         }
@@ -201,7 +191,7 @@ impl Reader {
         let holds = |condition: u32, spans: &Assignment| {
             of_spans(&pairs[condition as usize], spans, trace) == Value::Bool(true)
         };
-        let traced = (&self.forest, self.columns.masks.as_slice());
+        let traced = (&self.forest, trace.spans.masks.as_slice());
         let Some(found) = Search::new(traced, &mut self.structures, holds).find(what) else {
             self.unknown += 1;
             return Value::Null;
@@ -216,15 +206,17 @@ impl Reader {
         }
     }
 
-    fn field(&self, field: TraceField, trace: &Assembled) -> Value {
+    fn field(&mut self, field: TraceField, trace: &Assembled) -> Value {
         let forest = &self.forest;
         match field {
             TraceField::Id => Value::Bytes(Arc::from(&trace.id[..])),
             TraceField::Start => Value::Time(trace.start_ns),
             TraceField::End => Value::Time(trace.end_ns),
             TraceField::Duration => Value::Duration(trace.end_ns.saturating_sub(trace.start_ns)),
-            TraceField::SpanCount => Value::Int(self.distinct_ids() as i64),
-            TraceField::Duplicates => Value::Int((trace.spans.len() - self.distinct_ids()) as i64),
+            TraceField::SpanCount => Value::Int(self.distinct_ids(trace) as i64),
+            TraceField::Duplicates => {
+                Value::Int((trace.spans.len() - self.distinct_ids(trace)) as i64)
+            }
             TraceField::Roots => Value::Int(forest.root_count().into()),
             TraceField::Orphans => Value::Int(forest.orphan_count().into()),
             TraceField::Complete => Value::Bool(forest.is_complete()),
@@ -240,19 +232,19 @@ impl Reader {
         }
     }
 
-    fn distinct_ids(&self) -> usize {
-        let mut ids = self.columns.ids.clone();
+    fn distinct_ids(&mut self, trace: &Assembled) -> usize {
+        let ids = &mut self.columns.ids;
+        ids.clone_from(&trace.spans.ids);
         ids.sort_unstable();
         ids.dedup();
         ids.len()
     }
 
-    fn critical_path(&self, trace: &Assembled, service: usize, name: usize) -> Value {
+    fn critical_path(&self, trace: &Assembled, service: u32, name: u32) -> Value {
         let segment = |segment: &crate::trace::Segment| {
-            let span = &trace.spans[segment.span as usize];
             Value::map(vec![
-                (Arc::from("service"), span.carried[service].clone()),
-                (Arc::from("name"), span.carried[name].clone()),
+                (Arc::from("service"), trace.value(segment.span, service).clone()),
+                (Arc::from("name"), trace.value(segment.span, name).clone()),
                 (Arc::from("start"), Value::Time(segment.start_ns)),
                 (Arc::from("duration"), Value::Duration(segment.duration_ns())),
             ])
@@ -273,30 +265,39 @@ fn id_value(id: &[u8; 16], last: Value) -> Value {
     Value::Bytes(Arc::from(&id[..]))
 }
 
+/// The carried column of the kind that the critical path reads.
+fn path_kind(rule: &TraceRule) -> Option<u32> {
+    let of_value = rule.values.iter().find_map(|(_, value)| match value {
+        TraceValue::CriticalPath { kind, .. } => Some(*kind),
+        TraceValue::CriticalPathDuration(kind) => Some(*kind),
+        _ => None,
+    });
+    of_value.or(rule.operations.map(|part| part.kind))
+}
+
 /// The value of an expression over a span and those named beside it.
 fn of_spans(what: &SpanExpr, spans: &Assignment, trace: &Assembled) -> Value {
     eval_columns(&what.expr, &mut |column| {
         let (name, carried) = what.reads[column as usize];
         let span = name.map_or(Some(spans.span), |name| spans.named(name));
-        let value = |span: u32| trace.spans[span as usize].carried[carried as usize].clone();
+        let value = |span: u32| trace.value(span, carried).clone();
         span.map(value).unwrap_or_default()
     })
 }
 
 fn distinct(trace: &Assembled, column: u32) -> std::collections::BTreeSet<&Value> {
-    let values = trace.spans.iter().map(|span| &span.carried[column as usize]);
-    values.filter(|value| !value.is_null()).collect()
+    trace.column(column).filter(|value| !value.is_null()).collect()
 }
 
 /// The distinct values of columns in spans; of no column the one key that every trace has.
 fn keys(trace: &Assembled, columns: &[u32]) -> Value {
-    let key = |span: &super::spans::SpanState| -> Vec<Value> {
-        columns.iter().map(|column| span.carried[*column as usize].clone()).collect()
+    let key = |span: u32| -> Vec<Value> {
+        columns.iter().map(|column| trace.value(span, *column).clone()).collect()
     };
     let keys: std::collections::BTreeSet<Vec<Value>> = if columns.is_empty() {
         [Vec::new()].into()
     } else {
-        trace.spans.iter().map(key).collect()
+        (0..trace.spans.len() as u32).map(key).collect()
     };
     Value::List(
         keys.into_iter().take(SAMPLE_TRACE_KEYS_MAX).map(|key| Value::List(key.into())).collect(),

@@ -124,6 +124,7 @@ impl Store {
         let stated = std::mem::take(&mut block.randomness);
         let mut next_stated = 0;
         let frame = self.held.begin(&mut block);
+        self.spans.begin(&mut block);
         let mut next_mark = 0;
         let mut watermark_ns = i64::MIN;
         let mut found = [(0, NONE); LOOKED_UP];
@@ -159,6 +160,7 @@ impl Store {
             counts.worst_late_ns = counts.worst_late_ns.max(behind_ns);
             late.extend(late_row);
         }
+        self.spans.end();
         if let Some(frame) = frame {
             self.held.release(frame);
         }
@@ -391,13 +393,15 @@ impl Store {
         assembled.root.extend(root.iter_mut().map(std::mem::take));
         self.held.linked(held, &mut assembled.held);
         self.spans.take(newest, &mut assembled.spans);
-        assembled.sort();
         if let Ok(entry) = self.index.find_entry(key, |&at| at == place) {
             entry.remove();
         }
         self.free.push(place);
         self.closed.insert(shard, id, decided_ns);
+        self.spans.swap_values(&mut assembled.values);
         close.closed(&assembled, &mut self.held);
+        self.spans.swap_values(&mut assembled.values);
+        self.spans.release(&assembled.spans);
         self.held.release_all(&assembled.held);
         self.assembled = assembled;
     }

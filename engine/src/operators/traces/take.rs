@@ -3,6 +3,7 @@
 use super::SpanBlock;
 use super::state::shard_key;
 use super::trace_rules;
+use super::values::distinct;
 use crate::model::{Column, RuleId, SourceId};
 use crate::operators::applied::owner_of;
 use crate::operators::apply::Apply;
@@ -195,7 +196,9 @@ fn fill(
     }
     for (carried, &column) in block.carried.iter_mut().zip(&rule.carried) {
         let column = &batch.columns[column as usize];
-        carried.extend(places().map(|at| batch.value_at(column, at)));
+        let (of, first) = distinct(column, &rows);
+        carried.of = of;
+        carried.values.extend(first.iter().map(|row| batch.value_at(column, *row as usize)));
     }
     if !masks.is_empty() {
         block.masks.extend(places().map(|at| masks[at]));

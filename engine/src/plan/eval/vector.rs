@@ -214,8 +214,32 @@ impl Evaluator {
         cells
     }
 
+    /// The first of several columns of cells: each is looked at where those before it have nothing.
+    fn first_of_columns(&mut self, a: &Expr, b: &Expr, batch: &Batch) -> Option<Vec<Cell>> {
+        let columns = cells_of(a, b, batch)?;
+        let (first, rest) = columns.split_first()?;
+        let mut found = first.to_vec();
+        let mut open = self.spare();
+        open.extend(0..batch.rows as u32);
+        keep(&mut open, |row| matches!(found[row], Cell::Null));
+        for cells in rest {
+            if open.is_empty() {
+                break;
+            }
+            keep(&mut open, |row| {
+                found[row] = cells[row];
+                matches!(cells[row], Cell::Null)
+            });
+        }
+        self.give_back(open);
+        Some(found)
+    }
+
     /// `a ?? b`, cell by cell; ids, which fit no cell, by row.
     fn coalesce(&mut self, a: &Expr, b: &Expr, batch: &mut Batch) -> Column {
+        if let Some(cells) = self.first_of_columns(a, b, batch) {
+            return Column::Cells(cells);
+        }
         let first = self.eval(a, batch);
         if matches!(first, Column::Ids16(_) | Column::Ids8(_)) {
             return Column::Cells(by_row(
@@ -238,6 +262,25 @@ impl Evaluator {
             .collect();
         Column::Cells(cells)
     }
+}
+
+/// The columns of `a ?? b ?? …`, where all are columns of cells.
+fn cells_of<'a>(a: &Expr, b: &Expr, batch: &'a Batch) -> Option<Vec<&'a [Cell]>> {
+    let (mut all, mut rest) = (Vec::new(), Some((a, b)));
+    while let Some((first, second)) = rest {
+        let one = if let Expr::Coalesce(next, last) = second {
+            rest = Some((next, last));
+            [Some(first), None]
+        } else {
+            rest = None;
+            [Some(first), Some(second)]
+        };
+        for expr in one.into_iter().flatten() {
+            let Some(Column::Cells(cells)) = column_of(expr, batch) else { return None };
+            all.push(&cells[..]);
+        }
+    }
+    Some(all)
 }
 
 /// The column that an expression is.
