@@ -199,16 +199,23 @@ impl LocalRows {
     /// Adds a row: its columns behind the trace's id.
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = Cell>) {
         let Some(source) = self.sources.last() else { return };
-        let mut columns = self.batch.columns.iter_mut().zip(&self.is_read);
-        let window = [Cell::Time(source.start_ns), Cell::Time(source.decision_ns)];
-        for (cell, (column, is_read)) in window.into_iter().zip(&mut columns) {
-            push(column, *is_read, cell);
+        let (of_trace, columns) = self.batch.columns.split_at_mut(FIRST_VALUE);
+        let (reads_of_trace, is_read) = self.is_read.split_at(FIRST_VALUE);
+        for ((cell, column), is_read) in cells.into_iter().zip(columns).zip(is_read) {
+            if let (Column::Cells(cells), true) = (column, *is_read) {
+                cells.push(cell);
+            }
         }
-        if let Some((Column::Ids16(ids), true)) = columns.next() {
-            ids.push(source.trace_id);
-        }
-        for (cell, (column, is_read)) in cells.into_iter().zip(columns) {
-            push(column, *is_read, cell);
+        if reads_of_trace.contains(&true) {
+            let window = [Cell::Time(source.start_ns), Cell::Time(source.decision_ns)];
+            let read = of_trace.iter_mut().zip(reads_of_trace).enumerate();
+            for (at, (column, _)) in read.filter(|(_, (_, is_read))| **is_read) {
+                match column {
+                    Column::Cells(cells) => cells.push(window[at]),
+                    Column::Ids16(ids) => ids.push(source.trace_id),
+                    _ => {}
+                }
+            }
         }
         // Rows of traces end before the moment that their end names; 0 is no time in a batch.
         let time_ns = source.decision_ns.saturating_sub(1);
@@ -303,12 +310,6 @@ const FIRST_VALUE: usize = ROW_KEY_FROM as usize + 1;
 
 fn empty_column(at: u32) -> Column {
     if at == ROW_KEY_FROM { Column::Ids16(Vec::new()) } else { Column::Cells(Vec::new()) }
-}
-
-fn push(column: &mut Column, is_read: bool, cell: Cell) {
-    if let (Column::Cells(cells), true) = (column, is_read) {
-        cells.push(cell);
-    }
 }
 
 /// By source: its place among all of them.

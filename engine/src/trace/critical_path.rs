@@ -68,6 +68,16 @@ impl CriticalPath {
     /// # Panics
     /// If the lists are shorter than the forest.
     pub fn find(&mut self, forest: &Forest, spans: PathSpans) {
+        self.find_segments(forest, spans);
+        self.sum(forest);
+        self.find_self_times(forest, spans);
+    }
+
+    /// As [`CriticalPath::find`], without what each span has of it.
+    ///
+    /// # Panics
+    /// If the lists are shorter than the forest.
+    pub fn find_segments(&mut self, forest: &Forest, spans: PathSpans) {
         self.segments.clear();
         self.walk.reset(forest.len());
         for &root in forest.roots() {
@@ -75,8 +85,9 @@ impl CriticalPath {
             self.walk.run(root, forest, spans, &mut self.segments);
             self.segments[first..].reverse();
         }
-        self.sum(forest);
-        self.find_self_times(forest, spans);
+        self.exclusive_ns.clear();
+        self.inclusive_ns.clear();
+        self.self_ns.clear();
     }
 
     /// Exclusive times, and inclusive ones from the leaves up.

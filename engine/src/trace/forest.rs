@@ -7,6 +7,9 @@
 /// No span.
 const NONE: u32 = u32::MAX;
 
+/// Spans up to which ids are looked for one by one: sorting them would take longer.
+const FEW: usize = 8;
+
 /// How a span hangs in its forest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
@@ -57,7 +60,7 @@ impl Forest {
         assert_eq!(ids.len(), parent_ids.len(), "an id and a parent for each span");
         assert!(ids.len() < NONE as usize, "spans are numbered by 32 bits");
         self.find_duplicates(ids);
-        self.find_parents(parent_ids);
+        self.find_parents(ids, parent_ids);
         self.break_loops();
         self.list_children();
         self.walk_down();
@@ -69,6 +72,16 @@ impl Forest {
         self.roles.clear();
         self.roles.resize(ids.len(), Role::Root);
         self.by_id.clear();
+        self.duplicates = 0;
+        if ids.len() <= FEW {
+            for (at, id) in ids.iter().enumerate() {
+                if *id != 0 && ids[..at].contains(id) {
+                    self.roles[at] = Role::Duplicate;
+                    self.duplicates += 1;
+                }
+            }
+            return;
+        }
         let known = ids.iter().enumerate().filter(|(_, id)| **id != 0);
         self.by_id.extend(known.map(|(index, &id)| (id, index as u32)));
         self.by_id.sort_unstable();
@@ -84,7 +97,16 @@ impl Forest {
         self.duplicates = (all - self.by_id.len()) as u32;
     }
 
-    fn find_parents(&mut self, parent_ids: &[u64]) {
+    /// The span that stands for an id.
+    fn find(&self, ids: &[u64], id: u64) -> Option<u32> {
+        if ids.len() <= FEW {
+            return ids.iter().position(|known| *known == id).map(|at| at as u32);
+        }
+        let place = self.by_id.binary_search_by_key(&id, |&(id, _)| id);
+        place.ok().map(|place| self.by_id[place].1)
+    }
+
+    fn find_parents(&mut self, ids: &[u64], parent_ids: &[u64]) {
         self.parents.clear();
         self.parents.resize(parent_ids.len(), NONE);
         (self.orphans, self.proper_roots) = (0, 0);
@@ -96,12 +118,12 @@ impl Forest {
                 self.proper_roots += 1;
                 continue;
             }
-            match self.by_id.binary_search_by_key(&parent_id, |&(id, _)| id) {
-                Ok(place) => {
-                    self.parents[index] = self.by_id[place].1;
+            match self.find(ids, parent_id) {
+                Some(parent) => {
+                    self.parents[index] = parent;
                     self.roles[index] = Role::Child;
                 }
-                Err(_) => {
+                None => {
                     self.roles[index] = Role::Orphan;
                     self.orphans += 1;
                 }
@@ -113,6 +135,10 @@ impl Forest {
     /// first span.
     fn break_loops(&mut self) {
         self.loops = 0;
+        let is_before = |(at, parent): (usize, &u32)| *parent == NONE || (*parent as usize) < at;
+        if self.parents.iter().enumerate().all(is_before) {
+            return; // who comes after their parent is in no loop
+        }
         let marks = &mut self.scratch;
         marks.clear();
         marks.resize(self.parents.len(), NONE);

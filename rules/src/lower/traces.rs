@@ -356,9 +356,7 @@ impl<'a, 'b> Reading<'a, 'b> {
         let nest = |rest, item| Expr::Coalesce(Box::new(item), Box::new(rest));
         let peer = peers.into_iter().rev().reduce(nest)?;
         let peer = self.composed.column(self.plan, peer);
-        // One column that is the first of them is cheaper to look at than each.
         let database = databases.into_iter().rev().reduce(nest)?;
-        let database = Expr::Column(self.composed.column(self.plan, database));
         let database = Some(Expr::Not(Box::new(Expr::IsNull(Box::new(database)))));
         Some(EdgesPart {
             rule,

@@ -141,7 +141,11 @@ impl Reader {
             ends_ns: &columns.ends_ns,
             kinds: &columns.kinds,
         };
-        self.path.find(&self.forest, spans);
+        if self.rule.operations.is_some() {
+            self.path.find(&self.forest, spans);
+        } else {
+            self.path.find_segments(&self.forest, spans);
+        }
     }
 
     fn value(&mut self, value: &TraceValue, trace: &Assembled) -> Value {

@@ -115,8 +115,7 @@ impl Apply {
         let mut blocks: Vec<SpanBlock> = (0..peers).map(block).collect();
         let needs = Needs::of(&self.plan, rule);
         for &row in rows {
-            let at = row as usize;
-            let time_ns = walk.times[at];
+            let (at, time_ns) = (row as usize, walk.times[row as usize]);
             if time_ns == 0 || walk.is_ahead(row) {
                 continue; // counted by the ledger
             }

@@ -96,7 +96,12 @@ impl Evaluator {
             Expr::Binary(op, a, b) => self.comparison(expr, (*op, a, b), wanted, batch, selection),
             Expr::IsNull(x) => match column_of(x, batch) {
                 Some(column) => compare::is_null(column, wanted, selection),
-                None => self.slow(expr, wanted, batch, selection),
+                None => match nulls_of(x, batch) {
+                    Some(all) => keep(selection, |row| {
+                        all.iter().all(|cells| matches!(cells[row], Cell::Null)) == wanted
+                    }),
+                    None => self.slow(expr, wanted, batch, selection),
+                },
             },
             Expr::In(x, list) => {
                 let is_done = column_of(x, batch).is_some_and(|column| {
@@ -262,6 +267,11 @@ impl Evaluator {
             .collect();
         Column::Cells(cells)
     }
+}
+
+/// The columns of cells that are null together where an expression is null.
+fn nulls_of<'a>(expr: &Expr, batch: &'a Batch) -> Option<Vec<&'a [Cell]>> {
+    if let Expr::Coalesce(a, b) = expr { cells_of(a, b, batch) } else { None }
 }
 
 /// The columns of `a ?? b ?? …`, where all are columns of cells.
