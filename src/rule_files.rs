@@ -117,7 +117,11 @@ pub(crate) fn read_all(rules: &RuleInputs) -> anyhow::Result<Vec<RuleFile>> {
 }
 
 /// Splits files into sets with names of their own: each pack is one, all other files are one.
-pub(crate) fn sets(files: Vec<RuleFile>) -> Vec<Vec<RuleFile>> {
+/// With `each`, every file is one.
+pub(crate) fn sets(files: Vec<RuleFile>, each: bool) -> Vec<Vec<RuleFile>> {
+    if each {
+        return files.into_iter().map(|file| vec![file]).collect();
+    }
     let (packs, own): (Vec<_>, Vec<_>) =
         files.into_iter().partition(|file| pack(&file.name).is_some());
     let mut sets: Vec<Vec<RuleFile>> = packs.into_iter().map(|pack| vec![pack]).collect();

@@ -215,3 +215,29 @@ route spans where status == error to archive, jaeger
     }
     assert_eq!(said[from..], std::fs::read_to_string(EXPLAINED_TRACES).unwrap());
 }
+
+/// Steps are written as rules write them: what they remember, and what follows what.
+#[test]
+fn orders_and_memories_of_patterns_are_said() {
+    let rules = "pattern p by service.name within 1m {
+       a: spans where name == \"a\"
+       then e{2,}: spans where duration > (prev(e.duration) ?? a.duration)
+       then z: spans where duration > max(e.duration) * count(e)
+     }
+     pattern o by service.name within 1m {
+       (a: spans where name == \"a\" or b: logs) then c: spans where name == \"c\"
+     }
+     pattern l by service.name within 5s {
+       not x: spans where name == \"x\" for 1m then y: spans where name == \"y\"
+     }";
+    let text = text(&explain(&plan(rules).unwrap()));
+    for said in [
+        "e{2,}: spans where duration > (prev(e.duration) ?? a.duration)",
+        "z: spans where duration > (max(e.duration) * count(e))",
+        "as a then c\n            or b then c\n",
+        "at most 2 unfinished matches a key (2 orders), for 1m",
+        "the time of the newest event that must be absent, by key, for 1m",
+    ] {
+        assert!(text.contains(said), "{said}:\n{text}");
+    }
+}

@@ -141,6 +141,11 @@ pub(crate) struct Check {
     #[arg(required_unless_present_any = ["expressions", "config"], value_name = "PATHS")]
     pub(crate) paths: Vec<PathBuf>,
 
+    /// Take each file for itself: otherwise all files together are one set of rules, which may read
+    /// one another
+    #[arg(long)]
+    pub(crate) each: bool,
+
     /// Rules on the command line (repeatable)
     #[arg(short = 'e', long = "expression", value_name = "RULES")]
     pub(crate) expressions: Vec<String>,
@@ -230,6 +235,11 @@ pub(crate) struct Test {
     /// Rule files, folders of them, or packs such as `std/red`
     #[arg(required = true, value_name = "PATHS")]
     pub(crate) paths: Vec<PathBuf>,
+
+    /// Take each file for itself: otherwise all files together are one set of rules, which may read
+    /// one another
+    #[arg(long)]
+    pub(crate) each: bool,
 
     /// Give a `param` of the rules a value (repeatable)
     #[arg(long = "set", value_name = "NAME=VALUE")]

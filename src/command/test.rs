@@ -14,12 +14,13 @@ use crate::terminal::{Style, tell};
 /// Runs the tests; exit code 1 if one fails.
 pub(crate) fn run(args: &Test, general: General) -> anyhow::Result<Exit> {
     let params = rule_files::params(&args.params)?;
-    let (mut count, mut failed) = (0, 0);
-    for set in rule_files::sets(rule_files::read(&args.paths)?) {
+    let (mut count, mut failed, mut are_broken) = (0, 0, false);
+    for set in rule_files::sets(rule_files::read(&args.paths)?, args.each) {
         let compiled = compile(&set, params.clone());
         compiled.tell(general);
         let (Some(program), Some(plan)) = (&compiled.program, &compiled.plan) else {
-            return Ok(Exit::Rules);
+            are_broken = true;
+            continue;
         };
         let results = run_tests(program, plan)?;
         let mut text = String::new();
@@ -30,11 +31,15 @@ pub(crate) fn run(args: &Test, general: General) -> anyhow::Result<Exit> {
         count += results.len();
         failed += results.iter().filter(|result| !result.failures.is_empty()).count();
     }
-    if !general.is_quiet {
+    if !general.is_quiet && (count > 0 || !are_broken) {
         let hint = if count == 0 { ": the rules hold no `test`" } else { "" };
         tell(&format!("{} passed, {failed} failed{hint}\n", count - failed));
     }
-    Ok(if failed > 0 { Exit::Findings } else { Exit::Good })
+    Ok(match (are_broken, failed) {
+        (true, _) => Exit::Rules,
+        (false, 1..) => Exit::Findings,
+        (false, 0) => Exit::Good,
+    })
 }
 
 fn write_result(compiled: &Compiled, result: &TestResult, general: General, text: &mut String) {

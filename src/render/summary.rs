@@ -202,7 +202,9 @@ impl Summary {
                 let _ = write!(text, ", {} of them amend", grouped(counts.amended));
             }
             *text += &self.came_of(index, rule, counts);
-            if counts.late * 100 > counts.taken * LATE_HINT_PERCENT {
+            // Spans behind a trace that a cap closed are in time: no lateness would help.
+            let is_capped = matches!(rule.kind, RuleKind::Traces(_)) && counts.worst_late_ns == 0;
+            if counts.late * 100 > counts.taken * LATE_HINT_PERCENT && !is_capped {
                 let percent = LATE_HINT_PERCENT;
                 let hint = format!(
                     "  hint: more than {percent} % is late: use `--order time`, or state a longer \

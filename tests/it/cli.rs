@@ -362,6 +362,11 @@ fn packs_are_rules_by_name_and_never_files() {
     fs::write(folder.join("std/red"), "nonsense").unwrap();
     let recording = Path::new(env!("CARGO_MANIFEST_DIR")).join(DEMO);
     let here = |args: &[&str]| tailwater().args(args).current_dir(&folder).output().unwrap();
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules/packs");
+    let together = here(&["test", text_of(&own)]);
+    assert_eq!(together.status.code(), Some(78), "names clash in one set of rules");
+    let each = here(&["test", "--each", "-q", text_of(&own)]);
+    assert_eq!(each.status.code(), Some(0), "{}", String::from_utf8_lossy(&each.stderr));
     let output = here(&["test", "std/red", "std/plain"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert!(stderr(&output).ends_with(" passed, 0 failed\n"));

@@ -132,6 +132,8 @@ struct Checker<'a> {
     /// Values of all columns that expressions read so far.
     table_cells: usize,
     ids: BTreeMap<String, DeclarationId>,
+    /// The numbers of routes, which have no names, by the place of the item.
+    routes: BTreeMap<usize, usize>,
     /// Nodes of the expression that is being typed.
     nodes: usize,
     /// Levels of the tree around that node, constants and functions written out.
@@ -167,6 +169,7 @@ pub(crate) fn compile(files: &[SourceFile], catalog: &Catalog, options: &Options
         table_cells: 0,
         shapes: BTreeMap::new(),
         ids: BTreeMap::new(),
+        routes: BTreeMap::new(),
         nodes: 0,
         levels: 0,
         all_nodes: 0,
@@ -220,6 +223,7 @@ impl Checker<'_> {
         self.load();
         self.collect_names();
         let order = self.order();
+        self.number_routes();
         let mut program = Program { params: self.params(), ..Program::default() };
         for index in order {
             let id = DeclarationId(program.declarations.len() as u32);
@@ -233,6 +237,18 @@ impl Checker<'_> {
         program
     }
 
+    /// Counts routes as they stand in the files: other rules do not rename them.
+    fn number_routes(&mut self) {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for (index, item) in self.items.iter().enumerate() {
+            if matches!(item.tree.kind, ast::DeclarationKind::Route(_)) {
+                let count = counts.entry(&self.modules[item.module].prefix).or_default();
+                self.routes.insert(index, *count);
+                *count += 1;
+            }
+        }
+    }
+
     fn declaration(&mut self, index: usize, id: DeclarationId) -> Option<Declaration> {
         let module = self.items[index].module;
         let tree = Rc::clone(&self.items[index].tree);
@@ -241,7 +257,11 @@ impl Checker<'_> {
         if local.is_empty() {
             name = match &tree.kind {
                 ast::DeclarationKind::Redact(_) => format!("{name}redact"),
-                _ => format!("{name}route {}", id.0),
+                ast::DeclarationKind::Sample(_) => format!("{name}sample {}", id.0),
+                _ => {
+                    let number = self.routes.get(&index).copied().unwrap_or_default();
+                    format!("{name}route {number}")
+                }
             };
         }
         let site = Site { module, id, name: name.clone(), tree: &tree };

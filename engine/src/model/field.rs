@@ -103,7 +103,7 @@ fields! {
         "Ids of the traces that the span links to, in hex digits; null without any.";
     Time "time" FieldKind::Time,
         [SpanEvents, Logs, Metrics, Events, Progress, Resources, Heartbeats],
-        "When it happened; for a log without a time, when it was observed.";
+        "When it happened: of a span its end, of a log without a time when it was observed.";
     ObservedTime "observed_time" FieldKind::Time, [Logs], "When the log record was observed.";
     Severity "severity" FieldKind::Enum(SEVERITIES), [Logs, Events],
         "Severity of the log record, by its number's range; ordered.";
@@ -145,6 +145,8 @@ impl Field {
 
     /// The field of a signal by its path in the rules language.
     pub fn by_path(signal: Signal, path: &str) -> Option<Self> {
+        // A span's time is its end, and needs no column of its own.
+        let path = if signal == Signal::Spans && path == "time" { "end" } else { path };
         Self::ALL.iter().copied().find(|field| field.path() == path && field.is_of(signal))
     }
 }

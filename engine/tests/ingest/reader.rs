@@ -189,6 +189,15 @@ fn formats_are_recognised_by_content() {
 }
 
 #[test]
+fn a_line_of_jaeger_needs_no_more_than_its_traces() {
+    let line = "{\"data\": [{\"traceID\": \"1\", \"spans\": [], \"processes\": {}}]}\n";
+    assert_eq!(detected(line.as_bytes()).unwrap(), PayloadFormat::Jaeger);
+    let line = "{\"data\": [{\"traceID\": \"1\", \"message\": \"x\"}], \"message\": \"y\"}\n";
+    assert_eq!(detected(line.as_bytes()).unwrap(), PayloadFormat::Ndjson);
+    assert_eq!(detected(b"{\"data\": [], \"message\": \"y\"}\n").unwrap(), PayloadFormat::Ndjson);
+}
+
+#[test]
 fn sources_are_sorted_by_name_and_end_one_after_another() {
     let input = |name| Input::new(name, &b"{\"message\":\"m\"}\n"[..]);
     let inputs = vec![input("b"), input("a"), input("b")];

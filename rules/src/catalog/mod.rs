@@ -49,8 +49,8 @@ fn source(signal: Signal) -> SourceDef {
         Signal::Resources => ("Resource use, line protocol.", "`ts` of the line", false),
         Signal::Heartbeats => ("Heartbeats, line protocol.", "`ts` of the line", false),
     };
-    let fields =
-        Field::ALL.iter().filter(|field| field.is_of(signal)).map(|field| field_def(*field));
+    let is_known = |field: &&Field| Field::by_path(signal, field.path()).is_some();
+    let fields = Field::ALL.iter().filter(is_known).map(|field| field_def(*field));
     SourceDef {
         name: signal.name().to_owned(),
         doc: doc.to_owned(),

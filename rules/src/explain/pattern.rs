@@ -8,11 +8,14 @@ use tailwater_engine::model::RuleId;
 use tailwater_engine::model::render::duration;
 use tailwater_engine::plan::expr::Expr;
 use tailwater_engine::plan::{
-    LaneStep, MatchMode, PatternInput, PatternRule, PatternSource, PatternSymbol, Plan,
-    REGISTERS_FROM, Rule,
+    LaneStep, MatchMode, PatternInput, PatternRule, PatternSource, PatternSymbol, Pick, Plan,
+    REGISTERS_FROM, Register, Rule,
 };
 
 use super::{alerts_of, words};
+
+/// Orders of steps that are written out; the rest is counted.
+const ORDERS_SHOWN: usize = 8;
 
 /// A rule that finds events in an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,8 +83,19 @@ fn steps(plan: &Plan, pattern: &PatternRule) -> Vec<String> {
     }
     for step in pattern.lanes.iter().flatten() {
         let gap = step.gap_ns.map_or(String::new(), |ns| format!(" gap {}", duration(ns)));
-        let next = if step.stream.is_some() { "next " } else { "" };
+        // Where there are several orders, they say what follows what.
+        let next = if step.stream.is_some() && pattern.lanes.len() == 1 { "next " } else { "" };
         add(format!("{next}{}{}: {}{gap}", name(step.symbol), quantity(step), of(step.symbol)));
+    }
+    if pattern.lanes.len() > 1 {
+        let orders = pattern.lanes.iter().map(|lane| order(pattern, lane));
+        orders.take(ORDERS_SHOWN).enumerate().for_each(|(index, text)| {
+            add(if index == 0 { format!("as {text}") } else { format!("or {text}") });
+        });
+        match pattern.lanes.len().saturating_sub(ORDERS_SHOWN) {
+            0 => {}
+            more => add(format!("or in one of {more} more orders")),
+        }
     }
     if let Some(trail) = pattern.trail {
         let time = duration(trail.for_ns);
@@ -90,6 +104,20 @@ fn steps(plan: &Plan, pattern: &PatternRule) -> Vec<String> {
     pattern.without.iter().for_each(|symbol| add(format!("without {}", of(*symbol))));
     pattern.until.iter().for_each(|symbol| add(format!("until {}", of(*symbol))));
     steps
+}
+
+/// What follows what, by the names of the steps.
+fn order(pattern: &PatternRule, lane: &[LaneStep]) -> String {
+    let mut text = String::new();
+    for (index, step) in lane.iter().enumerate() {
+        text.push_str(match (index, step.stream.is_some()) {
+            (0, _) => "",
+            (_, false) => " then ",
+            (_, true) => " next ",
+        });
+        text.push_str(&pattern.symbols[step.symbol as usize].name);
+    }
+    text
 }
 
 fn quantity(step: &LaneStep) -> String {
@@ -104,7 +132,9 @@ fn quantity(step: &LaneStep) -> String {
 
 fn of_symbol(plan: &Plan, pattern: &PatternRule, symbol: &PatternSymbol) -> String {
     let input = &pattern.inputs[symbol.input as usize];
-    of_event(plan, input, symbol, &|condition, named| related(pattern, condition, named))
+    of_event(plan, input, symbol, &|condition, named| {
+        related((plan, pattern), symbol, condition, named)
+    })
 }
 
 /// Columns by name.
@@ -121,22 +151,13 @@ pub(super) fn of_event(
         symbol.filter.map(|at| words::expression(&filters[at as usize], named))
     };
     let condition = symbol.condition.as_ref();
-    let (own, other) = match input.from {
-        PatternSource::Signal { signal, .. } => {
-            let signal = &plan.signals[signal as usize];
-            let named = |at: u32| words::column(signal, at);
-            (filter(&signal.filters, &named), condition.map(|condition| related(condition, &named)))
-        }
-        PatternSource::Rows { input, rule } => {
-            let known = &plan.row_inputs[input as usize];
-            let column = |at: u32| plan.rules[rule.0 as usize].column_name(at).to_string();
-            let named = |at: u32| match at.checked_sub(known.columns) {
-                Some(at) => words::expression(&known.computed[at as usize], &column),
-                None => column(at),
-            };
-            (filter(&known.filters, &named), condition.map(|condition| related(condition, &named)))
-        }
+    let named = |at: u32| column_of(plan, input, at);
+    let filters = match input.from {
+        PatternSource::Signal { signal, .. } => &plan.signals[signal as usize].filters,
+        PatternSource::Rows { input, .. } => &plan.row_inputs[input as usize].filters,
     };
+    let (own, other) =
+        (filter(filters, &named), condition.map(|condition| related(condition, &named)));
     let all: Vec<String> = own.into_iter().chain(other).collect();
     let condition =
         if all.is_empty() { String::new() } else { format!(" where {}", all.join(" and ")) };
@@ -144,7 +165,12 @@ pub(super) fn of_event(
 }
 
 /// A condition on other events, too.
-fn related(pattern: &PatternRule, condition: &Expr, named: &dyn Fn(u32) -> String) -> String {
+fn related(
+    (plan, pattern): (&Plan, &PatternRule),
+    own: &PatternSymbol,
+    condition: &Expr,
+    named: Named<'_>,
+) -> String {
     let of_slot = |slot: u32| {
         let slots = pattern.inputs.iter().flat_map(|input| &input.slots);
         let column = slots.clone().find(|(known, _)| *known == slot).map(|(_, column)| *column);
@@ -154,13 +180,50 @@ fn related(pattern: &PatternRule, condition: &Expr, named: &dyn Fn(u32) -> Strin
         None => of_slot(at),
         Some(at) => match pattern.registers.get(at as usize) {
             None => "?".to_owned(),
-            Some(register) => {
-                let step = &pattern.symbols[register.symbol as usize].name;
-                format!("{}({step}.…)", format!("{:?}", register.pick).to_lowercase())
-            }
+            Some(register) => remembered((plan, pattern), own, register),
         },
     };
     words::expression(condition, &name)
+}
+
+/// What is remembered of earlier events, as rules write it.
+fn remembered(
+    (plan, pattern): (&Plan, &PatternRule),
+    own: &PatternSymbol,
+    register: &Register,
+) -> String {
+    let symbol = &pattern.symbols[register.symbol as usize];
+    if register.pick == Pick::Count {
+        return format!("count({})", symbol.name);
+    }
+    let input = &pattern.inputs[symbol.input as usize];
+    let column = input.slots.iter().find(|(slot, _)| *slot == register.slot);
+    let column = column.map_or_else(|| "?".to_owned(), |(_, at)| column_of(plan, input, *at));
+    let value = format!("{}.{column}", symbol.name);
+    let steps = || pattern.lanes.iter().flatten();
+    let is_single = steps()
+        .filter(|step| std::ptr::eq(&raw const pattern.symbols[step.symbol as usize], symbol))
+        .all(|step| step.max == 1);
+    match register.pick {
+        Pick::Last if symbol.name == own.name => format!("prev({value})"),
+        Pick::First | Pick::Last if is_single => value,
+        pick => format!("{}({value})", format!("{pick:?}").to_lowercase()),
+    }
+}
+
+/// A column of what a pattern reads, as rules write it.
+fn column_of(plan: &Plan, input: &PatternInput, at: u32) -> String {
+    match input.from {
+        PatternSource::Signal { signal, .. } => words::column(&plan.signals[signal as usize], at),
+        PatternSource::Rows { input, rule } => {
+            let known = &plan.row_inputs[input as usize];
+            let column = |at: u32| plan.rules[rule.0 as usize].column_name(at).to_string();
+            match at.checked_sub(known.columns) {
+                Some(at) => words::expression(&known.computed[at as usize], &column),
+                None => column(at),
+            }
+        }
+    }
 }
 
 fn algorithm(pattern: &PatternRule) -> String {
@@ -182,19 +245,22 @@ fn bound(pattern: &PatternRule) -> String {
     let keys = SHARDS * u64::from(PATTERN_KEYS_PER_SHARD_MAX);
     let lanes = match pattern.lanes.len() {
         1 => String::new(),
-        lanes => format!(", {lanes} orders written out"),
+        lanes => format!(" ({lanes} orders)"),
+    };
+    let matches = |count: u64| {
+        let es = if count == 1 { "" } else { "es" };
+        format!("{count} unfinished match{es} a key{lanes}")
     };
     let a_key = match pattern.mode {
-        MatchMode::One { .. } if pattern.keeps_newest() => {
-            format!("{} unfinished matches{lanes}", pattern.states())
-        }
-        MatchMode::One { .. } | MatchMode::Each => {
-            format!("{PATTERN_RUNS_PER_KEY_MAX} unfinished matches{lanes}")
-        }
-        MatchMode::All { .. } => format!("{PATTERN_EVENTS_PER_KEY_MAX} events{lanes}"),
+        MatchMode::One { .. } if pattern.keeps_newest() => match pattern.states() {
+            0 if pattern.lead.is_none() => return "none: every event is a match".to_owned(),
+            0 => "the time of the newest event that must be absent, by key".to_owned(),
+            states => matches(states),
+        },
+        MatchMode::One { .. } | MatchMode::Each => matches(PATTERN_RUNS_PER_KEY_MAX as u64),
+        MatchMode::All { .. } => format!("{PATTERN_EVENTS_PER_KEY_MAX} events a key{lanes}"),
     };
-    let within = duration(pattern.within_ns);
-    format!(
-        "at most {a_key} a key, for {within}; at most {keys} keys, more are refused and counted"
-    )
+    let kept = pattern.within_ns.max(pattern.lead.map_or(0, |lead| lead.for_ns));
+    let kept = duration(kept);
+    format!("at most {a_key}, for {kept}; at most {keys} keys, more are refused and counted")
 }

@@ -38,7 +38,15 @@ pub fn text(explanation: &Explanation) -> String {
             line(&mut out, "in order", &indexed.bounds.join(", "));
         }
         if indexed.single > 0 {
-            line(&mut out, "singly", &format!("{} conditions", indexed.single));
+            line(
+                &mut out,
+                "singly",
+                &format!(
+                    "{} condition{}",
+                    indexed.single,
+                    if indexed.single == 1 { "" } else { "s" }
+                ),
+            );
         }
         out.push('\n');
     }

@@ -44,7 +44,8 @@ pub(super) fn check(
 }
 
 /// What the source is called that an expectation names.
-fn name_of(program: &Program, source: &SourceRef) -> String {
+/// The rule that an expectation is about.
+pub(super) fn name_of(program: &Program, source: &SourceRef) -> String {
     match source {
         SourceRef::Catalog(name) => name.clone(),
         SourceRef::Declaration(id) | SourceRef::Late(id) | SourceRef::Timeout(id) => {

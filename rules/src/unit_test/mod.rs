@@ -10,7 +10,7 @@ mod sampled;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tailwater_dsl::hir::{Program, Test};
+use tailwater_dsl::hir::{Program, SourceRef, Test};
 use tailwater_dsl::text_range::TextRange;
 use tailwater_engine::Error;
 use tailwater_engine::model::{FrameBody, Row, RuleId, SourceSpec, Transition};
@@ -89,6 +89,7 @@ fn run_test(program: &Program, plan: &Arc<Plan>, test: &Test) -> Result<TestResu
         });
         return Ok(result);
     }
+    let plan = &showing(program, plan, test);
     let mut said = run(plan, test)?;
     // One trace is told of in one run.
     for id in sampled::traces_of(test) {
@@ -99,6 +100,21 @@ fn run_test(program: &Program, plan: &Arc<Plan>, test: &Test) -> Result<TestResu
     let failed = test.expect.iter().filter_map(|e| expect::check(program, plan, &said, e));
     result.failures.extend(failed);
     Ok(result)
+}
+
+/// The plan, with duplicates as results where the test is about them: otherwise they are said to
+/// their readers only, and nothing could be expected of them.
+fn showing(program: &Program, plan: &Arc<Plan>, test: &Test) -> Arc<Plan> {
+    let mut plan = Arc::clone(plan);
+    for expect in &test.expect {
+        let SourceRef::Outcome(..) = expect.rule else { continue };
+        let name = expect::name_of(program, &expect.rule);
+        let found = plan.rules.iter().position(|rule| *rule.name == *name);
+        if let Some(at) = found.filter(|&at| plan.rules[at].place.is_hidden) {
+            Arc::make_mut(&mut plan).rules[at].place.is_hidden = false;
+        }
+    }
+    plan
 }
 
 fn run(plan: &Arc<Plan>, test: &Test) -> Result<Said, Error> {

@@ -30,7 +30,7 @@ pub(crate) fn run(args: &Check, general: General) -> anyhow::Result<Exit> {
     let mut params = under.params.clone();
     params.extend(rule_files::params(&args.params)?);
     let count = files.len() + usize::from(args.config.is_some());
-    for set in rule_files::sets(files) {
+    for set in rule_files::sets(files, args.each) {
         let mut compiled = checked(set, args, (&params, &under.sinks), general)?;
         compare(&mut compiled, args, general)?;
         text.push_str(&written(&compiled, args.format, general));

@@ -136,7 +136,7 @@ fn object_format(head: &[u8]) -> Option<PayloadFormat> {
     if has(b"resourceSpans") || has(b"resourceLogs") || has(b"resourceMetrics") {
         Some(PayloadFormat::OtlpJson)
     } else if has(b"data") && !has(b"v") && !is_line
-        || has(b"data") && !has(b"type") && has(b"errors")
+        || has(b"data") && !has(b"type") && (has(b"errors") || holds_traces(head))
         || has(b"traceID") && has(b"spans")
     {
         Some(PayloadFormat::Jaeger)
@@ -145,6 +145,27 @@ fn object_format(head: &[u8]) -> Option<PayloadFormat> {
     } else {
         is_line.then_some(PayloadFormat::Ndjson)
     }
+}
+
+/// Whether the member `data` of the first line is a list of Jaeger's traces.
+fn holds_traces(head: &[u8]) -> bool {
+    let mut json = Json::at(whole_line(head).unwrap_or(head), 0);
+    let Ok(mut members) = json.object() else {
+        return false;
+    };
+    while let Ok(Some(key)) = json.key(&mut members) {
+        if key.bytes().is_ok_and(|name| *name == *b"data") {
+            let mut first = json.array().ok();
+            let is_there = first.as_mut().is_some_and(|list| json.element(list) == Ok(true));
+            let names = if is_there { member_names(&mut json) } else { Vec::new() };
+            let has = |name: &[u8]| names.iter().any(|known| known == name);
+            return has(b"traceID") && has(b"spans");
+        }
+        if json.skip().is_err() {
+            return false;
+        }
+    }
+    false
 }
 
 fn list_format(head: &[u8]) -> Option<PayloadFormat> {
