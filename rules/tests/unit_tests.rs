@@ -151,3 +151,20 @@ test "each is one of its own" {
 }"#;
     assert_eq!(results(test)[0].failures.len(), 0);
 }
+
+/// Duplicates are results of a test that is about them, though of nothing else.
+#[test]
+fn duplicates_of_a_correlation_can_be_expected() {
+    let expected = |expect: &str| {
+        let results = results(&format!(
+            "correlate c {{ s: spans where name == \"job\", l: logs }} on service.name \
+             within [0s, 5s] pick first select {{ after: l.time - s.time }}\n\
+             test \"t\" {{ given {{ 1s span a \"job\" 1s 3s log a info \"x\" 4s log a info \"y\" }} \
+             expect {{ {expect} }} }}"
+        ));
+        results[0].failures.is_empty()
+    };
+    assert!(expected("correlate c.duplicates count 1"));
+    assert!(!expected("none correlate c.duplicates"));
+    assert!(expected("correlate c.matched count 1 { after: 1s }"));
+}

@@ -125,6 +125,15 @@ fn other_rules(owners: &Path, record: &Path) {
     assert!(as_recorded.contains(",web,3\n"), "{as_recorded}");
     assert!(as_recorded.contains(",payments,2\n"), "a change at its place: {as_recorded}");
     assert!(stderr.contains("as in the log; `--tables files`"), "{stderr}");
+    // A backtest reads a record as a replay does.
+    let file = path("backtest.tw");
+    fs::write(&file, &rules).unwrap();
+    let mut backtest = Command::new(env!("CARGO_BIN_EXE_tailwater"));
+    let output = backtest.arg("backtest").args([&file, &file]).arg(record).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let rows = as_recorded.lines().count() - 1;
+    let said = format!("no differences; {rows} rows before, {rows} after\n");
+    assert!(stderr.ends_with(&said) && output.status.success(), "{rows}: {stderr}");
     let (code, _, stderr) = run(&["--tables", "files"]);
     assert_eq!(code, Some(78), "the file is gone: {stderr}");
     fs::write(owners, "service.name,team\nshop,now\n").unwrap();

@@ -10,15 +10,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::ensure;
+use tailwater_engine::journal::Opening;
 use tailwater_engine::model::EmittedItem;
 use tailwater_engine::plan::Plan;
 
-use super::replay::{Ended, Interrupt, ReadSettings, run_through};
+use super::replay::{Ended, Interrupt, ReadSettings, log_opening, run_through};
 use crate::args::{Backtest, BacktestFormat, General};
 use crate::exit::{Exit, Usage};
 use crate::output::{Output, WriteFailed};
 use crate::render::rows::Said;
-use crate::rule_files::{self, compile};
+use crate::rule_files::{self, Recorded, compile};
 use crate::terminal::tell;
 use difference::{Comparison, compare};
 use version::{ITEMS_MAX, ROWS_MAX, Version};
@@ -29,12 +30,15 @@ pub(crate) fn run(args: &Backtest, general: General) -> anyhow::Result<Exit> {
         !args.inputs.files.iter().any(|file| file == Path::new("-")),
         Usage("standard input can be read once only: give `backtest` files".to_owned())
     );
-    let settings = ReadSettings::resolve(&args.inputs, general)?;
-    let Some(plans) = plans(args, general)? else { return Ok(Exit::Rules) };
+    let opening = log_opening(&args.inputs.files)?;
+    let mut settings = ReadSettings::resolve(&args.inputs, general)?;
+    settings.is_log = opening.is_some();
+    let Some(plans) = plans(args, opening.as_ref(), general)? else { return Ok(Exit::Rules) };
     let interrupt = Interrupt::new();
     let mut passes = Vec::new();
-    for plan in &plans {
-        match pass(&settings, plan, &interrupt)? {
+    for (plan, recorded) in plans {
+        settings.recorded = recorded;
+        match pass(&settings, &plan, &interrupt)? {
             Ok(version) => passes.push(version),
             Err(exit) => {
                 if exit == Exit::Interrupted {
@@ -64,16 +68,29 @@ pub(crate) fn run(args: &Backtest, general: General) -> anyhow::Result<Exit> {
     })
 }
 
+/// What runs, and what follows the tables of a log.
+type Runs = (Arc<Plan>, Option<Recorded>);
+
 /// The plans of the old and the new rules; `None` if one does not compile.
-fn plans(args: &Backtest, general: General) -> anyhow::Result<Option<[Arc<Plan>; 2]>> {
+fn plans(
+    args: &Backtest,
+    opening: Option<&Opening>,
+    general: General,
+) -> anyhow::Result<Option<[Runs; 2]>> {
     let params = rule_files::params(&args.params)?;
-    let plan = |path: &PathBuf, lints: bool| -> anyhow::Result<Option<Arc<Plan>>> {
+    let plan = |path: &PathBuf, lints: bool| -> anyhow::Result<Option<Runs>> {
         let files = rule_files::read_to_run(std::slice::from_ref(path))?;
-        let compiled = compile(&files, params.clone());
+        let (recorded, compiled) = match opening {
+            None => (None, compile(&files, params.clone())),
+            Some(opening) => {
+                let (recorded, compiled, _) = Recorded::other(opening, &files, &params);
+                (Some(recorded), compiled)
+            }
+        };
         if lints || compiled.has_error() {
             compiled.tell(general);
         }
-        Ok(compiled.plan)
+        Ok(compiled.plan.map(|plan| (plan, recorded)))
     };
     // Lints of rules that are on their way out help nobody.
     let (old, new) = (plan(&args.old, false)?, plan(&args.new, true)?);
