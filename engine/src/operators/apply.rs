@@ -24,6 +24,7 @@ use super::slice_table::NO_SLOT;
 use super::snapshot::{Snapshots, StageName};
 use super::stream::{EpochNumber, Outbox, Stage};
 use super::traces::TraceTakers;
+use super::walk;
 use crate::limits::{AHEAD_MAX_NS, SPENT_BATCHES_MAX};
 use crate::model::{Column, RuleId, SourceId};
 use crate::plan::{Plan, Table, WindowShape};
@@ -178,6 +179,7 @@ impl Apply {
             _ => UNSEEN,
         };
         let mut watermark_ns = self.clock.watermark(index);
+        let Some(mut late) = self.walk(index, source, (frame, batch), decision) else { return };
         let end_ns = self.clock.watermark_with(index, timeline, source, last_ns.max(high_ns));
         if let Some(needs_order) = needs_order {
             let lowest_ns = table.slice_start_ns(rows.lowest_slice);
@@ -185,7 +187,8 @@ impl Apply {
             if needs_order || lowest_ns <= end_ns {
                 self.keyed_events(frame, batch, rows, &mut walk, needs_order, local);
             } else {
-                self.segment(batch, rows, 0..rows.rows.len(), (times, ahead), UNSEEN, local, frame);
+                let span = 0..rows.rows.len();
+                self.segment(batch, rows, span, (&mut late, source), UNSEEN, local, frame);
             }
             return;
         }
@@ -202,7 +205,8 @@ impl Apply {
                 if boundary(table, now_ns) != boundary(table, watermark_ns) {
                     let to = rows.rows.partition_point(|&known| known as usize <= row);
                     let span = from..to;
-                    self.segment(batch, rows, span, (times, ahead), watermark_ns, local, frame);
+                    let walk = (&mut late, source);
+                    self.segment(batch, rows, span, walk, watermark_ns, local, frame);
                     from = to;
                     self.advance(rows.table as usize, now_ns, local);
                 }
@@ -210,17 +214,18 @@ impl Apply {
             }
         }
         let span = from..rows.rows.len();
-        self.segment(batch, rows, span, (times, ahead), watermark_ns, local, frame);
+        self.segment(batch, rows, span, (&mut late, source), watermark_ns, local, frame);
     }
 
-    /// Applies rows between two boundaries.
+    /// Applies rows between two boundaries; the watermark is as of the first of them. The walk comes
+    /// to those that are late: how late they are follows from the row before each.
     #[expect(clippy::too_many_arguments, reason = "the row range, its times and its place")]
     pub(super) fn segment(
         &mut self,
         batch: &PreparedBatch,
         rows: &PreparedTable,
         span: std::ops::Range<usize>,
-        (times, ahead): (&[i64], &[u32]),
+        (walk, source): (&mut walk::Walk<'_>, SourceId),
         watermark_ns: i64,
         local: &mut LocalState,
         frame: &PreparedFrame,
@@ -230,6 +235,7 @@ impl Apply {
         }
         let plan = Arc::clone(&self.plan);
         let table = &plan.tables[rows.table as usize];
+        let times = walk.times;
         let mut buffers = std::mem::take(&mut self.buffers);
         buffers.rows.clear();
         buffers.slots.clear();
@@ -241,14 +247,17 @@ impl Apply {
         for index in span {
             let (row, slot) = (rows.rows[index], rows.slots[index]);
             let time = times[row as usize];
-            if time == 0 || (!ahead.is_empty() && ahead.binary_search(&row).is_ok()) {
+            if time == 0 || walk.is_ahead(row) {
                 continue; // counted by the ledger
             }
             if rows.lowest_slice < all_live {
                 let slice = table.slice_of(time);
-                let behind_ns = watermark_ns.saturating_sub(time);
+                if slice < all_live {
+                    self.walk_to(row, walk, (table.timeline as usize, source));
+                }
+                let behind_ns = walk.watermark_ns.saturating_sub(time);
                 if self.count_late(table, &windows, slice, (watermark_ns, behind_ns)) {
-                    self.late_row(table, batch, (row, time), watermark_ns);
+                    self.late_row(table, batch, (row, time), walk.watermark_ns);
                 }
                 if slice < live || slot == NO_SLOT {
                     continue;

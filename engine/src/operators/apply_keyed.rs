@@ -49,8 +49,9 @@ impl Apply {
                     self.single_event(frame, batch, rows, next, walk, local);
                 } else if is_timed {
                     let span = next..next + 1;
-                    let times = (walk.times, walk.ahead);
-                    self.segment(batch, rows, span, times, UNSEEN, local, frame);
+                    let mut still = super::walk::Walk::still(walk.times, walk.ahead);
+                    let still = (&mut still, walk.source);
+                    self.segment(batch, rows, span, still, UNSEEN, local, frame);
                 }
                 next += 1;
             }

@@ -20,7 +20,12 @@ pub(super) struct Walk<'a> {
     pub(super) watermark_ns: i64,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    /// A walk of which only the times are asked for.
+    pub(super) fn still(times: &'a [i64], ahead: &'a [u32]) -> Self {
+        Self { times, ahead, bound_ns: 0, next: 0, high_ns: UNSEEN, watermark_ns: UNSEEN }
+    }
+
     /// Whether a row's time lies too far ahead to count.
     pub(super) fn is_ahead(&self, row: u32) -> bool {
         !self.ahead.is_empty() && self.ahead.binary_search(&row).is_ok()
