@@ -217,8 +217,8 @@ impl Apply {
         self.segment(batch, rows, span, (&mut late, source), watermark_ns, local, frame);
     }
 
-    /// Applies rows between two boundaries; the watermark is as of the first of them. The walk comes
-    /// to those that are late: how late they are follows from the row before each.
+    /// Applies rows between two boundaries; the watermark is as of the first of them. The walk
+    /// comes to those that are late: how late they are follows from the row before each.
     #[expect(clippy::too_many_arguments, reason = "the row range, its times and its place")]
     pub(super) fn segment(
         &mut self,
