@@ -12,7 +12,6 @@ use std::sync::Arc;
 
 use super::accumulate::{Buffers, accumulate};
 use super::applied::{Applied, ApplyState, RuleCounts, SliceDelta, owner};
-use super::apply_keyed::Walk;
 use super::clock::{Clock, UNSEEN};
 use super::decode::{LocalState, PreparedBatch, PreparedEpoch, PreparedFrame, PreparedTable};
 use super::facts::{ClockStep, Decisions, FrameDecision, SharedDecisions};
@@ -24,9 +23,9 @@ use super::slice_table::NO_SLOT;
 use super::snapshot::{Snapshots, StageName};
 use super::stream::{EpochNumber, Outbox, Stage};
 use super::traces::TraceTakers;
-use super::walk;
-use crate::limits::{AHEAD_MAX_NS, SPENT_BATCHES_MAX};
-use crate::model::{Column, RuleId, SourceId};
+use super::walk::Walk;
+use crate::limits::SPENT_BATCHES_MAX;
+use crate::model::{RuleId, SourceId};
 use crate::plan::{Plan, Table, WindowShape};
 use crate::self_metrics::Holder;
 
@@ -157,56 +156,35 @@ impl Apply {
     ) {
         let plan = Arc::clone(&self.plan);
         let table = &plan.tables[rows.table as usize];
-        let timeline = &plan.timelines[table.timeline as usize];
-        let time_column = plan.time_columns[timeline.time_column as usize];
-        let Column::Times(times) = &batch.batch.columns[time_column.column as usize] else {
-            return;
-        };
+        let line = table.timeline as usize;
         let needs_order = table.keyed_shape().map(WindowShape::needs_order);
-        let no_rows = Vec::new();
-        let ahead = decision.ahead.iter().find(|(column, _)| *column == timeline.time_column);
-        let ahead = ahead.map_or(&no_rows, |(_, rows)| rows);
-        let bound_ns = frame.arrival_ns.map_or(i64::MAX, |at| at.saturating_add(AHEAD_MAX_NS));
-        let index = table.timeline as usize;
-        let mut high_ns = self.clock.high(timeline.time_column, source);
-        let last_ns = match &decision.step {
-            ClockStep::Data { highs, .. } => highs
-                .iter()
-                .filter(|(column, _)| *column == timeline.time_column)
-                .map(|(_, high_ns)| *high_ns)
-                .max()
-                .unwrap_or(UNSEEN),
-            _ => UNSEEN,
-        };
-        let mut watermark_ns = self.clock.watermark(index);
-        let Some(mut late) = self.walk(index, source, (frame, batch), decision) else { return };
-        let end_ns = self.clock.watermark_with(index, timeline, source, last_ns.max(high_ns));
+        let Some(mut walk) = self.walk(line, source, (frame, batch), decision) else { return };
+        let mut watermark_ns = walk.watermark_ns;
+        let end_ns = self.end_of_frame_ns(line, source, decision);
         if let Some(needs_order) = needs_order {
             let lowest_ns = table.slice_start_ns(rows.lowest_slice);
-            let mut walk = Walk { times, ahead, bound_ns, high_ns, source, index, watermark_ns };
             if needs_order || lowest_ns <= end_ns {
                 self.keyed_events(frame, batch, rows, &mut walk, needs_order, local);
             } else {
                 let span = 0..rows.rows.len();
-                self.segment(batch, rows, span, (&mut late, source), UNSEEN, local, frame);
+                self.segment(batch, rows, span, &mut walk, UNSEEN, local, frame);
             }
             return;
         }
         let mut from = 0;
         if boundary(table, watermark_ns) != boundary(table, end_ns) {
             // Somewhere in this frame a window closes: find after which row.
-            for (row, &time) in times.iter().enumerate() {
-                let moves = time != 0 && time > high_ns && time <= bound_ns;
-                if !moves || ahead.binary_search(&(row as u32)).is_ok() {
+            let mut ahead = walk.clone();
+            for row in 0..walk.times.len() {
+                self.walk_to(row as u32 + 1, &mut ahead);
+                let now_ns = ahead.watermark_ns;
+                if now_ns == watermark_ns {
                     continue;
                 }
-                high_ns = time;
-                let now_ns = self.clock.watermark_with(index, timeline, source, high_ns);
                 if boundary(table, now_ns) != boundary(table, watermark_ns) {
                     let to = rows.rows.partition_point(|&known| known as usize <= row);
                     let span = from..to;
-                    let walk = (&mut late, source);
-                    self.segment(batch, rows, span, walk, watermark_ns, local, frame);
+                    self.segment(batch, rows, span, &mut walk, watermark_ns, local, frame);
                     from = to;
                     self.advance(rows.table as usize, now_ns, local);
                 }
@@ -214,7 +192,7 @@ impl Apply {
             }
         }
         let span = from..rows.rows.len();
-        self.segment(batch, rows, span, (&mut late, source), watermark_ns, local, frame);
+        self.segment(batch, rows, span, &mut walk, watermark_ns, local, frame);
     }
 
     /// Applies rows between two boundaries; the watermark is as of the first of them. The walk
@@ -225,7 +203,7 @@ impl Apply {
         batch: &PreparedBatch,
         rows: &PreparedTable,
         span: std::ops::Range<usize>,
-        (walk, source): (&mut walk::Walk<'_>, SourceId),
+        walk: &mut Walk<'_>,
         watermark_ns: i64,
         local: &mut LocalState,
         frame: &PreparedFrame,
@@ -253,7 +231,7 @@ impl Apply {
             if rows.lowest_slice < all_live {
                 let slice = table.slice_of(time);
                 if slice < all_live {
-                    self.walk_to(row, walk, (table.timeline as usize, source));
+                    self.walk_to(row, walk);
                 }
                 let behind_ns = walk.watermark_ns.saturating_sub(time);
                 if self.count_late(table, &windows, slice, (watermark_ns, behind_ns)) {

@@ -9,19 +9,7 @@ use super::clock::UNSEEN;
 use super::decode::{LocalState, PreparedBatch, PreparedFrame, PreparedTable};
 use super::lateness::live_from;
 use super::slice_table::NO_SLOT;
-use crate::model::SourceId;
-
-/// A walk over a frame's rows with the watermark as of each.
-pub(super) struct Walk<'a> {
-    pub(super) times: &'a [i64],
-    pub(super) ahead: &'a [u32],
-    pub(super) bound_ns: i64,
-    pub(super) high_ns: i64,
-    pub(super) source: SourceId,
-    /// Index of the timeline.
-    pub(super) index: usize,
-    pub(super) watermark_ns: i64,
-}
+use super::walk::Walk;
 
 impl Apply {
     /// Takes the events of a table off the grid with the watermark as of the row before each:
@@ -36,29 +24,16 @@ impl Apply {
         needs_order: bool,
         local: &mut LocalState,
     ) {
-        let plan = Arc::clone(&self.plan);
-        let table = &plan.tables[rows.table as usize];
-        let timeline = &plan.timelines[table.timeline as usize];
-        let mut next = 0;
-        for row in 0..walk.times.len() {
-            let time_ns = walk.times[row];
-            let is_ahead = walk.ahead.binary_search(&(row as u32)).is_ok();
-            if rows.rows.get(next) == Some(&(row as u32)) {
-                let is_timed = time_ns != 0 && !is_ahead;
-                if is_timed && (needs_order || time_ns <= walk.watermark_ns) {
-                    self.single_event(frame, batch, rows, next, walk, local);
-                } else if is_timed {
-                    let span = next..next + 1;
-                    let mut still = super::walk::Walk::still(walk.times, walk.ahead);
-                    let still = (&mut still, walk.source);
-                    self.segment(batch, rows, span, still, UNSEEN, local, frame);
-                }
-                next += 1;
+        for (at, &row) in rows.rows.iter().enumerate() {
+            self.walk_to(row, walk);
+            let time_ns = walk.times[row as usize];
+            if time_ns == 0 || walk.is_ahead(row) {
+                continue;
             }
-            if time_ns > walk.high_ns && time_ns <= walk.bound_ns && time_ns != 0 && !is_ahead {
-                walk.high_ns = time_ns;
-                walk.watermark_ns =
-                    self.clock.watermark_with(walk.index, timeline, walk.source, time_ns);
+            if needs_order || time_ns <= walk.watermark_ns {
+                self.single_event(frame, batch, rows, at, walk, local);
+            } else {
+                self.segment(batch, rows, at..at + 1, walk, UNSEEN, local, frame);
             }
         }
     }

@@ -209,7 +209,7 @@ impl Apply {
                     continue;
                 }
                 if time_ns <= end_ns {
-                    self.walk_to(row, &mut walk, (taker.timeline, source));
+                    self.walk_to(row, &mut walk);
                     if time_ns <= walk.watermark_ns {
                         self.late_event(taker, batch, (row, time_ns), walk.watermark_ns);
                         continue;

@@ -10,8 +10,12 @@ use crate::limits::AHEAD_MAX_NS;
 use crate::model::{Column, SourceId};
 
 /// A walk through the rows of a batch.
+#[derive(Clone)]
 pub(super) struct Walk<'a> {
     pub(super) times: &'a [i64],
+    /// Index of the timeline.
+    line: usize,
+    pub(super) source: SourceId,
     ahead: &'a [u32],
     bound_ns: i64,
     next: usize,
@@ -20,12 +24,7 @@ pub(super) struct Walk<'a> {
     pub(super) watermark_ns: i64,
 }
 
-impl<'a> Walk<'a> {
-    /// A walk of which only the times are asked for.
-    pub(super) fn still(times: &'a [i64], ahead: &'a [u32]) -> Self {
-        Self { times, ahead, bound_ns: 0, next: 0, high_ns: UNSEEN, watermark_ns: UNSEEN }
-    }
-
+impl Walk<'_> {
     /// Whether a row's time lies too far ahead to count.
     pub(super) fn is_ahead(&self, row: u32) -> bool {
         !self.ahead.is_empty() && self.ahead.binary_search(&row).is_ok()
@@ -49,6 +48,8 @@ impl Apply {
         let ahead = decision.ahead.iter().find(|(column, _)| *column == timeline.time_column);
         Some(Walk {
             times,
+            line,
+            source,
             ahead: ahead.map_or(&[], |(_, rows)| rows),
             bound_ns: frame.arrival_ns.map_or(i64::MAX, |at| at.saturating_add(AHEAD_MAX_NS)),
             next: 0,
@@ -73,14 +74,15 @@ impl Apply {
     }
 
     /// Lets a walk come to a row: the watermark is as of the row before.
-    pub(super) fn walk_to(&self, row: u32, walk: &mut Walk<'_>, (line, source): (usize, SourceId)) {
-        let timeline = &self.plan.timelines[line];
+    pub(super) fn walk_to(&self, row: u32, walk: &mut Walk<'_>) {
+        let timeline = &self.plan.timelines[walk.line];
         while walk.next < row as usize {
             let time_ns = walk.times[walk.next];
             let moves = time_ns != 0 && time_ns > walk.high_ns && time_ns <= walk.bound_ns;
             if moves && walk.ahead.binary_search(&(walk.next as u32)).is_err() {
                 walk.high_ns = time_ns;
-                walk.watermark_ns = self.clock.watermark_with(line, timeline, source, time_ns);
+                walk.watermark_ns =
+                    self.clock.watermark_with(walk.line, timeline, walk.source, time_ns);
             }
             walk.next += 1;
         }

@@ -65,8 +65,6 @@ impl Followers {
 
 /// The watermark of spans along the log records of a frame that may hold both.
 struct SpansBefore<'a> {
-    line: usize,
-    source: SourceId,
     watermark_ns: i64,
     /// Where spans and log records lie, if the frame has spans.
     both: Option<(Walk<'a>, &'a RawItems, &'a RawItems)>,
@@ -84,7 +82,7 @@ impl<'a> SpansBefore<'a> {
             let walk = apply.walk(line, source, (frame, spans), decision)?;
             Some((walk, spans.batch.raw.as_ref()?, logs.batch.raw.as_ref()?))
         });
-        Self { line, source, watermark_ns: apply.clock.watermark(line), both }
+        Self { watermark_ns: apply.clock.watermark(line), both }
     }
 
     /// As of the last span before a log record; records are asked about in their order.
@@ -93,7 +91,7 @@ impl<'a> SpansBefore<'a> {
         let Some(at) = logs.rows.get(row as usize) else { return self.watermark_ns };
         let start = at.range.start;
         let spans = spans.rows.partition_point(|span| span.range.start < start);
-        apply.walk_to(spans as u32, walk, (self.line, self.source));
+        apply.walk_to(spans as u32, walk);
         walk.watermark_ns
     }
 }

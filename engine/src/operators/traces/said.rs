@@ -137,16 +137,7 @@ impl Said {
             local.row(self.cells.iter().copied());
         }
         if self.is_read_by_row {
-            out.push(Row {
-                rule: self.rule,
-                decision_ns: trace.decided_ns,
-                start_ns: trace.start_ns,
-                end_ns: trace.decided_ns,
-                kind: RowKind::Final,
-                is_other: false,
-                key: Arc::from([id.clone()]),
-                values: values.to_vec(),
-            });
+            out.push(self.final_row(trace, Arc::from([id.clone()]), values.to_vec()));
         }
     }
 
@@ -169,16 +160,21 @@ impl Said {
         }
         if self.is_read_by_row {
             let id = Value::Bytes(Arc::from(&trace.id[..]));
-            out.push(Row {
-                rule: self.rule,
-                decision_ns: trace.decided_ns,
-                start_ns: trace.start_ns,
-                end_ns: trace.decided_ns,
-                kind: RowKind::Final,
-                is_other: false,
-                key: Arc::from([id, Value::Int(place)]),
-                values: values.iter().map(|part| part.value(trace)).collect(),
-            });
+            let values = values.iter().map(|part| part.value(trace)).collect();
+            out.push(self.final_row(trace, Arc::from([id, Value::Int(place)]), values));
+        }
+    }
+
+    fn final_row(&self, trace: &Assembled, key: Arc<[Value]>, values: Vec<Value>) -> Row {
+        Row {
+            rule: self.rule,
+            decision_ns: trace.decided_ns,
+            start_ns: trace.start_ns,
+            end_ns: trace.decided_ns,
+            kind: RowKind::Final,
+            is_other: false,
+            key,
+            values,
         }
     }
 

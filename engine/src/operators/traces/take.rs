@@ -132,7 +132,7 @@ impl Apply {
                 continue;
             }
             if moves {
-                self.walk_to(row, &mut walk, (line, source));
+                self.walk_to(row, &mut walk);
             }
             let key = u128::from(shard_key(&columns.trace_ids[at]));
             let block = &mut blocks[owner_of(key, peers)];
