@@ -101,7 +101,7 @@ impl Checker<'_> {
                 continue;
             }
             self.lint_key(&value, input);
-            let mut column = made(&name.text, &value.ty, value.optional, true, name.range);
+            let mut column = made(&name.text, &value.ty, value.optional, name.range).keyed();
             column.field = FieldRef::Item(name.text.clone());
             parts.columns.push(column);
             parts.by.push(Binding { name: name.text, value });
@@ -174,7 +174,7 @@ impl Checker<'_> {
             {
                 self.shadowing(&name.text, name.range, &shape, scope.module);
             }
-            let mut column = made(&name.text, &value.ty, value.optional, false, name.range);
+            let mut column = made(&name.text, &value.ty, value.optional, name.range);
             column.field = FieldRef::Item(name.text.clone());
             scope.bound.push(column);
             selected.push(SelectItem { name: name.text, value });

@@ -107,7 +107,7 @@ impl Checker<'_> {
             let value = self.whole(&key.value, scope);
             match &key.value.kind {
                 ast::ExprKind::Path(path) if key.name.is_none() => {
-                    names.push(made(path, &value.ty, value.optional, true, value.range));
+                    names.push(made(path, &value.ty, value.optional, value.range).keyed());
                 }
                 _ => {
                     let message = "instances of an alert are told apart by columns";
@@ -184,8 +184,8 @@ fn alert_shape(site: &Site<'_>, keys: Vec<ShapeColumn>, input: &Shape) -> Shape 
     let states = ["inactive", "pending", "firing", "resolved"];
     let states: Arc<[String]> = states.iter().map(|state| (*state).to_owned()).collect();
     let range = site.tree.keyword.range;
-    columns.push(made("state", &Type::Enum(states), false, false, range));
-    columns.push(made("severity", &Type::String, true, false, range));
+    columns.push(made("state", &Type::Enum(states), false, range));
+    columns.push(made("severity", &Type::String, true, range));
     for column in input.columns.iter().filter(|_| input.is_rows) {
         let is_known = columns.iter().any(|known| known.name == column.name);
         if !is_known && !column.name.starts_with("window.") {

@@ -63,38 +63,16 @@ impl Checker<'_> {
         let (left, right) = self.sides(operands, scope);
         let is_null = |expr: &Expr| constant_of(expr) == Some(&Literal::Null);
         if is_null(&left) || is_null(&right) {
-            let op = match word {
-                BinaryWord::Equal => UnaryOp::IsNull,
-                BinaryWord::NotEqual => UnaryOp::IsPresent,
-                _ => {
-                    let message = format!("`{}` with null is never true", word.text());
-                    self.report(
-                        Diagnostic::new(codes::OPERATOR, range, message)
-                            .help("`== null` and `!= null` test whether a value is there"),
-                    );
-                    return broken(range);
-                }
-            };
-            return unary(op, if is_null(&left) { right } else { left }, range);
+            let tested = if is_null(&left) { right } else { left };
+            return self.null_test(word, tested, range);
         }
         let is_counted = counts_beside_share(&left, &right) || counts_beside_share(&right, &left);
         if is_counted || !left.ty.compares_with(&right.ty) {
             self.mismatch(word, &left, &right);
             return broken(range);
         }
-        let ordered = !matches!(word, BinaryWord::Equal | BinaryWord::NotEqual);
-        let unordered = |ty: &Type| {
-            matches!(ty, Type::Bool | Type::List(_) | Type::Map(_) | Type::Histogram | Type::Bytes)
-        };
-        if ordered && (unordered(&left.ty) || unordered(&right.ty)) {
-            let side = if unordered(&left.ty) { &left } else { &right };
-            let message = format!("{} has no order", article(&side.ty));
-            let range = side.range;
-            self.report(
-                Diagnostic::new(codes::OPERATOR, range, message)
-                    .label(format!("{}", Named(&side.ty)))
-                    .help("it can be compared with `==` and `!=` only"),
-            );
+        if !matches!(word, BinaryWord::Equal | BinaryWord::NotEqual) {
+            self.must_have_order(&left, &right);
         }
         let op = match word {
             BinaryWord::Equal => BinaryOp::Equal,
@@ -105,6 +83,39 @@ impl Checker<'_> {
             _ => BinaryOp::GreaterEqual,
         };
         joined(op, Type::Bool, left, right, range)
+    }
+
+    fn null_test(&mut self, word: BinaryWord, tested: Expr, range: TextRange) -> Expr {
+        match word {
+            BinaryWord::Equal => unary(UnaryOp::IsNull, tested, range),
+            BinaryWord::NotEqual => unary(UnaryOp::IsPresent, tested, range),
+            _ => {
+                let message = format!("`{}` with null is never true", word.text());
+                self.report(
+                    Diagnostic::new(codes::OPERATOR, range, message)
+                        .help("`== null` and `!= null` test whether a value is there"),
+                );
+                broken(range)
+            }
+        }
+    }
+
+    /// Reports the first side whose values are not less or greater than others.
+    fn must_have_order(&mut self, left: &Expr, right: &Expr) {
+        let has_none = |side: &&Expr| {
+            matches!(
+                side.ty,
+                Type::Bool | Type::List(_) | Type::Map(_) | Type::Histogram | Type::Bytes
+            )
+        };
+        if let Some(side) = [left, right].into_iter().find(has_none) {
+            let message = format!("{} has no order", article(&side.ty));
+            self.report(
+                Diagnostic::new(codes::OPERATOR, side.range, message)
+                    .label(format!("{}", Named(&side.ty)))
+                    .help("it can be compared with `==` and `!=` only"),
+            );
+        }
     }
 
     /// Both sides of a comparison; beside an enumeration a bare word is its member.
@@ -339,6 +350,21 @@ impl Checker<'_> {
         }
     }
 
+    fn wrong_operands(&mut self, word: BinaryWord, at: TextRange, left: &Expr, right: &Expr) {
+        let message = format!(
+            "`{}` does not take {} and {}",
+            word.text(),
+            article(&left.ty),
+            article(&right.ty)
+        );
+        let diagnostic = Diagnostic::new(codes::OPERATOR, at, message)
+            .because(left.range, format!("{}", Named(&left.ty)))
+            .because(right.range, format!("{}", Named(&right.ty)));
+        let diagnostic = self.made_here(diagnostic, left);
+        let diagnostic = self.made_here(diagnostic, right);
+        self.report(diagnostic);
+    }
+
     fn arithmetic(
         &mut self,
         word: BinaryWord,
@@ -360,18 +386,7 @@ impl Checker<'_> {
             {
                 return broken(range);
             }
-            let message = format!(
-                "`{}` does not take {} and {}",
-                word.text(),
-                article(&left.ty),
-                article(&right.ty)
-            );
-            let diagnostic = Diagnostic::new(codes::OPERATOR, at, message)
-                .because(left.range, format!("{}", Named(&left.ty)))
-                .because(right.range, format!("{}", Named(&right.ty)));
-            let diagnostic = self.made_here(diagnostic, &left);
-            let diagnostic = self.made_here(diagnostic, &right);
-            self.report(diagnostic);
+            self.wrong_operands(word, at, &left, &right);
             return broken(range);
         };
         if let (Some(a), Some(b)) = (constant_of(&left), constant_of(&right))

@@ -174,7 +174,7 @@ impl Checker<'_> {
             let name = self.key_name([(left, &labels[0]), (right, &labels[1])], &columns);
             let ty = left_value.ty.join(&right_value.ty).unwrap_or_else(|| left_value.ty.clone());
             let optional = left_value.optional || right_value.optional;
-            let mut column = made(&name, &ty, optional, true, range);
+            let mut column = made(&name, &ty, optional, range).keyed();
             column.field = FieldRef::Item(name);
             columns.push(column);
             keys[0].push(left_value);

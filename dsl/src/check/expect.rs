@@ -1,10 +1,8 @@
 //! Expectations of a rule test, typed against the rules.
 
-use std::rc::Rc;
-
 use super::shape::Shape;
 use super::{Checker, Entity};
-use crate::ast::{DeclarationKind, ExpectLine, NumberText};
+use crate::ast::{DeclarationKind, ExpectLine, NumberText, SampleLine};
 use crate::diagnostic::suggest::{listed, nearest};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::hir::{AlertState, Expect, ExpectKind, Literal, Moment, SourceRef};
@@ -72,19 +70,7 @@ impl Checker<'_> {
         moment: Option<Moment>,
         module: usize,
     ) -> Option<Expect> {
-        let bodies = self.items.iter().filter(|item| item.module == module).filter_map(|item| {
-            match &item.tree.kind {
-                DeclarationKind::Sample(body) => Some((Rc::clone(&item.tree), body)),
-                _ => None,
-            }
-        });
-        let own = bodies.filter(|(_, body)| body.source.text == line.rule.text);
-        let lines: Vec<String> = own
-            .flat_map(|(_, body)| body.lines.iter().flatten().enumerate())
-            .map(|(at, line)| {
-                line.name.as_ref().map_or_else(|| format!("line {}", at + 1), |n| n.text.clone())
-            })
-            .collect();
+        let lines = self.sampling_lines(&line.rule.text, module);
         if lines.is_empty() {
             let message = format!("nothing samples `{}`", line.rule.text);
             self.report(
@@ -93,34 +79,8 @@ impl Checker<'_> {
             );
             return None;
         }
-        let is_kept = match line.state.as_ref().map(|state| state.text.as_str()) {
-            Some("kept") => true,
-            Some("dropped") => false,
-            _ => {
-                let range = line.state.as_ref().map_or(line.rule.range, |state| state.range);
-                self.report(
-                    Diagnostic::new(codes::TEST_ITEM, range, "a sampling keeps or drops")
-                        .help(format!("write `sample {} kept` or `… dropped`", line.rule.text)),
-                );
-                return None;
-            }
-        };
-        let mut values = Vec::new();
-        for (key, value) in &line.values {
-            let literal = self.literal_beside(&Type::String, key.range, value, module);
-            let Some(Literal::String(text)) = literal else { continue };
-            match key.text.as_str() {
-                "line" if !lines.contains(&text) => self.no_line(&text, value.range, &lines),
-                "line" | "trace.id" => values.push((key.text.clone(), Literal::String(text))),
-                _ => {
-                    let message = format!("a sampling says nothing of `{}`", key.text);
-                    self.report(
-                        Diagnostic::new(codes::TEST_ITEM, key.range, message)
-                            .help("name a `line` of it, or one trace by `trace.id`"),
-                    );
-                }
-            }
-        }
+        let is_kept = self.expected_verdict(line)?;
+        let values = self.verdict_values(line, &lines, module);
         if moment.is_some() && values.iter().all(|(key, _)| key != "trace.id") {
             let message = "verdicts are counted for the whole test, a time is that of one trace";
             self.report(
@@ -131,6 +91,62 @@ impl Checker<'_> {
         let count = line.count.as_ref().and_then(|(number, range)| self.plain(number, *range));
         let kind = ExpectKind::Sample { is_kept };
         Some(Expect { rule, none: line.none, moment, count, values, kind, range: line.range })
+    }
+
+    /// The names of the lines of all samplings of a source.
+    fn sampling_lines(&self, source: &str, module: usize) -> Vec<String> {
+        let bodies = self.items.iter().filter_map(|item| match &item.tree.kind {
+            DeclarationKind::Sample(body) if item.module == module => Some(body),
+            _ => None,
+        });
+        let own = bodies.filter(|body| body.source.text == source);
+        let lines = own.flat_map(|body| body.lines.iter().flatten().enumerate());
+        let name = |(at, line): (usize, &SampleLine)| {
+            line.name.as_ref().map_or_else(|| format!("line {}", at + 1), |name| name.text.clone())
+        };
+        lines.map(name).collect()
+    }
+
+    /// Whether a trace or item is expected to be kept.
+    fn expected_verdict(&mut self, line: &ExpectLine) -> Option<bool> {
+        match line.state.as_ref().map(|state| state.text.as_str()) {
+            Some("kept") => Some(true),
+            Some("dropped") => Some(false),
+            _ => {
+                let range = line.state.as_ref().map_or(line.rule.range, |state| state.range);
+                self.report(
+                    Diagnostic::new(codes::TEST_ITEM, range, "a sampling keeps or drops")
+                        .help(format!("write `sample {} kept` or `… dropped`", line.rule.text)),
+                );
+                None
+            }
+        }
+    }
+
+    /// Which line is expected to decide, and about which trace.
+    fn verdict_values(
+        &mut self,
+        line: &ExpectLine,
+        lines: &[String],
+        module: usize,
+    ) -> Vec<(String, Literal)> {
+        let mut values = Vec::new();
+        for (key, value) in &line.values {
+            let literal = self.literal_beside(&Type::String, key.range, value, module);
+            let Some(Literal::String(text)) = literal else { continue };
+            match key.text.as_str() {
+                "line" if !lines.contains(&text) => self.no_line(&text, value.range, lines),
+                "line" | "trace.id" => values.push((key.text.clone(), Literal::String(text))),
+                _ => {
+                    let message = format!("a sampling says nothing of `{}`", key.text);
+                    self.report(
+                        Diagnostic::new(codes::TEST_ITEM, key.range, message)
+                            .help("name a `line` of it, or one trace by `trace.id`"),
+                    );
+                }
+            }
+        }
+        values
     }
 
     fn no_line(&mut self, name: &str, range: TextRange, lines: &[String]) {

@@ -6,6 +6,7 @@
 
 mod aggregate;
 mod alert;
+mod argument;
 mod binary;
 mod call;
 mod clause;

@@ -174,7 +174,7 @@ impl Checker<'_> {
                 continue;
             }
             let (ty, optional) = found.keys.get(at).cloned().unwrap_or((Type::Broken, true));
-            let mut column = made(&name.text, &ty, optional, true, name.range);
+            let mut column = made(&name.text, &ty, optional, name.range).keyed();
             column.field = FieldRef::Item(name.text);
             columns.push(column);
         }
@@ -190,7 +190,7 @@ impl Checker<'_> {
             column.optional |= !column.name.starts_with("window.");
         }
         let range = self.items[index].tree.keyword.range;
-        shape.columns.push(made("reached", &Type::String, false, false, range));
+        shape.columns.push(made("reached", &Type::String, false, range));
         Rc::new(shape)
     }
 }

@@ -116,7 +116,7 @@ impl Checker<'_> {
         let mut scope = Scope::new(site.module, None);
         for key in &retrace.by {
             let (value, range) = (&key.value, key.value.range);
-            let mut column = made(&key.name, &value.ty, value.optional, true, range);
+            let mut column = made(&key.name, &value.ty, value.optional, range).keyed();
             column.field = FieldRef::Item(key.name.clone());
             scope.bound.push(column);
         }

@@ -177,19 +177,20 @@ impl Shape {
     }
 }
 
+impl ShapeColumn {
+    /// The same as part of a key.
+    pub(super) fn keyed(self) -> Self {
+        Self { is_key: true, ..self }
+    }
+}
+
 /// A column made by `set`, `by` or `select`.
-pub(super) fn made(
-    name: &str,
-    ty: &Type,
-    optional: bool,
-    is_key: bool,
-    range: TextRange,
-) -> ShapeColumn {
+pub(super) fn made(name: &str, ty: &Type, optional: bool, range: TextRange) -> ShapeColumn {
     ShapeColumn {
         name: name.to_owned(),
         ty: ty.clone(),
         optional,
-        is_key,
+        is_key: false,
         identifies: false,
         field: FieldRef::Column(name.to_owned()),
         range: Some(range),

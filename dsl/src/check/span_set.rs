@@ -109,20 +109,7 @@ impl Checker<'_> {
                 None
             }
             ast::ExprKind::Binary(word, _, left, right) => {
-                let (relation, mode) = match word {
-                    BinaryWord::Structure(word) => (word.relation, word.mode),
-                    BinaryWord::Greater => (Relation::Child, RelationMode::Plain),
-                    _ => (Relation::Parent, RelationMode::Plain),
-                };
-                let mut own = Vec::new();
-                see(inner, Vec::new());
-                let left = self.set_of_spans(left, inner, &mut own);
-                let is_plain = !matches!(right.kind, ast::ExprKind::Binary(..));
-                see(inner, if is_plain { own.clone() } else { Vec::new() });
-                let right = self.set_of_spans(right, inner, &mut own);
-                seen.append(&mut own);
-                let (left, right) = (Box::new(left?), Box::new(right?));
-                Some(SpanSet::Related { relation, mode, left, right })
+                self.related_spans(*word, (left, right), inner, seen)
             }
             _ => {
                 let message = "spans in braces are wanted here";
@@ -131,6 +118,31 @@ impl Checker<'_> {
                 None
             }
         }
+    }
+
+    /// Spans of one set by how they stand to those of another: the right side sees the names of the
+    /// left one.
+    fn related_spans(
+        &mut self,
+        word: BinaryWord,
+        (left, right): (&ast::Expr, &ast::Expr),
+        inner: &mut Scope,
+        seen: &mut Vec<String>,
+    ) -> Option<SpanSet> {
+        let (relation, mode) = match word {
+            BinaryWord::Structure(word) => (word.relation, word.mode),
+            BinaryWord::Greater => (Relation::Child, RelationMode::Plain),
+            _ => (Relation::Parent, RelationMode::Plain),
+        };
+        let mut own = Vec::new();
+        see(inner, Vec::new());
+        let left = self.set_of_spans(left, inner, &mut own);
+        let is_plain = !matches!(right.kind, ast::ExprKind::Binary(..));
+        see(inner, if is_plain { own.clone() } else { Vec::new() });
+        let right = self.set_of_spans(right, inner, &mut own);
+        seen.append(&mut own);
+        let (left, right) = (Box::new(left?), Box::new(right?));
+        Some(SpanSet::Related { relation, mode, left, right })
     }
 
     /// A path that begins with the name of a span: `a.service.name`.

@@ -128,7 +128,7 @@ impl Checker<'_> {
             if let Some(shape) = scope.shape.clone() {
                 self.shadowing(&name.text, name.range, &shape, scope.module);
             }
-            let mut column = made(&name.text, &value.ty, value.optional, false, name.range);
+            let mut column = made(&name.text, &value.ty, value.optional, name.range);
             column.field = crate::hir::FieldRef::Item(name.text.clone());
             scope.bound.push(column);
             set.push(Binding { name: name.text.clone(), value });

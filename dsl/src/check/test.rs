@@ -44,17 +44,9 @@ impl Checker<'_> {
                     }
                 }
             }
-            if module == 0 && tests.iter().any(|earlier| earlier.name == test.name) {
-                let message = format!("there are two tests `{}`", test.name);
-                let earlier = tests.iter().find(|earlier| earlier.name == test.name);
-                let first = earlier.map_or(tree.range, |earlier| earlier.range);
-                let keyword = TextRange { end: first.start + 4, ..first };
-                self.report(
-                    Diagnostic::new(codes::DUPLICATE, title.range, message)
-                        .label("again")
-                        .because(keyword, "first here")
-                        .help("give one of them another name"),
-                );
+            let earlier = tests.iter().find(|earlier| module == 0 && earlier.name == test.name);
+            if let Some(earlier) = earlier {
+                self.same_title(title.range, earlier);
             }
             let is_bare = |block: &TestBlock| match block {
                 TestBlock::Expect(lines) => lines.is_empty(),
@@ -72,6 +64,17 @@ impl Checker<'_> {
             }
         }
         tests
+    }
+
+    fn same_title(&mut self, title: TextRange, earlier: &Test) {
+        let message = format!("there are two tests `{}`", earlier.name);
+        let keyword = TextRange { end: earlier.range.start + 4, ..earlier.range };
+        self.report(
+            Diagnostic::new(codes::DUPLICATE, title, message)
+                .label("again")
+                .because(keyword, "first here")
+                .help("give one of them another name"),
+        );
     }
 
     fn given(&mut self, line: &GivenLine, module: usize) -> Option<Given> {

@@ -127,19 +127,8 @@ impl Checker<'_> {
         module: usize,
     ) -> Option<(Window, i64)> {
         let find = |word: &str| args.iter().find(|arg| arg.0 == word).map(|arg| arg.1);
-        let time = |checker: &mut Self, word: &str| {
-            let Some(expr) = find(word) else {
-                let message = format!("`{}` wants `{word}`", call.name.text);
-                checker.report(
-                    Diagnostic::new(codes::ARGUMENTS, call.name.range, message)
-                        .label("an argument is missing")
-                        .help(format!("it is written `{}`", window_form(&call.name.text))),
-                );
-                return None;
-            };
-            let what = format!("`{word}` of `{}`", call.name.text);
-            checker.duration(expr, module, &what, 1_000_000)
-        };
+        let time =
+            |checker: &mut Self, word: &str| checker.window_time(call, (word, find(word)), module);
         let window = match call.name.text.as_str() {
             "tumbling" => Window::Tumbling { size_ns: time(self, "size")? },
             "session" => {
@@ -177,6 +166,27 @@ impl Checker<'_> {
             None => 0,
         };
         Some((window, offset_ns))
+    }
+
+    /// A time that a window cannot do without.
+    fn window_time(
+        &mut self,
+        call: &ast::Call,
+        (word, found): (&str, Option<&ast::Expr>),
+        module: usize,
+    ) -> Option<i64> {
+        let window = &call.name.text;
+        if let Some(expr) = found {
+            let what = format!("`{word}` of `{window}`");
+            return self.duration(expr, module, &what, 1_000_000);
+        }
+        let message = format!("`{window}` wants `{word}`");
+        self.report(
+            Diagnostic::new(codes::ARGUMENTS, call.name.range, message)
+                .label("an argument is missing")
+                .help(format!("it is written `{}`", window_form(window))),
+        );
+        None
     }
 
     fn check_grid(

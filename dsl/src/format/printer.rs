@@ -155,18 +155,19 @@ impl<'a> Printer<'a> {
     }
 
     fn broken(&mut self, tokens: &[Token], margin: Margin) {
-        if let Some((open, close)) = self.group(tokens, "{", false) {
+        if let Some((open, close)) = self.group(tokens, "{", Which::First) {
             return self.around(tokens, open, close, margin);
         }
-        let parts = self.split(tokens, |word| matches!(word, "and" | "or"), false);
+        let parts = self.split(tokens, |word| matches!(word, "and" | "or"), Cut::Before);
         if parts.len() > 1 {
             return self.parts(&parts, margin);
         }
-        let parts = self.split(tokens, |word| word == ",", true);
+        let parts = self.split(tokens, |word| word == ",", Cut::Behind);
         if parts.len() > 1 {
             return self.parts(&parts, margin);
         }
-        let bracket = self.group(tokens, "(", true).or_else(|| self.group(tokens, "[", true));
+        let last = |open| self.group(tokens, open, Which::Last);
+        let bracket = last("(").or_else(|| last("["));
         if let Some((open, close)) = bracket {
             return self.around(tokens, open, close, margin);
         }
@@ -285,8 +286,8 @@ impl<'a> Printer<'a> {
         items
     }
 
-    /// The first (or last) group with something in it, outside of other brackets.
-    fn group(&self, tokens: &[Token], open: &str, last: bool) -> Option<(usize, usize)> {
+    /// A group with something in it, outside of other brackets.
+    fn group(&self, tokens: &[Token], open: &str, which: Which) -> Option<(usize, usize)> {
         let mut found = None;
         let mut at = 0;
         while at < tokens.len() {
@@ -294,7 +295,7 @@ impl<'a> Printer<'a> {
                 let end = group_end(tokens, at)?;
                 if tokens[at].text(self.text) == open && end > at + 1 {
                     found = Some((at, end));
-                    if !last {
+                    if which == Which::First {
                         return found;
                     }
                 }
@@ -305,12 +306,12 @@ impl<'a> Printer<'a> {
         found
     }
 
-    /// Parts between words outside of brackets: a word opens its part, or ends it.
+    /// Parts between words outside of brackets.
     fn split<'t>(
         &self,
         tokens: &'t [Token],
         is_cut: impl Fn(&str) -> bool,
-        ends: bool,
+        cut_at: Cut,
     ) -> Vec<&'t [Token]> {
         let mut parts = Vec::new();
         let (mut depth, mut from) = (0_usize, 0);
@@ -319,10 +320,13 @@ impl<'a> Printer<'a> {
                 TokenKind::Open => depth += 1,
                 TokenKind::Close => depth = depth.saturating_sub(1),
                 _ if depth == 0 && !token.is_comment() && is_cut(token.text(self.text)) => {
-                    let mut cut = if ends { at + 1 } else { at };
-                    // Comments behind a comma, on its line, stay with it.
-                    while ends && tokens.get(cut).is_some_and(Token::is_comment) {
+                    let mut cut = at;
+                    if cut_at == Cut::Behind {
                         cut += 1;
+                        // Comments behind a comma, on its line, stay with it.
+                        while tokens.get(cut).is_some_and(Token::is_comment) {
+                            cut += 1;
+                        }
                     }
                     if cut > from && cut < tokens.len() {
                         parts.push(&tokens[from..cut]);
@@ -335,6 +339,20 @@ impl<'a> Printer<'a> {
         parts.push(&tokens[from..]);
         parts
     }
+}
+
+/// Of several groups.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Which {
+    First,
+    Last,
+}
+
+/// On which side of a word tokens are cut.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cut {
+    Before,
+    Behind,
 }
 
 /// One item of a broken group.

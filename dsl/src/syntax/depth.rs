@@ -51,7 +51,10 @@ pub(crate) fn check(text: &str, tokens: &[Token], file: FileId) -> Option<Diagno
             _ => {}
         }
     }
-    let opened = open.last()?;
+    unclosed(text, tokens, open.last()?, file)
+}
+
+fn unclosed(text: &str, tokens: &[Token], opened: &Token, file: FileId) -> Option<Diagnostic> {
     let text_of = opened.text(text);
     let end = likely_end(text, tokens, opened)?.range(file).at_end();
     Some(

@@ -97,49 +97,76 @@ fn special(
     {
         return Some(diagnostic);
     }
-    let token = |back: usize| at.checked_sub(back).map(|at| &tokens[at]);
-    let word = |back: usize| token(back).map_or("", |token| token.text(text));
-    let range = found.range(file);
-    if expected == ["`else`"] {
-        let message = "an `if` has no `else`";
-        return Some(
-            Diagnostic::new(codes::SYNTAX, range, message)
-                .label("`else` expected before this")
-                .help("a value is needed in both cases: `if … then … else null`")
-                .guess(token(1)?.range(file).at_end(), " else null"),
-        );
+    missing_else(&place, expected)
+        .or_else(|| missing_colon(&place, expected))
+        .or_else(|| equals_for_colon(&place, expected))
+        .or_else(|| clause_for_value(&place))
+}
+
+/// The token so many before the one that does not fit.
+fn back<'a>(place: &Place<'a>, by: usize) -> Option<&'a Token> {
+    place.token(place.at.checked_sub(by))
+}
+
+fn missing_else(place: &Place<'_>, expected: &[String]) -> Option<Diagnostic> {
+    if expected != ["`else`"] {
+        return None;
     }
-    let begins_pair = matches!(word(2), "{" | ",") && token(1)?.kind == TokenKind::Word;
+    let range = place.found().range(place.file);
+    Some(
+        Diagnostic::new(codes::SYNTAX, range, "an `if` has no `else`")
+            .label("`else` expected before this")
+            .help("a value is needed in both cases: `if … then … else null`")
+            .guess(back(place, 1)?.range(place.file).at_end(), " else null"),
+    )
+}
+
+/// A name and a value side by side where pairs are wanted.
+fn missing_colon(place: &Place<'_>, expected: &[String]) -> Option<Diagnostic> {
+    let (found, name) = (place.found(), back(place, 1)?);
+    let begins_pair =
+        matches!(place.word(back(place, 2)), "{" | ",") && name.kind == TokenKind::Word;
     let takes_pairs = expected.iter().any(|word| word == "`,`" || word == "`name: value`");
-    if begins_pair && takes_pairs && matches!(found.kind, TokenKind::Word | TokenKind::Number) {
-        let message = format!("`:` expected between `{}` and its value", word(1));
-        return Some(
-            Diagnostic::new(codes::SYNTAX, range, message)
-                .label("the value")
-                .help("a name and its value are joined by `:`")
-                .guess(token(1)?.range(file).at_end(), ":"),
-        );
+    let is_value = matches!(found.kind, TokenKind::Word | TokenKind::Number);
+    if !(begins_pair && takes_pairs && is_value) {
+        return None;
     }
-    let next = tokens.get(at + 1).filter(|next| next.text(text) == "=");
-    if let Some(next) = next.filter(|_| expected == ["a key"]) {
-        let message = "`:` expected, found `=`";
-        return Some(
-            Diagnostic::new(codes::SYNTAX, next.range(file), message)
-                .help("a name and its value are joined by `:`")
-                .guess(next.range(file), ":"),
-        );
+    let message = format!("`:` expected between `{}` and its value", place.word(back(place, 1)));
+    Some(
+        Diagnostic::new(codes::SYNTAX, found.range(place.file), message)
+            .label("the value")
+            .help("a name and its value are joined by `:`")
+            .guess(name.range(place.file).at_end(), ":"),
+    )
+}
+
+fn equals_for_colon(place: &Place<'_>, expected: &[String]) -> Option<Diagnostic> {
+    let next = place.after()?;
+    if expected != ["a key"] || next.text(place.text) != "=" {
+        return None;
     }
-    let after_operator = token(2)?.kind == TokenKind::Punctuation
-        || matches!(word(2), "and" | "or" | "not" | "in" | "where" | "when" | "having");
-    if after_operator && CLAUSES.contains(&word(1)) {
-        let message =
-            format!("a value expected behind `{}`, found the clause `{}`", word(2), word(1));
-        return Some(
-            Diagnostic::new(codes::SYNTAX, token(2)?.range(file), message)
-                .label("a value is missing behind this"),
-        );
+    let range = next.range(place.file);
+    Some(
+        Diagnostic::new(codes::SYNTAX, range, "`:` expected, found `=`")
+            .help("a name and its value are joined by `:`")
+            .guess(range, ":"),
+    )
+}
+
+/// A clause behind an operator, which a value is missing behind.
+fn clause_for_value(place: &Place<'_>) -> Option<Diagnostic> {
+    let operator = back(place, 2)?;
+    let (word, clause) = (place.word(back(place, 2)), place.word(back(place, 1)));
+    let is_operator = operator.kind == TokenKind::Punctuation
+        || matches!(word, "and" | "or" | "not" | "in" | "where" | "when" | "having");
+    if !(is_operator && CLAUSES.contains(&clause)) {
+        return None;
     }
-    None
+    let message = format!("a value expected behind `{word}`, found the clause `{clause}`");
+    Some(
+        Diagnostic::new(codes::SYNTAX, operator.range(place.file), message)
+            .label("a value is missing behind this"),
+    )
 }
 
 fn positives(error: &Error<Rule>) -> &[Rule] {
