@@ -265,14 +265,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::parts::finish_parts;
+    use super::super::parts::tests::part;
     use super::*;
-
-    fn part(values: &[i64], unit: NumberUnit) -> Partial {
-        let mut sketch = Sketch::new(2);
-        values.iter().for_each(|value| sketch.add(*value, unit));
-        sketch.seal();
-        Partial::Sketch(sketch)
-    }
 
     proptest! {
         #[test]

@@ -64,20 +64,7 @@ fn quantile<'a>(
             _ => None,
         })
     };
-    let (mut total, mut unit, mut is_dense) = (0, NumberUnit::None, false);
-    for sketch in sketches() {
-        if sketch.is_mixed || sketch.floats.is_some() {
-            return None;
-        }
-        if sketch.unit != unit {
-            if sketch.unit != NumberUnit::None && unit != NumberUnit::None {
-                return None;
-            }
-            unit = unit.with(sketch.unit);
-        }
-        total += sketch.len();
-        is_dense |= matches!(sketch.stage, Stage::Dense(_));
-    }
+    let Values { total, unit, is_dense } = values(sketches())?;
     if total == 0 {
         return sketches().next().map(|_| Value::Null);
     }
@@ -104,6 +91,32 @@ fn quantile<'a>(
         counted(sketches(), rank, scratch)
     };
     Some(first.bucket_value_in(at, unit))
+}
+
+/// What sketches of one unit hold together.
+struct Values {
+    total: u64,
+    unit: NumberUnit,
+    is_dense: bool,
+}
+
+/// `None` of sketches with values of several units, or floats.
+fn values<'a>(sketches: impl Iterator<Item = &'a Sketch>) -> Option<Values> {
+    let mut values = Values { total: 0, unit: NumberUnit::None, is_dense: false };
+    for sketch in sketches {
+        if sketch.is_mixed || sketch.floats.is_some() {
+            return None;
+        }
+        if sketch.unit != values.unit {
+            if sketch.unit != NumberUnit::None && values.unit != NumberUnit::None {
+                return None;
+            }
+            values.unit = values.unit.with(sketch.unit);
+        }
+        values.total += sketch.len();
+        values.is_dense |= matches!(sketch.stage, Stage::Dense(_));
+    }
+    Some(values)
 }
 
 fn index_of(sketch: &Sketch, value: i64) -> u16 {
@@ -182,13 +195,14 @@ fn counted<'a>(
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::collection::vec;
     use proptest::prelude::*;
 
     use super::*;
 
-    fn part(values: &[i64], unit: NumberUnit) -> Partial {
+    /// A sealed sketch of values.
+    pub(in super::super) fn part(values: &[i64], unit: NumberUnit) -> Partial {
         let mut sketch = Sketch::new(2);
         values.iter().for_each(|value| sketch.add(*value, unit));
         sketch.seal();

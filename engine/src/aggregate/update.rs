@@ -6,7 +6,7 @@ use super::distribution::Distribution;
 use super::kind::AccumulatorKind;
 use super::partial::Partial;
 use super::pick::Candidate;
-use super::series::Reading;
+use super::series::{Reading, Series};
 use super::sketch::NumberUnit;
 use super::state::OrderColumn;
 use super::sum::Sum;
@@ -93,37 +93,28 @@ fn update_wide(
 ) {
     let column = arguments[0];
     let cell = || Batch::cell_at(column, row as usize).unwrap_or_default();
+    let value = || Some(batch.value_at(column, row as usize)).filter(|value| !value.is_null());
     match partial {
         Partial::Histogram(held) => add_to_distribution(held, cell(), batch),
         Partial::Distinct(distinct) => {
-            let value = batch.value_at(column, row as usize);
-            if !value.is_null() {
+            if let Some(value) = value() {
                 distinct.add(hash(&value));
             }
         }
         Partial::Top(top) => {
-            let value = batch.value_at(column, row as usize);
-            if !value.is_null() {
-                let hash = hash(&value);
-                top.add(hash, order.key(row).hash(), || value);
+            if let Some(value) = value() {
+                top.add(hash(&value), order.key(row).hash(), || value);
             }
         }
         Partial::Collected(values) => {
-            let value = batch.value_at(column, row as usize);
-            if !value.is_null() {
+            if let Some(value) = value() {
                 values.add(order.key(row), || value);
             }
         }
         Partial::Exemplars(exemplars) => {
-            let (Some(Column::Ids16(traces)), Some(Column::Ids8(spans))) =
-                (arguments.get(1), arguments.get(2))
-            else {
-                return;
-            };
-            let value = batch.value_at(column, row as usize);
-            let (trace, span) = (traces[row as usize], spans[row as usize]);
-            if !value.is_null() && trace != [0; 16] {
-                exemplars.add(Candidate { value, key: order.key(row), trace, span });
+            let candidate = value().and_then(|value| candidate(value, arguments, row, order));
+            if let Some(candidate) = candidate {
+                exemplars.add(candidate);
             }
         }
         Partial::Series(series) => {
@@ -132,14 +123,7 @@ fn update_wide(
                 Some(Number::Float(value, _)) => Reading::Float(value),
                 None => return,
             };
-            let temporality = arguments.get(1).map(|c| batch.value_at(c, row as usize));
-            if matches!(&temporality, Some(Value::Str(name)) if &**name == "delta") {
-                series.add_delta(reading);
-            } else {
-                let identity = arguments.iter().skip(2).map(|c| batch.value_at(c, row as usize));
-                let identity = Value::List(identity.collect());
-                series.add(hash(&identity), order.key(row), reading);
-            }
+            add_reading(series, reading, arguments, row, batch, order);
         }
         Partial::Apdex([satisfied, tolerating, all]) => {
             let AccumulatorKind::Apdex { threshold_ns } = kind else { return };
@@ -152,6 +136,41 @@ fn update_wide(
         }
         _ => {}
     }
+}
+
+/// A value with the span that it was seen in; `None` where there is none.
+fn candidate(
+    value: Value,
+    arguments: &[&Column],
+    row: u32,
+    order: &OrderColumn<'_>,
+) -> Option<Candidate> {
+    let (Some(Column::Ids16(traces)), Some(Column::Ids8(spans))) =
+        (arguments.get(1), arguments.get(2))
+    else {
+        return None;
+    };
+    let (trace, span) = (traces[row as usize], spans[row as usize]);
+    (trace != [0; 16]).then(|| Candidate { value, key: order.key(row), trace, span })
+}
+
+/// A point of a sum: by its temporality it says what was added, or stands in the series that its
+/// other attributes tell.
+fn add_reading(
+    series: &mut Series,
+    reading: Reading,
+    arguments: &[&Column],
+    row: u32,
+    batch: &Batch,
+    order: &OrderColumn<'_>,
+) {
+    let value = |column: &&Column| batch.value_at(column, row as usize);
+    let temporality = arguments.get(1).map(value);
+    if matches!(&temporality, Some(Value::Str(name)) if &**name == "delta") {
+        return series.add_delta(reading);
+    }
+    let identity = Value::List(arguments.iter().skip(2).map(value).collect());
+    series.add(hash(&identity), order.key(row), reading);
 }
 
 /// Durations enter a distribution in seconds, as in OpenTelemetry's metrics.

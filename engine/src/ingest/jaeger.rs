@@ -100,9 +100,9 @@ fn span<'a>(
     let mut members = json.object()?;
     while let Some(key) = json.key(&mut members)? {
         match &*key.bytes()? {
-            b"traceID" => item.trace_id = id(json, hex::trace_id)?,
-            b"spanID" => item.span_id = id(json, hex::span_id)?,
-            b"parentSpanID" => item.parent_id = id(json, hex::span_id)?,
+            b"traceID" => item.trace_id = json.text_or_null()?.id(hex::trace_id)?,
+            b"spanID" => item.span_id = json.text_or_null()?.id(hex::span_id)?,
+            b"parentSpanID" => item.parent_id = json.text_or_null()?.id(hex::span_id)?,
             b"operationName" => {
                 let text = json.text_or_null()?;
                 item.name = w.field_text(text, SPANS, Field::Name)?;
@@ -157,7 +157,7 @@ impl Parts<'_> {
         let logs = self.logs;
         if let Some(mut json) = logs {
             if w.wants_field(Signal::Spans, Field::EventNames) {
-                item.body = event_names(&mut json.clone(), w)?;
+                item.body = w.event_names(&mut json.clone(), event_name)?;
             }
             item.event_count = json.length()?;
         }
@@ -170,14 +170,6 @@ impl Parts<'_> {
             }
         }
     }
-}
-
-fn id<T>(
-    json: &mut Json<'_>,
-    read: impl FnOnce(&[u8], usize) -> Result<T, Damage>,
-) -> Result<T, Damage> {
-    let text = json.text_or_null()?;
-    read(&text.bytes()?, text.at())
 }
 
 fn references(json: &mut Json<'_>, item: &mut Item, w: &mut Writer<'_>) -> Result<(), Damage> {
@@ -219,8 +211,8 @@ fn reference(json: &mut Json<'_>) -> Result<(bool, [u8; 16], [u8; 8]), Damage> {
     while let Some(key) = json.key(&mut fields)? {
         match &*key.bytes()? {
             b"refType" => is_child = &*json.text_or_null()?.bytes()? == b"CHILD_OF",
-            b"traceID" => trace_id = id(json, hex::trace_id)?,
-            b"spanID" => span_id = id(json, hex::span_id)?,
+            b"traceID" => trace_id = json.text_or_null()?.id(hex::trace_id)?,
+            b"spanID" => span_id = json.text_or_null()?.id(hex::span_id)?,
             _ => json.skip()?,
         }
     }
@@ -381,28 +373,23 @@ fn field_of_tag(
     Ok(())
 }
 
-/// The names of a span's events as a list.
-fn event_names(json: &mut Json<'_>, w: &mut Writer<'_>) -> Result<Cell, Damage> {
-    let mut names = Vec::new();
-    let mut members = json.array()?;
-    while json.element(&mut members)? {
-        let mut name = Symbol::EMPTY;
-        let mut fields = json.object()?;
-        while let Some(key) = json.key(&mut fields)? {
-            match &*key.bytes()? {
-                b"fields" => key_values(json, |key, mut value| {
-                    if key == b"event" && value.json.peek() == b'"' {
-                        let text = { value.json }.text()?;
-                        name = w.intern_text(text)?;
-                    }
-                    Ok(())
-                })?,
-                _ => json.skip()?,
-            }
+/// The name of an event of a span: its field `event`.
+fn event_name(json: &mut Json<'_>, w: &mut Writer<'_>) -> Result<Symbol, Damage> {
+    let mut name = Symbol::EMPTY;
+    let mut fields = json.object()?;
+    while let Some(key) = json.key(&mut fields)? {
+        match &*key.bytes()? {
+            b"fields" => key_values(json, |key, mut value| {
+                if key == b"event" && value.json.peek() == b'"' {
+                    let text = { value.json }.text()?;
+                    name = w.intern_text(text)?;
+                }
+                Ok(())
+            })?,
+            _ => json.skip()?,
         }
-        w.add_text(&mut names, name, json.pos())?;
     }
-    Ok(w.list(Signal::Spans, names))
+    Ok(name)
 }
 
 fn events(json: &mut Json<'_>, span: &Item, w: &mut Writer<'_>) -> Result<(), Damage> {

@@ -352,9 +352,9 @@ fn member<'a>(json: &mut Json<'a>, key: &[u8], envelope: &mut Envelope<'a>) -> R
         b"src" => envelope.source = Some(json.text()?),
         b"ts" => envelope.time_ms = Some(json.integer()?),
         b"type" => envelope.kind = Some(json.text()?),
-        b"tid" => envelope.trace_id = id(json, hex::trace_id)?,
-        b"sid" => envelope.span_id = id(json, hex::span_id)?,
-        b"pid" => envelope.parent_id = id(json, hex::span_id)?,
+        b"tid" => envelope.trace_id = json.text_or_null()?.id(hex::trace_id)?,
+        b"sid" => envelope.span_id = json.text_or_null()?.id(hex::span_id)?,
+        b"pid" => envelope.parent_id = json.text_or_null()?.id(hex::span_id)?,
         b"data" if json.peek() == b'{' => {
             envelope.data = Some(*json);
             json.skip()?;
@@ -364,12 +364,4 @@ fn member<'a>(json: &mut Json<'a>, key: &[u8], envelope: &mut Envelope<'a>) -> R
         _ => json.skip()?,
     }
     Ok(())
-}
-
-fn id<T>(
-    json: &mut Json<'_>,
-    read: impl FnOnce(&[u8], usize) -> Result<T, Damage>,
-) -> Result<T, Damage> {
-    let text = json.text_or_null()?;
-    read(&text.bytes()?, text.at())
 }

@@ -10,7 +10,7 @@ use crate::model::{ByteRange, Cell, Field, Interner, RawContext, Signal, Symbol,
 use super::damage::{Damage, Reason};
 use super::decoder::SenderSeen;
 use super::item::Item;
-use super::json::Text;
+use super::json::{Json, Text};
 use super::layout::Level;
 use super::table::{Members, Table};
 
@@ -158,6 +158,24 @@ impl Writer<'_> {
         }
         list.push(Value::Str(Arc::clone(self.interner.resolve(text))));
         Ok(())
+    }
+
+    /// The names of a span's events as a list, each read from its event.
+    ///
+    /// # Errors
+    /// Those of reading; [`Reason::TooManyItems`] as for [`Writer::add_text`].
+    pub(super) fn event_names(
+        &mut self,
+        json: &mut Json<'_>,
+        read: fn(&mut Json<'_>, &mut Self) -> Result<Symbol, Damage>,
+    ) -> Result<Cell, Damage> {
+        let mut names = Vec::new();
+        let mut events = json.array()?;
+        while json.element(&mut events)? {
+            let name = read(json, self)?;
+            self.add_text(&mut names, name, json.pos())?;
+        }
+        Ok(self.list(Signal::Spans, names))
     }
 
     /// A list as a cell of a signal; null where it is empty.

@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::damage::Damage;
 use super::hex;
 use super::item::Item;
-use super::json::{Json, Text};
+use super::json::Json;
 use super::layout::Level;
 use super::writer::Writer;
 use crate::model::{ByteRange, Cell, Field, Signal, Symbol};
@@ -86,20 +86,13 @@ fn identity(json: &mut Json<'_>) -> Result<(Identity, bool), Damage> {
     let mut members = json.object()?;
     while let Some(key) = json.key(&mut members)? {
         match &*key.bytes()? {
-            b"traceId" => trace_id = id(json.text_or_null()?, hex::trace_id)?,
-            b"id" => span_id = id(json.text_or_null()?, hex::span_id)?,
+            b"traceId" => trace_id = json.text_or_null()?.id(hex::trace_id)?,
+            b"id" => span_id = json.text_or_null()?.id(hex::span_id)?,
             b"shared" => is_shared = json.boolean()?,
             _ => json.skip()?,
         }
     }
     Ok(((trace_id, span_id), is_shared))
-}
-
-fn id<T>(
-    text: Text<'_>,
-    read: impl FnOnce(&[u8], usize) -> Result<T, Damage>,
-) -> Result<T, Damage> {
-    read(&text.bytes()?, text.at())
 }
 
 /// The span id of the client's half of a shared span.
@@ -120,9 +113,9 @@ fn span(json: &mut Json<'_>, halves: &Halves, w: &mut Writer<'_>) -> Result<(), 
     let mut members = json.object()?;
     while let Some(key) = json.key(&mut members)? {
         match &*key.bytes()? {
-            b"traceId" => item.trace_id = id(json.text_or_null()?, hex::trace_id)?,
-            b"id" => item.span_id = id(json.text_or_null()?, hex::span_id)?,
-            b"parentId" => item.parent_id = id(json.text_or_null()?, hex::span_id)?,
+            b"traceId" => item.trace_id = json.text_or_null()?.id(hex::trace_id)?,
+            b"id" => item.span_id = json.text_or_null()?.id(hex::span_id)?,
+            b"parentId" => item.parent_id = json.text_or_null()?.id(hex::span_id)?,
             b"name" => {
                 let text = json.text_or_null()?;
                 item.name = w.field_text(text, SPANS, Field::Name)?;
@@ -140,7 +133,7 @@ fn span(json: &mut Json<'_>, halves: &Halves, w: &mut Writer<'_>) -> Result<(), 
             b"annotations" => {
                 annotations = Some(*json);
                 if w.wants_field(SPANS, Field::EventNames) {
-                    item.body = event_names(&mut json.clone(), w)?;
+                    item.body = w.event_names(&mut json.clone(), event_name)?;
                 }
                 item.event_count = json.length()?;
             }
@@ -251,22 +244,17 @@ fn tags(json: &mut Json<'_>, item: &mut Item, w: &mut Writer<'_>) -> Result<(), 
     Ok(())
 }
 
-/// The names of a span's events as a list.
-fn event_names(json: &mut Json<'_>, w: &mut Writer<'_>) -> Result<Cell, Damage> {
-    let mut names = Vec::new();
-    let mut members = json.array()?;
-    while json.element(&mut members)? {
-        let mut name = Symbol::EMPTY;
-        let mut fields = json.object()?;
-        while let Some(key) = json.key(&mut fields)? {
-            match &*key.bytes()? {
-                b"value" => name = w.intern_text(json.text_or_null()?)?,
-                _ => json.skip()?,
-            }
+/// The name of an event of a span.
+fn event_name(json: &mut Json<'_>, w: &mut Writer<'_>) -> Result<Symbol, Damage> {
+    let mut name = Symbol::EMPTY;
+    let mut fields = json.object()?;
+    while let Some(key) = json.key(&mut fields)? {
+        match &*key.bytes()? {
+            b"value" => name = w.intern_text(json.text_or_null()?)?,
+            _ => json.skip()?,
         }
-        w.add_text(&mut names, name, json.pos())?;
     }
-    Ok(w.list(Signal::Spans, names))
+    Ok(name)
 }
 
 fn events(json: &mut Json<'_>, span: &Item, w: &mut Writer<'_>) -> Result<(), Damage> {

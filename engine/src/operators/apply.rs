@@ -7,6 +7,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -50,6 +51,14 @@ pub(crate) struct Apply {
     pub(super) buffers: Buffers,
     /// By table.
     looks: Vec<Looks>,
+}
+
+/// The rows of one table in a batch, and the frame that they came in.
+#[derive(Clone, Copy)]
+pub(super) struct TableRows<'a> {
+    pub(super) frame: &'a PreparedFrame,
+    pub(super) batch: &'a PreparedBatch,
+    pub(super) rows: &'a PreparedTable,
 }
 
 /// The last boundary (in slices) at or before a watermark.
@@ -105,7 +114,8 @@ impl Apply {
             for batch in &frame.batches {
                 self.late_rows.clear();
                 for table in &batch.tables {
-                    self.table_rows(&frame, batch, table, (*source, decision), local);
+                    let of = TableRows { frame: &frame, batch, rows: table };
+                    self.table_rows(of, (*source, decision), local);
                 }
                 self.pattern_events((&frame, batch), (*source, decision), decisions);
                 self.routed((&frame, batch), (*source, decision), decisions);
@@ -148,12 +158,11 @@ impl Apply {
     /// Applies the rows of one table, cut where the watermark passes a boundary.
     fn table_rows(
         &mut self,
-        frame: &PreparedFrame,
-        batch: &PreparedBatch,
-        rows: &PreparedTable,
+        of: TableRows<'_>,
         (source, decision): (SourceId, &FrameDecision),
         local: &mut LocalState,
     ) {
+        let TableRows { frame, batch, rows } = of;
         let plan = Arc::clone(&self.plan);
         let table = &plan.tables[rows.table as usize];
         let line = table.timeline as usize;
@@ -164,10 +173,10 @@ impl Apply {
         if let Some(needs_order) = needs_order {
             let lowest_ns = table.slice_start_ns(rows.lowest_slice);
             if needs_order || lowest_ns <= end_ns {
-                self.keyed_events(frame, batch, rows, &mut walk, needs_order, local);
+                self.keyed_events(of, &mut walk, needs_order, local);
             } else {
                 let span = 0..rows.rows.len();
-                self.segment(batch, rows, span, &mut walk, UNSEEN, local, frame);
+                self.segment(of, span, (&mut walk, UNSEEN), local);
             }
             return;
         }
@@ -184,7 +193,7 @@ impl Apply {
                 if boundary(table, now_ns) != boundary(table, watermark_ns) {
                     let to = rows.rows.partition_point(|&known| known as usize <= row);
                     let span = from..to;
-                    self.segment(batch, rows, span, &mut walk, watermark_ns, local, frame);
+                    self.segment(of, span, (&mut walk, watermark_ns), local);
                     from = to;
                     self.advance(rows.table as usize, now_ns, local);
                 }
@@ -192,31 +201,52 @@ impl Apply {
             }
         }
         let span = from..rows.rows.len();
-        self.segment(batch, rows, span, &mut walk, watermark_ns, local, frame);
+        self.segment(of, span, (&mut walk, watermark_ns), local);
     }
 
     /// Applies rows between two boundaries; the watermark is as of the first of them. The walk
     /// comes to those that are late: how late they are follows from the row before each.
-    #[expect(clippy::too_many_arguments, reason = "the row range, its times and its place")]
     pub(super) fn segment(
         &mut self,
-        batch: &PreparedBatch,
-        rows: &PreparedTable,
-        span: std::ops::Range<usize>,
-        walk: &mut Walk<'_>,
-        watermark_ns: i64,
+        of: TableRows<'_>,
+        span: Range<usize>,
+        (walk, watermark_ns): (&mut Walk<'_>, i64),
         local: &mut LocalState,
-        frame: &PreparedFrame,
     ) {
         if span.is_empty() {
             return;
         }
+        let TableRows { frame, batch, rows } = of;
         let plan = Arc::clone(&self.plan);
         let table = &plan.tables[rows.table as usize];
-        let times = walk.times;
         let mut buffers = std::mem::take(&mut self.buffers);
         buffers.rows.clear();
         buffers.slots.clear();
+        self.keep_live(of, span, (walk, watermark_ns), &mut buffers);
+        let state = &mut local.tables[rows.table as usize];
+        let to_other = state.redirect(&mut buffers.slots);
+        if table.keyed_shape().is_some() {
+            state.extend_spans(&buffers.rows, &buffers.slots, walk.times);
+        }
+        if to_other > 0 {
+            for window in &table.windows {
+                self.rules[window.rule.0 as usize].to_other += to_other;
+            }
+        }
+        accumulate(table, batch, walk.times, frame.seq, state, &mut buffers);
+        self.buffers = buffers;
+    }
+
+    /// Notes the rows whose slices live, and counts all; those that are late go to who wants them.
+    fn keep_live(
+        &mut self,
+        TableRows { batch, rows, .. }: TableRows<'_>,
+        span: Range<usize>,
+        (walk, watermark_ns): (&mut Walk<'_>, i64),
+        buffers: &mut Buffers,
+    ) {
+        let plan = Arc::clone(&self.plan);
+        let table = &plan.tables[rows.table as usize];
         let windows = live_by_window(table, watermark_ns);
         // The last of the windows of a slice ends no later than the slice is dead.
         let live = windows.iter().copied().min().unwrap_or_else(|| live_from(table, watermark_ns));
@@ -224,7 +254,7 @@ impl Apply {
         let all_live = windows.iter().copied().max().unwrap_or(live).max(live).max(fresh);
         for index in span {
             let (row, slot) = (rows.rows[index], rows.slots[index]);
-            let time = times[row as usize];
+            let time = walk.times[row as usize];
             if time == 0 || walk.is_ahead(row) {
                 continue; // counted by the ledger
             }
@@ -251,18 +281,6 @@ impl Apply {
                 counts.used += buffers.rows.len() as u64;
             }
         }
-        let state = &mut local.tables[rows.table as usize];
-        let to_other = state.redirect(&mut buffers.slots);
-        if table.keyed_shape().is_some() {
-            state.extend_spans(&buffers.rows, &buffers.slots, times);
-        }
-        if to_other > 0 {
-            for window in &table.windows {
-                self.rules[window.rule.0 as usize].to_other += to_other;
-            }
-        }
-        accumulate(table, batch, times, frame.seq, state, &mut buffers);
-        self.buffers = buffers;
     }
 
     /// `results changes`: what an epoch brought leaves with it.

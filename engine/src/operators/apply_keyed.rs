@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::accumulate::accumulate;
 use super::applied::{KeyedEvent, owner};
-use super::apply::Apply;
+use super::apply::{Apply, TableRows};
 use super::clock::UNSEEN;
-use super::decode::{LocalState, PreparedBatch, PreparedFrame, PreparedTable};
+use super::decode::LocalState;
 use super::lateness::live_from;
 use super::slice_table::NO_SLOT;
 use super::walk::Walk;
@@ -17,23 +17,21 @@ impl Apply {
     /// for the closing stage to place. With `needs_order` all of them do.
     pub(super) fn keyed_events(
         &mut self,
-        frame: &PreparedFrame,
-        batch: &PreparedBatch,
-        rows: &PreparedTable,
+        of: TableRows<'_>,
         walk: &mut Walk<'_>,
         needs_order: bool,
         local: &mut LocalState,
     ) {
-        for (at, &row) in rows.rows.iter().enumerate() {
+        for (at, &row) in of.rows.rows.iter().enumerate() {
             self.walk_to(row, walk);
             let time_ns = walk.times[row as usize];
             if time_ns == 0 || walk.is_ahead(row) {
                 continue;
             }
             if needs_order || time_ns <= walk.watermark_ns {
-                self.single_event(frame, batch, rows, at, walk, local);
+                self.single_event(of, at, walk, local);
             } else {
-                self.segment(batch, rows, at..at + 1, walk, UNSEEN, local, frame);
+                self.segment(of, at..at + 1, (walk, UNSEEN), local);
             }
         }
     }
@@ -41,9 +39,7 @@ impl Apply {
     /// Sends one event as a group of its own.
     fn single_event(
         &mut self,
-        frame: &PreparedFrame,
-        batch: &PreparedBatch,
-        rows: &PreparedTable,
+        TableRows { frame, batch, rows }: TableRows<'_>,
         at: usize,
         walk: &Walk<'_>,
         local: &mut LocalState,

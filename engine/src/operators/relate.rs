@@ -16,7 +16,7 @@ use super::alert::{Alert, Instance};
 use super::close::{Closed, Times, alerts, rule_watermark_ns};
 use super::correlate::{Correlations, CorrelationsState, is_correlated};
 use super::decode::LocalState;
-use super::feeds::{Feeds, FeedsState, PairChange, owner_of_rule};
+use super::feeds::{Distributed, Feeds, FeedsState, PairChange, owner_of_rule};
 use super::group_key::key_hash;
 use super::groups::GroupId;
 use super::local_rows::LocalSlices;
@@ -42,6 +42,26 @@ pub(crate) struct RelateState {
     patterns: PatternsState,
     correlations: CorrelationsState,
     retraces: RetracesState,
+}
+
+impl RelateState {
+    /// The states of all workers as one, of the rules that live here; who looks by hash or shard
+    /// finds what is its own.
+    fn joined(states: Vec<Self>, is_mine: impl Fn(RuleId) -> bool) -> Self {
+        let mut joined = Self::default();
+        for state in states {
+            joined.tables.extend(state.tables);
+            joined.alerts.extend(state.alerts);
+            joined.pasts.extend(state.pasts.into_iter().filter(|((rule, _), _)| is_mine(*rule)));
+            joined.patterns.extend(state.patterns);
+            joined.correlations.extend(state.correlations);
+            joined.retraces.extend(state.retraces);
+            // With the rule that made the row: a later revision of it must find it here.
+            let feeds = state.feeds.into_iter().filter(|change| is_mine(change.row.rule));
+            joined.feeds.extend(feeds);
+        }
+        joined
+    }
 }
 
 /// The stage.
@@ -83,19 +103,8 @@ impl Relate {
             let is_level = plan.rules[rule.0 as usize].place.level == level;
             is_level && owner_of_rule(plan, rule, peers) == worker
         };
-        let (mut states, mut instances) = (BTreeMap::new(), Vec::new());
-        let (mut feeds, mut pasts, mut patterns) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut correlations, mut retraces) = (Vec::new(), Vec::new());
-        for state in restored {
-            states.extend(state.tables);
-            instances.extend(state.alerts);
-            pasts.extend(state.pasts.into_iter().filter(|((rule, _), _)| is_mine(*rule)));
-            patterns.extend(state.patterns);
-            correlations.extend(state.correlations);
-            retraces.extend(state.retraces);
-            // With the rule that made the row: a later revision of it must find it here.
-            feeds.extend(state.feeds.into_iter().filter(|change| is_mine(change.row.rule)));
-        }
+        let restored = RelateState::joined(restored, is_mine);
+        let mut states: BTreeMap<u64, RowTableState> = restored.tables.into_iter().collect();
         let mut tables = Vec::new();
         for (index, row_table) in plan.row_tables.iter().enumerate() {
             let Some(window) = row_table.table.windows.first() else { continue };
@@ -109,7 +118,7 @@ impl Relate {
         let is_rows = |id: &RuleId| matches!(plan.rules[id.0 as usize].kind, RuleKind::Rows(_));
         let rows_rules = rows_rules.filter(is_rows).collect();
         let mut alerts = alerts(plan, is_mine);
-        for (hash, group, instance) in instances {
+        for (hash, group, instance) in restored.alerts {
             if let Some(alert) = alerts.iter_mut().find(|alert| alert.hash() == hash) {
                 alert.restore(group, instance);
             }
@@ -121,11 +130,11 @@ impl Relate {
             tables,
             rows_rules,
             alerts,
-            patterns: Patterns::new(plan, is_mine, patterns),
-            correlations: Correlations::new(plan, is_mine, correlations),
-            retraces: Retraces::new(plan, is_mine, retraces),
-            feeds: Feeds::new(plan, peers, feeds),
-            pasts: Pasts::restore(pasts),
+            patterns: Patterns::new(plan, is_mine, restored.patterns),
+            correlations: Correlations::new(plan, is_mine, restored.correlations),
+            retraces: Retraces::new(plan, is_mine, restored.retraces),
+            feeds: Feeds::new(plan, peers, restored.feeds),
+            pasts: Pasts::restore(restored.pasts),
             read_above: read_above(plan, level, (worker, peers)),
             counts_late: counts_late(plan, is_mine),
             times,
@@ -201,6 +210,28 @@ impl Relate {
         self.alerts.iter().for_each(|alert| alert.tell(gauges, self.worker));
         self.patterns.tell(gauges, self.worker);
         self.correlations.tell(gauges, self.worker);
+    }
+
+    /// Sends what is said to worker 0, rows to the workers of the rules that read them.
+    fn send(
+        &self,
+        epoch: EpochNumber,
+        (mut closed, mut sent): (Closed, Distributed),
+        out: &mut Outbox<Closed>,
+    ) {
+        let snapshot = closed.snapshot;
+        let is_last = self.level == self.plan.levels();
+        for worker in 0..self.peers {
+            let fed = std::mem::take(&mut sent.fed[worker]);
+            let said = if worker == 0 { std::mem::take(&mut closed) } else { Closed::default() };
+            if worker == 0 || !is_last {
+                out.send(epoch, worker, Closed { snapshot, fed, ..said });
+            }
+        }
+        if !sent.changes.is_empty() {
+            let changes = sent.changes;
+            out.send(epoch, self.worker, Closed { changes, ..Closed::default() });
+        }
     }
 
     fn snapshot(&self, epoch: EpochNumber) {
@@ -425,8 +456,7 @@ impl Stage for Relate {
         self.correlations.step(&plan, correlated, (&fed, watermarks), &mut self.alerts, &mut own);
         self.retraces.step(&plan, &fed, watermarks, &mut own);
         own.rows.sort_by(Row::output_cmp);
-        let (before, snapshot) = (&self.times, closed.snapshot);
-        let passed_ns = |rule| rule_watermark_ns(&plan, rule, before);
+        let passed_ns = |rule| rule_watermark_ns(&plan, rule, &self.times);
         let mut sent = self.feeds.distribute(epoch, &own.rows, &own.transitions, passed_ns);
         if !is_last {
             let above = fed.into_iter().filter(|row| self.read_above[row.rule.0 as usize]);
@@ -434,20 +464,11 @@ impl Stage for Relate {
         }
         own.leave_hidden_out(&plan);
         closed.take(own);
-        for worker in 0..self.peers {
-            let fed = std::mem::take(&mut sent.fed[worker]);
-            let said = if worker == 0 { std::mem::take(&mut closed) } else { Closed::default() };
-            if worker == 0 || !is_last {
-                out.send(epoch, worker, Closed { snapshot, fed, ..said });
-            }
-        }
-        if !sent.changes.is_empty() {
-            let changes = sent.changes;
-            out.send(epoch, self.worker, Closed { changes, ..Closed::default() });
-        }
+        let is_snapshot = closed.snapshot;
+        self.send(epoch, (closed, sent), out);
         self.tell();
         self.times = times;
-        if snapshot {
+        if is_snapshot {
             self.snapshot(epoch);
         }
         epoch + 1

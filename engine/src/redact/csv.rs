@@ -30,7 +30,7 @@ pub(super) fn rewrite(
     let (mut pos, mut is_changed) = (0, false);
     let mut columns: Option<Vec<ColumnFate>> = None;
     while pos < data.len() {
-        let (start, mark) = (pos, out.len());
+        let start = pos;
         let Some(fields) = record(data, &mut pos) else {
             policy.counters.could_not_read();
             pos = after_line(data, start);
@@ -40,24 +40,37 @@ pub(super) fn rewrite(
             continue;
         };
         let known = columns.as_deref();
-        let mut has_changed = false;
-        for (index, field) in fields.iter().enumerate() {
-            if index > 0 {
-                out.push(b',');
-            }
-            let column = known.map(|known| known.get(index).copied().unwrap_or(ColumnFate::Look));
-            has_changed |= value(policy, field, column.unwrap_or(ColumnFate::Look), out);
-        }
+        is_changed |= put_record(&fields, &data[start..pos], out, |index, field, out| {
+            let column = known.and_then(|known| known.get(index).copied());
+            value(policy, field, column.unwrap_or(ColumnFate::Look), out)
+        });
         if columns.is_none() {
             columns = Some(fields.iter().map(|f| column(policy, &f.text, is_field)).collect());
         }
-        if has_changed {
-            out.push(b'\n');
-            is_changed = true;
-        } else {
-            out.truncate(mark);
-            out.extend_from_slice(&data[start..pos]);
+    }
+    is_changed
+}
+
+/// Writes a record field by field; one in which no field changed stays to the byte as it stood.
+/// Says whether any did.
+pub(super) fn put_record(
+    fields: &[Field<'_>],
+    original: &[u8],
+    out: &mut Vec<u8>,
+    mut put: impl FnMut(usize, &Field<'_>, &mut Vec<u8>) -> bool,
+) -> bool {
+    let (mark, mut is_changed) = (out.len(), false);
+    for (index, field) in fields.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
         }
+        is_changed |= put(index, field, out);
+    }
+    if is_changed {
+        out.push(b'\n');
+    } else {
+        out.truncate(mark);
+        out.extend_from_slice(original);
     }
     is_changed
 }

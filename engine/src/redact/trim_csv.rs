@@ -3,7 +3,7 @@
 //! Invariant: the columns stay; an attribute beyond a bound is empty, which is what CSV has for one
 //! that is not there. There is no place for how many were dropped.
 
-use super::csv::{after_line, put_quoted, record};
+use super::csv::{Field, after_line, put_quoted, put_record, record};
 use super::trim::{Bound, Trim};
 
 /// Writes a payload again where a record in it is beyond a bound; says whether one is.
@@ -26,35 +26,31 @@ pub(super) fn trim(
             out.extend_from_slice(&data[start..pos]);
             continue;
         };
-        let (mark, mut kept, mut has_changed) = (out.len(), 0, false);
-        for (at, field) in fields.iter().enumerate() {
-            if at > 0 {
-                out.push(b',');
-            }
-            let is_bounded = is_attribute.get(at) == Some(&true) && !field.text.is_empty();
-            kept += u64::from(is_bounded);
-            if is_bounded && kept > trim.most(Bound::Attributes) {
-                trim.add(Bound::Attributes, 1);
-                has_changed = true;
-            } else if is_bounded
-                && !is_number(field.raw)
-                && let Some(cut) = trim.cut(&field.text)
-            {
-                put_quoted(cut, out);
-                has_changed = true;
-            } else {
+        let mut kept = 0;
+        is_changed |= put_record(&fields, &data[start..pos], out, |at, field, out| {
+            if is_attribute.get(at) != Some(&true) || field.text.is_empty() {
                 out.extend_from_slice(field.raw);
+                return false;
             }
-        }
-        if has_changed {
-            out.push(b'\n');
-            is_changed = true;
-        } else {
-            out.truncate(mark);
-            out.extend_from_slice(&data[start..pos]);
-        }
+            kept += 1;
+            if kept > trim.most(Bound::Attributes) {
+                trim.add(Bound::Attributes, 1);
+                return true;
+            }
+            put_value(trim, field, out)
+        });
     }
     is_changed
+}
+
+/// Writes an attribute that stays, cut where it is too long; says whether it was.
+fn put_value(trim: &Trim, field: &Field<'_>, out: &mut Vec<u8>) -> bool {
+    let cut = if is_number(field.raw) { None } else { trim.cut(&field.text) };
+    match cut {
+        Some(cut) => put_quoted(cut, out),
+        None => out.extend_from_slice(field.raw),
+    }
+    cut.is_some()
 }
 
 /// Whether a field as it stands may be a number: those have no length. What is in quotes is text.

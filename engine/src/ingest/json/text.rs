@@ -46,6 +46,14 @@ impl<'a> Text<'a> {
         Ok(Cow::Owned(out))
     }
 
+    /// The id that the text spells, by a reader of its digits, which is told where they stand.
+    pub(in crate::ingest) fn id<T>(
+        &self,
+        read: impl FnOnce(&[u8], usize) -> Result<T, Damage>,
+    ) -> Result<T, Damage> {
+        read(&self.bytes()?, self.at())
+    }
+
     /// The text as a string.
     pub(in crate::ingest) fn string(&self) -> Result<Cow<'a, str>, Damage> {
         let damage = |_| Damage::new(self.at(), Reason::NotUtf8);

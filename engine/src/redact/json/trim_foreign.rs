@@ -31,6 +31,24 @@ fn is_attribute(key: &str) -> bool {
     !FIELD_TAGS.contains(&key) && !is_dropped_count(key.as_bytes())
 }
 
+/// How a format writes tags that count what was dropped.
+struct CountForm {
+    open: u8,
+    close: u8,
+    count: fn(&str, u64) -> String,
+}
+
+/// A list of tags with types.
+const JAEGER: CountForm = CountForm {
+    open: b'[',
+    close: b']',
+    count: |key, count| format!("{{\"key\":\"{key}\",\"type\":\"int64\",\"value\":{count}}}"),
+};
+
+/// An object of texts.
+const ZIPKIN: CountForm =
+    CountForm { open: b'{', close: b'}', count: |key, count| format!("\"{key}\":\"{count}\"") };
+
 /// How many of each kind have to leave, and how many left before.
 #[derive(Default)]
 struct Excess {
@@ -65,13 +83,21 @@ impl Excess {
         self.stated[at] = number.unwrap_or(0);
     }
 
-    /// The counts to be written, each in a form of its own.
-    fn write(&self, out: &mut Vec<u8>, close: u8, each: impl Fn(&str, u64) -> String) {
+    /// Adds the counts to tags that end at the end of `out`.
+    fn add_to_tags(&self, form: &CountForm, out: &mut Vec<u8>) {
         for (at, (_, key)) in DROPPED_KEYS.iter().enumerate() {
             if self.dropped[at] > 0 {
-                append(out, close, &each(key, self.dropped[at].saturating_add(self.stated[at])));
+                let count = self.dropped[at].saturating_add(self.stated[at]);
+                append(out, form.close, &(form.count)(key, count));
             }
         }
+    }
+
+    /// Adds the counts as tags of their own to a span that ends at the end of `out`.
+    fn add_to_span(&self, form: &CountForm, out: &mut Vec<u8>) {
+        let mut tags = vec![form.open, form.close];
+        self.add_to_tags(form, &mut tags);
+        append(out, b'}', &format!("\"tags\":{}", String::from_utf8_lossy(&tags)));
     }
 }
 
@@ -83,16 +109,6 @@ fn append(out: &mut Vec<u8>, close: u8, text: &str) {
     }
     out.extend_from_slice(text.as_bytes());
     out.push(close);
-}
-
-/// A tag of Jaeger that counts.
-fn count_tag(key: &str, count: u64) -> String {
-    format!("{{\"key\":\"{key}\",\"type\":\"int64\",\"value\":{count}}}")
-}
-
-/// A tag of Zipkin that counts: all are text.
-fn count_text(key: &str, count: u64) -> String {
-    format!("\"{key}\":\"{count}\"")
 }
 
 /// A tag's key.
@@ -167,7 +183,7 @@ impl Rewriter<'_> {
                 (b"tags", b'[') => {
                     has_tags = true;
                     let fate = rewriter.cut_tags(trim, Some(&excess), Bound::Attributes, out)?;
-                    excess.write(out, b']', count_tag);
+                    excess.add_to_tags(&JAEGER, out);
                     Ok(if excess.is_any() { Fate::Changed } else { fate })
                 }
                 (b"logs", b'[') => {
@@ -175,14 +191,7 @@ impl Rewriter<'_> {
                     rewriter.first_of(most, out, |rewriter, out| rewriter.cut_jaeger_log(trim, out))
                 }
                 (b"references", b'[') if excess.of(Bound::Links) > 0 => {
-                    let (mut at, mut kept) = (0, 0);
-                    rewriter.list(out, |rewriter, _| {
-                        let is_parent = parent == Some(at);
-                        at += 1;
-                        kept += u64::from(!is_parent);
-                        let stays = is_parent || kept <= trim.most(Bound::Links);
-                        rewriter.skip().map(|()| if stays { Fate::Same } else { Fate::Drop })
-                    })
+                    rewriter.cut_references(trim, parent, out)
                 }
                 // No list: what is to be counted gets one.
                 (b"tags", _) if excess.is_any() => rewriter.skip().map(|()| Fate::Drop),
@@ -192,10 +201,25 @@ impl Rewriter<'_> {
         if has_tags || !excess.is_any() {
             return Ok(fate);
         }
-        let mut counts = b"[]".to_vec();
-        excess.write(&mut counts, b']', count_tag);
-        append(out, b'}', &format!("\"tags\":{}", String::from_utf8_lossy(&counts)));
+        excess.add_to_span(&JAEGER, out);
         Ok(Fate::Changed)
+    }
+
+    /// References of a span: its parent, and the first links.
+    fn cut_references(
+        &mut self,
+        trim: &Trim,
+        parent: Option<usize>,
+        out: &mut Vec<u8>,
+    ) -> Result<Fate> {
+        let (mut at, mut kept) = (0, 0);
+        self.list(out, |rewriter, _| {
+            let is_parent = parent == Some(at);
+            at += 1;
+            kept += u64::from(!is_parent);
+            let stays = is_parent || kept <= trim.most(Bound::Links);
+            rewriter.skip().map(|()| if stays { Fate::Same } else { Fate::Drop })
+        })
     }
 
     /// An event of a span.
@@ -305,7 +329,7 @@ impl Rewriter<'_> {
                 (b"tags", b'{') => {
                     has_tags = true;
                     let fate = rewriter.cut_texts(trim, &excess, out)?;
-                    excess.write(out, b'}', count_text);
+                    excess.add_to_tags(&ZIPKIN, out);
                     Ok(if excess.is_any() { Fate::Changed } else { fate })
                 }
                 (b"annotations", b'[') => {
@@ -319,9 +343,7 @@ impl Rewriter<'_> {
         if has_tags || !excess.is_any() {
             return Ok(fate);
         }
-        let mut counts = b"{}".to_vec();
-        excess.write(&mut counts, b'}', count_text);
-        append(out, b'}', &format!("\"tags\":{}", String::from_utf8_lossy(&counts)));
+        excess.add_to_span(&ZIPKIN, out);
         Ok(Fate::Changed)
     }
 
