@@ -388,6 +388,9 @@ pub const VERDICTS_RECENT_PER_SHARD: usize = 128;
 /// Verdicts to keep that one shard of trace ids remembers exactly beyond the newest.
 pub const VERDICTS_KEPT_PER_SHARD: usize = 512;
 
+/// Verdicts of one shard that wait to be remembered together.
+pub const VERDICTS_WAITING_PER_SHARD: usize = 32;
+
 /// Places of one generation of one shard's memory of dropped trace ids, four bytes each; a
 /// generation is full at three quarters.
 pub const VERDICTS_DROPPED_PLACES: usize = 2_048;
@@ -415,6 +418,13 @@ pub const TRACE_CLOSED_KEPT_NS: i64 = 60_000_000_000;
 
 /// Closed traces that are remembered in one shard of trace ids, for one `traces` rule.
 pub const TRACES_CLOSED_PER_SHARD_MAX: usize = 4_096;
+
+/// Closed traces of one shard that wait to be remembered together.
+pub const TRACES_CLOSED_WAITING_PER_SHARD: usize = 32;
+
+/// Words of eight bytes of one generation of the bits that tell traces which may have closed from
+/// others; with more ids than have room in them they tell fewer apart.
+pub const TRACES_CLOSED_WORDS_MAX: usize = 1 << 20;
 
 /// Conditions over single spans in the rules that read one `traces` rule.
 pub const TRACE_CONDITIONS_MAX: usize = 64;

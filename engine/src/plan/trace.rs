@@ -331,6 +331,14 @@ impl TraceRule {
         let open = self.close.iter().filter(|term| has_root || !term.root);
         open.map(of).min().unwrap_or(i64::MAX)
     }
+
+    /// How long after its first time no trace closes, nanoseconds.
+    pub fn soonest_ns(&self) -> i64 {
+        let of = |term: &CloseTerm| {
+            term.quiet_ns.unwrap_or(i64::MIN).max(term.age_ns.unwrap_or(i64::MIN))
+        };
+        self.close.iter().map(of).min().unwrap_or(i64::MAX)
+    }
 }
 
 impl TraceValue {

@@ -5,8 +5,8 @@
 //! is asked only about ids of which nothing exact is known.
 
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::xxh3_64;
 
+use super::id_queue::id_hash;
 use super::{IdFilter, IdQueue, Threshold};
 use crate::limits::{
     VERDICTS_DROPPED_GENERATIONS, VERDICTS_DROPPED_PLACES, VERDICTS_KEPT_PER_SHARD,
@@ -75,7 +75,9 @@ impl Decisions {
     /// Remembers a verdict. A later one of the same id (parts of a trace that came hours apart)
     /// replaces it.
     pub fn remember(&mut self, id: Id, verdict: Verdict) {
-        if let Some(known) = self.recent.get_mut(&id).or_else(|| self.kept.get_mut(&id)) {
+        let hash = id_hash(&id);
+        let known = self.recent.get_mut(hash, &id).or_else(|| self.kept.get_mut(hash, &id));
+        if let Some(known) = known {
             *known = verdict;
             return;
         }
@@ -83,7 +85,7 @@ impl Decisions {
         if self.recent.len() >= VERDICTS_RECENT_PER_SHARD {
             self.retire();
         }
-        self.recent.push(id, verdict);
+        self.recent.push(hash, id, verdict);
     }
 
     /// Takes the oldest out of the newest.
@@ -94,7 +96,7 @@ impl Decisions {
             return;
         }
         let (places, generations) = (VERDICTS_DROPPED_PLACES, VERDICTS_DROPPED_GENERATIONS);
-        self.dropped.insert(xxh3_64(&id), places, generations);
+        self.dropped.insert(id_hash(&id), places, generations);
     }
 
     /// Remembers a verdict to keep that is not recent.
@@ -102,14 +104,15 @@ impl Decisions {
         if self.kept.len() >= VERDICTS_KEPT_PER_SHARD {
             self.kept.pop();
         }
-        self.kept.push(id, verdict);
+        self.kept.push(id_hash(&id), id, verdict);
     }
 
     /// What was decided about an id.
     pub fn past(&self, id: Id) -> Past {
-        match self.recent.get(&id).or_else(|| self.kept.get(&id)) {
+        let hash = id_hash(&id);
+        match self.recent.get(hash, &id).or_else(|| self.kept.get(hash, &id)) {
             Some(verdict) => Past::Exact(*verdict),
-            None if self.dropped.contains(xxh3_64(&id)) => Past::Dropped,
+            None if self.dropped.contains(hash) => Past::Dropped,
             None => Past::Unknown,
         }
     }

@@ -16,14 +16,16 @@ mod stamp;
 mod target;
 mod threshold;
 mod tracestate;
+mod verdicts;
 
 pub use decisions::{Decisions, DecisionsState, Past, Verdict};
 pub use facts::{Facts, KeyTimes, Saying};
 pub use filter::IdFilter;
-pub(crate) use id_queue::IdQueue;
+pub(crate) use id_queue::{IdQueue, id_hash};
 pub use rate::{Buckets, RateLimit};
 pub use stamp::{stamp_log, stamp_span};
 pub use target::{Goal, Target, TargetState};
 pub use threshold::{Randomness, Threshold};
 pub(crate) use tracestate::members;
 pub use tracestate::{Arrived, Reading, read_tracestate, rewrite_tracestate};
+pub(crate) use verdicts::Verdicts;

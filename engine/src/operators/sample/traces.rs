@@ -4,11 +4,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::explained::{TraceExplained, lines};
 use super::{Case, CaseKind, Held, LastStamp, Tally, Timing, Weight};
-use crate::limits::SHARDS;
 use crate::model::{EmittedItem, ItemContent, ItemKey, RuleId, Signal, Value};
 use crate::otlp::wire::field;
 use crate::plan::eval::eval_row;
@@ -16,11 +14,14 @@ use crate::plan::{
     Plan, RuleKind, SampleFit, SampleKeys, SampleLine, SampleRule, SampleVerb, SampledFrom,
 };
 use crate::sampling::{
-    Decisions, DecisionsState, Past, Randomness, Reading, Threshold, Verdict, read_tracestate,
+    DecisionsState, Past, Randomness, Reading, Threshold, Verdict, Verdicts, read_tracestate,
 };
 
 /// Number of the field `trace_state` of a span.
 const TRACE_STATE: u64 = 3;
+
+/// The column of the id in the row of a trace.
+pub(crate) const ROW_ID: u32 = 2;
 
 /// A sampling of traces on one worker.
 pub(crate) struct TraceSampler {
@@ -31,8 +32,8 @@ pub(crate) struct TraceSampler {
     /// Whether worker 0 decides all of them.
     is_ordered: bool,
     explained: Option<[u8; 16]>,
-    /// By shard of trace ids.
-    verdicts: Vec<Option<Box<Decisions>>>,
+    reads_id: bool,
+    verdicts: Verdicts,
     last: LastStamp,
 }
 
@@ -82,8 +83,9 @@ impl TraceSampler {
                         || sample.lines.iter().any(|line| line.verb.is_global()),
                     is_ordered: sample.is_ordered(),
                     explained: plan.explained,
+                    reads_id: plan.explained.is_some() || reads_id(sample),
                     rule: Arc::new((**sample).clone()),
-                    verdicts: vec![None; SHARDS as usize],
+                    verdicts: Verdicts::default(),
                     last: LastStamp::default(),
                 }),
                 _ => None,
@@ -95,18 +97,19 @@ impl TraceSampler {
 
     /// What a snapshot holds: hash of the rule, shard, verdicts.
     pub(crate) fn state(&self) -> impl Iterator<Item = (u64, u64, DecisionsState)> + '_ {
-        let shards = (0..).zip(&self.verdicts);
-        let known = shards.filter_map(|(shard, verdicts)| Some((shard, verdicts.as_ref()?)));
-        known.map(|(shard, verdicts)| (self.rule.hash, shard, verdicts.state()))
+        self.verdicts.state().map(|(shard, state)| (self.rule.hash, shard, state))
     }
 
     /// Goes on from a state, where it is this rule's.
     pub(crate) fn restore(&mut self, hash: u64, shard: u64, state: &DecisionsState) {
-        if hash == self.rule.hash
-            && let Some(own) = self.verdicts.get_mut(shard as usize)
-        {
-            *own = Some(Box::new(Decisions::from_state(state.clone())));
+        if hash == self.rule.hash {
+            self.verdicts.restore(shard, state.clone());
         }
+    }
+
+    /// Whether the id of a trace is asked for among the columns of its row.
+    pub(crate) fn reads_id(&self) -> bool {
+        self.reads_id
     }
 
     /// A trace has closed. Returned where its spans leave: they are written together with those
@@ -125,14 +128,13 @@ impl TraceSampler {
             self.explain(trace, (0, randomness), None, out);
             return None;
         }
-        let rule = Arc::clone(&self.rule);
         if self.is_ordered {
             let case = self.case(trace, randomness, contents());
             out.cases.push(Case { columns: trace.columns.to_vec(), ..case });
             return None;
         }
-        let mut fits = 0_u128;
-        for (index, line) in rule.lines.iter().enumerate() {
+        let (mut fits, mut decided) = (0_u128, None);
+        for (index, line) in self.rule.lines.iter().enumerate() {
             let is_fit = match &line.fits {
                 SampleFit::All => true,
                 SampleFit::Filter(_) => false,
@@ -151,24 +153,25 @@ impl TraceSampler {
                 }
             };
             let is_kept = threshold.admits(randomness);
-            let decision_ns = trace.decision_ns;
             let counts = out.tally.entry((self.id, index as u16)).or_default();
             counts.count(is_kept, trace.weight);
             if line.is_shadow {
                 continue;
             }
-            counts.decided(trace.timing, decision_ns);
-            let (line, threshold_of) = (index as u16, Some(threshold));
-            let verdict = Verdict { is_kept, line, threshold: threshold_of, at_ns: decision_ns };
-            self.remember(trace.id, verdict, out, decision_ns);
-            if self.explained == Some(trace.id) {
-                let fits = self.fits(trace.columns);
-                self.explain(trace, (fits, randomness), Some(verdict), out);
-            }
-            let leaves = is_kept || rule.is_shadow;
-            return leaves.then_some(KeptTrace { line: index, threshold, randomness, decision_ns });
+            counts.decided(trace.timing, trace.decision_ns);
+            decided = Some((index, threshold, is_kept));
+            break;
         }
-        None
+        let ((line, threshold, is_kept), decision_ns) = (decided?, trace.decision_ns);
+        let (index, threshold_of) = (line as u16, Some(threshold));
+        let verdict = Verdict { is_kept, line: index, threshold: threshold_of, at_ns: decision_ns };
+        self.remember(trace.id, verdict, out, decision_ns);
+        if self.explained == Some(trace.id) {
+            let fits = self.fits(trace.columns);
+            self.explain(trace, (fits, randomness), Some(verdict), out);
+        }
+        let leaves = is_kept || self.rule.is_shadow;
+        leaves.then_some(KeptTrace { line, threshold, randomness, decision_ns })
     }
 
     /// The spans of a trace leave.
@@ -265,8 +268,7 @@ impl TraceSampler {
     /// Remembers a verdict: here, or on worker 0 where that decides others of the rule.
     fn remember(&mut self, id: [u8; 16], verdict: Verdict, out: &mut Sampled, decision_ns: i64) {
         if !self.is_global {
-            let own = &mut self.verdicts[(xxh3_64(&id) % SHARDS) as usize];
-            own.get_or_insert_default().remember(id, verdict);
+            self.verdicts.remember(id, verdict);
             return;
         }
         out.cases.push(self.bare(id, decision_ns, CaseKind::Known(verdict), Vec::new()));
@@ -305,11 +307,26 @@ impl TraceSampler {
             out.cases.push(self.bare(id, at_ns, CaseKind::LateSpans, held));
             return;
         }
-        let known = &self.verdicts[(xxh3_64(&id) % SHARDS) as usize];
-        let past = known.as_ref().map_or(Past::Unknown, |verdicts| verdicts.past(id));
+        let past = self.verdicts.past(id);
         let late = followed((self.id, &self.rule), past, (own, held), &mut out.tally);
         out.items.extend(late);
     }
+}
+
+/// Whether a sampling reads the id in the row of a trace, as far as is easily told.
+fn reads_id(sample: &SampleRule) -> bool {
+    let SampledFrom::Traces { filter, .. } = &sample.from else { return false };
+    let of_line = |line: &SampleLine| {
+        let fits = if let SampleFit::Row(when) = &line.fits { Some(when.clone()) } else { None };
+        let keys = if let SampleKeys::Row(keys) = &line.keys { keys.clone() } else { Vec::new() };
+        fits.into_iter().chain(keys)
+    };
+    let mut reads = sample.is_ordered();
+    let lines = sample.lines.iter().flat_map(of_line);
+    for expr in filter.iter().cloned().chain(lines) {
+        expr.columns(&mut |column| reads |= column == ROW_ID);
+    }
+    reads
 }
 
 /// Whether something that follows is kept, by which line and threshold. Of a trace that is not

@@ -3,25 +3,16 @@
 use super::spans::NONE;
 use crate::sampling::Randomness;
 
-/// An open trace: two cache lines, as looking at traces in the
-/// order in which spans come is waiting for memory.
+/// What each span of an open trace changes: one cache line, as looking at traces in the order in
+/// which spans come is waiting for memory.
 #[derive(Debug)]
 #[repr(align(64))]
 pub(super) struct Head {
     pub(super) id: [u8; 16],
     pub(super) first_ns: i64,
     pub(super) last_ns: i64,
-    pub(super) start_ns: i64,
-    pub(super) end_ns: i64,
     pub(super) floor_ns: i64,
-    pub(super) mask: u64,
     pub(super) bytes: u64,
-    /// Start and id of the root, where one came.
-    pub(super) root: (i64, u64),
-    /// The bucket that it waits in.
-    pub(super) bucket: i64,
-    /// Start, id and value of the first span that states one.
-    pub(super) randomness: Option<Box<(i64, u64, Randomness)>>,
     pub(super) newest: u32,
     pub(super) spans: u32,
     /// The newest of the spans as received.
@@ -32,6 +23,25 @@ pub(super) struct Head {
     pub(super) has_root: bool,
 }
 
+/// What only some spans of an open trace change.
+#[derive(Debug)]
+#[repr(align(64))]
+pub(super) struct Rest {
+    /// The latest possible where it is the first time of the trace.
+    pub(super) start_ns: i64,
+    /// The earliest possible where it is the last time of the trace.
+    pub(super) end_ns: i64,
+    pub(super) mask: u64,
+    /// Start and id of the root, where one came.
+    pub(super) root: (i64, u64),
+    /// The bucket that it waits in.
+    pub(super) bucket: i64,
+    /// Start, id and value of the first span that states one.
+    pub(super) randomness: Option<Box<(i64, u64, Randomness)>>,
+}
+
+const _: () = assert!(size_of::<Head>() == 64 && size_of::<Rest>() == 64);
+
 impl Head {
     /// A trace without spans.
     pub(super) fn new(id: [u8; 16], time_ns: i64, generation: u16) -> Self {
@@ -39,20 +49,27 @@ impl Head {
             id,
             first_ns: time_ns,
             last_ns: time_ns,
-            start_ns: i64::MAX,
-            end_ns: i64::MIN,
             floor_ns: i64::MIN,
-            mask: 0,
             bytes: 0,
-            root: (0, 0),
-            bucket: i64::MAX,
-            randomness: None,
             newest: NONE,
             spans: 0,
             held: NONE,
             generation,
             is_open: true,
             has_root: false,
+        }
+    }
+}
+
+impl Default for Rest {
+    fn default() -> Self {
+        Self {
+            start_ns: i64::MAX,
+            end_ns: i64::MIN,
+            mask: 0,
+            root: (0, 0),
+            bucket: i64::MAX,
+            randomness: None,
         }
     }
 }

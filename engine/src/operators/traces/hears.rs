@@ -42,7 +42,8 @@ impl Hears for Hearing<'_> {
     fn closed(&mut self, trace: &Assembled, held: &mut HeldSpans) {
         if self.reader.is_asked() || !self.samplers.is_empty() {
             let is_sampled = !self.samplers.is_empty();
-            self.reader.rows(trace, is_sampled, &mut self.rows);
+            let reads_id = self.samplers.iter().any(TraceSampler::reads_id);
+            self.reader.rows(trace, (is_sampled, reads_id), &mut self.rows);
             if !is_sampled {
                 return;
             }

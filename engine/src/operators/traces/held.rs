@@ -21,6 +21,9 @@ use crate::sampling::read_tracestate;
 /// Spans that are numbered together, a power of two.
 const PAGE_SPANS: usize = 256;
 
+/// Spans of a trace that are read ahead.
+const READ_AHEAD_SPANS: usize = 8;
+
 /// A span, by its number.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HeldSpan(u32);
@@ -310,6 +313,20 @@ impl HeldSpans {
             number = self.before[number as usize];
         }
         out.reverse();
+    }
+
+    /// Follows the spans of some traces side by side, so that the memory of all is on its way at
+    /// once.
+    pub(super) fn read_ahead(&self, newest: &mut Vec<u32>) {
+        for _ in 0..READ_AHEAD_SPANS {
+            newest.retain_mut(|number| {
+                if *number == NONE {
+                    return false;
+                }
+                *number = self.before[*number as usize];
+                true
+            });
+        }
     }
 
     /// The frame of a span, and its place there.

@@ -4,6 +4,7 @@
 //! the log, whatever the cut into epochs. Must not know who reads traces.
 
 mod assembled;
+mod bits;
 mod block;
 mod closed_ids;
 mod head;

@@ -9,6 +9,7 @@ use crate::limits::SAMPLE_TRACE_KEYS_MAX;
 use crate::model::{Row, RuleId, Value};
 use crate::operators::close::Closed;
 use crate::operators::local_rows::LocalRowsState;
+use crate::operators::sample::ROW_ID;
 use crate::plan::eval::eval_columns;
 use crate::plan::{NamedRead, Plan, SpanExpr, TraceField, TraceRule, TraceValue};
 use crate::self_metrics::EngineGauges;
@@ -20,6 +21,8 @@ use crate::trace::{
 /// Reads traces; keeps its memory between them.
 pub(super) struct Reader {
     rule: Arc<TraceRule>,
+    /// What the row has behind start, end and id.
+    values: Vec<TraceValue>,
     needs_forest: bool,
     needs_path: bool,
     /// Carried column of the kind, where the critical path reads it.
@@ -53,6 +56,7 @@ impl Reader {
         restored: &LocalRowsState,
     ) -> Self {
         Self {
+            values: rule.values.iter().map(|(_, value)| value.clone()).collect(),
             needs_forest: rule.needs_forest(),
             needs_path: rule.needs_path(),
             kind: path_kind(rule),
@@ -64,15 +68,21 @@ impl Reader {
             path: CriticalPath::default(),
             unknown: 0,
             columns: Columns::default(),
-            read: Vec::new(),
+            read: vec![Value::Null; ROW_ID as usize + 1],
         }
     }
 
-    /// Everything that rules read of a trace. What samplings read are its columns.
-    pub(super) fn rows(&mut self, trace: &Assembled, is_sampled: bool, out: &mut Vec<Row>) {
+    /// Everything that rules read of a trace. What samplings read are its columns, among which
+    /// some read the id.
+    pub(super) fn rows(
+        &mut self,
+        trace: &Assembled,
+        (is_sampled, reads_id): (bool, bool),
+        out: &mut Vec<Row>,
+    ) {
         self.prepare(trace);
         if self.said.is_asked() || is_sampled {
-            self.read(trace);
+            self.read(trace, reads_id || self.said.is_asked());
         }
         if self.said.is_asked() {
             self.said.begin(trace);
@@ -108,14 +118,15 @@ impl Reader {
         &self.read
     }
 
-    fn read(&mut self, trace: &Assembled) {
-        let (rule, mut read) = (Arc::clone(&self.rule), std::mem::take(&mut self.read));
-        let last_id = read.get_mut(2).map(std::mem::take).unwrap_or_default();
+    fn read(&mut self, trace: &Assembled, reads_id: bool) {
+        let (values, mut read) = (std::mem::take(&mut self.values), std::mem::take(&mut self.read));
+        let id = ROW_ID as usize;
+        let last_id = read.get_mut(id).filter(|_| reads_id).map(std::mem::take);
         read.clear();
         read.extend([Value::Time(trace.start_ns), Value::Time(trace.decided_ns)]);
-        read.push(id_value(&trace.id, last_id));
-        read.extend(rule.values.iter().map(|(_, value)| self.value(value, trace)));
-        self.read = read;
+        read.push(last_id.map_or(Value::Null, |last| id_value(&trace.id, last)));
+        read.extend(values.iter().map(|value| self.value(value, trace)));
+        (self.values, self.read) = (values, read);
     }
 
     fn prepare(&mut self, trace: &Assembled) {

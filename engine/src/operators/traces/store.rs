@@ -4,6 +4,9 @@
 //! the watermark as of the row before it, on nothing else; only the bound on a shard's spans looks
 //! beyond, at the other traces of the shard.
 
+mod closing;
+mod stored;
+
 use std::sync::Arc;
 
 use hashbrown::HashTable;
@@ -11,28 +14,30 @@ use hashbrown::HashTable;
 use super::assembled::Assembled;
 use super::block::SpanBlock;
 use super::closed_ids::ClosedIds;
-use super::head::Head;
+use super::head::{Head, Rest};
 use super::held::{HeldSpan, HeldSpans};
 use super::spans::{NONE, Spans};
-use super::state::{OpenTrace, TraceState, shard_key};
-use super::wheel::{Wheel, begin_of, bucket_of};
+use super::state::shard_key;
+use super::wheel::{Wheel, bucket_of};
 use crate::limits::{SHARDS, TRACE_SPANS_PER_SHARD_MAX};
 use crate::model::{Row, Value};
 use crate::operators::applied::RuleCounts;
 use crate::operators::sample::EarlyClose;
 use crate::plan::TraceRule;
 use crate::sampling::Randomness;
-
-/// The shard of a trace.
-fn shard_of(id: &[u8; 16]) -> usize {
-    (shard_key(id) % SHARDS) as usize
-}
+use closing::Closing;
 
 /// The open traces.
 pub(super) struct Store {
     rule: Arc<TraceRule>,
+    /// No trace closes within this after its first time, nanoseconds.
+    soonest_ns: i64,
+    /// Whether spans count at their starts, as far as any came.
+    counts_at_starts: bool,
     index: HashTable<u32>,
     heads: Vec<Head>,
+    /// By head.
+    rests: Vec<Rest>,
     /// By head: what is read of its root.
     roots: Vec<Value>,
     free: Vec<u32>,
@@ -45,6 +50,7 @@ pub(super) struct Store {
     spans_of: Vec<u32>,
     /// Reused between traces.
     assembled: Assembled,
+    closing: Closing,
 }
 
 /// Who hears of closed traces.
@@ -68,21 +74,44 @@ type Extra = (Option<usize>, Option<Randomness>);
 /// Spans whose traces are looked up at once: one after the other each would wait for memory.
 const LOOKED_UP: usize = 32;
 
+/// Takes the values of a root in place of those of another one, or of nulls.
+fn take_values(own: &mut [Value], values: &mut [Value], has_other: bool) {
+    for (own, value) in own.iter_mut().zip(values) {
+        let old = std::mem::replace(own, std::mem::take(value));
+        if !has_other {
+            // Nothing has to be read in order to drop null.
+            std::mem::forget(old);
+        }
+    }
+}
+
+/// The earliest start and the latest end of a trace.
+fn ends_ns(head: &Head, rest: &Rest, counts_at_starts: bool) -> (i64, i64) {
+    if counts_at_starts {
+        return (rest.start_ns.min(head.first_ns), rest.end_ns.max(head.last_ns));
+    }
+    (rest.start_ns, rest.end_ns)
+}
+
 impl Store {
     pub(super) fn new(rule: &Arc<TraceRule>) -> Self {
         Self {
             rule: Arc::clone(rule),
+            soonest_ns: rule.soonest_ns(),
+            counts_at_starts: false,
             index: HashTable::new(),
             heads: Vec::new(),
+            rests: Vec::new(),
             roots: Vec::new(),
             free: Vec::new(),
             needs_spans: rule.needs_spans(),
             spans: Spans::new(rule),
             held: HeldSpans::default(),
             wheel: Wheel::default(),
-            closed: ClosedIds::new(SHARDS as usize),
+            closed: ClosedIds::new(),
             spans_of: vec![0; SHARDS as usize],
             assembled: Assembled::default(),
+            closing: Closing::default(),
         }
     }
 
@@ -102,7 +131,8 @@ impl Store {
 
     /// An estimate of the bytes held, without texts.
     pub(super) fn held_bytes(&self) -> u64 {
-        let head = size_of::<Head>() + self.rule.of_root.len() * size_of::<Value>();
+        let root = self.rule.of_root.len() * size_of::<Value>();
+        let head = size_of::<Head>() + size_of::<Rest>() + root;
         let index = self.index.capacity() * (size_of::<u32>() + 1);
         let heads = (self.heads.len() * head + index) as u64;
         let closed = self.closed.len() as u64 * 48;
@@ -124,6 +154,7 @@ impl Store {
         let stated = std::mem::take(&mut block.randomness);
         let mut next_stated = 0;
         let frame = self.held.begin(&mut block);
+        self.counts_at_starts = block.times_ns.is_empty();
         self.spans.begin(&mut block);
         let mut next_mark = 0;
         let mut watermark_ns = i64::MIN;
@@ -197,22 +228,19 @@ impl Store {
         let id = block.trace_ids[at];
         if let Some(place) = found {
             let head = &self.heads[place as usize];
-            // No deadline lies before the bucket that it waits in: mostly nothing has to be looked
-            // up.
-            let is_open = begin_of(head.bucket) > watermark_ns;
-            if is_open || self.deadline_ns(head) > watermark_ns {
+            let is_young = head.first_ns.saturating_add(self.soonest_ns) > watermark_ns;
+            if is_young || self.deadline_ns(head) > watermark_ns {
                 self.join((place, key), block, (at, watermark_ns), (extra, frame), close);
                 return true;
             }
             let deadline_ns = self.deadline_ns(head);
             // It had closed at the row before, in the middle of an epoch.
-            self.close(place, deadline_ns, None, close);
+            self.close((place, key), deadline_ns, None, close);
             return false;
         }
         let time_ns = block.time_ns(at);
         let would_ns = self.rule.deadline_ns(time_ns, time_ns, extra.0.is_some());
-        if would_ns <= watermark_ns || self.closed.holds((key % SHARDS) as usize, &id, watermark_ns)
-        {
+        if would_ns <= watermark_ns || self.closed.holds(key, &id, watermark_ns) {
             return false;
         }
         let place = self.open_head(key, id, time_ns);
@@ -225,9 +253,13 @@ impl Store {
         let before = self.heads.get(place as usize).map_or(0, |head| head.generation);
         let head = Head::new(id, time_ns, before.wrapping_add(1));
         match self.heads.get_mut(place as usize) {
-            Some(old) => *old = head,
+            Some(old) => {
+                *old = head;
+                self.rests[place as usize] = Rest::default();
+            }
             None => {
                 self.heads.push(head);
+                self.rests.push(Rest::default());
                 let values = self.heads.len() * self.rule.of_root.len();
                 self.roots.resize(values, Value::Null);
             }
@@ -247,32 +279,39 @@ impl Store {
         close: &mut OnClose<'_>,
     ) {
         let bytes = self.spans.bytes_each();
-        let head = &mut self.heads[place as usize];
+        let (head, rest) = (&mut self.heads[place as usize], &mut self.rests[place as usize]);
         let (time_ns, start_ns) = (block.time_ns(at), block.starts_ns[at]);
         // Nothing else brings a deadline nearer.
         let mut is_sooner = head.spans == 0 || time_ns < head.first_ns;
         head.first_ns = head.first_ns.min(time_ns);
         head.last_ns = head.last_ns.max(time_ns);
-        head.start_ns = head.start_ns.min(start_ns);
-        let duration_ns = block.durations_ns.get(at).copied().unwrap_or(0);
-        head.end_ns = head.end_ns.max(start_ns.saturating_add(duration_ns));
         head.floor_ns = watermark_ns;
-        head.mask |= block.masks.get(at).copied().unwrap_or(0);
         head.bytes += bytes;
+        if !self.counts_at_starts {
+            rest.start_ns = rest.start_ns.min(start_ns);
+            rest.end_ns = rest.end_ns.max(start_ns);
+        }
+        if let Some(duration_ns) = block.durations_ns.get(at) {
+            rest.end_ns = rest.end_ns.max(start_ns.saturating_add(*duration_ns));
+        }
+        if let Some(mask) = block.masks.get(at).filter(|mask| **mask != 0) {
+            rest.mask |= mask;
+        }
         let mine = (start_ns, block.span_ids[at]);
         if let Some(root) = root
-            && (!head.has_root || mine < head.root)
+            && (!head.has_root || mine < rest.root)
         {
             is_sooner |= !head.has_root;
-            (head.has_root, head.root) = (true, mine);
             let count = self.rule.of_root.len();
             let own = &mut self.roots[place as usize * count..][..count];
-            own.swap_with_slice(&mut block.root_values[root * count..][..count]);
+            let values = &mut block.root_values[root * count..][..count];
+            take_values(own, values, head.has_root);
+            (head.has_root, rest.root) = (true, mine);
         }
         if let Some(randomness) = randomness
-            && head.randomness.as_ref().is_none_or(|known| mine < (known.0, known.1))
+            && rest.randomness.as_ref().is_none_or(|known| mine < (known.0, known.1))
         {
-            head.randomness = Some(Box::new((mine.0, mine.1, randomness)));
+            rest.randomness = Some(Box::new((mine.0, mine.1, randomness)));
         }
         if let Some(frame) = frame {
             let (span, bytes) = self.held.hold_before(frame, at, head.held);
@@ -294,7 +333,7 @@ impl Store {
             (bytes >= self.rule.bytes_max).then_some(EarlyClose::Bytes)
         };
         if early.is_some() {
-            self.close(place, watermark_ns.saturating_add(1), early, close);
+            self.close((place, key), watermark_ns.saturating_add(1), early, close);
         } else if self.spans_of[shard] as usize > TRACE_SPANS_PER_SHARD_MAX {
             self.relieve(shard, watermark_ns, close);
         }
@@ -310,164 +349,11 @@ impl Store {
     /// Lets a trace wait for its deadline.
     fn wait(&mut self, place: u32) {
         let bucket = bucket_of(self.deadline_ns(&self.heads[place as usize]));
-        let head = &mut self.heads[place as usize];
+        let rest = &mut self.rests[place as usize];
         // Later deadlines are looked up again when the bucket comes.
-        if bucket < head.bucket {
-            head.bucket = bucket;
-            self.wheel.wait(bucket, (place, head.generation));
-        }
-    }
-
-    /// Closes the oldest traces of a shard until a tenth of its room is free.
-    fn relieve(&mut self, shard: usize, watermark_ns: i64, close: &mut OnClose<'_>) {
-        let own = self
-            .heads
-            .iter()
-            .enumerate()
-            .filter(|(_, head)| head.is_open && shard_of(&head.id) == shard);
-        let mut oldest: Vec<_> = own.map(|(at, head)| (head.first_ns, head.id, at)).collect();
-        oldest.sort_unstable();
-        for (_, _, at) in oldest {
-            if self.spans_of[shard] as usize <= TRACE_SPANS_PER_SHARD_MAX / 10 * 9 {
-                break;
-            }
-            let early = Some(EarlyClose::Room);
-            self.close(at as u32, watermark_ns.saturating_add(1), early, close);
-        }
-    }
-
-    /// Closes what a watermark has passed.
-    pub(super) fn advance(&mut self, watermark_ns: i64, close: &mut OnClose<'_>) {
-        let mut again = Vec::new();
-        while let Some((bucket, places)) = self.wheel.next(watermark_ns) {
-            for (place, generation) in places {
-                let head = &self.heads[place as usize];
-                let is_own = head.is_open && head.generation == generation;
-                if !is_own || head.bucket != bucket {
-                    continue;
-                }
-                let deadline_ns = self.deadline_ns(head);
-                if deadline_ns <= watermark_ns {
-                    self.close(place, deadline_ns, None, close);
-                    continue;
-                }
-                let bucket = bucket_of(deadline_ns);
-                self.heads[place as usize].bucket = bucket;
-                again.push((bucket, (place, generation)));
-            }
-            // Into this very bucket, too: it is looked at again with the next watermark.
-            if bucket == bucket_of(watermark_ns) {
-                break;
-            }
-            again.drain(..).for_each(|(bucket, place)| self.wheel.wait(bucket, place));
-        }
-        again.into_iter().for_each(|(bucket, place)| self.wheel.wait(bucket, place));
-        self.closed.forget(watermark_ns);
-    }
-
-    fn close(
-        &mut self,
-        place: u32,
-        decided_ns: i64,
-        early: Option<EarlyClose>,
-        close: &mut OnClose<'_>,
-    ) {
-        let head = &mut self.heads[place as usize];
-        let key = shard_key(&head.id);
-        let shard = (key % SHARDS) as usize;
-        head.is_open = false;
-        self.spans_of[shard] -= head.spans;
-        let mut assembled = std::mem::take(&mut self.assembled);
-        assembled.id = head.id;
-        assembled.decided_ns = decided_ns;
-        assembled.start_ns = head.start_ns;
-        assembled.end_ns = head.end_ns;
-        assembled.early = early;
-        assembled.mask = head.mask;
-        assembled.held_bytes = head.bytes - u64::from(head.spans) * self.spans.bytes_each();
-        assembled.randomness = head.randomness.take().map(|stated| stated.2);
-        let (newest, held, id) = (head.newest, head.held, head.id);
-        assembled.root.clear();
-        let count = self.rule.of_root.len();
-        let root = &mut self.roots[place as usize * count..][..count];
-        assembled.root.extend(root.iter_mut().map(std::mem::take));
-        self.held.linked(held, &mut assembled.held);
-        self.spans.take(newest, &mut assembled.spans);
-        if let Ok(entry) = self.index.find_entry(key, |&at| at == place) {
-            entry.remove();
-        }
-        self.free.push(place);
-        self.closed.insert(shard, id, decided_ns);
-        self.spans.swap_values(&mut assembled.values);
-        close.closed(&assembled, &mut self.held);
-        self.spans.swap_values(&mut assembled.values);
-        self.spans.release(&assembled.spans);
-        self.held.release_all(&assembled.held);
-        self.assembled = assembled;
-    }
-
-    /// What is read of the root of an open trace, with its start and id.
-    fn root_of(&self, place: usize) -> Option<(i64, u64, Vec<Value>)> {
-        let count = self.rule.of_root.len();
-        let (head, values) = (&self.heads[place], &self.roots[place * count..][..count]);
-        head.has_root.then(|| (head.root.0, head.root.1, values.to_vec()))
-    }
-
-    /// What a snapshot holds.
-    pub(super) fn state(&self) -> Vec<TraceState> {
-        let open = self.heads.iter().enumerate().filter(|(_, head)| head.is_open);
-        let open = open.map(|(place, head)| {
-            TraceState::Open(Box::new(OpenTrace {
-                id: head.id,
-                first_ns: head.first_ns,
-                last_ns: head.last_ns,
-                start_ns: head.start_ns,
-                end_ns: head.end_ns,
-                floor_ns: head.floor_ns,
-                mask: head.mask,
-                bytes: head.bytes,
-                root: self.root_of(place),
-                span_count: head.spans,
-                spans: self.spans.all(head.newest),
-                held: self.held.stored(head.held),
-                randomness: head.randomness.as_deref().copied(),
-            }))
-        });
-        let closed = self.closed.iter().map(|(id, at)| TraceState::Closed(id, at));
-        open.chain(closed).collect()
-    }
-
-    /// Puts a trace of a snapshot back.
-    pub(super) fn restore(&mut self, trace: TraceState) {
-        match trace {
-            TraceState::Closed(id, decided_ns) => {
-                self.closed.insert((shard_key(&id) % SHARDS) as usize, id, decided_ns);
-            }
-            TraceState::Verdicts(..) => {} // of the samplings
-            TraceState::Open(trace) => {
-                let key = shard_key(&trace.id);
-                let place = self.open_head(key, trace.id, trace.first_ns);
-                let head = &mut self.heads[place as usize];
-                head.last_ns = trace.last_ns;
-                head.start_ns = trace.start_ns;
-                head.end_ns = trace.end_ns;
-                head.floor_ns = trace.floor_ns;
-                head.mask = trace.mask;
-                head.bytes = trace.bytes;
-                if let Some((start_ns, id, values)) = trace.root {
-                    (head.has_root, head.root) = (true, (start_ns, id));
-                    let first = place as usize * self.rule.of_root.len();
-                    self.roots[first..].iter_mut().zip(values).for_each(|(own, v)| *own = v);
-                }
-                head.spans = trace.span_count;
-                head.randomness = trace.randomness.map(Box::new);
-                head.held = self.held.restore(trace.held);
-                self.spans_of[(key % SHARDS) as usize] += trace.span_count;
-                for span in trace.spans {
-                    head.newest = self.spans.add(span, head.newest);
-                }
-                self.wait(place);
-            }
+        if bucket < rest.bucket {
+            rest.bucket = bucket;
+            self.wheel.wait(bucket, (place, self.heads[place as usize].generation));
         }
     }
 }

@@ -1,0 +1,142 @@
+//! Traces close: at their deadline, or early where there is no room.
+
+use super::{LOOKED_UP, OnClose, Store, ends_ns};
+use crate::limits::{SHARDS, TRACE_SPANS_PER_SHARD_MAX};
+use crate::operators::sample::EarlyClose;
+use crate::operators::traces::state::shard_key;
+use crate::operators::traces::wheel::bucket_of;
+
+/// Traces that close one after the other. What closing looks at is read ahead: one after the other
+/// each would wait for memory.
+#[derive(Default)]
+pub(super) struct Closing {
+    /// Places, keys, deadlines.
+    due: Vec<(u32, u64, i64)>,
+    /// The newest spans held.
+    newest: Vec<u32>,
+}
+
+/// The shard of a trace.
+fn shard_of(id: &[u8; 16]) -> usize {
+    (shard_key(id) % SHARDS) as usize
+}
+
+impl Store {
+    /// Closes the oldest traces of a shard until a tenth of its room is free.
+    pub(super) fn relieve(&mut self, shard: usize, watermark_ns: i64, close: &mut OnClose<'_>) {
+        let own = self
+            .heads
+            .iter()
+            .enumerate()
+            .filter(|(_, head)| head.is_open && shard_of(&head.id) == shard);
+        let mut oldest: Vec<_> = own.map(|(at, head)| (head.first_ns, head.id, at)).collect();
+        oldest.sort_unstable();
+        for (_, id, at) in oldest {
+            if self.spans_of[shard] as usize <= TRACE_SPANS_PER_SHARD_MAX / 10 * 9 {
+                break;
+            }
+            let early = Some(EarlyClose::Room);
+            let place = (at as u32, shard_key(&id));
+            self.close(place, watermark_ns.saturating_add(1), early, close);
+        }
+    }
+
+    /// Closes what a watermark has passed.
+    pub(in crate::operators::traces) fn advance(
+        &mut self,
+        watermark_ns: i64,
+        close: &mut OnClose<'_>,
+    ) {
+        let mut again = Vec::new();
+        while let Some((bucket, places)) = self.wheel.next(watermark_ns) {
+            for places in places.chunks(LOOKED_UP) {
+                self.look_ahead((bucket, places), watermark_ns, &mut again);
+                for at in 0..self.closing.due.len() {
+                    let (place, key, deadline_ns) = self.closing.due[at];
+                    // It may have waited twice.
+                    if self.heads[place as usize].is_open {
+                        self.close((place, key), deadline_ns, None, close);
+                    }
+                }
+            }
+            // Into this very bucket, too: it is looked at again with the next watermark.
+            if bucket == bucket_of(watermark_ns) {
+                break;
+            }
+            again.drain(..).for_each(|(bucket, place)| self.wheel.wait(bucket, place));
+        }
+        again.into_iter().for_each(|(bucket, place)| self.wheel.wait(bucket, place));
+        self.closed.forget(watermark_ns);
+    }
+
+    /// Finds which of some traces of a bucket are due; others wait for a later bucket.
+    fn look_ahead(
+        &mut self,
+        (own_bucket, places): (i64, &[(u32, u16)]),
+        watermark_ns: i64,
+        again: &mut Vec<(i64, (u32, u16))>,
+    ) {
+        let mut closing = std::mem::take(&mut self.closing);
+        closing.due.clear();
+        for &(place, generation) in places {
+            let head = &self.heads[place as usize];
+            let is_own = head.is_open && head.generation == generation;
+            let rest = &mut self.rests[place as usize];
+            if !is_own || rest.bucket != own_bucket {
+                continue;
+            }
+            let due_ns = self.rule.deadline_ns(head.first_ns, head.last_ns, head.has_root);
+            let deadline_ns = due_ns.max(head.floor_ns.saturating_add(1));
+            if deadline_ns <= watermark_ns {
+                closing.due.push((place, shard_key(&head.id), deadline_ns));
+                continue;
+            }
+            rest.bucket = bucket_of(deadline_ns);
+            again.push((rest.bucket, (place, generation)));
+        }
+        let newest = closing.due.iter().map(|due| self.heads[due.0 as usize].held);
+        closing.newest.clear();
+        closing.newest.extend(newest);
+        self.held.read_ahead(&mut closing.newest);
+        self.closing = closing;
+    }
+
+    pub(super) fn close(
+        &mut self,
+        (place, key): (u32, u64),
+        decided_ns: i64,
+        early: Option<EarlyClose>,
+        close: &mut OnClose<'_>,
+    ) {
+        let (head, rest) = (&mut self.heads[place as usize], &mut self.rests[place as usize]);
+        let shard = (key % SHARDS) as usize;
+        head.is_open = false;
+        self.spans_of[shard] -= head.spans;
+        let mut assembled = std::mem::take(&mut self.assembled);
+        assembled.id = head.id;
+        assembled.decided_ns = decided_ns;
+        (assembled.start_ns, assembled.end_ns) = ends_ns(head, rest, self.counts_at_starts);
+        assembled.early = early;
+        assembled.mask = rest.mask;
+        assembled.held_bytes = head.bytes - u64::from(head.spans) * self.spans.bytes_each();
+        assembled.randomness = rest.randomness.take().map(|stated| stated.2);
+        let (newest, held, id) = (head.newest, head.held, head.id);
+        assembled.root.clear();
+        let count = self.rule.of_root.len();
+        let root = &mut self.roots[place as usize * count..][..count];
+        assembled.root.extend(root.iter_mut().map(std::mem::take));
+        self.held.linked(held, &mut assembled.held);
+        self.spans.take(newest, &mut assembled.spans);
+        if let Ok(entry) = self.index.find_entry(key, |&at| at == place) {
+            entry.remove();
+        }
+        self.free.push(place);
+        self.closed.insert(key, id, decided_ns);
+        self.spans.swap_values(&mut assembled.values);
+        close.closed(&assembled, &mut self.held);
+        self.spans.swap_values(&mut assembled.values);
+        self.spans.release(&assembled.spans);
+        self.held.release_all(&assembled.held);
+        self.assembled = assembled;
+    }
+}

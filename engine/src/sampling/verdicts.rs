@@ -1,0 +1,109 @@
+//! Past verdicts of all shards of trace ids on one worker.
+//!
+//! Each verdict would fetch the memory of its shard, some twenty cache lines that nobody has looked
+//! at since the shard's last one. So they wait by shard until there are some, or until somebody
+//! asks. Invariant: what is known of an id is what it were without waiting.
+
+use super::{Decisions, DecisionsState, Past, Verdict, id_hash};
+use crate::limits::{SHARDS, VERDICTS_WAITING_PER_SHARD};
+
+type Id = [u8; 16];
+
+/// The verdicts, by shard.
+#[derive(Debug)]
+pub(crate) struct Verdicts {
+    waiting: Vec<Vec<(Id, Verdict)>>,
+    known: Vec<Option<Box<Decisions>>>,
+}
+
+impl Default for Verdicts {
+    fn default() -> Self {
+        let shards = SHARDS as usize;
+        Self { waiting: vec![Vec::new(); shards], known: vec![None; shards] }
+    }
+}
+
+impl Verdicts {
+    /// Remembers a verdict.
+    pub(crate) fn remember(&mut self, id: Id, verdict: Verdict) {
+        let shard = (id_hash(&id) % SHARDS) as usize;
+        let waiting = &mut self.waiting[shard];
+        if waiting.capacity() == 0 {
+            waiting.reserve_exact(VERDICTS_WAITING_PER_SHARD);
+        }
+        waiting.push((id, verdict));
+        if waiting.len() >= VERDICTS_WAITING_PER_SHARD {
+            self.settle(shard);
+        }
+    }
+
+    /// What was decided about an id.
+    pub(crate) fn past(&mut self, id: Id) -> Past {
+        let shard = (id_hash(&id) % SHARDS) as usize;
+        self.settle(shard);
+        self.known[shard].as_ref().map_or(Past::Unknown, |known| known.past(id))
+    }
+
+    /// Nothing of a shard waits any more.
+    fn settle(&mut self, shard: usize) {
+        if !self.waiting[shard].is_empty() {
+            let known = self.known[shard].get_or_insert_default();
+            self.waiting[shard].drain(..).for_each(|(id, verdict)| known.remember(id, verdict));
+        }
+    }
+
+    /// What a snapshot holds, by shard.
+    pub(crate) fn state(&self) -> impl Iterator<Item = (u64, DecisionsState)> + '_ {
+        let shards = (0..).zip(self.waiting.iter().zip(&self.known));
+        let seen = shards.filter(|(_, (waiting, known))| !waiting.is_empty() || known.is_some());
+        seen.map(|(shard, (waiting, known))| {
+            let mut known = known.as_deref().cloned().unwrap_or_default();
+            waiting.iter().for_each(|(id, verdict)| known.remember(*id, *verdict));
+            (shard, known.state())
+        })
+    }
+
+    /// Goes on from a state of a shard.
+    pub(crate) fn restore(&mut self, shard: u64, state: DecisionsState) {
+        if let Some(known) = self.known.get_mut(shard as usize) {
+            *known = Some(Box::new(Decisions::from_state(state)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Verdicts;
+    use crate::limits::{SHARDS, VERDICTS_RECENT_PER_SHARD};
+    use crate::sampling::{Decisions, Past, Verdict, id_hash};
+
+    /// Ids of one shard, some of them twice.
+    fn ids() -> impl Iterator<Item = [u8; 16]> {
+        let ids =
+            (0_u64..).map(|n| u128::from(n.wrapping_mul(0x9e37_79b9_7f4a_7c15)).to_be_bytes());
+        let own = ids.filter(|id| id_hash(id) % SHARDS == 7);
+        own.enumerate().flat_map(|(n, id)| std::iter::repeat_n(id, 1 + usize::from(n % 5 == 0)))
+    }
+
+    fn verdict(n: usize) -> Verdict {
+        Verdict { is_kept: n.is_multiple_of(3), line: 0, threshold: None, at_ns: n as i64 }
+    }
+
+    #[test]
+    fn waiting_verdicts_are_known_and_stored_as_if_they_had_not_waited() {
+        let (mut waiting, mut known) = (Verdicts::default(), Decisions::default());
+        let ids: Vec<[u8; 16]> = ids().take(VERDICTS_RECENT_PER_SHARD * 2 + 5).collect();
+        assert_eq!(waiting.past(ids[0]), Past::Unknown);
+        for (n, id) in ids.iter().enumerate() {
+            waiting.remember(*id, verdict(n));
+            known.remember(*id, verdict(n));
+            let stored: Vec<_> = waiting.state().collect();
+            assert_eq!(stored, [(7, known.state())]);
+            if n.is_multiple_of(41) {
+                for id in &ids[..=n] {
+                    assert_eq!(waiting.past(*id), known.past(*id));
+                }
+            }
+        }
+    }
+}
