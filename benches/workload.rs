@@ -153,6 +153,7 @@ pub(crate) fn plan(shape: WindowShape, by_trace: bool) -> Arc<Plan> {
             computed: Vec::new(),
             filters: vec![errors],
             raw: false,
+            offsets: false,
         }],
         time_columns: vec![TimeColumn { signal: 0, column: 0 }],
         timelines: vec![Timeline {

@@ -68,6 +68,7 @@ fn plan(windows: Windows) -> Arc<Plan> {
             computed: Vec::new(),
             filters: vec![is_error],
             raw: false,
+            offsets: false,
         }],
         time_columns: vec![TimeColumn { signal: 0, column: 2 }],
         timelines: vec![Timeline {

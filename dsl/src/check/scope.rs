@@ -172,7 +172,10 @@ impl Checker<'_> {
         let names = candidates.iter().map(String::as_str);
         let same = spelt_otherwise(path, &candidates).filter(|_| is_attribute);
         let near = nearest(path, names.chain(values.iter().map(String::as_str)));
-        if is_attribute && same.is_none() && near.is_none_or(|near| !is_slip(path, near)) {
+        // `service.name` of a span beside `a.service.name` of another step is no slip.
+        let is_elsewhere = |near: &str| near.strip_suffix(path).is_some_and(|of| of.ends_with('.'));
+        let is_meant = |near: &str| !is_slip(path, near) || is_elsewhere(near);
+        if is_attribute && same.is_none() && near.is_none_or(is_meant) {
             self.lint_foreign_name(path, range, &candidates);
             return self.attribute(Place::Any, path, range);
         }

@@ -208,7 +208,7 @@ mod tests {
     fn event(side: u32, key: u128, time_ns: i64, value: Value) -> Event {
         Event {
             rule: RuleId(0),
-            place: Place { time_ns, source: 0, seq: time_ns as u64, row: 0 },
+            place: Place { time_ns, source: 0, seq: time_ns as u64, at: 0, signal: 0 },
             key_hash: key << 64,
             key: vec![Value::Int(key as i64)],
             mask: 1 << side,

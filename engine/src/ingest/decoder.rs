@@ -204,7 +204,7 @@ impl Decoder {
         let spec = self.sources.get(frame.source.0 as usize);
         let mapping = spec.and_then(|spec| spec.mapping.clone());
         for (table, &signal) in self.tables.iter_mut().zip(&Signal::ALL) {
-            let raw = table.take_raw();
+            let (raw, offsets) = (table.take_raw(), table.take_offsets());
             if table.rows == 0 {
                 continue;
             }
@@ -225,6 +225,7 @@ impl Decoder {
                 columns,
                 heap,
                 symbols: Rc::clone(symbols),
+                offsets,
                 raw,
             });
         }

@@ -58,6 +58,8 @@ pub(super) struct Table {
     spare: Vec<Vec<Column>>,
     /// Where items lie, if anybody wants them again.
     raw: Option<RawTable>,
+    /// Where items begin, if they are put in order with those of other signals.
+    offsets: Option<Vec<u32>>,
 }
 
 /// Where items lie, under way.
@@ -93,6 +95,7 @@ impl Table {
         Self {
             columns: layout.columns(demand),
             raw: demand.wants_raw(layout.signal).then(RawTable::default),
+            offsets: demand.wants_offsets(layout.signal).then(Vec::new),
             layout,
             rows: 0,
             heap: Vec::new(),
@@ -211,6 +214,9 @@ impl Table {
         if let Some(raw) = &mut self.raw {
             raw.push(range);
         }
+        if let Some(offsets) = &mut self.offsets {
+            offsets.push(range.start);
+        }
         let scope = (self.scope_name, self.scope_version);
         let series = if self.layout.identifies() { self.series() } else { 0 };
         for &(field, column) in &self.layout.fields {
@@ -236,6 +242,9 @@ impl Table {
         self.heap.truncate(heap);
         if let Some(raw) = &mut self.raw {
             raw.rows.truncate(rows);
+        }
+        if let Some(offsets) = &mut self.offsets {
+            offsets.truncate(rows);
         }
         for column in &mut self.columns {
             match column {
@@ -275,6 +284,11 @@ impl Table {
         // The next frame mostly has as many.
         let rows = Vec::with_capacity(raw.rows.len());
         Some(std::mem::replace(raw, RawTable { rows, ..RawTable::default() }))
+    }
+
+    /// Takes out where the rows' items begin, if that was asked for.
+    pub(super) fn take_offsets(&mut self) -> Vec<u32> {
+        self.offsets.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Keeps a batch's memory for later frames.

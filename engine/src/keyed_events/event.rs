@@ -11,7 +11,10 @@ pub(crate) struct Place {
     /// The source; rows of rules come behind items.
     pub(crate) source: u32,
     pub(crate) seq: u64,
-    pub(crate) row: u32,
+    /// In the frame: the row, or where items of several signals are put in order, where it begins.
+    pub(crate) at: u32,
+    /// Of what begins at one place, as a span and its events do.
+    pub(crate) signal: u8,
 }
 
 /// An event, as one pattern or correlation sees it under one key.

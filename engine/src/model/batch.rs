@@ -28,6 +28,9 @@ pub struct Batch {
     pub heap: Vec<Value>,
     /// The strings behind the symbols.
     pub symbols: Symbols,
+    /// Where in the frame's payload each item begins, bytes; empty where no rule puts items of
+    /// several signals in order.
+    pub offsets: Vec<u32>,
     /// Where the items lie as received, if a rule may say them again.
     pub raw: Option<RawItems>,
 }

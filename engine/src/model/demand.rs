@@ -41,6 +41,7 @@ pub struct Demand {
     wanted: [bool; Signal::ALL.len()],
     columns: [Vec<ColumnSpec>; Signal::ALL.len()],
     raw: [bool; Signal::ALL.len()],
+    offsets: [bool; Signal::ALL.len()],
 }
 
 impl Demand {
@@ -58,6 +59,17 @@ impl Demand {
     /// Whether some rule may say items of this signal again.
     pub fn wants_raw(&self, signal: Signal) -> bool {
         self.raw[signal.index()]
+    }
+
+    /// Marks a signal whose items some rule puts in order with those of another signal.
+    pub fn want_offsets(&mut self, signal: Signal) {
+        self.want(signal);
+        self.offsets[signal.index()] = true;
+    }
+
+    /// Whether where in their frame the items of this signal begin is asked for.
+    pub fn wants_offsets(&self, signal: Signal) -> bool {
+        self.offsets[signal.index()]
     }
 
     /// Adds a column, once, and returns its index in the batch.

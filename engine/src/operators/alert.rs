@@ -148,7 +148,9 @@ impl Alert {
         if self.rule.follows.is_some() {
             self.pass(at_ns.saturating_sub(1), out);
         }
-        self.expire(at_ns, out);
+        // Of others only the watermark says that their time has come: where they live on another
+        // worker, no row of this one is seen.
+        self.expire_those(at_ns, |group| rows.iter().any(|(of, _)| of == group), out);
         let mut found: Vec<(GroupId, Found<'_>)> = Vec::new();
         let mut places: BTreeMap<GroupId, usize> = BTreeMap::new();
         for (group, row) in rows {
@@ -264,6 +266,15 @@ impl Alert {
 
     /// Where items fire one by one: resolves what has been held long enough.
     pub(crate) fn expire(&mut self, now_ns: i64, out: &mut Vec<Transition>) {
+        self.expire_those(now_ns, |_| true, out);
+    }
+
+    fn expire_those(
+        &mut self,
+        now_ns: i64,
+        is_meant: impl Fn(&GroupId) -> bool,
+        out: &mut Vec<Transition>,
+    ) {
         if !self.rule.is_per_item {
             return;
         }
@@ -272,7 +283,7 @@ impl Alert {
         for (group, instance) in &self.instances {
             if let Phase::Firing { since_ns, held_ns } = instance.phase {
                 let end_ns = held_ns.saturating_add(hold_ns);
-                if end_ns <= now_ns {
+                if end_ns <= now_ns && is_meant(group) {
                     over.push((end_ns, since_ns, *group));
                 }
             }

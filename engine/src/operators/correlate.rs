@@ -95,7 +95,7 @@ impl Correlations {
                 events.push(event);
             });
             // Which ones a bound refuses must not depend on the worker that decoded them.
-            events.sort_by_key(|event| (event.place.seq, event.place.row, event.place));
+            events.sort_by_key(|event| (event.place.seq, event.place.at, event.place));
             for event in events {
                 counts.refused += u64::from(!correlator.push(event));
             }

@@ -440,7 +440,8 @@ impl Keyed {
         for id in self.in_order((0..self.keys.len() as u32).collect()) {
             let Some(key) = &mut self.keys[id as usize] else { continue };
             for mut window in key.open.drain(..) {
-                say(decided(terms.end_ns(window.group.span_ns.1), i64::MAX), &mut window);
+                let end_ns = terms.end_ns(window.group.span_ns.1);
+                say(decided(end_ns, end_ns.max(terms.rest_ns())), &mut window);
             }
         }
     }

@@ -148,7 +148,7 @@ impl Windows {
         late: &mut Vec<Row>,
         out: &mut Closed,
     ) {
-        let Some(terms) = Terms::of(closing.table) else { return };
+        let Some(terms) = Terms::of(closing.table, closing.top_ns) else { return };
         let read = |id: RuleId| alerts.iter().any(|alert| alert.source() == id);
         let rules = closing.table.windows.iter().map(|window| window.rule);
         let ended = rules.filter(|id| read(*id)).map(|id| (id, Vec::new())).collect();

@@ -15,13 +15,27 @@ pub(crate) struct Terms {
     pub(super) amend_ns: i64,
     /// When windows are spoken of before they end.
     pub(crate) results: Results,
+    /// How far time has come.
+    top_ns: i64,
 }
 
 impl Terms {
     /// Of a table off the grid: its windows are alike.
-    pub(crate) fn of(table: &Table) -> Option<Self> {
+    pub(crate) fn of(table: &Table, top_ns: i64) -> Option<Self> {
         let window = table.windows.first().filter(|window| !window.shape.is_grid())?;
-        Some(Self { shape: window.shape, amend_ns: table.amend_ns, results: window.results })
+        let (shape, results) = (window.shape, window.results);
+        Some(Self { shape, amend_ns: table.amend_ns, results, top_ns })
+    }
+
+    /// When the end of the log decides what it leaves unfinished: behind everything that time
+    /// decided before.
+    pub(super) fn rest_ns(self) -> i64 {
+        match self.results {
+            Results::Every(every_ns) => {
+                (self.top_ns.div_euclid(every_ns) + 1).saturating_mul(every_ns)
+            }
+            Results::Final | Results::Changes => self.top_ns.saturating_add(1),
+        }
     }
 
     /// The longest gap inside a window, nanoseconds; 0 for windows without one.

@@ -160,6 +160,7 @@ impl LocalRows {
                 columns: (0..spec.columns).map(empty_column).collect(),
                 heap: Vec::new(),
                 symbols,
+                offsets: Vec::new(),
                 raw: None,
             },
             times_ns: Vec::new(),
@@ -264,6 +265,7 @@ impl LocalRows {
             columns: Vec::new(),
             heap: Vec::new(),
             symbols: Symbols::clone(&self.batch.symbols),
+            offsets: Vec::new(),
             raw: None,
             ..self.batch
         };

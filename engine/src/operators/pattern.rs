@@ -202,8 +202,9 @@ pub(super) fn row_events(
                     None => keys.push((&one.key, 1 << symbol)),
                 }
             }
-            let time_ns = plan.row_time_ns(row);
-            let place = Place { time_ns, source: RULES_FROM + row.rule.0, seq: *taken, row: 0 };
+            let time_ns = known.time.of(row);
+            let source_id = RULES_FROM + row.rule.0;
+            let place = Place { time_ns, source: source_id, seq: *taken, at: 0, signal: 0 };
             for (key, mask) in keys {
                 let value = |column: &u32| columns[*column as usize].clone();
                 let key: Vec<Value> = key.iter().map(value).collect();

@@ -216,7 +216,9 @@ impl Apply {
                     }
                 }
                 self.rules[taker.rule.0 as usize].used += 1;
-                let place = Place { time_ns, source: source.0, seq: frame.seq, row };
+                let at = batch.batch.offsets.get(row as usize).copied().unwrap_or(row);
+                let signal = batch.batch.signal.index() as u8;
+                let place = Place { time_ns, source: source.0, seq: frame.seq, at, signal };
                 let mut event = taker.event(batch, (row, mask), place);
                 if let (Some(slot), Some(item)) = (taker.item_slot, item) {
                     event.slots[slot as usize] = packed(&item);

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::accumulate::{Buffers, accumulate};
 use super::alert::Alert;
 use super::applied::{KeyedEvent, RuleCounts, SliceDelta};
+use super::clock::UNSEEN;
 use super::close::Closed;
 use super::decode::PreparedBatch;
 use super::groups::GroupDelta;
@@ -22,7 +23,7 @@ use super::slice_table::SliceTable;
 use super::windows::{Closing, Windows, WindowsState};
 use crate::model::{Batch, Cell, Column, Interner, Row, Signal, SourceId, Symbols};
 use crate::plan::eval::{Evaluator, FilterIndex};
-use crate::plan::{Plan, RowInput, RowTable, Table};
+use crate::plan::{Plan, RowInput, RowTable, RuleKind, Table};
 use crate::self_metrics::{EngineGauges, Holder};
 
 /// What a snapshot holds of a table over rows.
@@ -30,6 +31,7 @@ use crate::self_metrics::{EngineGauges, Holder};
 pub(crate) struct RowTableState {
     windows: WindowsState,
     limit: KeyLimit,
+    taken: u64,
 }
 
 /// One table over rows.
@@ -45,6 +47,8 @@ pub(crate) struct RowTableWindows {
     buffers: Buffers,
     /// Whether its rows are aggregated where they are made.
     is_local: bool,
+    /// Whether its rows are late items.
+    is_of_late: bool,
     /// Rows taken so far: their place.
     taken: u64,
     looks: Looks,
@@ -70,7 +74,8 @@ impl RowTableWindows {
             filters: FilterIndex::new(&input.filters),
             buffers: Buffers::default(),
             is_local: is_local(plan, &plan.row_tables[index]),
-            taken: 0,
+            is_of_late: matches!(plan.rules[input.rule.0 as usize].kind, RuleKind::Late(_)),
+            taken: restored.taken,
             looks: Looks::default(),
         }
     }
@@ -88,7 +93,8 @@ impl RowTableWindows {
     }
 
     pub(crate) fn state(&self) -> RowTableState {
-        RowTableState { windows: self.windows.state(), limit: self.limit.clone() }
+        let (windows, limit) = (self.windows.state(), self.limit.clone());
+        RowTableState { windows, limit, taken: self.taken }
     }
 
     /// Takes rows in their order, then closes windows.
@@ -104,12 +110,13 @@ impl RowTableWindows {
         let table = &row_table.table;
         let input = &plan.row_inputs[row_table.input as usize];
         let closing = Closing { plan, table, watermark_ns, top_ns };
+        let keyed = Closing { watermark_ns: self.passed_ns(watermark_ns), ..closing };
         let (mut deltas, mut events) = (Vec::new(), Vec::new());
         if self.is_local {
             self.take_local(table, local, &mut deltas, out);
         } else if !rows.is_empty() {
             let mut counts = RuleCounts::default();
-            for (time_ns, group) in self.groups((plan, input, table), rows, &mut counts) {
+            for (time_ns, group) in self.groups((input, table), rows, &mut counts) {
                 self.taken += 1;
                 if table.keyed_shape().is_some() {
                     events.push(self.event(time_ns, group));
@@ -126,7 +133,7 @@ impl RowTableWindows {
         }
         if table.keyed_shape().is_some() {
             let arriving = (deltas, events);
-            self.windows.close_keyed(&closing, arriving, alerts, &mut Vec::new(), out);
+            self.windows.close_keyed(&keyed, arriving, alerts, &mut Vec::new(), out);
         } else {
             self.windows.close(&closing, deltas, alerts, out);
         }
@@ -135,6 +142,13 @@ impl RowTableWindows {
             self.symbols = Interner::shared();
             self.slots = SliceTable::new(Arc::new(table.clone()), Symbols::clone(&self.symbols));
         }
+    }
+
+    /// Up to when no row is missing, for windows that take them in order. Late items count at the
+    /// watermark that they came behind: until it moves on, there may be more of them.
+    fn passed_ns(&self, watermark_ns: i64) -> i64 {
+        let is_moving = watermark_ns != UNSEEN && watermark_ns != i64::MAX;
+        watermark_ns - i64::from(self.is_of_late && is_moving)
     }
 
     /// Takes what workers have aggregated of its rows. Keys are admitted in the order of the first
@@ -197,11 +211,11 @@ impl RowTableWindows {
     /// Every row that the table takes, with its time, as a group of its own.
     fn groups(
         &mut self,
-        (plan, input, table): (&Plan, &RowInput, &Table),
+        (input, table): (&RowInput, &Table),
         rows: &[&Row],
         counts: &mut RuleCounts,
     ) -> Vec<(i64, GroupDelta)> {
-        let times: Vec<i64> = rows.iter().map(|row| plan.row_time_ns(row)).collect();
+        let times: Vec<i64> = rows.iter().map(|row| input.time.of(row)).collect();
         let prepared = self.prepare(input, rows);
         let all: Vec<u32> = (0..rows.len() as u32).collect();
         let taken = table.filter.map_or(&all[..], |filter| prepared.filters.of(filter));
@@ -237,6 +251,7 @@ impl RowTableWindows {
             columns: Vec::new(),
             heap: Vec::new(),
             symbols: Symbols::clone(&self.symbols),
+            offsets: Vec::new(),
             raw: None,
         };
         let mut columns: Vec<Vec<Cell>> = vec![Vec::new(); input.columns as usize];

@@ -114,7 +114,7 @@ impl Windows {
             windows.slices.entry(slice).or_default().merge(group);
         }
         windows.held = windows.slices.values().map(|groups| groups.held.len()).sum();
-        if let Some(terms) = Terms::of(table) {
+        if let Some(terms) = Terms::of(table, watermark_ns) {
             windows.keyed = Keyed::restore(restored.keyed, terms);
         }
         windows.said = restored.said.into_iter().collect();

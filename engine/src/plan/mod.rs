@@ -34,7 +34,7 @@ pub use redaction::{ClassRule, KeyRule, RedactAction, Redaction, ValueClass};
 pub use retrace::{KeepLine, RetraceRule};
 pub use route::{Route, RouteRule, RowRoute};
 pub use rows::{
-    LateRule, ROW_KEY_FROM, RowInput, RowTable, RowsJoin, RowsRule, RowsTop, RulePlace,
+    LateRule, ROW_KEY_FROM, RowInput, RowTable, RowTime, RowsJoin, RowsRule, RowsTop, RulePlace,
 };
 pub use rule::{AggregateCall, AggregateRule, Results, Rule, RuleKind};
 pub use sample::{
@@ -65,6 +65,8 @@ pub struct SignalPlan {
     pub filters: Vec<Expr>,
     /// Whether a rule may say its items again: then the decoder keeps where they lie.
     pub raw: bool,
+    /// Whether a rule puts its items in order with those of another signal.
+    pub offsets: bool,
 }
 
 /// A time column: the column of a signal that some timeline follows.
@@ -143,23 +145,29 @@ impl Plan {
         window.shape.is_grid().then(|| (window.shape.every_ns(), offset_ns))
     }
 
-    /// Whether the rows of a rule end with a moment inside them, as matches of telemetry do; other
-    /// rows end before the moment that their end names.
-    pub fn ends_inside(&self, rule: crate::model::RuleId) -> bool {
-        let Some(rule) = self.rules.get(rule.0 as usize) else { return false };
-        match &rule.kind {
-            RuleKind::Rows(rows) => self.ends_inside(rows.input),
+    /// When the rows of a rule count for the rules that read them.
+    pub fn row_time(&self, rule: crate::model::RuleId) -> RowTime {
+        let Some(rule_of) = self.rules.get(rule.0 as usize) else { return RowTime::default() };
+        match &rule_of.kind {
+            RuleKind::Rows(rows) => self.row_time(rows.input),
             RuleKind::Pattern(_)
             | RuleKind::Timeout(_)
             | RuleKind::Correlate(_)
-            | RuleKind::Outcome(_) => rule.place.level == 0,
-            _ => false,
+            | RuleKind::Outcome(_)
+                if rule_of.place.level == 0 =>
+            {
+                RowTime::End
+            }
+            RuleKind::Aggregate(_) => {
+                let tables = self.tables.iter().chain(self.row_tables.iter().map(|of| &of.table));
+                let mut windows = tables.flat_map(|table| &table.windows);
+                let is_counted = |window: &TableWindow| {
+                    window.rule == rule && matches!(window.shape, WindowShape::Count { .. })
+                };
+                if windows.any(is_counted) { RowTime::Decision } else { RowTime::BeforeEnd }
+            }
+            _ => RowTime::BeforeEnd,
         }
-    }
-
-    /// The time that a row of a rule counts at for the rules that read it, nanoseconds.
-    pub fn row_time_ns(&self, row: &crate::model::Row) -> i64 {
-        row.end_ns.saturating_sub(i64::from(!self.ends_inside(row.rule)))
     }
 
     /// What the decoder must fill.
@@ -167,6 +175,9 @@ impl Plan {
         let mut demand = Demand::default();
         for plan in &self.signals {
             demand.want(plan.signal);
+            if plan.offsets {
+                demand.want_offsets(plan.signal);
+            }
             if plan.raw {
                 demand.want_raw(plan.signal);
             }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::expr::Expr;
 use super::past::PastCall;
 use super::table::Table;
-use crate::model::RuleId;
+use crate::model::{Row, RuleId};
 
 /// Where a rule stands among the others, and how its event time advances.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -94,11 +94,37 @@ pub struct LateRule {
     pub values: Vec<(Arc<str>, u32)>,
 }
 
+/// The moment at which a row counts for the rules that read it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum RowTime {
+    /// Its end less 1 ns: windows end before the moment that their end names.
+    #[default]
+    BeforeEnd,
+    /// Its end: matches of telemetry end with a moment inside them.
+    End,
+    /// When it was decided: a count window that the end of the log leaves unfinished is decided
+    /// long after its last item.
+    Decision,
+}
+
+impl RowTime {
+    /// The moment of one row, nanoseconds.
+    pub fn of(self, row: &Row) -> i64 {
+        match self {
+            Self::BeforeEnd => row.end_ns.saturating_sub(1),
+            Self::End => row.end_ns,
+            Self::Decision => row.decision_ns,
+        }
+    }
+}
+
 /// What is computed for the rows of one rule before the aggregates that read them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RowInput {
     /// The rule.
     pub rule: RuleId,
+    /// When its rows count.
+    pub time: RowTime,
     /// Number of its rows' columns.
     pub columns: u32,
     /// Expressions whose columns follow those, each over the columns before it.

@@ -56,6 +56,7 @@ fn partial_standing(kind: &AccumulatorKind, updates: &[(u64, Update)], stands_fo
             columns: Vec::new(),
             heap,
             symbols: Interner::shared(),
+            offsets: Vec::new(),
             raw: None,
         };
         let order = OrderColumn { times: &[*time_ns], source: 0, frame_seq: *frame_seq };

@@ -42,6 +42,7 @@ pub fn count_by_name(shape: WindowShape, width_ns: i64, groups_max: u32) -> Arc<
             computed: Vec::new(),
             filters: Vec::new(),
             raw: false,
+            offsets: false,
         }],
         time_columns: vec![TimeColumn { signal: 0, column: 1 }],
         timelines: vec![Timeline { time_column: 0, lateness_ns: LATENESS_NS, idle_ns: IDLE_NS }],

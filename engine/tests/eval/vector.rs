@@ -55,6 +55,7 @@ pub(super) fn batch(items: &[Item]) -> Batch {
         columns,
         heap,
         symbols,
+        offsets: Vec::new(),
         raw: None,
     }
 }

@@ -25,6 +25,7 @@ mod span_set;
 mod stream;
 mod table;
 mod traces;
+mod twins;
 
 use tailwater_dsl::hir::{DeclarationKind, Program};
 use tailwater_dsl::text_range::TextRange;
@@ -108,6 +109,7 @@ pub fn lower(program: &Program) -> Result<Plan, Vec<NotYet>> {
     }
     if missing.is_empty() {
         table::seal(&mut plan);
+        twins::tell_apart(&mut plan);
         Ok(plan)
     } else {
         missing.dedup();

@@ -1,5 +1,6 @@
 //! Patterns: what an event can be, in which order, and what rows hold.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tailwater_dsl::hir::{
@@ -124,7 +125,20 @@ impl<'a, 'b> Lowering<'a, 'b> {
         for (at, symbol) in symbols.iter().enumerate() {
             lowering.symbol(at, symbol)?;
         }
+        lowering.order_signals();
         Ok(lowering)
+    }
+
+    /// Items of several signals are put in order by where they stand in the log.
+    fn order_signals(&mut self) {
+        let signal = |input: &PatternInput| match input.from {
+            PatternSource::Signal { signal, .. } => Some(signal),
+            PatternSource::Rows { .. } => None,
+        };
+        let signals: BTreeSet<u32> = self.inputs.iter().filter_map(signal).collect();
+        if signals.len() > 1 {
+            signals.into_iter().for_each(|at| self.plan.signals[at as usize].offsets = true);
+        }
     }
 
     /// Finds or makes the input of a symbol.

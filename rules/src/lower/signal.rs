@@ -24,6 +24,7 @@ pub(super) fn signal_index(plan: &mut Plan, signal: tailwater_engine::model::Sig
         computed: Vec::new(),
         filters: Vec::new(),
         raw: false,
+        offsets: false,
     });
     (plan.signals.len() - 1) as u32
 }

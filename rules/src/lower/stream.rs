@@ -11,7 +11,7 @@ use tailwater_dsl::text_range::TextRange;
 use tailwater_engine::model::{AttributePlace, ColumnSpec, Field, RuleId, Signal};
 use tailwater_engine::plan::expr::{BinaryOp, Expr};
 use tailwater_engine::plan::{
-    Dedupe as PlanDedupe, LateRule, Plan, RowInput, Rule, RuleKind, RulePlace, SignalPlan,
+    Dedupe as PlanDedupe, LateRule, Plan, RowInput, RowTime, Rule, RuleKind, RulePlace, SignalPlan,
     TimeColumn, Timeline,
 };
 
@@ -373,7 +373,13 @@ fn row_input(plan: &mut Plan, rule: RuleId) -> u32 {
     if let Some(index) = plan.row_inputs.iter().position(|known| known.rule == rule) {
         return index as u32;
     }
-    plan.row_inputs.push(RowInput { rule, columns: 0, computed: Vec::new(), filters: Vec::new() });
+    plan.row_inputs.push(RowInput {
+        rule,
+        time: RowTime::default(),
+        columns: 0,
+        computed: Vec::new(),
+        filters: Vec::new(),
+    });
     (plan.row_inputs.len() - 1) as u32
 }
 

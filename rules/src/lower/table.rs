@@ -147,9 +147,11 @@ pub(super) fn seal(plan: &mut Plan) {
         }
     }
     super::traces::seal(plan);
-    for input in &mut plan.row_inputs {
-        let columns = plan.rules[input.rule.0 as usize].column_names().len();
-        input.columns = ROW_KEY_FROM + columns as u32;
+    for index in 0..plan.row_inputs.len() {
+        let rule = plan.row_inputs[index].rule;
+        let columns = plan.rules[rule.0 as usize].column_names().len();
+        plan.row_inputs[index].columns = ROW_KEY_FROM + columns as u32;
+        plan.row_inputs[index].time = plan.row_time(rule);
     }
     for row_table in &mut plan.row_tables {
         let columns = plan.row_inputs[row_table.input as usize].columns;

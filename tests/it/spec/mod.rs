@@ -1,5 +1,6 @@
 //! The spec runner: files under `tests/spec`, one behaviour each, under many ways to cut the work.
 
+mod compositions;
 mod input;
 mod items;
 mod layout;

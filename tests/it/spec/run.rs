@@ -46,7 +46,7 @@ pub(super) struct Way {
 }
 
 /// What a run says.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Answer {
     pub(super) rows: Vec<String>,
     pub(super) counts: Vec<String>,

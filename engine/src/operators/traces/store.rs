@@ -234,9 +234,9 @@ impl Store {
                 return true;
             }
             let deadline_ns = self.deadline_ns(head);
-            // It had closed at the row before, in the middle of an epoch.
+            // It had closed by the row before, in the middle of an epoch: perhaps so long before
+            // that it is forgotten.
             self.close((place, key), deadline_ns, None, close);
-            return false;
         }
         let time_ns = block.time_ns(at);
         let would_ns = self.rule.deadline_ns(time_ns, time_ns, extra.0.is_some());

@@ -1,0 +1,79 @@
+//! Rule files put together at random, over random telemetry: rules about rules of every kind. No
+//! oracle knows what they should say; they must say the same in every way to cut the work.
+
+mod lines;
+mod rules;
+
+use proptest::prelude::*;
+
+use super::parse::Shown;
+use super::run::{Answer, Between, Way, answer, compile};
+
+/// How many rule files; `COMPOSITION_CASES` in the environment says another number.
+fn cases() -> ProptestConfig {
+    let asked = std::env::var("COMPOSITION_CASES").ok().and_then(|cases| cases.parse().ok());
+    ProptestConfig {
+        cases: asked.unwrap_or(32),
+        max_shrink_iters: 2_000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+/// What each rule says by itself: rules may take turns as the cut into epochs has it.
+fn by_rule(answer: Answer) -> Answer {
+    let Answer { mut rows, counts } = answer;
+    rows.sort_by_key(|row| {
+        let mut words = row.split(' ');
+        let first = words.next().unwrap_or_default().to_owned();
+        // Of samplings the name is two words; of their items, signals take turns as well.
+        let more = if first == "sample" { 2 } else { 0 };
+        words.take(more).fold(first, |name, word| name + " " + word)
+    });
+    Answer { rows, counts }
+}
+
+proptest! {
+    #![proptest_config(cases())]
+
+    #[test]
+    fn rules_about_rules_say_the_same_in_every_way(
+        declarations in rules::declarations(),
+        lines in lines::lines(),
+    ) {
+        let rules = rules::text(&declarations);
+        let plan = match compile(&rules) {
+            // A sampling may ask about what spans have no value for.
+            Err(why) if why.contains("NotYet") => return Ok(()),
+            plan => plan.map_err(|why| TestCaseError::fail(format!("{rules}\n{why}")))?,
+        };
+        let input = lines::input(&lines);
+        let log = super::input::log(&input).map_err(TestCaseError::fail)?;
+        let way = |workers, lines, frames, between| Way { workers, lines, frames, between };
+        let said = |way, shown| answer(&plan, &log, (false, shown), way).map_err(TestCaseError::fail);
+        let same = |one: &Answer, other: &Answer, way: Way| {
+            let input = input.join("\n");
+            prop_assert!(one == other, "{rules}\n{input}\nsays\n{one}\nbut {way:?}:\n{other}");
+            Ok(())
+        };
+        // The same cut: the same in the same order, limits and all.
+        let first = said(way(1, 2, 3, Between::Nothing), Shown::All)?;
+        for workers in [2, 4] {
+            let way = way(workers, 2, 3, Between::Nothing);
+            same(&first, &said(way, Shown::All)?, way)?;
+        }
+        // What a limit decides may follow the cut.
+        if rules.contains("limit groups") || rules.contains("limit spans") {
+            return Ok(());
+        }
+        let first = by_rule(said(way(1, 4, 64, Between::Nothing), Shown::Final)?);
+        let ways = [
+            way(2, 1, 3, Between::Nothing),
+            way(4, 2, 1, Between::Nothing),
+            way(2, 1, 1, Between::Restore),
+        ];
+        for way in ways {
+            same(&first, &by_rule(said(way, Shown::Final)?), way)?;
+        }
+    }
+}
