@@ -11,7 +11,8 @@ use super::run::{Answer, Between, Way, answer, compile};
 
 /// How many rule files; `COMPOSITION_CASES` in the environment says another number.
 fn cases() -> ProptestConfig {
-    let asked = std::env::var("COMPOSITION_CASES").ok().and_then(|cases| cases.parse().ok());
+    let asked =
+        std::env::var_os("COMPOSITION_CASES").and_then(|cases| cases.to_str()?.parse().ok());
     ProptestConfig {
         cases: asked.unwrap_or(32),
         max_shrink_iters: 2_000,
@@ -50,7 +51,9 @@ proptest! {
         let input = lines::input(&lines);
         let log = super::input::log(&input).map_err(TestCaseError::fail)?;
         let way = |workers, lines, frames, between| Way { workers, lines, frames, between };
-        let said = |way, shown| answer(&plan, &log, (false, shown), way).map_err(TestCaseError::fail);
+        let said = |way, shown| {
+            answer(&plan, &log, (false, shown), way).map_err(TestCaseError::fail)
+        };
         let same = |one: &Answer, other: &Answer, way: Way| {
             let input = input.join("\n");
             prop_assert!(one == other, "{rules}\n{input}\nsays\n{one}\nbut {way:?}:\n{other}");

@@ -218,7 +218,7 @@ impl Rules {
         let step = |rules: &Self, choose: &mut Choices<'_>| {
             let from = rules.any(choose);
             let number = choose.number();
-            let where_it = if number % 3 == 0 {
+            let where_it = if number.is_multiple_of(3) {
                 String::new()
             } else {
                 format!(" where {}", condition_by(&from, number / 3))
