@@ -112,10 +112,10 @@ fn windows_of_every_shape() {
             "session [1.1, 7.2) service.name=shop n=2",
             "session [3.15, 8.9) service.name=pay n=2",
             "slide [-10, 10) n=4",
+            "third [3.9, 12.300000001) total=1.2s",
             "session [12.3, 17.3) service.name=shop n=1",
             "slide [0, 20) n=5",
             "slide [10, 30) n=1",
-            "third [3.9, 12.300000001) total=1.2s",
         ]
     );
 }
