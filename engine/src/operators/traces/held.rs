@@ -4,6 +4,8 @@
 //! the payload that they share. A span is known by a number; those of one trace are linked, newest
 //! first. Spans of a snapshot are held as they will leave.
 
+mod sparse;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -20,6 +22,9 @@ use crate::sampling::read_tracestate;
 
 /// Spans that are numbered together, a power of two.
 const PAGE_SPANS: usize = 256;
+
+/// In place of the span before one that nobody holds.
+const GONE: u32 = NONE - 1;
 
 /// Spans of a trace that are read ahead.
 const READ_AHEAD_SPANS: usize = 8;
@@ -85,6 +90,8 @@ struct Frame {
     content: Content,
     /// Spans held, and one more while they come.
     count: u32,
+    /// With so many left the payload is not worth keeping; 0 where it is kept.
+    sparse: u32,
     pages: Vec<u32>,
 }
 
@@ -98,6 +105,8 @@ pub(crate) struct HeldSpans {
     free_pages: Vec<u32>,
     /// By number: the span before it in its trace.
     before: Vec<u32>,
+    /// Frames of which few spans are left.
+    sparse: Vec<u32>,
 }
 
 impl SpanBlock {
@@ -275,7 +284,8 @@ impl HeldSpans {
             pages.push(page);
         }
         // One more than its spans: nothing goes while they come.
-        let frame = Some(Frame { content, count: 1, pages });
+        let sparse = sparse::left(&content);
+        let frame = Some(Frame { content, count: 1, sparse, pages });
         match self.frames.get_mut(place as usize) {
             Some(old) => *old = frame,
             None => self.frames.push(frame),
@@ -348,13 +358,18 @@ impl HeldSpans {
                 self.free_pages.append(&mut known.pages);
                 *place = None;
                 self.free.push(frame);
+            } else if known.count == known.sparse {
+                self.sparse.push(frame);
             }
         }
     }
 
-    /// Lets go of spans.
+    /// Lets go of spans, which are in no trace any more.
     pub(super) fn release_all(&mut self, spans: &[HeldSpan]) {
-        spans.iter().for_each(|span| self.release(self.place(*span).0));
+        for span in spans {
+            self.before[span.0 as usize] = GONE;
+            self.release(self.place(*span).0);
+        }
     }
 
     /// Holds spans once more.

@@ -133,6 +133,7 @@ impl Traces {
             }
             store.advance(watermark_ns, &mut close);
             let (mut rows, sampled) = close.said(store.held());
+            store.held().copy_sparse();
             out.rules[id.0 as usize].refused += reader.take_unknown();
             out.take_sampled(sampled);
             reader.step(plan, watermark_ns, out);
