@@ -386,19 +386,19 @@ impl Apply {
 }
 
 /// Marks the slots of keys that were not admitted.
-fn reject_keys(decisions: &Decisions, epoch: &PreparedEpoch, local: &mut LocalState) {
-    if decisions.rejected.is_empty() {
+fn refuse_keys(decisions: &Decisions, epoch: &PreparedEpoch, local: &mut LocalState) {
+    if decisions.refused.is_empty() {
         return;
     }
-    let mut rejected: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    let mut refused: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     for (table, new) in &epoch.new_slots {
         let key = (*table, new.slice, new.key_hash);
-        if decisions.rejected.binary_search(&key).is_ok() {
-            rejected.entry(*table).or_default().push(new.slot);
+        if decisions.refused.binary_search(&key).is_ok() {
+            refused.entry(*table).or_default().push(new.slot);
         }
     }
-    for (table, slots) in rejected {
-        local.tables[table as usize].reject(&slots, local.prepared_to);
+    for (table, slots) in refused {
+        local.tables[table as usize].refuse(&slots, local.prepared_to);
     }
 }
 
@@ -416,7 +416,7 @@ impl Stage for Apply {
         let local = &mut *local.borrow_mut();
         let mut prepared = local.prepared.remove(&epoch).unwrap_or_default();
         for decisions in &messages {
-            reject_keys(decisions, &prepared, local);
+            refuse_keys(decisions, &prepared, local);
             for decision in &decisions.frames {
                 let mut frame = prepared.frames.remove(&decision.seq);
                 if let Some(frame) = &mut frame {

@@ -55,7 +55,7 @@ impl Apply {
         // In a dead slice nobody decided on the key: it can still join an open session of its
         // own, and is late otherwise.
         let is_dead = table.slice_of(time_ns) < live_from(table, walk.watermark_ns);
-        let is_other = !is_dead && slot != NO_SLOT && state.is_rejected(slot);
+        let is_other = !is_dead && slot != NO_SLOT && state.is_refused(slot);
         let single = state.single_slot();
         let mut buffers = std::mem::take(&mut self.buffers);
         buffers.rows.clear();

@@ -120,7 +120,7 @@ pub(crate) struct Decisions {
     /// The frames of the epoch in log order.
     pub(crate) frames: Vec<FrameDecision>,
     /// Keys that go to `other`: (table, slice, key hash), sorted.
-    pub(crate) rejected: Vec<(u32, i64, u128)>,
+    pub(crate) refused: Vec<(u32, i64, u128)>,
     /// Duplicates: (dedupe, frame, row), sorted.
     pub(crate) duplicates: Vec<(u32, u64, u32)>,
     /// What the decoders counted, of all workers, with what the sequencer dropped.

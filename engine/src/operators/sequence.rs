@@ -83,7 +83,7 @@ impl Sequence {
     /// Admits keys, once an epoch, before its frames move the clock.
     fn admit_keys(&mut self, keys: &mut Vec<NewKey>) -> Vec<(u32, i64, u128)> {
         keys.sort_unstable();
-        let mut rejected = Vec::new();
+        let mut refused = Vec::new();
         for (index, table) in self.plan.tables.iter().enumerate() {
             let watermark_ns = self.state.clock.watermark(table.timeline as usize);
             self.state.limits[index].free(table, watermark_ns);
@@ -95,12 +95,12 @@ impl Sequence {
                 continue; // reported or not, as the worker happened to know: no decision
             }
             if !self.state.limits[key.table as usize].admit(table, key.slice, key.key_hash) {
-                rejected.push((key.table, key.slice, key.key_hash));
+                refused.push((key.table, key.slice, key.key_hash));
             }
         }
-        rejected.sort_unstable();
-        rejected.dedup();
-        rejected
+        refused.sort_unstable();
+        refused.dedup();
+        refused
     }
 
     /// Finds the duplicates of an epoch, in log order.
@@ -132,7 +132,7 @@ impl Sequence {
         while let Some(mut first) = self.undecided.pop_front() {
             let mut keys = std::mem::take(&mut first.new_keys);
             if !keys.is_empty() {
-                first.decisions.rejected = self.admit_keys(&mut keys);
+                first.decisions.refused = self.admit_keys(&mut keys);
             }
             let candidates = std::mem::take(&mut first.candidates);
             if !candidates.is_empty() {

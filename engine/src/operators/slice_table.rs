@@ -48,12 +48,12 @@ pub(super) struct SlotInfo {
     key_hash: u128,
     is_dirty: bool,
     /// Its key was not admitted: rows go to the slice's `other` slot.
-    is_rejected: bool,
+    is_refused: bool,
 }
 
 impl SlotInfo {
     fn new(slice: i64) -> Self {
-        Self { slice, key_hash: 0, is_dirty: false, is_rejected: false }
+        Self { slice, key_hash: 0, is_dirty: false, is_refused: false }
     }
 }
 
@@ -81,8 +81,8 @@ pub(crate) struct SliceTable {
     pub(crate) accumulators: Vec<Accumulators>,
     /// By slot, tables off the grid only: times of the first and the last event.
     spans_ns: Vec<(i64, i64)>,
-    has_rejected: bool,
-    /// Rejected slots, free again once the epoch with that number has been applied.
+    has_refused: bool,
+    /// Refused slots, free again once the epoch with that number has been applied.
     retired: Vec<(u64, u32)>,
     scratch: Vec<u64>,
     encoded: Vec<u8>,
@@ -106,7 +106,7 @@ impl SliceTable {
             symbols,
             accumulators,
             spans_ns: Vec::new(),
-            has_rejected: false,
+            has_refused: false,
             retired: Vec::new(),
             scratch: Vec::new(),
             encoded: Vec::new(),
@@ -294,7 +294,7 @@ impl SliceTable {
         xxh3_128(&self.encoded)
     }
 
-    /// The slot that takes the rows of rejected keys in a slice.
+    /// The slot that takes the rows of refused keys in a slice.
     fn other_slot(&mut self, slice: i64) -> u32 {
         let open = self.slices.entry(slice).or_default();
         if let Some(slot) = open.other {
@@ -314,17 +314,17 @@ impl SliceTable {
         slot
     }
 
-    /// Takes rejected keys out of the index; their slots send rows to `other` until `epoch`, the
+    /// Takes refused keys out of the index; their slots send rows to `other` until `epoch`, the
     /// last one that may know the slots, has been applied.
-    pub(crate) fn reject(&mut self, slots: &[u32], epoch: u64) {
-        self.has_rejected |= !slots.is_empty();
+    pub(crate) fn refuse(&mut self, slots: &[u32], epoch: u64) {
+        self.has_refused |= !slots.is_empty();
         self.generation += u64::from(!slots.is_empty());
         let mut slices = BTreeSet::new();
         for &slot in slots {
             let slice = self.info[slot as usize].slice;
             let at = slot as usize * self.arity;
             let hash = Self::hash_words(&self.hasher, &self.words[at..at + self.arity]);
-            self.info[slot as usize].is_rejected = true;
+            self.info[slot as usize].is_refused = true;
             if let Some(open) = self.slices.get_mut(&slice) {
                 if let Ok(entry) = open.index.find_entry(hash, |&known| known == slot) {
                     entry.remove();
@@ -337,14 +337,14 @@ impl SliceTable {
             // Once for all of them: one by one a million keys took 50 s.
             if let Some(open) = self.slices.get_mut(&slice) {
                 let info = &self.info;
-                open.slots.retain(|&known| !info[known as usize].is_rejected);
+                open.slots.retain(|&known| !info[known as usize].is_refused);
             }
         }
     }
 
-    /// Frees the rejected slots that no epoch after `applied` can know.
+    /// Frees the refused slots that no epoch after `applied` can know.
     pub(crate) fn release(&mut self, applied: u64) {
-        if self.has_rejected {
+        if self.has_refused {
             let free = &mut self.free;
             self.retired.retain(|&(epoch, slot)| {
                 let keep = epoch > applied;
@@ -353,17 +353,17 @@ impl SliceTable {
                 }
                 keep
             });
-            self.has_rejected = !self.retired.is_empty();
+            self.has_refused = !self.retired.is_empty();
         }
     }
 
-    /// Maps slots of rejected keys to their slice's `other`, and marks all as dirty. Returns how
+    /// Maps slots of refused keys to their slice's `other`, and marks all as dirty. Returns how
     /// many rows went to `other`.
     pub(crate) fn redirect(&mut self, slots: &mut [u32]) -> u64 {
         let mut redirected = 0;
         for slot in slots.iter_mut() {
             let info = self.info[*slot as usize];
-            if info.is_rejected {
+            if info.is_refused {
                 *slot = self.other_slot(info.slice);
                 redirected += 1;
             }
@@ -458,8 +458,8 @@ impl SliceTable {
     }
 
     /// Whether the key of a slot was refused in its slice.
-    pub(crate) fn is_rejected(&self, slot: u32) -> bool {
-        self.info[slot as usize].is_rejected
+    pub(crate) fn is_refused(&self, slot: u32) -> bool {
+        self.info[slot as usize].is_refused
     }
 
     fn delta(&self, slot: u32, is_other: bool, partials: Vec<Partial>) -> GroupDelta {
