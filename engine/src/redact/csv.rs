@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::policy::{Fate, KeyFate, Policy};
+use super::policy::{Fate, KeyFate, Listing, Policy};
 use crate::plan::RedactAction;
 
 /// What stands for a record that cannot be read: text behind a closed quote.
@@ -77,14 +77,13 @@ pub(super) fn put_record(
 
 fn column(policy: &Policy, name: &[u8], is_field: &dyn Fn(&[u8]) -> bool) -> ColumnFate {
     let name = name.trim_ascii();
-    let is_field = is_field(name);
-    let mut is_allowed = is_field;
-    match policy.key(name, name, &mut is_allowed) {
+    let mut listing = if is_field(name) { Listing::Listed } else { Listing::Unlisted };
+    match policy.key(name, name, &mut listing) {
         KeyFate::Drop => return ColumnFate::Empty,
         KeyFate::Replace(action, counter) => return ColumnFate::Replace(action, counter),
         KeyFate::Look => {}
     }
-    if policy.is_shut_out(is_allowed) {
+    if policy.is_shut_out(listing) {
         return ColumnFate::Empty;
     }
     if super::json::is_id_name(name) { ColumnFate::Keep } else { ColumnFate::Look }

@@ -8,9 +8,14 @@ pub(super) struct Glob {
 }
 
 impl Glob {
-    /// A glob; one that ignores case does so for ASCII letters.
-    pub(super) fn new(pattern: &str, ignores_case: bool) -> Self {
-        Self { pattern: pattern.as_bytes().to_vec(), ignores_case }
+    /// A glob that tells cases apart.
+    pub(super) fn new(pattern: &str) -> Self {
+        Self { pattern: pattern.as_bytes().to_vec(), ignores_case: false }
+    }
+
+    /// A glob to which ASCII letters of both cases are alike.
+    pub(super) fn of_any_case(pattern: &str) -> Self {
+        Self { ignores_case: true, ..Self::new(pattern) }
     }
 
     /// The longest part without a wildcard or dot: it stands in every name that fits.
@@ -58,7 +63,7 @@ mod tests {
 
     #[test]
     fn globs_fit_whole_names() {
-        let fits = |pattern: &str, name: &str| Glob::new(pattern, true).fits(name.as_bytes());
+        let fits = |pattern: &str, name: &str| Glob::of_any_case(pattern).fits(name.as_bytes());
         assert!(fits("*.password", "db.Password"));
         assert!(fits("*.password", "a.b.password"));
         assert!(!fits("*.password", "password"));
@@ -66,7 +71,7 @@ mod tests {
         assert!(fits("*", "") && fits("*", "x"));
         assert!(fits("a*b*c", "a-b-b-c") && !fits("a*b*c", "a-b-b-d"));
         assert!(fits("k?y", "key") && !fits("k?y", "ky"));
-        assert!(!Glob::new("key", false).fits(b"KEY"));
-        assert_eq!(Glob::new("*.http.request.*", true).literal(), b"request");
+        assert!(!Glob::new("key").fits(b"KEY"));
+        assert_eq!(Glob::of_any_case("*.http.request.*").literal(), b"request");
     }
 }

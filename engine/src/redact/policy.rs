@@ -132,6 +132,22 @@ fn values(action: RedactAction) -> &'static str {
     }
 }
 
+/// Whether a key, or one around it, is on the list of those that stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Listing {
+    Listed,
+    Unlisted,
+}
+
+/// A search for what stands in every key that one of the globs fits.
+fn needles(globs: &[&Glob]) -> Result<AhoCorasick, Error> {
+    let literals = globs.iter().map(|glob| glob.literal());
+    AhoCorasick::builder().ascii_case_insensitive(true).build(literals).map_err(|cause| {
+        let message = "the keys of `redact` are too many or too long to search for";
+        Error::new(ErrorKind::Setting, message).caused_by(cause)
+    })
+}
+
 impl Policy {
     /// # Errors
     /// [`ErrorKind::Setting`] where something is hashed without a secret.
@@ -140,9 +156,9 @@ impl Policy {
         let deny: Vec<(Glob, usize)> = redaction
             .deny
             .iter()
-            .map(|glob| (Glob::new(glob, true), counters.counter("keys deny", glob)))
+            .map(|glob| (Glob::of_any_case(glob), counters.counter("keys deny", glob)))
             .collect();
-        let allow: Vec<Glob> = redaction.allow.iter().map(|glob| Glob::new(glob, false)).collect();
+        let allow: Vec<Glob> = redaction.allow.iter().map(|glob| Glob::new(glob)).collect();
         let allow_counter =
             if allow.is_empty() { usize::MAX } else { counters.counter("keys allow", "other") };
         let keyed: Vec<(Glob, RedactAction, usize)> = redaction
@@ -150,7 +166,7 @@ impl Policy {
             .iter()
             .map(|rule| {
                 let counter = counters.counter(values(rule.action), &rule.glob);
-                (Glob::new(&rule.glob, true), rule.action, counter)
+                (Glob::of_any_case(&rule.glob), rule.action, counter)
             })
             .collect();
         let (mut classes, mut actions) = (ClassSet::default(), [None; ValueClass::ALL.len()]);
@@ -163,17 +179,8 @@ impl Policy {
             deny.iter().map(|(glob, _)| glob).chain(keyed.iter().map(|(glob, ..)| glob)).collect();
         let is_hidden = |glob: &&Glob| glob.literal().is_empty() || is_escaped(glob.literal());
         let matters_always = !allow.is_empty() || globs.iter().any(is_hidden);
-        let key_needles = (!globs.is_empty() && !matters_always)
-            .then(|| {
-                AhoCorasick::builder()
-                    .ascii_case_insensitive(true)
-                    .build(globs.iter().map(|glob| glob.literal()))
-            })
-            .transpose()
-            .map_err(|cause| {
-                let message = "the keys of `redact` are too many or too long to search for";
-                Error::new(ErrorKind::Setting, message).caused_by(cause)
-            })?;
+        let key_needles =
+            if globs.is_empty() || matters_always { None } else { Some(needles(&globs)?) };
         Ok(Self {
             finder: Finder::new(classes),
             actions,
@@ -201,20 +208,20 @@ impl Policy {
     }
 
     /// What is done with the key `path` (a nested key behind those around it, joined by points),
-    /// whose own name is `own`. `is_allowed` says that a key around it is on the list.
-    pub(super) fn key(&self, path: &[u8], own: &[u8], is_allowed: &mut bool) -> KeyFate {
+    /// whose own name is `own`. `listing` is that of the keys around it, and then also its own.
+    pub(super) fn key(&self, path: &[u8], own: &[u8], listing: &mut Listing) -> KeyFate {
         for (glob, counter) in &self.deny {
             if glob.fits(path) || glob.fits(own) {
                 self.counters.add(*counter);
                 return KeyFate::Drop;
             }
         }
-        if !self.allow.is_empty() && !*is_allowed {
-            *is_allowed = self.allow.iter().any(|glob| glob.fits(path));
+        if *listing == Listing::Unlisted && self.allow.iter().any(|glob| glob.fits(path)) {
+            *listing = Listing::Listed;
         }
         for (glob, action, counter) in &self.keyed {
             if glob.fits(path) || glob.fits(own) {
-                if self.is_closed() && !*is_allowed {
+                if self.is_closed() && *listing == Listing::Unlisted {
                     break;
                 }
                 return KeyFate::Replace(*action, *counter);
@@ -224,8 +231,8 @@ impl Policy {
     }
 
     /// Counts a value that left because its key is not on the list.
-    pub(super) fn is_shut_out(&self, is_allowed: bool) -> bool {
-        let is_out = self.is_closed() && !is_allowed;
+    pub(super) fn is_shut_out(&self, listing: Listing) -> bool {
+        let is_out = self.is_closed() && listing == Listing::Unlisted;
         if is_out {
             self.counters.add(self.allow_counter);
         }

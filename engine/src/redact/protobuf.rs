@@ -9,7 +9,7 @@ mod trim;
 pub(super) use trim::trim;
 
 use super::find::Look;
-use super::policy::{Fate, KeyFate, Policy};
+use super::policy::{Fate, KeyFate, Listing, Policy};
 use super::schema::{Field, Kind, Message};
 use super::state::trace_state;
 use crate::limits::VALUE_DEPTH_MAX;
@@ -52,8 +52,7 @@ type Replace = Option<(RedactAction, usize)>;
 /// What the keys around a value have decided for it.
 #[derive(Clone, Copy)]
 struct Around {
-    /// A key around it is on the list of those that stay.
-    is_allowed: bool,
+    listing: Listing,
     replace: Replace,
     /// Lists and maps around it.
     depth: usize,
@@ -61,8 +60,8 @@ struct Around {
 
 impl Around {
     /// A value under no key yet.
-    fn outermost(is_allowed: bool) -> Self {
-        Self { is_allowed, replace: None, depth: 0 }
+    fn outermost(listing: Listing) -> Self {
+        Self { listing, replace: None, depth: 0 }
     }
 
     fn deeper(self) -> Self {
@@ -265,12 +264,12 @@ impl<'p> Rewriter<'p> {
             }
             Kind::Attribute => {
                 self.path.clear();
-                let result = self.key_value(part.value, Around::outermost(false), out);
+                let result = self.key_value(part.value, Around::outermost(Listing::Unlisted), out);
                 self.contained(result, start, out)
             }
             Kind::Value => {
                 self.path.clear();
-                let result = self.value(part.value, Around::outermost(true), out);
+                let result = self.value(part.value, Around::outermost(Listing::Listed), out);
                 self.contained(result, start, out)
             }
         }
@@ -320,12 +319,12 @@ impl<'p> Rewriter<'p> {
             self.path.push(b'.');
         }
         self.path.extend_from_slice(key);
-        around.replace = match self.policy.key(&self.path, key, &mut around.is_allowed) {
+        around.replace = match self.policy.key(&self.path, key, &mut around.listing) {
             KeyFate::Drop => return Ok(Fate::Drop),
             KeyFate::Replace(action, counter) => Some((action, counter)),
             KeyFate::Look => None,
         };
-        if around.depth == 0 && self.policy.is_shut_out(around.is_allowed) {
+        if around.depth == 0 && self.policy.is_shut_out(around.listing) {
             return Ok(Fate::Drop);
         }
         self.entry(data, around, out)

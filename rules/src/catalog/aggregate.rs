@@ -22,13 +22,13 @@ fn x(types: Vec<Type>) -> ParamDef {
     ParamDef { name: "x".to_owned(), types, ..ParamDef::default() }
 }
 
-fn def(
-    name: &str,
-    params: Vec<ParamDef>,
-    result: ResultRule,
-    optional: bool,
-    doc: &str,
-) -> FunctionDef {
+/// A function that always has a result.
+fn total(name: &str, params: Vec<ParamDef>, result: ResultRule, doc: &str) -> FunctionDef {
+    FunctionDef { optional: false, ..def(name, params, result, doc) }
+}
+
+/// A function whose result is null where the window has nothing for it.
+fn def(name: &str, params: Vec<ParamDef>, result: ResultRule, doc: &str) -> FunctionDef {
     let example = match (params.is_empty(), name) {
         (true, _) | (_, "rate") => format!("{name}()"),
         (_, "ratio") => "ratio(status == error)".to_owned(),
@@ -40,7 +40,7 @@ fn def(
         params,
         variadic: false,
         result,
-        optional,
+        optional: true,
         doc: doc.to_owned(),
         example,
     }
@@ -50,26 +50,23 @@ fn def(
 fn numbers() -> Vec<FunctionDef> {
     let same = || ResultRule::SameAs(0);
     vec![
-        def(
+        total(
             "count",
             vec![ParamDef { optional: true, ..x(Vec::new()) }],
             ResultRule::Fixed(Type::Int),
-            false,
             "Number of items; with an argument, of those where it is not null. Exact; 8 bytes.",
         ),
-        def("sum", vec![x(number())], same(), true, "Sum. Exact, floats too; 64 bytes and more."),
+        def("sum", vec![x(number())], same(), "Sum. Exact, floats too; 64 bytes and more."),
         def(
             "avg",
             vec![x(number())],
             ResultRule::MeanOf(0),
-            true,
             "Mean, from the exact sum; 64 bytes and more.",
         ),
         def(
             "stddev",
             vec![x(number())],
             ResultRule::MeanOf(0),
-            true,
             "Population standard deviation, from exact sums; 64 bytes and more.",
         ),
     ]
@@ -79,40 +76,36 @@ fn numbers() -> Vec<FunctionDef> {
 fn of_order() -> Vec<FunctionDef> {
     let same = || ResultRule::SameAs(0);
     vec![
-        def("min", vec![x(Vec::new())], same(), true, "Smallest value. Exact; 64 bytes."),
-        def("max", vec![x(Vec::new())], same(), true, "Largest value. Exact; 64 bytes."),
+        def("min", vec![x(Vec::new())], same(), "Smallest value. Exact; 64 bytes."),
+        def("max", vec![x(Vec::new())], same(), "Largest value. Exact; 64 bytes."),
         def(
             "first",
             vec![x(Vec::new())],
             same(),
-            true,
             "Value of the first item in event-time order that has one; 64 bytes.",
         ),
         def(
             "last",
             vec![x(Vec::new())],
             same(),
-            true,
             "Value of the last item in event-time order that has one; 64 bytes.",
         ),
         def(
             "ratio",
             vec![x(vec![Type::Bool])],
             ResultRule::Fixed(Type::Ratio),
-            true,
             "Share of the items for which a condition is true. Exact; 16 bytes.",
         ),
         def(
             "rate",
             vec![ParamDef { optional: true, ..x(vec![Type::Number]) }],
             ResultRule::Fixed(Type::Rate),
-            true,
             "Items per second of the window. Exact; 8 bytes. With an argument, its `increase` per \
              second.",
         ),
         FunctionDef {
             example: "increase(value)".to_owned(),
-            ..def("increase", vec![x(vec![Type::Number])], same(), true, INCREASE_DOC)
+            ..def("increase", vec![x(vec![Type::Number])], same(), INCREASE_DOC)
         },
     ]
 }
@@ -132,39 +125,31 @@ fn distributions() -> Vec<FunctionDef> {
         ..constant(name, vec![Type::Int])
     };
     let limit = ParamDef { named_only: true, ..whole("limit", COLLECTED_MAX as usize) };
-    let def = |params: Vec<ParamDef>, result: ResultRule, optional: bool, doc: &str, example| {
-        let example: &str = example;
-        FunctionDef {
-            name: example.split('(').next().unwrap_or_default().to_owned(),
-            class: FunctionClass::Aggregate,
-            params,
-            variadic: false,
-            result,
-            optional,
-            doc: doc.to_owned(),
-            example: example.to_owned(),
-        }
+    let def = |params: Vec<ParamDef>, result: ResultRule, doc: &str, example: &str| FunctionDef {
+        example: example.to_owned(),
+        ..def(example.split('(').next().unwrap_or_default(), params, result, doc)
+    };
+    let total = |params, result, doc, example| FunctionDef {
+        optional: false,
+        ..def(params, result, doc, example)
     };
     let entries = Type::List(Box::new(Type::Map(Box::new(Type::Any))));
     vec![
-        def(
+        total(
             vec![param("x", Vec::new())],
             ResultRule::Fixed(Type::Int),
-            false,
             DISTINCT_DOC,
             "distinct(name)",
         ),
-        def(
+        total(
             vec![whole("k", TOP_VALUES_MAX), param("x", Vec::new())],
             ResultRule::Fixed(entries),
-            false,
             TOP_DOC,
             "top(3, name)",
         ),
-        def(
+        total(
             vec![param("x", Vec::new()), limit],
             ResultRule::ListOf(0),
-            false,
             "The first values in event-time order, nulls left out, at most `limit` (1 to 1 024). \
              Exact; 48 bytes a value and its text.",
             "collect(name, limit: 10)",
@@ -172,7 +157,6 @@ fn distributions() -> Vec<FunctionDef> {
         def(
             vec![param("x", vec![Type::Duration]), constant("threshold", vec![Type::Duration])],
             ResultRule::Fixed(Type::Float),
-            true,
             "Share of durations up to the threshold, plus half the share up to four times it. \
              Exact; 24 bytes.",
             "apdex(duration, 500ms)",
@@ -180,7 +164,6 @@ fn distributions() -> Vec<FunctionDef> {
         def(
             vec![param("x", numbers)],
             ResultRule::Fixed(Type::Histogram),
-            true,
             HISTOGRAM_DOC,
             "histogram(duration)",
         ),

@@ -98,7 +98,7 @@ fn closes(term: &CloseTerm) -> String {
 
 /// A value of a trace, as rules write it.
 fn read(signal: &SignalPlan, traces: &TraceRule, value: &TraceValue) -> String {
-    let spans = |of: &Structure| structure(signal, traces, of, false);
+    let spans = |of: &Structure| structure(signal, traces, of);
     let carried = |at: u32| column(signal, traces.carried[at as usize]);
     match value {
         TraceValue::Field(field) => field.path().to_owned(),
@@ -133,19 +133,21 @@ fn is_service(signal: &SignalPlan, traces: &TraceRule, carried: u32) -> bool {
     }
 }
 
-fn structure(signal: &SignalPlan, traces: &TraceRule, of: &Structure, is_inner: bool) -> String {
-    let side = |of: &Structure| structure(signal, traces, of, true);
-    let written = match of {
+fn structure(signal: &SignalPlan, traces: &TraceRule, of: &Structure) -> String {
+    let side = |of: &Structure| match of {
+        Structure::Leaf(_) => structure(signal, traces, of),
+        _ => format!("({})", structure(signal, traces, of)),
+    };
+    match of {
         Structure::Leaf(bit) => {
             let leaf = traces.leaves.get(*bit as usize).copied().flatten();
             let filter = leaf.map(|at| expr(signal, &signal.filters[at as usize]));
-            return format!("{{{}}}", filter.as_deref().unwrap_or("true"));
+            format!("{{{}}}", filter.as_deref().unwrap_or("true"))
         }
         Structure::And(a, b) => format!("{} and {}", side(a), side(b)),
         Structure::Or(a, b) => format!("{} or {}", side(a), side(b)),
         Structure::Op(op, a, b) => format!("{} {} {}", side(a), op.text(), side(b)),
-    };
-    if is_inner { format!("({written})") } else { written }
+    }
 }
 
 pub(super) fn sampling(plan: &Plan, rule: &Rule, sample: &SampleRule) -> Sampling {

@@ -59,8 +59,8 @@ impl Framing {
             Self::Records { header } => cut_records(header, buffer, at_end),
             Self::Delimited => cut_delimited(buffer, at_end),
             Self::Document | Self::Message if !at_end => Cut::More,
-            Self::Document => frame(buffer, buffer.len(), true),
-            Self::Message => frame(buffer, buffer.len(), false),
+            Self::Document => frame_of_lines(buffer, buffer.len()),
+            Self::Message => frame_of_bytes(buffer.len()),
         }
     }
 
@@ -97,9 +97,12 @@ fn count_lines(bytes: &[u8]) -> u64 {
     memchr::memchr_iter(b'\n', bytes).count() as u64
 }
 
-fn frame(buffer: &[u8], end: usize, lines: bool) -> Cut {
-    let places = if lines { count_lines(&buffer[..end]) } else { end as u64 };
-    Cut::Frame { end, places }
+fn frame_of_lines(buffer: &[u8], end: usize) -> Cut {
+    Cut::Frame { end, places: count_lines(&buffer[..end]) }
+}
+
+fn frame_of_bytes(end: usize) -> Cut {
+    Cut::Frame { end, places: end as u64 }
 }
 
 fn cut_lines(buffer: &[u8], at_end: bool) -> Cut {
@@ -108,8 +111,8 @@ fn cut_lines(buffer: &[u8], at_end: bool) -> Cut {
         _ if at_end && window.len() == buffer.len() => buffer.len(),
         Some(newline) => newline + 1,
         None => match memchr::memchr(b'\n', &buffer[window.len()..]) {
-            Some(newline) => return frame(buffer, window.len() + newline + 1, true),
-            None if at_end => return frame(buffer, buffer.len(), true),
+            Some(newline) => return frame_of_lines(buffer, window.len() + newline + 1),
+            None if at_end => return frame_of_lines(buffer, buffer.len()),
             None => return Cut::More,
         },
     };
@@ -150,19 +153,19 @@ fn cut_records(header: &mut Vec<u8>, buffer: &[u8], at_end: bool) -> Cut {
     let (mut end, mut count) = (0, 0);
     for record_end in record_ends(buffer) {
         if record_end > FRAME_BYTES_MAX && count > 0 || count == FRAME_EVENTS_MAX {
-            return frame(buffer, end, true);
+            return frame_of_lines(buffer, end);
         }
         end = record_end;
         count += 1;
     }
     if at_end {
         let all_fits = buffer.len() <= FRAME_BYTES_MAX && count < FRAME_EVENTS_MAX || count == 0;
-        return frame(buffer, if all_fits { buffer.len() } else { end }, true);
+        return frame_of_lines(buffer, if all_fits { buffer.len() } else { end });
     }
     match count {
         0 => Cut::More,
-        FRAME_EVENTS_MAX => frame(buffer, end, true),
-        _ if buffer.len() >= FRAME_BYTES_MAX => frame(buffer, end, true),
+        FRAME_EVENTS_MAX => frame_of_lines(buffer, end),
+        _ if buffer.len() >= FRAME_BYTES_MAX => frame_of_lines(buffer, end),
         _ => Cut::More,
     }
 }
@@ -185,8 +188,8 @@ fn cut_delimited(buffer: &[u8], at_end: bool) -> Cut {
         count += 1;
     }
     match count {
-        0 if at_end => frame(buffer, buffer.len(), false),
+        0 if at_end => frame_of_bytes(buffer.len()),
         0 => Cut::More,
-        _ => frame(buffer, end, false),
+        _ => frame_of_bytes(end),
     }
 }

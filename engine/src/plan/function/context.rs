@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::network::percent_decoded;
+use super::network::{Plus, percent_decoded};
 use super::{FunctionDef, Kind, Param, bounded_map, define_fixed};
 use crate::limits::{BAGGAGE_BYTES_MAX, BAGGAGE_MEMBERS_MAX};
 use crate::model::Value::{self, Bool, Int, Null, Str};
@@ -113,7 +113,7 @@ fn baggage(text: &str) -> Option<Value> {
             return None;
         }
         // Bytes that are no UTF-8 become U+FFFD, as W3C asks.
-        let value = percent_decoded(value, false);
+        let value = percent_decoded(value, Plus::Itself);
         entries.push((Arc::from(key), Value::str(&String::from_utf8_lossy(&value))));
     }
     Some(bounded_map(entries))

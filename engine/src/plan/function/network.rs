@@ -123,9 +123,9 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
         |args| match args {
             [Str(query)] => bounded_map(query.split('&').filter_map(|pair| {
                 let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-                let key = decoded(key, true)?;
+                let key = decoded(key, Plus::Blank)?;
                 let Str(key) = key else { return None };
-                (!key.is_empty()).then(|| Some((key, decoded(value, true)?))).flatten()
+                (!key.is_empty()).then(|| Some((key, decoded(value, Plus::Blank)?))).flatten()
             })),
             _ => Null,
         },
@@ -144,7 +144,7 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
         Kind::Text,
         "The text with `%20` and the like decoded; null where that is no UTF-8.",
         (r#"percent_decode("a%20b")"#, r#""a b""#),
-        |args| if let [Str(text)] = args { or_null(decoded(text, false)) } else { Null },
+        |args| if let [Str(text)] = args { or_null(decoded(text, Plus::Itself)) } else { Null },
     ),
 ];
 
@@ -265,17 +265,24 @@ fn host(authority: &str) -> &str {
 fn parameter(url: &str, name: &str) -> Option<Value> {
     Url::split(url).query?.split('&').find_map(|pair| {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (key == name).then(|| decoded(value, true)).flatten()
+        (key == name).then(|| decoded(value, Plus::Blank)).flatten()
     })
 }
 
-fn decoded(text: &str, plus_is_space: bool) -> Option<Value> {
-    let bytes = percent_decoded(text, plus_is_space);
+fn decoded(text: &str, plus: Plus) -> Option<Value> {
+    let bytes = percent_decoded(text, plus);
     String::from_utf8(bytes).ok().map(|text| bounded(&text))
 }
 
+/// What a `+` stands for: a blank in the query of a URL.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Plus {
+    Blank,
+    Itself,
+}
+
 /// The bytes of a text with `%20` and the like decoded; a `%` before anything else is itself.
-pub(super) fn percent_decoded(text: &str, plus_is_space: bool) -> Vec<u8> {
+pub(super) fn percent_decoded(text: &str, plus: Plus) -> Vec<u8> {
     let (bytes, mut out, mut at) = (text.as_bytes(), Vec::with_capacity(text.len()), 0);
     while let Some(&byte) = bytes.get(at) {
         let digits = bytes.get(at + 1..at + 3).filter(|_| byte == b'%');
@@ -287,7 +294,7 @@ pub(super) fn percent_decoded(text: &str, plus_is_space: bool) -> Vec<u8> {
                 out.push(decoded);
                 at += 2;
             }
-            None if byte == b'+' && plus_is_space => out.push(b' '),
+            None if byte == b'+' && plus == Plus::Blank => out.push(b' '),
             None => out.push(byte),
         }
         at += 1;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::kept;
 use super::{Fate, Member, Replace, Result, Rewriter};
-use crate::redact::policy::{KeyFate, Policy};
+use crate::redact::policy::{KeyFate, Listing, Policy};
 use crate::redact::shape::Shape;
 
 impl Rewriter<'_> {
@@ -12,7 +12,7 @@ impl Rewriter<'_> {
     pub(super) fn named(
         &mut self,
         key: &[u8],
-        mut is_allowed: bool,
+        mut listing: Listing,
         replace: Replace,
         member: &mut Member<'_>,
     ) -> Result<Fate> {
@@ -21,19 +21,19 @@ impl Rewriter<'_> {
         let mut replace = replace;
         let mut is_out = false;
         if replace.is_none() {
-            match self.policy.key(&self.path, key, &mut is_allowed) {
+            match self.policy.key(&self.path, key, &mut listing) {
                 KeyFate::Drop => is_out = true,
                 KeyFate::Replace(action, counter) => replace = Some((action, counter)),
                 KeyFate::Look => {}
             }
-            is_out |= length == 0 && !is_out && self.policy.is_shut_out(is_allowed);
+            is_out |= length == 0 && !is_out && self.policy.is_shut_out(listing);
         }
         if is_out {
             self.path.truncate(length);
             self.skip()?;
             return Ok(Fate::Drop);
         }
-        let fate = self.plain(is_allowed, replace, &mut member.value)?;
+        let fate = self.plain(listing, replace, &mut member.value)?;
         self.path.truncate(length);
         let mut renamed = Vec::new();
         match self.policy.text(key, &mut renamed) {
@@ -54,7 +54,7 @@ impl Rewriter<'_> {
     /// Any JSON value of an attribute.
     pub(super) fn plain(
         &mut self,
-        is_allowed: bool,
+        listing: Listing,
         replace: Replace,
         out: &mut Vec<u8>,
     ) -> Result<Fate> {
@@ -63,8 +63,8 @@ impl Rewriter<'_> {
                 let text = self.string()?;
                 Ok(self.quoted(Fate::Drop, |policy, out| leaf(policy, replace, &text, out), out))
             }
-            b'[' => self.list(out, |rewriter, out| rewriter.plain(is_allowed, replace, out)),
-            b'{' => self.map(is_allowed, replace, out),
+            b'[' => self.list(out, |rewriter, out| rewriter.plain(listing, replace, out)),
+            b'{' => self.map(listing, replace, out),
             _ => {
                 let text = self.scalar()?;
                 let is_integer = text.iter().all(u8::is_ascii_digit);
@@ -80,11 +80,11 @@ impl Rewriter<'_> {
 
     pub(super) fn map(
         &mut self,
-        is_allowed: bool,
+        listing: Listing,
         replace: Replace,
         out: &mut Vec<u8>,
     ) -> Result<Fate> {
-        self.members(out, |rewriter, key, member| rewriter.named(key, is_allowed, replace, member))
+        self.members(out, |rewriter, key, member| rewriter.named(key, listing, replace, member))
     }
 
     /// A plain row: fields are looked at, other members are attributes.
@@ -96,18 +96,18 @@ impl Rewriter<'_> {
             }
             let nested = matches!(key, b"ctx" | b"tags" | b"attributes");
             if nested && rewriter.peek() == b'{' && (rewriter.is_field)(key) {
-                return rewriter.map(false, None, &mut member.value);
+                return rewriter.map(Listing::Unlisted, None, &mut member.value);
             }
             if (rewriter.is_field)(key) {
-                let mut is_allowed = true;
+                let mut listing = Listing::Listed;
                 // A rule on keys may name a column, too.
-                if rewriter.policy.key(key, key, &mut is_allowed) == KeyFate::Look {
-                    let fate = rewriter.plain(true, None, &mut member.value)?;
+                if rewriter.policy.key(key, key, &mut listing) == KeyFate::Look {
+                    let fate = rewriter.plain(Listing::Listed, None, &mut member.value)?;
                     return Ok(kept(fate, member));
                 }
-                return rewriter.named(key, true, None, member);
+                return rewriter.named(key, Listing::Listed, None, member);
             }
-            rewriter.named(key, false, None, member)
+            rewriter.named(key, Listing::Unlisted, None, member)
         })
     }
 }

@@ -16,7 +16,7 @@ use std::borrow::Cow;
 pub(super) use attribute::is_id_name;
 pub(super) use trim::{trim, trim_lines};
 
-use super::policy::{Fate, Policy};
+use super::policy::{Fate, Listing, Policy};
 use super::shape::{Members, Shape, ShapeKind};
 use super::state::trace_state;
 use crate::plan::RedactAction;
@@ -186,20 +186,20 @@ impl<'a> Rewriter<'a> {
             (ShapeKind::MapOf(members), b'{') => self.map_of(members, out),
             (ShapeKind::Attribute, b'{') => {
                 self.path.clear();
-                self.key_value(false, 0, out)
+                self.key_value(Listing::Unlisted, 0, out)
             }
             (ShapeKind::Value, b'{') => {
                 self.path.clear();
-                self.any_value(true, None, 0, out)
+                self.any_value(Listing::Listed, None, 0, out)
             }
             (ShapeKind::Tag, b'{') => self.tag(out),
             (ShapeKind::Map, b'{') => {
                 self.path.clear();
-                self.map(false, None, out)
+                self.map(Listing::Unlisted, None, out)
             }
             (ShapeKind::Row, b'{') => self.row(out),
             // Not of the kind that stands here: whatever it is, it is looked through.
-            _ => self.plain(true, None, out),
+            _ => self.plain(Listing::Listed, None, out),
         }
     }
 
@@ -342,7 +342,7 @@ impl<'a> Rewriter<'a> {
             }
             None => {
                 rewriter.path.clear();
-                rewriter.named(key, false, None, member)
+                rewriter.named(key, Listing::Unlisted, None, member)
             }
         })
     }

@@ -8,25 +8,25 @@ use base64::engine::general_purpose::STANDARD;
 use super::attribute::{leaf, number};
 use super::{Fate, Member, Replace, Result, Rewriter, put_string};
 use crate::plan::RedactAction;
-use crate::redact::policy::{KeyFate, Policy};
+use crate::redact::policy::{KeyFate, Listing, Policy};
 
 impl<'a> Rewriter<'a> {
     /// An attribute of OTLP: `{"key": …, "value": {…}}`.
     pub(super) fn key_value(
         &mut self,
-        is_allowed: bool,
+        listing: Listing,
         level: usize,
         out: &mut Vec<u8>,
     ) -> Result<Fate> {
         let length = self.path.len();
-        let fate = self.keyed(is_allowed, level, out);
+        let fate = self.keyed(listing, level, out);
         self.path.truncate(length);
         fate
     }
 
     pub(super) fn keyed(
         &mut self,
-        mut is_allowed: bool,
+        mut listing: Listing,
         level: usize,
         out: &mut Vec<u8>,
     ) -> Result<Fate> {
@@ -34,20 +34,20 @@ impl<'a> Rewriter<'a> {
         self.push_key(&key);
         let mut replace = None;
         let mut is_out = false;
-        match self.policy.key(&self.path, &key, &mut is_allowed) {
+        match self.policy.key(&self.path, &key, &mut listing) {
             KeyFate::Drop => is_out = true,
             KeyFate::Replace(action, counter) => replace = Some((action, counter)),
             KeyFate::Look => {}
         }
-        is_out |= level == 0 && !is_out && self.policy.is_shut_out(is_allowed);
+        is_out |= level == 0 && !is_out && self.policy.is_shut_out(listing);
         let mut leaves = is_out;
         let fate = self.members(out, |rewriter, name, member| {
             let fate = match name {
                 b"key" => rewriter.value_text(&mut member.value)?,
                 b"value" if rewriter.peek() == b'{' => {
-                    rewriter.any_value(is_allowed, replace, level, &mut member.value)?
+                    rewriter.any_value(listing, replace, level, &mut member.value)?
                 }
-                _ => return rewriter.named(name, is_allowed, None, member),
+                _ => return rewriter.named(name, listing, None, member),
             };
             leaves |= fate == Fate::Drop;
             Ok(fate)
@@ -57,7 +57,7 @@ impl<'a> Rewriter<'a> {
 
     /// A string that leaves with what is around it.
     pub(super) fn value_text(&mut self, out: &mut Vec<u8>) -> Result<Fate> {
-        self.plain(true, None, out)
+        self.plain(Listing::Listed, None, out)
     }
 
     /// The text of a member of the object at the cursor, which stays where it is.
@@ -103,7 +103,7 @@ impl<'a> Rewriter<'a> {
 
     pub(super) fn any_value(
         &mut self,
-        is_allowed: bool,
+        listing: Listing,
         replace: Replace,
         level: usize,
         out: &mut Vec<u8>,
@@ -112,53 +112,55 @@ impl<'a> Rewriter<'a> {
         let fate = self.members(out, |rewriter, name, member| {
             let next = rewriter.peek();
             let fate = match (name, next) {
-                (b"stringValue", b'"') => rewriter.plain(is_allowed, replace, &mut member.value)?,
+                (b"stringValue", b'"') => rewriter.plain(listing, replace, &mut member.value)?,
                 (b"bytesValue", b'"') => rewriter.bytes_value(replace, member)?,
                 (b"intValue" | b"boolValue" | b"doubleValue", b'{' | b'[') => {
-                    rewriter.plain(is_allowed, replace, &mut member.value)?
+                    rewriter.plain(listing, replace, &mut member.value)?
                 }
                 (b"intValue" | b"boolValue" | b"doubleValue", _) => {
-                    let text = if next == b'"' {
-                        rewriter.string()?
-                    } else {
-                        Cow::Borrowed(rewriter.scalar()?)
-                    };
-                    let mut value = std::mem::take(&mut member.value);
-                    let each = |policy: &Policy, out: &mut Vec<u8>| {
-                        if name == b"intValue" || replace.is_some() || next == b'"' {
-                            number(policy, replace, &text, out)
-                        } else {
-                            Fate::Same
-                        }
-                    };
-                    let fate = rewriter.quoted(Fate::Drop, each, &mut value);
-                    member.value = value;
-                    if fate == Fate::Changed {
-                        member.key = Some(Cow::Borrowed(b"stringValue"));
-                    }
-                    fate
+                    rewriter.number_value(name, replace, member)?
                 }
                 (b"arrayValue", b'{') => rewriter.values(&mut member.value, |rewriter, out| {
                     if rewriter.peek() != b'{' {
-                        return rewriter.plain(is_allowed, replace, out);
+                        return rewriter.plain(listing, replace, out);
                     }
-                    rewriter.any_value(is_allowed, replace, level + 1, out)
+                    rewriter.any_value(listing, replace, level + 1, out)
                 })?,
                 (b"kvlistValue", b'{') => {
                     rewriter.values(&mut member.value, |rewriter, out| {
                         match (rewriter.peek(), replace) {
                             (b'{', Some(replace)) => rewriter.replaced_entry(replace, level, out),
-                            (b'{', None) => rewriter.key_value(is_allowed, level + 1, out),
-                            _ => rewriter.plain(is_allowed, replace, out),
+                            (b'{', None) => rewriter.key_value(listing, level + 1, out),
+                            _ => rewriter.plain(listing, replace, out),
                         }
                     })?
                 }
-                _ => return rewriter.named(name, is_allowed, replace, member),
+                _ => return rewriter.named(name, listing, replace, member),
             };
             leaves |= fate == Fate::Drop;
             Ok(fate)
         })?;
         Ok(if leaves { Fate::Drop } else { fate })
+    }
+
+    /// A number or truth value; what is written in its place is a text.
+    fn number_value(
+        &mut self,
+        name: &[u8],
+        replace: Replace,
+        member: &mut Member<'_>,
+    ) -> Result<Fate> {
+        let is_quoted = self.peek() == b'"';
+        let text = if is_quoted { self.string()? } else { Cow::Borrowed(self.scalar()?) };
+        let is_looked_at = name == b"intValue" || replace.is_some() || is_quoted;
+        let each = |policy: &Policy, out: &mut Vec<u8>| {
+            if is_looked_at { number(policy, replace, &text, out) } else { Fate::Same }
+        };
+        let fate = self.quoted(Fate::Drop, each, &mut member.value);
+        if fate == Fate::Changed {
+            member.key = Some(Cow::Borrowed(b"stringValue"));
+        }
+        Ok(fate)
     }
 
     /// An entry of a map that is replaced whole.
@@ -171,9 +173,12 @@ impl<'a> Rewriter<'a> {
         let mut leaves = false;
         let fate = self.members(out, |rewriter, name, member| {
             let fate = match (name, rewriter.peek()) {
-                (b"value", b'{') => {
-                    rewriter.any_value(true, Some(replace), level + 1, &mut member.value)?
-                }
+                (b"value", b'{') => rewriter.any_value(
+                    Listing::Listed,
+                    Some(replace),
+                    level + 1,
+                    &mut member.value,
+                )?,
                 _ => rewriter.value_text(&mut member.value)?,
             };
             leaves |= fate == Fate::Drop;
@@ -192,7 +197,7 @@ impl<'a> Rewriter<'a> {
             if name == b"values" && rewriter.peek() == b'[' {
                 return rewriter.list(&mut member.value, &mut each);
             }
-            rewriter.named(name, true, None, member)
+            rewriter.named(name, Listing::Listed, None, member)
         })
     }
 

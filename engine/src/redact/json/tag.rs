@@ -1,7 +1,7 @@
 //! Tags of Jaeger.
 
 use super::{Fate, Result, Rewriter, put_string};
-use crate::redact::policy::KeyFate;
+use crate::redact::policy::{KeyFate, Listing};
 use crate::redact::shape::Shape;
 
 impl Rewriter<'_> {
@@ -9,15 +9,15 @@ impl Rewriter<'_> {
     /// its type.
     pub(super) fn tag(&mut self, out: &mut Vec<u8>) -> Result<Fate> {
         let key = self.text_of_member(b"key")?;
-        let mut is_allowed = false;
+        let mut listing = Listing::Unlisted;
         let mut replace = None;
         let mut is_out = false;
-        match self.policy.key(&key, &key, &mut is_allowed) {
+        match self.policy.key(&key, &key, &mut listing) {
             KeyFate::Drop => is_out = true,
             KeyFate::Replace(action, counter) => replace = Some((action, counter)),
             KeyFate::Look => {}
         }
-        is_out |= !is_out && self.policy.is_shut_out(is_allowed);
+        is_out |= !is_out && self.policy.is_shut_out(listing);
         let is_binary = &*self.text_of_member(b"type")? == b"binary";
         let start = out.len();
         let (mut leaves, mut is_text) = (is_out, false);
@@ -33,7 +33,7 @@ impl Rewriter<'_> {
                 }
                 b"value" => {
                     let is_scalar = !matches!(rewriter.peek(), b'"' | b'{' | b'[');
-                    let fate = rewriter.plain(is_allowed, replace, &mut member.value)?;
+                    let fate = rewriter.plain(listing, replace, &mut member.value)?;
                     is_text |= is_scalar && fate == Fate::Changed;
                     fate
                 }

@@ -29,9 +29,9 @@ pub(super) fn sample(value: &Value) -> Option<(f64, &'static str)> {
 /// The name of the metric for a value of a rule.
 pub(super) fn metric(rule: &str, value: &str, unit: &str) -> String {
     let mut name = String::with_capacity(rule.len() + value.len() + unit.len() + 2);
-    append(rule, true, &mut name);
+    append_first(rule, &mut name);
     name.push('_');
-    append(value, false, &mut name);
+    append(value, &mut name);
     let has_unit = unit.is_empty() || name.ends_with(&format!("_{unit}"));
     if !has_unit {
         name.push('_');
@@ -49,7 +49,7 @@ pub(super) fn metric(rule: &str, value: &str, unit: &str) -> String {
 /// The name of a label.
 pub(in crate::sink) fn label(key: &str) -> String {
     let mut name = String::with_capacity(key.len());
-    append(key, true, &mut name);
+    append_first(key, &mut name);
     if name.starts_with("__") {
         name.insert_str(0, "key");
     }
@@ -61,7 +61,16 @@ pub(in crate::sink) fn label(key: &str) -> String {
     name
 }
 
-fn append(text: &str, is_first: bool, out: &mut String) {
+/// The first part of a name, which begins with no digit.
+fn append_first(text: &str, out: &mut String) {
+    let start = out.len();
+    append(text, out);
+    if out.as_bytes()[start].is_ascii_digit() {
+        out.insert(start, '_');
+    }
+}
+
+fn append(text: &str, out: &mut String) {
     let start = out.len();
     for c in text.chars() {
         if c.is_ascii_alphanumeric() || c == '_' {
@@ -72,9 +81,6 @@ fn append(text: &str, is_first: bool, out: &mut String) {
     }
     if out.len() == start {
         out.push('_');
-    }
-    if is_first && out.as_bytes()[start].is_ascii_digit() {
-        out.insert(start, '_');
     }
 }
 
