@@ -162,14 +162,15 @@ impl Summary {
         let mut quiet = Vec::new();
         for (index, (rule, counts)) in self.plan.rules.iter().zip(&self.rules).enumerate() {
             if matches!(rule.kind, RuleKind::Alert(_)) {
-                let _ = match self.fired[index] {
+                let times = match self.fired[index] {
                     0 => {
                         quiet.push(&*rule.name);
-                        Ok(())
+                        continue;
                     }
-                    1 => writeln!(text, "{}: fired once", rule.name),
-                    count => writeln!(text, "{}: fired {} times", rule.name, grouped(count)),
+                    1 => "once".to_owned(),
+                    count => format!("{} times", grouped(count)),
                 };
+                let _ = writeln!(text, "{}: fired {times}", rule.name);
                 continue;
             }
             if is_other_view(rule) {
@@ -182,42 +183,9 @@ impl Summary {
                 let _ = write!(text, "{}: {said}", rule.name);
                 continue;
             }
-            let _ = write!(text, "{}: {} items taken", rule.name, grouped(counts.taken));
-            if counts.duplicates > 0 {
-                let _ = write!(text, ", {} duplicates left out", grouped(counts.duplicates));
-            }
-            if counts.late > 0 {
-                let (late, worst) = (grouped(counts.late), duration(counts.worst_late_ns));
-                let _ = write!(text, ", {late} late (worst by {worst})");
-            }
-            if counts.to_other > 0 {
-                let other = grouped(counts.to_other);
-                let _ = write!(text, ", {other} in `other` (limit of groups)");
-            }
-            if counts.refused > 0 {
-                let refused = grouped(counts.refused);
-                let _ = write!(text, ", {refused} refused ({})", why_refused(&rule.kind));
-            }
-            if counts.amended > 0 {
-                let _ = write!(text, ", {} of them amend", grouped(counts.amended));
-            }
+            taken_text(rule, counts, text);
             *text += &self.came_of(index, rule, counts);
-            // Spans behind a trace that a cap closed are in time: no lateness would help.
-            let is_capped = matches!(rule.kind, RuleKind::Traces(_)) && counts.worst_late_ns == 0;
-            if counts.late * 100 > counts.taken * LATE_HINT_PERCENT && !is_capped {
-                let percent = LATE_HINT_PERCENT;
-                let hint = format!(
-                    "  hint: more than {percent} % is late: use `--order time`, or state a longer \
-                     `lateness` on its stream"
-                );
-                let _ = writeln!(text, "{}", Style::Yellow.paint(&hint, is_colored));
-            }
-            if self.rows[index] > 0 {
-                for hint in self.keys.hints(index) {
-                    let hint = format!("  hint: {hint}");
-                    let _ = writeln!(text, "{}", Style::Yellow.paint(&hint, is_colored));
-                }
-            }
+            self.hint_lines(index, is_colored, text);
         }
         if !quiet.is_empty() {
             let _ = writeln!(text, "did not fire: {}", quiet.join(", "));
@@ -225,6 +193,27 @@ impl Summary {
         if let Some(hint) = nothing_taken(&self.plan, &self.ledger, &self.rules) {
             let hint = format!("hint: {hint}");
             let _ = writeln!(text, "{}", Style::Yellow.paint(&hint, is_colored));
+        }
+    }
+
+    /// What a rule's user may want to change, by what became of its items.
+    fn hint_lines(&self, index: usize, is_colored: bool, text: &mut String) {
+        let (rule, counts) = (&self.plan.rules[index], &self.rules[index]);
+        // Spans behind a trace that a cap closed are in time: no lateness would help.
+        let is_capped = matches!(rule.kind, RuleKind::Traces(_)) && counts.worst_late_ns == 0;
+        if counts.late * 100 > counts.taken * LATE_HINT_PERCENT && !is_capped {
+            let percent = LATE_HINT_PERCENT;
+            let hint = format!(
+                "  hint: more than {percent} % is late: use `--order time`, or state a longer \
+                 `lateness` on its stream"
+            );
+            let _ = writeln!(text, "{}", Style::Yellow.paint(&hint, is_colored));
+        }
+        if self.rows[index] > 0 {
+            for hint in self.keys.hints(index) {
+                let hint = format!("  hint: {hint}");
+                let _ = writeln!(text, "{}", Style::Yellow.paint(&hint, is_colored));
+            }
         }
     }
 
@@ -290,6 +279,29 @@ impl Summary {
             let count = grouped(ledger.end_before_start);
             let _ = writeln!(text, "{count} spans end before they start: duration 0");
         }
+    }
+}
+
+/// How many items a rule has taken, and which of them went no further: the begin of its line.
+fn taken_text(rule: &Rule, counts: &RuleCounts, text: &mut String) {
+    let _ = write!(text, "{}: {} items taken", rule.name, grouped(counts.taken));
+    if counts.duplicates > 0 {
+        let _ = write!(text, ", {} duplicates left out", grouped(counts.duplicates));
+    }
+    if counts.late > 0 {
+        let (late, worst) = (grouped(counts.late), duration(counts.worst_late_ns));
+        let _ = write!(text, ", {late} late (worst by {worst})");
+    }
+    if counts.to_other > 0 {
+        let other = grouped(counts.to_other);
+        let _ = write!(text, ", {other} in `other` (limit of groups)");
+    }
+    if counts.refused > 0 {
+        let refused = grouped(counts.refused);
+        let _ = write!(text, ", {refused} refused ({})", why_refused(&rule.kind));
+    }
+    if counts.amended > 0 {
+        let _ = write!(text, ", {} of them amend", grouped(counts.amended));
     }
 }
 

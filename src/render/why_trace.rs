@@ -216,20 +216,7 @@ impl WhyTrace {
         let early = one.early.map_or("null".to_owned(), |early| format!("\"{}\"", early.word()));
         let _ = write!(out, ",\"early\":{early},\"randomness\":\"{}\"", one.randomness.to_hex());
         out.push_str(",\"verdict\":");
-        match one.verdict {
-            None => out.push_str("null"),
-            Some(verdict) => {
-                let _ = write!(out, "{{\"kept\":{},\"line\":", verdict.is_kept);
-                let lines = self.rule(one).1.map_or(&[][..], |sample| &sample.lines);
-                let line = lines.get(verdict.line as usize).map_or("", |line| &line.name);
-                write_json_text(line, out);
-                let _ = write!(out, ",\"linked\":{}", one.is_linked);
-                let _ = write!(out, ",\"decided\":\"{}\"", time(verdict.at_ns));
-                out.push_str(",\"threshold\":");
-                json_threshold(verdict.threshold.filter(|_| verdict.is_kept), out);
-                out.push('}');
-            }
-        }
+        self.json_verdict(one, out);
         out.push_str(",\"lines\":[");
         for (at, line, said) in self.lines(one).filter(|_| one.verdict.is_some()) {
             let comma = if at > 0 { "," } else { "" };
@@ -252,6 +239,19 @@ impl WhyTrace {
             out.push('}');
         }
         out.push_str("]}\n");
+    }
+
+    fn json_verdict(&self, one: &TraceExplained, out: &mut String) {
+        let Some(verdict) = one.verdict else { return out.push_str("null") };
+        let _ = write!(out, "{{\"kept\":{},\"line\":", verdict.is_kept);
+        let lines = self.rule(one).1.map_or(&[][..], |sample| &sample.lines);
+        let line = lines.get(verdict.line as usize).map_or("", |line| &line.name);
+        write_json_text(line, out);
+        let _ = write!(out, ",\"linked\":{}", one.is_linked);
+        let _ = write!(out, ",\"decided\":\"{}\"", time(verdict.at_ns));
+        out.push_str(",\"threshold\":");
+        json_threshold(verdict.threshold.filter(|_| verdict.is_kept), out);
+        out.push('}');
     }
 }
 

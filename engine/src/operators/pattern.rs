@@ -17,7 +17,8 @@ use crate::model::{Row, RowKind, RuleId, Value};
 use crate::pattern::{Found, FoundKind, Matcher, MatcherState};
 use crate::plan::eval::{eval_columns, eval_row};
 use crate::plan::{
-    PatternInput, PatternRule, PatternSource, Plan, REGISTERS_FROM, RuleKind, VALUES_FROM,
+    PatternInput, PatternRule, PatternSource, PatternSymbol, Plan, REGISTERS_FROM, RuleKind,
+    VALUES_FROM,
 };
 use crate::self_metrics::{EngineGauges, Holder};
 
@@ -192,20 +193,10 @@ pub(super) fn row_events(
             let is_true = |filter: u32| {
                 eval_row(&known.filters[filter as usize], &columns) == Value::Bool(true)
             };
-            let mut keys: Vec<(&Vec<u32>, u128)> = Vec::new();
-            for (symbol, one) in takes.symbols.iter().enumerate() {
-                if one.input as usize != input || !one.filter.is_none_or(is_true) {
-                    continue;
-                }
-                match keys.iter_mut().find(|(key, _)| **key == one.key) {
-                    Some((_, mask)) => *mask |= 1 << symbol,
-                    None => keys.push((&one.key, 1 << symbol)),
-                }
-            }
             let time_ns = known.time.of(row);
             let source_id = RULES_FROM + row.rule.0;
             let place = Place { time_ns, source: source_id, seq: *taken, at: 0, signal: 0 };
-            for (key, mask) in keys {
+            for (key, mask) in masks_by_key(takes.symbols, input, is_true) {
                 let value = |column: &u32| columns[*column as usize].clone();
                 let key: Vec<Value> = key.iter().map(value).collect();
                 let mut slots = vec![Value::Null; takes.slots as usize];
@@ -218,6 +209,25 @@ pub(super) fn row_events(
         }
         *taken += 1;
     }
+}
+
+/// The symbols of an input that a row is, by what they have for a key.
+fn masks_by_key(
+    symbols: &[PatternSymbol],
+    input: usize,
+    is_true: impl Fn(u32) -> bool,
+) -> Vec<(&[u32], u128)> {
+    let mut masks: Vec<(&[u32], u128)> = Vec::new();
+    for (at, symbol) in symbols.iter().enumerate() {
+        if symbol.input as usize != input || !symbol.filter.is_none_or(&is_true) {
+            continue;
+        }
+        match masks.iter_mut().find(|(key, _)| *key == symbol.key) {
+            Some((_, mask)) => *mask |= 1 << at,
+            None => masks.push((&symbol.key, 1 << at)),
+        }
+    }
+    masks
 }
 
 /// What was found as a row.

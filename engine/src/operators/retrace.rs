@@ -251,6 +251,28 @@ impl Retrace {
         let root_ids = SpanIds { trace: trace_id, span: span_id(trace_id, b"root") };
         let new_id = |ids: SpanIds| span_id(trace_id, &[&ids.trace[..], &ids.span].concat());
         let known: BTreeSet<SpanIds> = spans.iter().map(|(head, _)| head.ids).collect();
+        let mut items = vec![self.root(trace, root_ids, &spans, (&trace_state, is_error))];
+        for (head, content) in spans {
+            let parent = SpanIds { trace: head.ids.trace, span: head.parent };
+            let is_inside = parent != head.ids && known.contains(&parent);
+            let parent = if is_inside { new_id(parent) } else { root_ids.span };
+            let ids = SpanIds { trace: trace_id, span: new_id(head.ids) };
+            if let Some(item) = derived(&content.item, ids, parent, &trace_state) {
+                items.push((head.end_ns, ItemContent { item, ..content }));
+            }
+        }
+        items
+    }
+
+    /// The root that stands around the spans of a trace, with its end: under the resource of the
+    /// first of them.
+    fn root(
+        &self,
+        trace: &Collecting,
+        ids: SpanIds,
+        spans: &[(SpanHead, ItemContent)],
+        (trace_state, is_error): (&str, bool),
+    ) -> (u64, ItemContent) {
         let start_ns = spans.iter().map(|(head, _)| head.start_ns).min().unwrap_or(0);
         let end_ns = spans.iter().map(|(head, _)| head.end_ns).max().unwrap_or(start_ns);
         let attributes = self.rule.root_attributes.iter();
@@ -262,8 +284,8 @@ impl Retrace {
             other => other.to_string(),
         };
         let item = root(&RootSpan {
-            ids: root_ids,
-            trace_state: &trace_state,
+            ids,
+            trace_state,
             name: &name,
             start_ns,
             end_ns,
@@ -278,18 +300,7 @@ impl Retrace {
             ..around.unwrap_or_default()
         };
         let append = bytes::Bytes::new();
-        let root = ItemContent { around: Arc::new(around), item, append };
-        let mut items = vec![(end_ns, root)];
-        for (head, content) in spans {
-            let parent = SpanIds { trace: head.ids.trace, span: head.parent };
-            let is_inside = parent != head.ids && known.contains(&parent);
-            let parent = if is_inside { new_id(parent) } else { root_ids.span };
-            let ids = SpanIds { trace: trace_id, span: new_id(head.ids) };
-            if let Some(item) = derived(&content.item, ids, parent, &trace_state) {
-                items.push((head.end_ns, ItemContent { item, ..content }));
-            }
-        }
-        items
+        (end_ns, ItemContent { around: Arc::new(around), item, append })
     }
 }
 

@@ -5,6 +5,7 @@
 //! epochs: that is what such rows are for. Must not know where deltas come from.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
@@ -405,14 +406,7 @@ impl Windows {
             running.advance(&self.slices, range);
             running.groups.each(take);
         } else {
-            let mut merged = Groups::default();
-            for (_, groups) in self.slices.range(range.clone()) {
-                for group in &groups.held {
-                    if only.is_none_or(|only| only.contains(&group.id())) {
-                        merged.add(group);
-                    }
-                }
-            }
+            let mut merged = merged(&self.slices, range.clone(), only);
             if has_tails {
                 let since_ns = start_ns.saturating_sub(SERIES_LOOKBACK_NS);
                 let before = self.slices.range(..range.start).map(|(_, groups)| groups);
@@ -420,6 +414,19 @@ impl Windows {
             }
             merged.each(take);
         }
+    }
+
+    /// Takes the rows of a window that were said; those of some groups where `only` is given.
+    fn take_said(
+        &mut self,
+        rule: RuleId,
+        end_ns: i64,
+        only: Option<&BTreeSet<GroupId>>,
+    ) -> BTreeMap<SaidKey, (u32, Row)> {
+        let (first, last) = ((rule, end_ns, (0, false)), (rule, end_ns, (u128::MAX, true)));
+        let keys: Vec<SaidKey> = self.said.range(first..=last).map(|(key, _)| *key).collect();
+        let keys = keys.into_iter().filter(|key| only.is_none_or(|only| only.contains(&key.2)));
+        keys.filter_map(|key| Some((key, self.said.remove(&key)?))).collect()
     }
 
     /// Says the rows of a window, in the way that its rule asked for. With `only`, rows of other
@@ -433,17 +440,7 @@ impl Windows {
         out: &mut Closed,
     ) {
         let is_kept = window.results == Results::Changes;
-        let first = (window.rule, end_ns, (0, false));
-        let last = (window.rule, end_ns, (u128::MAX, true));
-        let mut before: BTreeMap<SaidKey, (u32, Row)> = BTreeMap::new();
-        let keys: Vec<SaidKey> = self.said.range(first..=last).map(|(key, _)| *key).collect();
-        for key in keys {
-            if only.is_none_or(|only| only.contains(&key.2))
-                && let Some(said) = self.said.remove(&key)
-            {
-                before.insert(key, said);
-            }
-        }
+        let mut before = self.take_said(window.rule, end_ns, only);
         for (id, mut row) in rows {
             let key = (window.rule, end_ns, id);
             let old = before.remove(&key);
@@ -472,6 +469,20 @@ impl Windows {
             out.rows.push(withdrawn(old, decision_ns));
         }
     }
+}
+
+/// The groups of slices as one; some of them where `only` is given.
+fn merged(
+    slices: &BTreeMap<i64, Groups>,
+    range: Range<i64>,
+    only: Option<&BTreeSet<GroupId>>,
+) -> Groups {
+    let mut merged = Groups::default();
+    let groups = slices.range(range).flat_map(|(_, groups)| &groups.held);
+    for group in groups.filter(|group| only.is_none_or(|only| only.contains(&group.id()))) {
+        merged.add(group);
+    }
+    merged
 }
 
 /// The withdrawal of a row.

@@ -3,53 +3,17 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::{Assembling, Explanation, Pairing, Retracing, Sampling, SharedTable};
+use super::{
+    Assembling, Explanation, Indexed, Matching, Pairing, Relation, Retracing, Sampling, SharedTable,
+};
 
 /// For people.
 pub fn text(explanation: &Explanation) -> String {
     let mut out = String::new();
     explanation.tables.iter().for_each(|of| table(of, &mut out));
-    for relation in &explanation.relations {
-        let _ = writeln!(out, "rows of {}", relation.reads.join(" and "));
-        line(&mut out, "rule", &relation.rule);
-        relation.does.iter().for_each(|does| line(&mut out, "", does));
-        line(&mut out, "level", &relation.level.to_string());
-        line(&mut out, "state", &relation.bound);
-        relation.alerts.iter().for_each(|alert| line(&mut out, "", &format!("alert {alert}")));
-        out.push('\n');
-    }
-    for pattern in &explanation.patterns {
-        let _ = writeln!(out, "events of {} in an order", pattern.reads.join(" and "));
-        line(&mut out, "rule", &pattern.rule);
-        let by = if pattern.by.is_empty() { "all".to_owned() } else { pattern.by.join(", ") };
-        line(&mut out, "by", &by);
-        pattern.steps.iter().for_each(|step| line(&mut out, "", step));
-        line(&mut out, "finds", &pattern.algorithm);
-        line(&mut out, "state", &pattern.bound);
-        pattern.alerts.iter().for_each(|alert| line(&mut out, "", &format!("alert {alert}")));
-        out.push('\n');
-    }
-    for indexed in &explanation.indexed {
-        let _ = writeln!(out, "{} filters of {}, asked together", indexed.filters, indexed.signal);
-        if !indexed.lookups.is_empty() {
-            line(&mut out, "lookups", &indexed.lookups.join(", "));
-        }
-        if !indexed.bounds.is_empty() {
-            line(&mut out, "in order", &indexed.bounds.join(", "));
-        }
-        if indexed.single > 0 {
-            line(
-                &mut out,
-                "singly",
-                &format!(
-                    "{} condition{}",
-                    indexed.single,
-                    if indexed.single == 1 { "" } else { "s" }
-                ),
-            );
-        }
-        out.push('\n');
-    }
+    explanation.relations.iter().for_each(|of| relation(of, &mut out));
+    explanation.patterns.iter().for_each(|of| matching(of, &mut out));
+    explanation.indexed.iter().for_each(|of| indexed(of, &mut out));
     explanation.correlations.iter().for_each(|pair| pairing(pair, &mut out));
     explanation.retraces.iter().for_each(|of| retracing(of, &mut out));
     explanation.traces.iter().for_each(|of| assembling(of, &mut out));
@@ -64,6 +28,43 @@ pub fn text(explanation: &Explanation) -> String {
         out.push('\n');
     }
     out
+}
+
+fn relation(relation: &Relation, out: &mut String) {
+    let _ = writeln!(out, "rows of {}", relation.reads.join(" and "));
+    line(out, "rule", &relation.rule);
+    relation.does.iter().for_each(|does| line(out, "", does));
+    line(out, "level", &relation.level.to_string());
+    line(out, "state", &relation.bound);
+    relation.alerts.iter().for_each(|alert| line(out, "", &format!("alert {alert}")));
+    out.push('\n');
+}
+
+fn matching(pattern: &Matching, out: &mut String) {
+    let _ = writeln!(out, "events of {} in an order", pattern.reads.join(" and "));
+    line(out, "rule", &pattern.rule);
+    let by = if pattern.by.is_empty() { "all".to_owned() } else { pattern.by.join(", ") };
+    line(out, "by", &by);
+    pattern.steps.iter().for_each(|step| line(out, "", step));
+    line(out, "finds", &pattern.algorithm);
+    line(out, "state", &pattern.bound);
+    pattern.alerts.iter().for_each(|alert| line(out, "", &format!("alert {alert}")));
+    out.push('\n');
+}
+
+fn indexed(indexed: &Indexed, out: &mut String) {
+    let _ = writeln!(out, "{} filters of {}, asked together", indexed.filters, indexed.signal);
+    if !indexed.lookups.is_empty() {
+        line(out, "lookups", &indexed.lookups.join(", "));
+    }
+    if !indexed.bounds.is_empty() {
+        line(out, "in order", &indexed.bounds.join(", "));
+    }
+    if indexed.single > 0 {
+        let plural = if indexed.single == 1 { "" } else { "s" };
+        line(out, "singly", &format!("{} condition{plural}", indexed.single));
+    }
+    out.push('\n');
 }
 
 fn table(table: &SharedTable, out: &mut String) {

@@ -52,12 +52,6 @@ pub(super) fn lower(
     composed.columns.extend(named);
     let lowered = aggregate.calls.iter().map(|call| lower_call(plan, streams, &composed, call));
     let calls = lowered.collect::<Result<Vec<_>, _>>()?;
-    let mut accumulators: Vec<TableAccumulator> = Vec::new();
-    for (accumulator, _) in &calls {
-        if !accumulators.contains(accumulator) {
-            accumulators.push(accumulator.clone());
-        }
-    }
     let place_of_rule = rule_place(plan, &composed, results);
     check_level(&place_of_rule, range)?;
     let filter = composed.condition.clone().map(|condition| composed.filter(plan, condition));
@@ -70,22 +64,14 @@ pub(super) fn lower(
         key,
         window: TableWindow { shape, rule, results },
         offset_ns: aggregate.offset_ns,
-        accumulators,
+        accumulators: each_once(&calls),
         groups_max: aggregate
             .limit
             .map_or(GROUPS_DEFAULT, |limit| u32::try_from(limit.groups).unwrap_or(u32::MAX)),
         amend_ns: composed.amend_ns,
         late: composed.late,
     };
-    let accumulators = place(plan, wanted);
-    let calls = calls
-        .into_iter()
-        .map(|(accumulator, finisher)| {
-            let index = accumulators.iter().position(|known| *known == accumulator);
-            let index = index.expect("the table has every accumulator that was asked for");
-            PlanCall { accumulator: index as u32, finisher }
-        })
-        .collect();
+    let calls = in_table(calls, place(plan, wanted));
     let input = match composed.origin {
         Origin::Signal(_) => None,
         Origin::Rows(input) => Some(plan.row_inputs[input as usize].rule),
@@ -94,6 +80,30 @@ pub(super) fn lower(
     let name = Arc::from(declaration.name.as_str());
     plan.rules.push(Rule { name, kind, place: place_of_rule });
     Ok(rule)
+}
+
+/// The accumulators of calls, equal ones once.
+fn each_once(calls: &[(TableAccumulator, Finisher)]) -> Vec<TableAccumulator> {
+    let mut accumulators: Vec<TableAccumulator> = Vec::new();
+    for (accumulator, _) in calls {
+        if !accumulators.contains(accumulator) {
+            accumulators.push(accumulator.clone());
+        }
+    }
+    accumulators
+}
+
+/// Calls by where their accumulators stand in the table.
+fn in_table(
+    calls: Vec<(TableAccumulator, Finisher)>,
+    accumulators: &[TableAccumulator],
+) -> Vec<PlanCall> {
+    let call = |(accumulator, finisher): (TableAccumulator, Finisher)| {
+        let index = accumulators.iter().position(|known| *known == accumulator);
+        let index = index.expect("the table has every accumulator that was asked for");
+        PlanCall { accumulator: index as u32, finisher }
+    };
+    calls.into_iter().map(call).collect()
 }
 
 pub(super) fn rule_place(plan: &mut Plan, composed: &Composed, results: PlanResults) -> RulePlace {

@@ -27,7 +27,7 @@ mod table;
 mod traces;
 mod twins;
 
-use tailwater_dsl::hir::{DeclarationKind, Program};
+use tailwater_dsl::hir::{Declaration, DeclarationKind, Program};
 use tailwater_dsl::text_range::TextRange;
 use tailwater_engine::plan::Plan;
 
@@ -60,48 +60,7 @@ pub fn lower(program: &Program) -> Result<Plan, Vec<NotYet>> {
         traces::all(&mut plan, &mut streams);
     }
     for declaration in &program.declarations {
-        let id = declaration.id;
-        let result = match &declaration.kind {
-            DeclarationKind::Stream(_) => streams.declare(&mut plan, id),
-            DeclarationKind::Aggregate(aggregate) => {
-                aggregate::lower(&mut plan, &streams, declaration, aggregate).map(|rule| {
-                    streams.rules.insert(id, rule);
-                })
-            }
-            DeclarationKind::Rows(rows) => {
-                rows::lower(&mut plan, &streams, declaration, rows).map(|rule| {
-                    streams.rules.insert(id, rule);
-                })
-            }
-            DeclarationKind::Alert(alert) => alert::lower(&mut plan, &streams, declaration, alert)
-                .map(|rule| {
-                    streams.rules.insert(id, rule);
-                }),
-            DeclarationKind::Pattern(pattern) => {
-                pattern::lower(&mut plan, &streams, declaration, pattern).map(|(rule, timeout)| {
-                    streams.rules.insert(id, rule);
-                    streams.timeouts.extend(timeout.map(|timeout| (id, timeout)));
-                })
-            }
-            DeclarationKind::Traces(of) => traces::lower(&mut plan, &mut streams, declaration, of)
-                .map(|rule| {
-                    streams.rules.insert(id, rule);
-                }),
-            DeclarationKind::Correlate(correlate) => {
-                correlate::lower(&mut plan, &streams, declaration, correlate).map(|rules| {
-                    streams.outcomes.extend(rules.map(|(outcome, rule)| ((id, outcome), rule)));
-                })
-            }
-            DeclarationKind::Sample(sample) => {
-                sample::lower(&mut plan, &streams, declaration, sample)
-            }
-            DeclarationKind::Retrace(of) => retrace::lower(&mut plan, &streams, declaration, of),
-            DeclarationKind::Route(route) => route::lower(&mut plan, &streams, declaration, route),
-            DeclarationKind::Redact(redact) => {
-                plan.redaction = Some(redact::lower(redact));
-                Ok(())
-            }
-        };
+        let result = lower_one(&mut plan, &mut streams, declaration);
         route::of_rule(&mut plan, declaration);
         if let Err(more) = result {
             missing.extend(more);
@@ -114,6 +73,51 @@ pub fn lower(program: &Program) -> Result<Plan, Vec<NotYet>> {
     } else {
         missing.dedup();
         Err(missing)
+    }
+}
+
+/// Lowers one declaration, and notes which rules it has become.
+fn lower_one(
+    plan: &mut Plan,
+    streams: &mut Streams<'_>,
+    declaration: &Declaration,
+) -> Result<(), Vec<NotYet>> {
+    let id = declaration.id;
+    match &declaration.kind {
+        DeclarationKind::Stream(_) => streams.declare(plan, id),
+        DeclarationKind::Aggregate(aggregate) => {
+            aggregate::lower(plan, streams, declaration, aggregate).map(|rule| {
+                streams.rules.insert(id, rule);
+            })
+        }
+        DeclarationKind::Rows(rows) => rows::lower(plan, streams, declaration, rows).map(|rule| {
+            streams.rules.insert(id, rule);
+        }),
+        DeclarationKind::Alert(alert) => {
+            alert::lower(plan, streams, declaration, alert).map(|rule| {
+                streams.rules.insert(id, rule);
+            })
+        }
+        DeclarationKind::Pattern(pattern) => pattern::lower(plan, streams, declaration, pattern)
+            .map(|(rule, timeout)| {
+                streams.rules.insert(id, rule);
+                streams.timeouts.extend(timeout.map(|timeout| (id, timeout)));
+            }),
+        DeclarationKind::Traces(of) => traces::lower(plan, streams, declaration, of).map(|rule| {
+            streams.rules.insert(id, rule);
+        }),
+        DeclarationKind::Correlate(correlate) => {
+            correlate::lower(plan, streams, declaration, correlate).map(|rules| {
+                streams.outcomes.extend(rules.map(|(outcome, rule)| ((id, outcome), rule)));
+            })
+        }
+        DeclarationKind::Sample(sample) => sample::lower(plan, streams, declaration, sample),
+        DeclarationKind::Retrace(of) => retrace::lower(plan, streams, declaration, of),
+        DeclarationKind::Route(route) => route::lower(plan, streams, declaration, route),
+        DeclarationKind::Redact(redact) => {
+            plan.redaction = Some(redact::lower(redact));
+            Ok(())
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tailwater_dsl::hir::{Declaration, Expr as Expression, FieldRef, Retrace, SourceRef};
+use tailwater_dsl::hir::{Declaration, Expr as Expression, FieldRef, Keep, Retrace, SourceRef};
 use tailwater_dsl::text_range::TextRange;
 use tailwater_engine::limits::LEVELS_MAX;
 use tailwater_engine::model::{RuleId, Signal};
@@ -46,19 +46,17 @@ pub(super) fn lower(
     let over_key = |expr: &Expression| lower_expr(expr, &mut Keys { keys: &keys });
     // The rows of spans hold the key, then what is asked of them.
     let column = |at: usize| Expr::Column(ROW_KEY_FROM + at as u32);
-    let mut asked = keys.len()..;
-    let mut keep = Vec::new();
-    for line in &retrace.keep {
-        keep.push(KeepLine {
-            share_bits: line.share.to_bits(),
-            when: match &line.when {
-                Some(when) if is_outcome => Some(over_row(when)?),
-                Some(_) => asked.next().map(column),
-                None => None,
-            },
-            names_errors: line.names_errors,
-        });
-    }
+    let mut asked = (keys.len()..).map(column);
+    let mut keep_line = |line: &Keep| {
+        let when = match &line.when {
+            Some(when) if is_outcome => Some(over_row(when)?),
+            Some(_) => asked.next(),
+            None => None,
+        };
+        let share_bits = line.share.to_bits();
+        Ok(KeepLine { share_bits, when, names_errors: line.names_errors })
+    };
+    let keep = retrace.keep.iter().map(&mut keep_line).collect::<Result<_, Vec<NotYet>>>()?;
     let (filter, key) = if is_outcome {
         let key = retrace.by.iter().map(|key| over_row(&key.value)).collect::<Result<_, _>>()?;
         (retrace.filter.as_ref().map(over_row).transpose()?, key)

@@ -9,58 +9,18 @@ use std::fmt::Write as _;
 
 use tailwater_engine::model::render::{time, write_json_text};
 
-use super::difference::{Change, Comparison, Presence};
+use super::difference::{
+    AlertDifference, Change, Comparison, ItemDifference, Presence, RowDifference,
+};
 use super::version::{Firing, Key};
 use crate::render::rows::{JSON_VERSION, object};
 
 /// The report, and at its end the totals.
 pub(super) fn report(comparison: &Comparison, rows: (usize, usize)) -> String {
     let mut out = String::new();
-    for alert in &comparison.alerts {
-        rule(&alert.name, alert.presence, &mut out);
-        for change in &alert.firings {
-            head("alert", &alert.name, word(change, "moved"), &mut out);
-            key(&change.place, &mut out);
-            firing("before", change.before, &mut out);
-            firing("after", change.after, &mut out);
-            out.push_str("}\n");
-        }
-    }
-    for one in &comparison.rules {
-        rule(&one.name, one.presence, &mut out);
-        let before = one.columns_before.iter().map(|column| (column, "removed"));
-        let after = one.columns_after.iter().map(|column| (column, "added"));
-        for (column, word) in before.chain(after) {
-            head("column", &one.name, word, &mut out);
-            out.push_str(",\"column\":");
-            write_json_text(column, &mut out);
-            out.push_str("}\n");
-        }
-        for change in &one.rows {
-            head("row", &one.name, word(change, "changed"), &mut out);
-            let (start_ns, end_ns, group) = &change.place;
-            let (start, end) = (time(*start_ns), time(*end_ns));
-            let _ = write!(out, ",\"start\":\"{start}\",\"end\":\"{end}\"");
-            key(group, &mut out);
-            for (member, values) in [("before", &change.before), ("after", &change.after)] {
-                if let Some(values) = values {
-                    let _ = write!(out, ",\"{member}\":");
-                    object(values.iter().map(|(name, value)| (&**name, value)), &mut out);
-                }
-            }
-            out.push_str("}\n");
-        }
-    }
-    for one in &comparison.items {
-        rule(&one.name, one.presence, &mut out);
-        if one.has_items() {
-            head("items", &one.name, "changed", &mut out);
-            let _ = write!(out, ",\"items_before\":{},\"items_after\":{}", one.before, one.after);
-            let [added, removed, changed] = [one.added, one.removed, one.changed];
-            let _ = write!(out, ",\"added\":{added},\"removed\":{removed},\"changed\":{changed}");
-            out.push_str("}\n");
-        }
-    }
+    comparison.alerts.iter().for_each(|one| alert(one, &mut out));
+    comparison.rules.iter().for_each(|one| rows_rule(one, &mut out));
+    comparison.items.iter().for_each(|one| items(one, &mut out));
     let _ = writeln!(
         out,
         "{{\"v\":{JSON_VERSION},\"kind\":\"summary\",\"differences\":{},\"rows_before\":{},\
@@ -70,6 +30,56 @@ pub(super) fn report(comparison: &Comparison, rows: (usize, usize)) -> String {
         rows.1
     );
     out
+}
+
+fn alert(alert: &AlertDifference, out: &mut String) {
+    rule(&alert.name, alert.presence, out);
+    for change in &alert.firings {
+        head("alert", &alert.name, word(change, "moved"), out);
+        key(&change.place, out);
+        firing("before", change.before, out);
+        firing("after", change.after, out);
+        out.push_str("}\n");
+    }
+}
+
+/// The columns of a rule that one version has alone, and its rows that differ.
+fn rows_rule(one: &RowDifference, out: &mut String) {
+    rule(&one.name, one.presence, out);
+    let before = one.columns_before.iter().map(|column| (column, "removed"));
+    let after = one.columns_after.iter().map(|column| (column, "added"));
+    for (column, word) in before.chain(after) {
+        head("column", &one.name, word, out);
+        out.push_str(",\"column\":");
+        write_json_text(column, out);
+        out.push_str("}\n");
+    }
+    for change in &one.rows {
+        head("row", &one.name, word(change, "changed"), out);
+        let (start_ns, end_ns, group) = &change.place;
+        let (start, end) = (time(*start_ns), time(*end_ns));
+        let _ = write!(out, ",\"start\":\"{start}\",\"end\":\"{end}\"");
+        key(group, out);
+        for (member, values) in [("before", &change.before), ("after", &change.after)] {
+            if let Some(values) = values {
+                let _ = write!(out, ",\"{member}\":");
+                object(values.iter().map(|(name, value)| (&**name, value)), out);
+            }
+        }
+        out.push_str("}\n");
+    }
+}
+
+/// How many items a route or a sampling lets through in one version alone.
+fn items(one: &ItemDifference, out: &mut String) {
+    rule(&one.name, one.presence, out);
+    if one.has_items() {
+        head("items", &one.name, "changed", out);
+        let _ = write!(out, ",\"items_before\":{},\"items_after\":{}", one.before, one.after);
+        let [added, removed, changed] = [one.added, one.removed, one.changed];
+        let _ = write!(out, ",\"added\":{added},\"removed\":{removed},\"changed\":{changed}");
+        out.push_str("}\n");
+    }
 }
 
 fn head(kind: &str, rule: &str, change: &str, out: &mut String) {
