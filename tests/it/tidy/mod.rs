@@ -9,6 +9,7 @@ mod docs;
 mod layers;
 mod size;
 mod source;
+mod text;
 
 use std::fmt;
 use std::fs;
@@ -148,6 +149,24 @@ fn links_in_docs_lead_somewhere() {
     let findings: Vec<_> =
         files.iter().flat_map(|file| docs::dead_links(&file.path, &file.text, &exists)).collect();
     report("dead links", &findings);
+}
+
+#[test]
+fn pages_are_no_wider_than_code() {
+    let files = files();
+    let pages = files.iter().filter(|file| file.path.ends_with(".md"));
+    let findings: Vec<_> =
+        pages.flat_map(|page| text::wide_lines(&page.path, &page.text)).collect();
+    report("pages", &findings);
+}
+
+#[test]
+fn every_dependency_says_what_it_is_for() {
+    let files = files();
+    let lists = files.iter().filter(|file| file.path.ends_with("Cargo.toml"));
+    let findings: Vec<_> =
+        lists.flat_map(|list| text::unexplained_dependencies(&list.path, &list.text)).collect();
+    report("dependencies", &findings);
 }
 
 #[test]
