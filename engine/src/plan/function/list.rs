@@ -13,7 +13,7 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
         "at",
         &[LIST, PLACE],
         ElementOf(0),
-        "The item at a place.",
+        "The element at a place.",
         (r#"at(["a", "b"], -1)"#, r#""b""#),
         |args| match args {
             [List(items), Int(place)] => {
@@ -29,7 +29,7 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
         "includes",
         &[LIST, VALUE],
         Fixed(Kind::Bool),
-        "Whether an item of the list equals a value.",
+        "Whether an element of the list equals a value.",
         ("includes([200, 204], 204)", "true"),
         |args| match args {
             [List(items), value] => Bool(items.iter().any(|item| {
@@ -42,7 +42,7 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
         "sort",
         &[LIST],
         SameAs(0),
-        "The items in ascending order, by kind first.",
+        "The elements in ascending order, by kind first.",
         ("sort([3, 1, 2])", "[1, 2, 3]"),
         |args| {
             items(args, |mut items| {
@@ -55,7 +55,7 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
         "unique",
         &[LIST],
         SameAs(0),
-        "The distinct items in ascending order, by kind first.",
+        "The distinct elements in ascending order, by kind first.",
         ("unique([3, 1, 3])", "[1, 3]"),
         |args| {
             items(args, |mut items| {
@@ -69,7 +69,7 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
         "reverse",
         &[LIST],
         SameAs(0),
-        "The items from the last to the first.",
+        "The elements from the last to the first.",
         ("reverse([1, 2])", "[2, 1]"),
         |args| {
             items(args, |mut items| {
@@ -82,7 +82,7 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
         "slice",
         &[LIST, PLACE, Param::new("length", &[Kind::Int]).optional()],
         SameAs(0),
-        "The items from a place, counted from 0, to the end or for so many items.",
+        "The elements from a place, counted from 0, to the end or so many of them.",
         ("slice([1, 2, 3, 4], 1, 2)", "[2, 3]"),
         |args| match args {
             [List(items), Int(from), rest @ ..] => {
@@ -98,7 +98,7 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
         "append",
         &[LIST, Param::new("more", &[Kind::Any])],
         SameAs(0),
-        "The list with a value, or with the items of a second list, at its end.",
+        "The list with a value, or with the elements of a second list, at its end.",
         ("append([1], [2, 3])", "[1, 2, 3]"),
         |args| match args {
             [List(a), List(b)] => bounded_list(a.iter().chain(b.iter()).cloned()),
@@ -110,7 +110,7 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
         "flatten",
         &[LIST],
         Fixed(Kind::List),
-        "The items of the lists in the list; other items stay.",
+        "The elements of the lists in the list; other elements stay.",
         ("flatten([[1, 2], [3]])", "[1, 2, 3]"),
         |args| match args {
             [List(items)] => bounded_list(
@@ -129,7 +129,7 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
         "filled",
         &[LIST],
         SameAs(0),
-        "The items that are neither null nor an empty text.",
+        "The elements that are neither null nor an empty text.",
         (r#"filled(["a", "", "b"])"#, r#"["a", "b"]"#),
         |args| {
             items(args, |mut items| {

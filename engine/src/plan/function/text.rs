@@ -166,7 +166,7 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
         "join",
         &[Param::new("list", &[Kind::List]), SEPARATOR],
         Kind::Text,
-        "The items of a list as one text, with a separator between them.",
+        "The elements of a list as one text, with a separator between them.",
         (r#"join(["a", "b"], "/")"#, r#""a/b""#),
         |args| match args {
             [List(items), Str(separator)] => glue(items, separator),
@@ -228,7 +228,7 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
         "len",
         &[Param::new("value", &[Kind::Text, Kind::Bytes, Kind::List, Kind::Map])],
         Fixed(Kind::Int),
-        "Characters of a text, bytes of bytes, items of a list, entries of a map.",
+        "Characters of a text, bytes of bytes, elements of a list, entries of a map.",
         (r#"len("abc")"#, "3"),
         Body::Values(|args| match args {
             [Str(text)] => Int(text.chars().count() as i64),
