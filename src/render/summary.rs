@@ -1,4 +1,7 @@
 //! The summary of a run: what became of every item, and how fast.
+//!
+//! Invariant: what it adds up is the engine's own account; nothing is counted here but alerts that
+//! fired. Goes to standard error, and changes no result.
 
 use std::fmt::Write as _;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! `aggregate`.
+//! `aggregate`: its clauses and windows, and the columns of its rows.
 
 use std::rc::Rc;
 

@@ -1,4 +1,4 @@
-//! `alert` and `route`.
+//! `alert` and `route`: what they read, by what instances are told apart, what is said.
 
 use std::rc::Rc;
 use std::sync::Arc;

@@ -1,4 +1,8 @@
 //! Arguments of calls against the parameters of the catalogue's functions.
+//!
+//! Invariant: arguments leave in the order of the parameters, each in its place, however they were
+//! given; one that does not fit is reported where it stands. What the call itself may be, `call`
+//! knows.
 
 use super::Checker;
 use super::binary::likely_unit;

@@ -1,4 +1,7 @@
 //! Types of operators between two operands.
+//!
+//! Invariant: an operand that is broken already is not reported again, and what is reported names
+//! both types. Constants are folded by `fold`.
 
 use super::Checker;
 use super::expr::{Named, article, constant_of, unary};

@@ -1,4 +1,7 @@
-//! Calls of the catalogue's functions.
+//! Calls of the catalogue's functions: which may stand where, and what they result in.
+//!
+//! Invariant: equal aggregate calls of a declaration are one. Whether arguments fit, `argument`
+//! knows.
 
 use super::Checker;
 use super::scope::{Scope, broken};

@@ -1,4 +1,4 @@
-//! `redact`.
+//! `redact`: one in all rules; its lines, their classes and keys.
 
 use super::{Checker, Site};
 use crate::ast::{self, RedactItem, RedactLine};

@@ -1,4 +1,7 @@
 //! What an accumulator holds of one group: crosses workers, goes into snapshots.
+//!
+//! Invariant: merging is associative and has no order; where order matters (`first`, lists), it is
+//! that of the key that each value carries. Knows neither windows nor keys of groups.
 
 use std::sync::Arc;
 

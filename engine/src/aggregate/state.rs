@@ -1,4 +1,7 @@
 //! One accumulator kind for many slots, as columns.
+//!
+//! Invariant: what a slot gives when it is taken is what single updates in any order would have
+//! made. Knows neither keys nor time beyond the order of rows.
 
 use super::distinct::Distinct;
 use super::kind::AccumulatorKind;

@@ -1,4 +1,7 @@
 //! All keys of one correlation on one worker: items wait for the watermark, deadlines come by it.
+//!
+//! Invariant: what is decided depends on items and watermarks alone, not on when they were handed
+//! in. Bounds are by shard, so that another number of workers meets the same ones.
 
 use std::sync::Arc;
 

@@ -1,4 +1,7 @@
 //! Frames to batches, on one worker.
+//!
+//! Invariant: what is made of a frame depends on the frame and the demand alone, not on what was
+//! decoded before it; symbols mean something to their own table only.
 
 use std::rc::Rc;
 use std::sync::Arc;

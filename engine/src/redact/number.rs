@@ -1,4 +1,7 @@
 //! Card numbers, US social security numbers, IBANs, telephone numbers.
+//!
+//! Invariant: a hit has the form and, where there is one, the check digits of its kind; digits of a
+//! longer number, an id or a fraction are none. Knows bytes, not where they stand in a frame.
 
 use super::find::{Look, at, before, run, run_back};
 

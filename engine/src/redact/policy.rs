@@ -1,4 +1,7 @@
 //! What a redaction says of one text, one key, one value.
+//!
+//! Invariant: a key that is denied wins over one that stays; what has been replaced is not replaced
+//! again. Knows no format: who walks one asks here, and writes what it is told.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

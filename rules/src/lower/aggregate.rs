@@ -1,4 +1,7 @@
 //! Aggregates to rules and their place in a table.
+//!
+//! Invariant: equal calls over equal columns are one accumulator, whoever asks. How tables are
+//! shared, `table` knows; what a call computes, the engine's accumulators.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,7 @@
 //! Alerts over the rows of a rule, or over items.
+//!
+//! Invariant: every alert reads rows of one rule, told apart by its own key. Where there is no such
+//! rule, a hidden one is made: rows told apart by other columns, or windows of one item each.
 
 use std::sync::Arc;
 

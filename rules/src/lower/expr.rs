@@ -1,4 +1,7 @@
 //! Typed expressions to the engine's.
+//!
+//! Knows operators and functions; what a name means depends on the place, which gives it by
+//! `Names`. What has been type-checked is not checked again.
 
 use std::cmp::Ordering;
 use std::sync::Arc;

@@ -1,4 +1,8 @@
 //! Patterns: what an event can be, in which order, and what rows hold.
+//!
+//! Invariant: what a condition asks of the event at hand becomes a filter of its input, asked once
+//! for all patterns; only what asks about earlier events is left to the runs. Alternatives and
+//! orders are lanes by now, written out by the language.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

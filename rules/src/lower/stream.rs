@@ -1,4 +1,7 @@
 //! Streams composed down to their signal: one condition, the columns they add, their time.
+//!
+//! Invariant: a chain of streams becomes one read of its origin, so that what rules share is found
+//! whatever streams stand between. Knows nothing of what reads a stream.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

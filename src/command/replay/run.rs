@@ -1,4 +1,7 @@
 //! One pass of a plan over recordings: from the files to the rows and the summary.
+//!
+//! Knows neither how rows are written nor what is done with them: `replay`, `backtest` and whoever
+//! else takes them say so.
 
 use std::fs;
 use std::io::{self, IsTerminal};

@@ -1,4 +1,7 @@
 //! The row of a batch that holds every field, as messages of OTLP.
+//!
+//! Invariant: what OTLP has a field for stands there and not among the attributes; nothing of a row
+//! is lost that OTLP has a place for. Knows batches, not the bytes that they came from.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

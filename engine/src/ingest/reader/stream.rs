@@ -1,4 +1,7 @@
 //! One input: decompressed, buffered, cut into frames.
+//!
+//! Invariant: the cut depends on the bytes alone, not on how much one read returned. What is in a
+//! frame, decoders know.
 
 use std::collections::VecDeque;
 use std::io::{self, Cursor, Read};
