@@ -14,7 +14,7 @@ use super::{lines, otlp_json, protobuf};
 
 /// What a request holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Verdict {
+pub(super) struct Contents {
     /// Items that can be decoded.
     pub(super) items: u64,
     /// Items that cannot.
@@ -67,7 +67,7 @@ impl Verifier {
         payload: &[u8],
         signal: Signal,
         format: PayloadFormat,
-    ) -> Result<Verdict, Undecodable> {
+    ) -> Result<Contents, Undecodable> {
         let mut tally = Tally::default();
         let mut w = self.writer(&mut tally);
         let result = match format {
@@ -75,7 +75,7 @@ impl Verifier {
             _ => protobuf::decode_whole(payload, format, &mut w),
         };
         result.map_err(undecodable)?;
-        Ok(Verdict {
+        Ok(Contents {
             items: tally.received[signal.index()],
             rejected: tally.damaged,
             reason: tally.set_aside.first().map(|damage| damage.reason.text()),

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::breaker::BreakerState;
 use crate::self_metrics::{Histogram, HistogramCounts};
 
-/// Why items are lost.
+/// Why items are dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DropReason {
     /// They found the queue full.
@@ -125,7 +125,7 @@ pub struct SinkCounts {
     pub offered: u64,
     /// Items that the receiver took, or that there is nothing to say of to it.
     pub delivered: u64,
-    /// Items lost, by [`DropReason::ALL`].
+    /// Items dropped, by [`DropReason::ALL`].
     pub dropped: [u64; DropReason::ALL.len()],
     /// Items that wait.
     pub queued: u64,
@@ -159,13 +159,13 @@ pub struct Left {
 }
 
 impl SinkCounts {
-    /// Items lost for a reason.
+    /// Items dropped for a reason.
     pub fn dropped_for(&self, reason: DropReason) -> u64 {
         self.dropped[reason as usize]
     }
 
-    /// Items lost.
-    pub fn lost(&self) -> u64 {
+    /// Items dropped, for whatever reason.
+    pub fn dropped_in_all(&self) -> u64 {
         self.dropped.iter().sum()
     }
 
@@ -174,7 +174,7 @@ impl SinkCounts {
         self.failures[failure as usize]
     }
 
-    /// Items that are neither delivered nor lost: they wait. 0 once a sink has stopped.
+    /// Items that are neither delivered nor dropped: they wait. 0 once a sink has stopped.
     pub fn waiting(&self) -> u64 {
         self.queued + self.in_flight
     }
@@ -376,8 +376,8 @@ mod tests {
         meter.delivered(2);
         meter.dropped(DropReason::Late, 3);
         let counts = meter.counts(BreakerState::Closed);
-        assert_eq!((counts.queued, counts.in_flight, counts.lost()), (3, 1, 4));
-        assert_eq!(counts.offered, counts.delivered + counts.lost() + counts.waiting());
+        assert_eq!((counts.queued, counts.in_flight, counts.dropped_in_all()), (3, 1, 4));
+        assert_eq!(counts.offered, counts.delivered + counts.dropped_in_all() + counts.waiting());
     }
 
     #[test]

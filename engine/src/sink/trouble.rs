@@ -14,8 +14,8 @@ use crate::limits::SINK_TOLD_CHARS_MAX;
 pub enum Trouble {
     /// An attempt failed; the items are sent again.
     Again(Failure),
-    /// Items are lost.
-    Lost(DropReason),
+    /// Items are dropped.
+    Dropped(DropReason),
     /// The receiver warns, and has taken everything.
     Warning,
     /// A file with certificates or a token changed, and what it holds now is not used.
@@ -27,7 +27,7 @@ impl Trouble {
     pub fn word(self) -> &'static str {
         match self {
             Self::Again(failure) => failure.word(),
-            Self::Lost(reason) => reason.word(),
+            Self::Dropped(reason) => reason.word(),
             Self::Warning => "warning",
             Self::Files => "files",
         }
@@ -59,7 +59,7 @@ impl fmt::Display for Report {
         }
         let what = match self.trouble {
             Trouble::Again(_) => "tried again",
-            Trouble::Lost(_) => "lost",
+            Trouble::Dropped(_) => "dropped",
             Trouble::Warning | Trouble::Files => "concerned",
         };
         let (items, s) = (self.items, if self.items == 1 { "" } else { "s" });
@@ -130,16 +130,16 @@ mod tests {
     fn a_report_says_how_much_of_whose() {
         let report = Report {
             sink: Arc::from("pager"),
-            trouble: Trouble::Lost(DropReason::Late),
+            trouble: Trouble::Dropped(DropReason::Late),
             text: "no answer within 10 s".to_owned(),
             items: 12,
             rule: Some(Arc::from("http")),
             key: "service.name=shop".to_owned(),
         };
-        let text = "no answer within 10 s; 12 items lost, first of `http` (service.name=shop)";
+        let text = "no answer within 10 s; 12 items dropped, first of `http` (service.name=shop)";
         assert_eq!(report.to_string(), text);
         let one = Report { items: 1, rule: None, key: String::new(), ..report.clone() };
-        assert_eq!(one.to_string(), "no answer within 10 s; 1 item lost");
+        assert_eq!(one.to_string(), "no answer within 10 s; 1 item dropped");
         let none = Report { items: 0, ..report };
         assert_eq!(none.to_string(), "no answer within 10 s");
     }

@@ -41,7 +41,7 @@ fn start(config: &FileConfig, told: &Told) -> FileSink {
 
 fn stop(sink: FileSink) -> SinkCounts {
     let counts = sink.stop(Duration::from_secs(20));
-    assert_eq!(counts.offered, counts.delivered + counts.lost());
+    assert_eq!(counts.offered, counts.delivered + counts.dropped_in_all());
     counts
 }
 
@@ -65,7 +65,7 @@ fn a_hundred_and_twenty_eight_writers_lose_and_tear_nothing_across_rotations() {
         }
     });
     let counts = stop(sink);
-    assert_eq!((counts.delivered, counts.lost()), ((WRITERS * LINES) as u64, 0));
+    assert_eq!((counts.delivered, counts.dropped_in_all()), ((WRITERS * LINES) as u64, 0));
     let files = files(&path);
     assert!(files.len() > 20, "{}", files.len());
     let mut seen = BTreeSet::new();
@@ -185,7 +185,7 @@ fn a_full_disk_is_told_retried_counted_and_at_last_given_up() {
     let reports = told.all();
     assert_eq!(reports[0].trouble, Trouble::Again(Failure::Write));
     assert!(reports[0].text.contains("No space left"), "{reports:?}");
-    assert!(reports.iter().any(|report| report.trouble == Trouble::Lost(DropReason::Late)));
+    assert!(reports.iter().any(|report| report.trouble == Trouble::Dropped(DropReason::Late)));
     let begun = Instant::now();
     let counts = sink.stop(Duration::from_millis(100));
     assert!(begun.elapsed() < Duration::from_secs(5));

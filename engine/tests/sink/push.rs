@@ -134,7 +134,7 @@ fn what_must_not_be_sent_again_is_lost_and_told() {
             (counts.dropped_for(DropReason::Refused), counts.delivered, counts.waiting()),
             (1, 0, 0)
         );
-        assert!(told[0].contains(&status.to_string()) && told[0].contains("1 item lost"));
+        assert!(told[0].contains(&status.to_string()) && told[0].contains("1 item dropped"));
         assert!(!told[0].contains('\u{1b}') && !told[0].contains('\n'), "{told:?}");
     }
 }

@@ -53,7 +53,7 @@ pub(super) fn of_sinks(clock: &Clock) -> Tell {
         let items = if report.items == 0 { String::new() } else { report.items.to_string() };
         let outcome = match report.trouble {
             Trouble::Again(_) => "tried again",
-            Trouble::Lost(_) => "lost",
+            Trouble::Dropped(_) => "dropped",
             Trouble::Warning | Trouble::Files => "",
         };
         let fields = [
@@ -71,8 +71,8 @@ pub(super) fn of_sinks(clock: &Clock) -> Tell {
 /// What repeats of a message have in common.
 fn likeness(report: &Report) -> String {
     let sink = report.sink.chars().take(LIKENESS_CHARS);
-    let is_lost = matches!(report.trouble, Trouble::Lost(_));
-    sink.chain([if is_lost { '!' } else { ':' }]).chain(report.trouble.word().chars()).collect()
+    let is_dropped = matches!(report.trouble, Trouble::Dropped(_));
+    sink.chain([if is_dropped { '!' } else { ':' }]).chain(report.trouble.word().chars()).collect()
 }
 
 #[cfg(test)]
@@ -107,7 +107,7 @@ mod tests {
         assert_eq!(of("a", busy, 3), of("a", busy, 417));
         assert_ne!(of("a", busy, 3), of("b", busy, 3));
         assert_ne!(of("a", busy, 3), of("a", Trouble::Again(Failure::Timeout), 3));
-        let refused = (Trouble::Again(Failure::Refused), Trouble::Lost(DropReason::Refused));
+        let refused = (Trouble::Again(Failure::Refused), Trouble::Dropped(DropReason::Refused));
         assert_ne!(of("a", refused.0, 3), of("a", refused.1, 3));
     }
 }

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use bytes::Bytes;
 use hyper::body::{Body, Incoming};
 
-use crate::ingest::verify::{Undecodable, Verdict, Verifier};
+use crate::ingest::verify::{Contents, Undecodable, Verifier};
 use crate::limits::{BODY_STEP_BYTES, MESSAGE_BYTES_MAX};
 use crate::model::{Compression, PayloadFormat, Signal};
 
@@ -63,28 +63,28 @@ impl Exporting {
     ) -> Result<Success, Refusal> {
         let deadline = reception.intake().deadline();
         let message = self.message(&mut reception, export, framing, body, deadline).await;
-        let (payload, verdict, room) = match message {
+        let (payload, contents, room) = match message {
             Ok(message) => message,
             Err(refusal) => {
                 reception.refuse(refusal.reason);
                 return Err(refusal);
             }
         };
-        if verdict.rejected > 0 {
-            reception.refuse_items(RefuseReason::DamagedItem, verdict.rejected, 0);
+        if contents.rejected > 0 {
+            reception.refuse_items(RefuseReason::DamagedItem, contents.rejected, 0);
         }
-        let success = partial(&verdict);
-        if verdict.items == 0 {
+        let success = partial(&contents);
+        if contents.items == 0 {
             reception.accept_empty();
             return Ok(success);
         }
-        let frame = (payload, export.format, verdict.items);
+        let frame = (payload, export.format, contents.items);
         let outcome = reception.put_within(&self.rates, false, frame, deadline).await;
         drop(room); // held until the queue's own room is taken
         match outcome {
             Outcome::Taken => Ok(success),
             Outcome::Discarded => Ok(Success {
-                rejected: verdict.rejected + verdict.items,
+                rejected: contents.rejected + contents.items,
                 message: "the queue is full and discards what is newest".into(),
             }),
             Outcome::Busy => Err(Refusal::busy()),
@@ -100,7 +100,7 @@ impl Exporting {
         framing: &Framing,
         body: &mut Incoming,
         deadline: tokio::time::Instant,
-    ) -> Result<(Bytes, Verdict, Room), Refusal> {
+    ) -> Result<(Bytes, Contents, Room), Refusal> {
         self.rates.look(reception.sender).map_err(Refusal::rate_limited)?;
         let max = MESSAGE_BYTES_MAX + framing.prefix;
         let length = body.size_hint().lower();
@@ -116,28 +116,28 @@ impl Exporting {
         let compression = (framing.finish)(&whole, export.compression)?;
         let payload = body::inflate(whole, framing.prefix, compression, &mut room).await?;
         reception.bytes = payload.len() as u64;
-        let verdict = self.verify(&payload, export).map_err(Refusal::undecodable)?;
-        Ok((payload, verdict, room))
+        let contents = self.verify(&payload, export).map_err(Refusal::undecodable)?;
+        Ok((payload, contents, room))
     }
 
-    fn verify(&self, payload: &[u8], export: Export) -> Result<Verdict, Undecodable> {
+    fn verify(&self, payload: &[u8], export: Export) -> Result<Contents, Undecodable> {
         let kept = || self.verifiers.lock().unwrap_or_else(PoisonError::into_inner);
         let mut verifier = kept().pop().unwrap_or_else(Verifier::new);
-        let verdict = verifier.request(payload, export.signal, export.format);
+        let contents = verifier.request(payload, export.signal, export.format);
         let mut kept = kept();
         if kept.len() < VERIFIERS_KEPT_MAX {
             kept.push(verifier);
         }
-        verdict
+        contents
     }
 }
 
-fn partial(verdict: &Verdict) -> Success {
-    let message = match verdict.reason {
-        Some(reason) if verdict.rejected > 0 => {
-            Cow::from(format!("{} damaged items; the first: {reason}", verdict.rejected))
+fn partial(contents: &Contents) -> Success {
+    let message = match contents.reason {
+        Some(reason) if contents.rejected > 0 => {
+            Cow::from(format!("{} damaged items; the first: {reason}", contents.rejected))
         }
         _ => Cow::default(),
     };
-    Success { rejected: verdict.rejected, message }
+    Success { rejected: contents.rejected, message }
 }

@@ -17,7 +17,7 @@ use crate::limits::SINK_QUEUE_MAX;
 use crate::model::Transition;
 use crate::sink::breaker::{Admission, Breaker};
 use crate::sink::counts::{Attempt, DropReason, Hear, Meter, SinkCounts};
-use crate::sink::http::{Client, Framing, Kind, Target, Verdict};
+use crate::sink::http::{Client, Ending, Framing, Kind, Target};
 use crate::sink::push::PushConfig;
 use crate::sink::{Report, Shape, Tell, Trouble};
 
@@ -74,9 +74,9 @@ impl AlertmanagerCounts {
         self.sends.offered
     }
 
-    /// Of those, lost because too many waited or too many alerts were followed.
+    /// Of those, dropped because too many waited or too many alerts were followed.
     pub fn dropped(&self) -> u64 {
-        self.sends.lost()
+        self.sends.dropped_in_all()
     }
 }
 
@@ -266,13 +266,13 @@ impl Worker {
             return false;
         }
         let body = self.client.pack(due.body.clone()).await;
-        let verdict = self.attempt(due.alerts as u64, body).await;
+        let ending = self.attempt(due.alerts as u64, body).await;
         if let Some(text) = self.client.complaint() {
             self.report(0, Trouble::Files, text);
         }
         let now_ns = (self.clock)();
-        let is_taken = matches!(verdict.kind, Kind::Taken(_));
-        let (pause_ns, trouble) = match verdict.kind {
+        let is_taken = matches!(ending.kind, Kind::Taken(_));
+        let (pause_ns, trouble) = match ending.kind {
             Kind::Taken(_) => {
                 self.failures = 0;
                 self.counters.posted.fetch_add(1, Ordering::Relaxed);
@@ -292,19 +292,19 @@ impl Worker {
             self.failures += 1;
             self.counters.failed.fetch_add(1, Ordering::Relaxed);
             self.known.put_off(&due, now_ns.saturating_add(pause_ns));
-            self.report(due.alerts as u64, trouble, verdict.text);
+            self.report(due.alerts as u64, trouble, ending.text);
         }
         self.count();
         is_taken
     }
 
     /// Posts once, and lets meter and breaker know how that ended.
-    async fn attempt(&mut self, alerts: u64, body: Bytes) -> Verdict {
+    async fn attempt(&mut self, alerts: u64, body: Bytes) -> Ending {
         let (meter, bytes) = (&self.counters.meter, body.len());
         meter.attempt(self.failures > 0, bytes);
         let begun = monotonic();
-        let verdict = self.client.post("application/json", body).await;
-        let failure = match &verdict.kind {
+        let ending = self.client.post("application/json", body).await;
+        let failure = match &ending.kind {
             Kind::Taken(_) => None,
             Kind::Refused(failure) | Kind::Again(failure, _) => Some(*failure),
         };
@@ -319,12 +319,12 @@ impl Worker {
             meter.failed(failure);
         }
         let now_ms = self.now_ms();
-        if !matches!(verdict.kind, Kind::Again(..)) {
+        if !matches!(ending.kind, Kind::Again(..)) {
             self.counters.breaker.succeeded();
         } else if self.counters.breaker.failed(now_ms) {
             self.counters.meter.breaker_opened();
         }
-        verdict
+        ending
     }
 
     fn now_ms(&self) -> u64 {

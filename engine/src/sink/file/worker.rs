@@ -101,7 +101,7 @@ impl<R: Rotate> Worker<R> {
         self.held.free(item.held_bytes());
         let Some(lines) = self.lines(item) else {
             self.meter.dropped(DropReason::Unfit, 1);
-            let trouble = Trouble::Lost(DropReason::Unfit);
+            let trouble = Trouble::Dropped(DropReason::Unfit);
             return self.report(trouble, 1, &"an item that has no form in JSON");
         };
         if self.file.is_due(self.buffer.len() as u64, lines.len() as u64) {
@@ -127,7 +127,7 @@ impl<R: Rotate> Worker<R> {
         Some(lines)
     }
 
-    /// Writes the buffer, or counts its lines as lost.
+    /// Writes the buffer, or counts its lines as dropped.
     fn flush(&mut self, stopped: &Receiver<Duration>) {
         let (buffer, items) = (std::mem::take(&mut self.buffer), std::mem::take(&mut self.items));
         let deadline = now() + self.retry_within;
@@ -148,7 +148,7 @@ impl<R: Rotate> Worker<R> {
             if let Some(reason) = self.pause(attempt, deadline, stopped) {
                 self.give_up((buffer.len() - rest.len()) as u64);
                 self.meter.dropped(reason, items);
-                self.report(Trouble::Lost(reason), items, &error);
+                self.report(Trouble::Dropped(reason), items, &error);
                 return;
             }
         }
@@ -318,7 +318,7 @@ mod tests {
         }
     }
 
-    /// What is in the file after three lines, and how many lines were written and lost.
+    /// What is in the file after three lines, and how many lines were written and dropped.
     fn written(takes: &[usize], cuts: bool, retry_within: Duration) -> (String, u64, u64, u64) {
         let bytes: Arc<Mutex<Vec<u8>>> = Arc::default();
         let file = Flaky { bytes: Arc::clone(&bytes), takes: takes.to_vec(), cuts, len: 0 };
@@ -344,7 +344,7 @@ mod tests {
         let counts = meter.counts(BreakerState::Closed);
         assert_eq!((counts.offered, counts.waiting(), held.of().0), (3, 0, 0));
         let text = String::from_utf8(bytes.lock().unwrap().clone()).unwrap();
-        (text, counts.delivered, counts.lost(), counts.failed_by(Failure::Write))
+        (text, counts.delivered, counts.dropped_in_all(), counts.failed_by(Failure::Write))
     }
 
     const ALL: &str = "one\ntwo\nthree\n";

@@ -14,7 +14,7 @@ use http_body_util::Collected;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::http::response::Parts;
 
-use super::verdict::{Kind, Verdict, with_causes};
+use super::ending::{Ending, Kind, with_causes};
 use crate::otlp::wire::{field, fields};
 use crate::sink::counts::Failure;
 use crate::sink::trouble::plain;
@@ -87,7 +87,7 @@ pub(super) fn framed(message: &[u8], is_packed: bool) -> Bytes {
 }
 
 /// What a whole answer means.
-pub(super) fn judge(head: &Parts, body: Collected<Bytes>) -> Verdict {
+pub(super) fn judge(head: &Parts, body: Collected<Bytes>) -> Ending {
     if head.status != 200 {
         return of_http(head.status.as_u16());
     }
@@ -97,10 +97,10 @@ pub(super) fn judge(head: &Parts, body: Collected<Bytes>) -> Verdict {
     let from = trailers.filter(|trailers| status_of(trailers).is_some()).unwrap_or(&head.headers);
     let Some(code) = status else {
         let text = "it answered without a `grpc-status`".to_owned();
-        return Verdict { kind: Kind::Refused(Failure::Broken), text };
+        return Ending { kind: Kind::Refused(Failure::Broken), text };
     };
     if code == 0 {
-        return Verdict::taken(message(&body.to_bytes()));
+        return Ending::taken(message(&body.to_bytes()));
     }
     let told = from.get("grpc-message").map(|value| decoded(value.as_bytes())).unwrap_or_default();
     let wait = from.get("grpc-status-details-bin").and_then(retry_info);
@@ -111,15 +111,15 @@ pub(super) fn judge(head: &Parts, body: Collected<Bytes>) -> Verdict {
 pub(super) fn without_end(
     head: &Parts,
     error: &(dyn std::error::Error + Send + Sync + 'static),
-) -> Verdict {
+) -> Ending {
     if head.status != 200 {
         return of_http(head.status.as_u16());
     }
     let text = with_causes(error);
     if error.is::<http_body_util::LengthLimitError>() {
-        return Verdict { kind: Kind::Refused(Failure::Broken), text };
+        return Ending { kind: Kind::Refused(Failure::Broken), text };
     }
-    Verdict::again(Failure::Broken, text)
+    Ending::again(Failure::Broken, text)
 }
 
 fn status_of(headers: &HeaderMap) -> Option<&HeaderValue> {
@@ -144,7 +144,7 @@ fn message(body: &Bytes) -> Bytes {
 }
 
 /// What an answer means that is none of gRPC, as from a proxy between.
-fn of_http(status: u16) -> Verdict {
+fn of_http(status: u16) -> Ending {
     let code = match status {
         400 => INTERNAL,
         401 => UNAUTHENTICATED,
@@ -156,7 +156,7 @@ fn of_http(status: u16) -> Verdict {
     of_code(code, &format!("status {status} of HTTP"), None)
 }
 
-fn of_code(code: u32, told: &str, wait: Option<Duration>) -> Verdict {
+fn of_code(code: u32, told: &str, wait: Option<Duration>) -> Ending {
     let name = NAMES.get(code as usize).copied().unwrap_or("an unknown status");
     let separator = if told.is_empty() { "" } else { ": " };
     let text = format!("it answered {name}{separator}{}", plain(told));
@@ -168,7 +168,7 @@ fn of_code(code: u32, told: &str, wait: Option<Duration>) -> Verdict {
         PERMISSION_DENIED | UNAUTHENTICATED => Kind::Refused(Failure::Denied),
         _ => Kind::Refused(Failure::Refused),
     };
-    Verdict { kind, text }
+    Ending { kind, text }
 }
 
 /// Percent-encoding, undone; what is not encoded as it should be stays as it is.

@@ -4,11 +4,11 @@
 //! part of a URL that may be secret is ever told. Must not know what is sent.
 
 mod bearer;
+mod ending;
 mod grpc;
 mod pack;
 mod retry_after;
 mod tls;
-mod verdict;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -24,10 +24,10 @@ use hyper::header::{
 use hyper::{Method, Request, Response, Uri};
 
 use bearer::Bearer;
+pub(super) use ending::{Ending, Kind};
 pub use pack::Compression;
 use tls::Connections;
 pub use tls::{ClientKey, ClientTls};
-pub(super) use verdict::{Kind, Verdict};
 
 use super::counts::Failure;
 use crate::clock::{Clock, monotonic, system_clock};
@@ -170,7 +170,7 @@ impl Client {
     }
 
     /// Posts a packed body; a call of gRPC has a content type of its own.
-    pub(super) async fn post(&mut self, content_type: &'static str, body: Bytes) -> Verdict {
+    pub(super) async fn post(&mut self, content_type: &'static str, body: Bytes) -> Ending {
         self.look_at_files().await;
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
@@ -191,18 +191,18 @@ impl Client {
             Ok(Ok(response)) => self.judge(response, deadline).await,
             Ok(Err(error)) => {
                 let kind = if error.is_connect() { Failure::Connect } else { Failure::Broken };
-                Verdict::again(kind, verdict::with_causes(&error))
+                Ending::again(kind, ending::with_causes(&error))
             }
             Err(_) => self.no_answer(),
         }
     }
 
-    fn no_answer(&self) -> Verdict {
+    fn no_answer(&self) -> Ending {
         let text = format!("no answer within {} s", self.timeout.as_secs_f64());
-        Verdict::again(Failure::Timeout, text)
+        Ending::again(Failure::Timeout, text)
     }
 
-    async fn judge(&self, response: Response<Incoming>, deadline: tokio::time::Instant) -> Verdict {
+    async fn judge(&self, response: Response<Incoming>, deadline: tokio::time::Instant) -> Ending {
         let (head, body) = response.into_parts();
         let now_ns = || (self.clock)();
         let body = Limited::new(body, SINK_ANSWER_BYTES_MAX).collect();
@@ -216,7 +216,7 @@ impl Client {
         }
         // The head alone decides: an answer whose body breaks off, or has no end, was given.
         let body = body.ok().and_then(Result::ok).map(http_body_util::Collected::to_bytes);
-        verdict::judge(&head, body.unwrap_or_default(), now_ns)
+        ending::judge(&head, body.unwrap_or_default(), now_ns)
     }
 
     async fn look_at_files(&mut self) {

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use super::*;
 use crate::model::{RowKind, RuleId};
 use crate::sink::counts::Failure;
-use crate::sink::http::{Kind, Verdict};
+use crate::sink::http::{Ending, Kind};
 use crate::sink::trouble::Report;
 
 /// How the receiver answers an attempt.
@@ -41,26 +41,26 @@ impl Post for Fake {
         body
     }
 
-    async fn post(&mut self, _: &'static str, body: Bytes) -> Verdict {
+    async fn post(&mut self, _: &'static str, body: Bytes) -> Ending {
         let body = String::from_utf8(body.to_vec()).unwrap();
         let at = now().duration_since(self.started);
         self.attempts.lock().unwrap().push(Attempt { at, body });
         let act = self.acts.lock().unwrap().pop_front().unwrap_or(self.then);
         match act {
-            Act::Take => Verdict::taken(Bytes::new()),
+            Act::Take => Ending::taken(Bytes::new()),
             Act::Slow(time) => {
                 tokio::time::sleep(time).await;
-                Verdict::taken(Bytes::new())
+                Ending::taken(Bytes::new())
             }
             Act::Fail(time) => {
                 tokio::time::sleep(time).await;
-                Verdict::again(Failure::Timeout, "no answer".to_owned())
+                Ending::again(Failure::Timeout, "no answer".to_owned())
             }
             Act::Later(time) => {
-                Verdict { kind: Kind::Again(Failure::Busy, Some(time)), text: "busy".to_owned() }
+                Ending { kind: Kind::Again(Failure::Busy, Some(time)), text: "busy".to_owned() }
             }
-            Act::Refuse => Verdict { kind: Kind::Refused(Failure::Refused), text: "no".to_owned() },
-            Act::Rejects(count) => Verdict::taken(Bytes::from(count.to_string())),
+            Act::Refuse => Ending { kind: Kind::Refused(Failure::Refused), text: "no".to_owned() },
+            Act::Rejects(count) => Ending::taken(Bytes::from(count.to_string())),
         }
     }
 }
@@ -140,7 +140,7 @@ impl Sink {
 
     fn checked(&self) -> SinkCounts {
         let counts = self.push.counts();
-        assert_eq!(counts.offered, counts.delivered + counts.lost() + counts.waiting());
+        assert_eq!(counts.offered, counts.delivered + counts.dropped_in_all() + counts.waiting());
         counts
     }
 }
@@ -210,7 +210,7 @@ async fn a_queue_that_is_full_while_the_breaker_turns_drops_and_counts_and_drain
     sink.offer(6..=100);
     let counts = sink.checked();
     assert_eq!((counts.queued, counts.in_flight), (10, 1));
-    assert_eq!((counts.dropped_for(DropReason::Full), counts.lost()), (89, 89));
+    assert_eq!((counts.dropped_for(DropReason::Full), counts.dropped_in_all()), (89, 89));
     after(ms(100_000)).await;
     let counts = sink.checked();
     assert_eq!((counts.delivered, counts.waiting(), counts.breaker), (11, 0, BreakerState::Closed));
@@ -279,7 +279,7 @@ async fn a_pause_beyond_the_deadline_loses_the_batch_at_once_and_the_next_one_go
     assert_eq!((counts.dropped_for(DropReason::Late), counts.delivered), (1, 1));
     let reports = sink.reports.lock().unwrap();
     let told: Vec<String> = reports.iter().map(ToString::to_string).collect();
-    assert_eq!(told, ["busy; 1 item tried again", "busy; there is no time left; 1 item lost"]);
+    assert_eq!(told, ["busy; 1 item tried again", "busy; there is no time left; 1 item dropped"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -341,9 +341,9 @@ async fn partial_success_is_counted_told_and_never_sent_again() {
     assert_eq!(
         told,
         [
-            "it took all but 2: bad  ones; 2 items lost",
+            "it took all but 2: bad  ones; 2 items dropped",
             "it took all but 0: bad  ones",
-            "it took all but 99: bad  ones; 3 items lost",
+            "it took all but 99: bad  ones; 3 items dropped",
         ]
     );
 }

@@ -1,6 +1,6 @@
 //! The task of a sink: gathers batches, and delivers one after the other.
 //!
-//! Invariant: an item that left the queue is delivered or counted as lost before the next batch is
+//! Invariant: an item that left the queue is delivered or counted as dropped before the next batch is
 //! gathered; it is never both.
 
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::sink::backoff::Backoff;
 use crate::sink::breaker::{Admission, Breaker};
 use crate::sink::counts::{Attempt, DropReason, Failure, Meter};
 use crate::sink::held::Held;
-use crate::sink::http::{Client, Kind, Verdict};
+use crate::sink::http::{Client, Ending, Kind};
 use crate::sink::trouble::{Report, Tell, Trouble, plain, rule_and_key};
 
 /// What carries a body to a receiver.
@@ -30,7 +30,7 @@ pub(super) trait Post: Send + 'static {
         &mut self,
         content_type: &'static str,
         body: Bytes,
-    ) -> impl Future<Output = Verdict> + Send;
+    ) -> impl Future<Output = Ending> + Send;
 
     /// What is wrong with it that is no failure, once.
     fn complaint(&mut self) -> Option<String> {
@@ -47,7 +47,7 @@ impl Post for Client {
         &mut self,
         content_type: &'static str,
         body: Bytes,
-    ) -> impl Future<Output = Verdict> + Send {
+    ) -> impl Future<Output = Ending> + Send {
         Self::post(self, content_type, body)
     }
 
@@ -139,7 +139,7 @@ impl<E: Encode, P: Post> Worker<E, P> {
         if left_out > 0 {
             self.meter.dropped(DropReason::Unfit, left_out);
             let text = "they are damaged inside, and have no form in JSON";
-            self.report(&delivery, left_out, Trouble::Lost(DropReason::Unfit), text);
+            self.report(&delivery, left_out, Trouble::Dropped(DropReason::Unfit), text);
         }
         let Some((content_type, body)) = encoded else {
             self.meter.delivered(items);
@@ -159,18 +159,18 @@ impl<E: Encode, P: Post> Worker<E, P> {
                 }
                 continue;
             }
-            let verdict = self.attempt(&mut delivery, content_type, body.clone()).await;
-            match verdict.kind {
+            let ending = self.attempt(&mut delivery, content_type, body.clone()).await;
+            match ending.kind {
                 Kind::Taken(answer) => return self.settle(&delivery, &answer),
                 Kind::Refused(failure) => {
                     self.meter.failed(failure);
-                    return self.lose(&delivery, DropReason::Refused, &verdict.text);
+                    return self.lose(&delivery, DropReason::Refused, &ending.text);
                 }
                 Kind::Again(failure, after) => {
                     self.meter.failed(failure);
-                    self.report(&delivery, items, Trouble::Again(failure), &verdict.text);
+                    self.report(&delivery, items, Trouble::Again(failure), &ending.text);
                     let pause = after.unwrap_or_else(|| self.backoff.pause(delivery.attempts));
-                    if !self.wait(&delivery, pause, &verdict.text).await {
+                    if !self.wait(&delivery, pause, &ending.text).await {
                         return;
                     }
                 }
@@ -184,18 +184,18 @@ impl<E: Encode, P: Post> Worker<E, P> {
         delivery: &mut Delivery<'_>,
         content_type: &'static str,
         body: Bytes,
-    ) -> Verdict {
+    ) -> Ending {
         let bytes = body.len();
         self.meter.attempt(delivery.attempts > 0, bytes);
         delivery.attempts = delivery.attempts.saturating_add(1);
         let begun = now();
-        let verdict = tokio::select! {
-            verdict = self.post.post(content_type, body) => verdict,
+        let ending = tokio::select! {
+            ending = self.post.post(content_type, body) => ending,
             () = over(&mut self.stopped) => {
-                Verdict::again(Failure::Timeout, "no answer before the run ends".to_owned())
+                Ending::again(Failure::Timeout, "no answer before the run ends".to_owned())
             }
         };
-        let failure = match &verdict.kind {
+        let failure = match &ending.kind {
             Kind::Taken(_) => None,
             Kind::Refused(failure) | Kind::Again(failure, _) => Some(*failure),
         };
@@ -209,7 +209,7 @@ impl<E: Encode, P: Post> Worker<E, P> {
         if let Some(text) = self.post.complaint() {
             self.report(delivery, 0, Trouble::Files, &text);
         }
-        if matches!(verdict.kind, Kind::Again(..)) {
+        if matches!(ending.kind, Kind::Again(..)) {
             if self.breaker.failed(self.now_ms()) {
                 self.meter.breaker_opened();
             }
@@ -217,30 +217,30 @@ impl<E: Encode, P: Post> Worker<E, P> {
             // It lives, and perhaps says no: that is no reason to leave it alone.
             self.breaker.succeeded();
         }
-        verdict
+        ending
     }
 
     /// Counts what a request that succeeded has delivered.
     fn settle(&self, delivery: &Delivery<'_>, answer: &[u8]) {
         let items = delivery.items;
-        let mut lost = 0;
+        let mut dropped = 0;
         if let Some((rejected, reason)) = self.encode.rejected(answer) {
-            lost = rejected.min(items);
+            dropped = rejected.min(items);
             let text = format!("it took all but {rejected}: {}", plain(&reason));
-            let trouble = match lost {
+            let trouble = match dropped {
                 0 => Trouble::Warning,
-                _ => Trouble::Lost(DropReason::Rejected),
+                _ => Trouble::Dropped(DropReason::Rejected),
             };
-            self.report(delivery, lost, trouble, &text);
+            self.report(delivery, dropped, trouble, &text);
         }
-        self.meter.dropped(DropReason::Rejected, lost);
-        self.meter.delivered(items - lost);
+        self.meter.dropped(DropReason::Rejected, dropped);
+        self.meter.delivered(items - dropped);
     }
 
     fn lose(&self, delivery: &Delivery<'_>, reason: DropReason, text: &str) {
         let items = delivery.items;
         self.meter.dropped(reason, items);
-        self.report(delivery, items, Trouble::Lost(reason), text);
+        self.report(delivery, items, Trouble::Dropped(reason), text);
     }
 
     fn report(&self, delivery: &Delivery<'_>, items: u64, trouble: Trouble, text: &str) {
@@ -264,7 +264,7 @@ impl<E: Encode, P: Post> Worker<E, P> {
         }
     }
 
-    /// Waits before the next attempt; `false` where there is none, with the items counted as lost.
+    /// Waits before the next attempt; `false` where there is none, with the items counted as dropped.
     async fn wait(&mut self, delivery: &Delivery<'_>, pause: Duration, why: &str) -> bool {
         let stop_at = *self.stopped.borrow();
         let until = stop_at.map_or(delivery.deadline, |stop_at| stop_at.min(delivery.deadline));

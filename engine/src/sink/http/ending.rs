@@ -13,7 +13,7 @@ use crate::sink::trouble::plain;
 
 /// How a request ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::sink) struct Verdict {
+pub(in crate::sink) struct Ending {
     pub(in crate::sink) kind: Kind,
     /// What to tell people; empty where it was taken.
     pub(in crate::sink) text: String,
@@ -30,7 +30,7 @@ pub(in crate::sink) enum Kind {
     Refused(Failure),
 }
 
-impl Verdict {
+impl Ending {
     pub(in crate::sink) fn taken(answer: Bytes) -> Self {
         Self { kind: Kind::Taken(answer), text: String::new() }
     }
@@ -53,10 +53,10 @@ pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
 }
 
 /// What an answer over plain HTTP means.
-pub(super) fn judge(head: &Parts, body: Bytes, now_ns: impl Fn() -> i64) -> Verdict {
+pub(super) fn judge(head: &Parts, body: Bytes, now_ns: impl Fn() -> i64) -> Ending {
     let status = head.status;
     if status.is_success() {
-        return Verdict::taken(body);
+        return Ending::taken(body);
     }
     let said = plain(String::from_utf8_lossy(&body).trim());
     let separator = if said.is_empty() { "" } else { ": " };
@@ -66,5 +66,5 @@ pub(super) fn judge(head: &Parts, body: Bytes, now_ns: impl Fn() -> i64) -> Verd
         401 | 403 | 407 => Kind::Refused(Failure::Denied),
         _ => Kind::Refused(Failure::Refused),
     };
-    Verdict { kind, text }
+    Ending { kind, text }
 }
