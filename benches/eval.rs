@@ -42,6 +42,7 @@ fn batch() -> Batch {
         frame_seq: 0,
         rows: ROWS,
         stands_for: 1,
+        offsets: Vec::new(),
         columns,
         heap: Vec::new(),
         symbols,
