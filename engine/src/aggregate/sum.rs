@@ -1,7 +1,7 @@
 //! Exact sums of numbers of any unit.
 //!
-//! Invariant: equal numbers make equal sums, in whatever order and parts they come; rounding happens
-//! once, when a result is read.
+//! Invariant: equal numbers make equal sums, in whatever order and parts they come; rounding
+//! happens once, when a result is read.
 
 use serde::{Deserialize, Serialize};
 

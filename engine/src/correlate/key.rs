@@ -1,7 +1,7 @@
 //! The items of one key, until no partner of theirs can come.
 //!
-//! Invariant: items are taken in order of event time, and each is decided at the first time at which
-//! nothing to come can change its outcome. Knows neither watermarks nor other keys.
+//! Invariant: items are taken in order of event time, and each is decided at the first time at
+//! which nothing to come can change its outcome. Knows neither watermarks nor other keys.
 
 use std::collections::VecDeque;
 

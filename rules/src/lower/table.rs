@@ -1,8 +1,8 @@
 //! Tables: aggregates that read the same items by the same key share one.
 //!
-//! Invariant: a rule's rows do not depend on who shares its table; columns have their final indices,
-//! and tables their identity, only after `seal`. Knows accumulators and windows, not what rows
-//! select.
+//! Invariant: a rule's rows do not depend on who shares its table; columns have their final
+//! indices, and tables their identity, only after `seal`. Knows accumulators and windows, not what
+//! rows select.
 
 use tailwater_engine::model::RuleId;
 use tailwater_engine::plan::expr::Expr;

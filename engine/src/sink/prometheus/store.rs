@@ -1,7 +1,7 @@
 //! The series of the page: renewed by rows and transitions, expired by the clock.
 //!
-//! Invariant: never more series than the bound; a counter never goes back while its series is there.
-//! How the page is written, `page` knows.
+//! Invariant: never more series than the bound; a counter never goes back while its series is
+//! there. How the page is written, `page` knows.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

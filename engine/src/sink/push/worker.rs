@@ -1,7 +1,7 @@
 //! The task of a sink: gathers batches, and delivers one after the other.
 //!
-//! Invariant: an item that left the queue is delivered or counted as dropped before the next batch is
-//! gathered; it is never both.
+//! Invariant: an item that left the queue is delivered or counted as dropped before the next batch
+//! is gathered; it is never both.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -264,7 +264,8 @@ impl<E: Encode, P: Post> Worker<E, P> {
         }
     }
 
-    /// Waits before the next attempt; `false` where there is none, with the items counted as dropped.
+    /// Waits before the next attempt; `false` where there is none, with the items counted as
+    /// dropped.
     async fn wait(&mut self, delivery: &Delivery<'_>, pause: Duration, why: &str) -> bool {
         let stop_at = *self.stopped.borrow();
         let until = stop_at.map_or(delivery.deadline, |stop_at| stop_at.min(delivery.deadline));
