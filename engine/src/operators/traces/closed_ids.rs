@@ -54,9 +54,14 @@ impl ClosedIds {
         }
     }
 
+    /// Whether a trace may have closed, by the hash of its id; most that did not are told.
+    pub(super) fn may_hold(&self, hash: u64) -> bool {
+        self.bits.may_hold(hash)
+    }
+
     /// Whether a trace had closed, by the hash of its id, as far as is remembered at a watermark.
     pub(super) fn holds(&mut self, hash: u64, id: &Id, watermark_ns: i64) -> bool {
-        self.bits.may_hold(hash) && self.holds_exactly(hash, id, watermark_ns)
+        self.may_hold(hash) && self.holds_exactly(hash, id, watermark_ns)
     }
 
     #[cold]

@@ -46,6 +46,8 @@ pub(super) struct Store {
     held: HeldSpans,
     wheel: Wheel,
     closed: ClosedIds,
+    /// Made of what was read ahead, so that it is read. Nobody asks.
+    read_ahead: bool,
     /// By shard: spans of open traces.
     spans_of: Vec<u32>,
     /// Reused between traces.
@@ -109,6 +111,7 @@ impl Store {
             held: HeldSpans::default(),
             wheel: Wheel::default(),
             closed: ClosedIds::new(),
+            read_ahead: false,
             spans_of: vec![0; SHARDS as usize],
             assembled: Assembled::default(),
             closing: Closing::default(),
@@ -198,10 +201,14 @@ impl Store {
     }
 
     /// The keys and the places of traces as they are now.
-    fn look_up(&self, ids: &[[u8; 16]], found: &mut [(u64, u32); LOOKED_UP]) {
+    fn look_up(&mut self, ids: &[[u8; 16]], found: &mut [(u64, u32); LOOKED_UP]) {
         for (found, id) in found.iter_mut().zip(ids) {
             let key = shard_key(id);
             *found = (key, self.find(key, id).unwrap_or(NONE));
+            if found.1 == NONE {
+                // Asked again when it opens; read by then.
+                self.read_ahead ^= self.closed.may_hold(key);
+            }
         }
     }
 

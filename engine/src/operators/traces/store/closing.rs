@@ -2,6 +2,7 @@
 
 use super::{LOOKED_UP, OnClose, Store, ends_ns};
 use crate::limits::{SHARDS, TRACE_SPANS_PER_SHARD_MAX};
+use crate::model::Value;
 use crate::operators::sample::EarlyClose;
 use crate::operators::traces::state::shard_key;
 use crate::operators::traces::wheel::bucket_of;
@@ -14,6 +15,8 @@ pub(super) struct Closing {
     due: Vec<(u32, u64, i64)>,
     /// The newest spans held.
     newest: Vec<u32>,
+    /// Made of what was read ahead, so that it is read. Nobody asks.
+    read: u64,
 }
 
 /// The shard of a trace.
@@ -78,6 +81,11 @@ impl Store {
     ) {
         let mut closing = std::mem::take(&mut self.closing);
         closing.due.clear();
+        // Without a branch on what is read, which would wait for it.
+        for &(place, _) in places {
+            let (head, rest) = (&self.heads[place as usize], &self.rests[place as usize]);
+            closing.read ^= u64::from(head.spans) ^ rest.mask;
+        }
         for &(place, generation) in places {
             let head = &self.heads[place as usize];
             let is_own = head.is_open && head.generation == generation;
@@ -93,6 +101,12 @@ impl Store {
             }
             rest.bucket = bucket_of(deadline_ns);
             again.push((rest.bucket, (place, generation)));
+        }
+        let values = self.rule.of_root.len();
+        for (place, key, _) in &closing.due {
+            let root = self.roots.get(*place as usize * values);
+            let is_known = self.index.find(*key, |at| at == place).is_some();
+            closing.read ^= u64::from(root.is_some_and(Value::is_null)) ^ u64::from(is_known);
         }
         let newest = closing.due.iter().map(|due| self.heads[due.0 as usize].held);
         closing.newest.clear();
