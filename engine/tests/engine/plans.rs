@@ -267,6 +267,34 @@ pub fn run_restored(plan: &Arc<Plan>, frames: &[DataFrame]) -> Run {
     summarize(&outputs)
 }
 
+/// Runs with a snapshot after some frames that is asked for until it is there, as one does who goes
+/// on; another engine is restored from it and takes the rest.
+pub fn run_polled(plan: &Arc<Plan>, frames: &[DataFrame], at: usize) -> Run {
+    let mut engine = build(plan, 2, 1, None);
+    for frame in &frames[..at] {
+        push(&mut engine, frame);
+    }
+    engine.snapshot().unwrap();
+    let mut outputs: Vec<EpochOutput> = Vec::new();
+    let snapshot = loop {
+        outputs.extend(engine.poll());
+        if let Some(snapshot) = engine.poll_snapshot() {
+            break snapshot;
+        }
+        std::thread::yield_now();
+    };
+    let (rest, snapshots) = engine.finish().unwrap();
+    assert!(snapshots.is_empty(), "the one that was asked for is taken");
+    outputs.extend(rest);
+    let mut engine = build(plan, 3, 1, Some(snapshot));
+    for frame in &frames[at..] {
+        push(&mut engine, frame);
+    }
+    engine.push_body(FrameBody::End).unwrap();
+    outputs.extend(engine.finish().unwrap().0);
+    summarize(&outputs)
+}
+
 fn summarize(outputs: &[EpochOutput]) -> Run {
     let mut run = Run {
         lines: Vec::new(),

@@ -5,7 +5,7 @@ use tailwater_engine::plan::WindowShape;
 use super::oracle::Event;
 use tailwater_engine::model::DropReason;
 
-use super::plans::{SECOND, count_by_name, file_frames, frames, run};
+use super::plans::{SECOND, count_by_name, file_frames, frames, run, run_polled};
 
 fn event(key: &str, time_s: i64) -> Event {
     Event { source: 0, key: key.to_string(), time_ns: time_s * SECOND }
@@ -59,6 +59,16 @@ fn run_file(events: &[Event]) -> super::plans::Run {
 
 fn steady(count: i64) -> Vec<Event> {
     (0..count).map(|n| event("a", 100 + n / 4)).collect()
+}
+
+#[test]
+fn a_snapshot_comes_while_the_engine_goes_on() {
+    let plan = count_by_name(tumbling(), 10 * SECOND, 10_000);
+    let frames = frames(&steady(200), &[7]);
+    let whole = run(&plan, &frames, 1, 1);
+    for at in [0, 1, frames.len() / 2, frames.len()] {
+        assert_eq!(run_polled(&plan, &frames, at), whole, "after {at} frames");
+    }
 }
 
 #[test]
