@@ -408,6 +408,10 @@ pub const TRACE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// traces, for one table; with more of them all leave for the rule at the end of the epoch.
 pub const LOCAL_GROUPS_MAX: usize = 65_536;
 
+/// Different values, beyond as many again as spans of open traces carry, that a worker holds for
+/// one `traces` rule before it forgets those that no span carries any more.
+pub const TRACE_VALUES_IDLE_MAX: usize = 4_096;
+
 /// Spans of open traces in one shard of trace ids, for one `traces` rule; with more of them the
 /// oldest traces of the shard are decided early.
 pub const TRACE_SPANS_PER_SHARD_MAX: usize = 32_768;

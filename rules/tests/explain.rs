@@ -188,6 +188,26 @@ new traces from jobs.matched
     assert!(graph.contains("\"jobs.matched\" -> \"pairs\";"), "{graph}");
 }
 
+/// Where an aggregate over what traces say runs, which decides what it costs.
+#[test]
+fn where_what_traces_say_is_aggregated_is_told() {
+    let rules = "traces t from spans close when (root and quiet 5s) or age 60s
+     aggregate edges from t.edges by client, server over tumbling(1m) select { n: count() }
+     aggregate ends from t.edges by server over tumbling(1m) select { last(client) }
+     aggregate others from edges by client over tumbling(1h) select { rows: count() }";
+    let said = text(&explain(&plan(rules).unwrap()));
+    let runs = |rule: &str| {
+        let part = said.split("\n\n").find(|part| part.contains(&format!("rule      {rule} ")));
+        let line = part.unwrap().lines().find(|line| line.starts_with("  runs"));
+        line.map(|line| line.trim().to_owned())
+    };
+    let where_made = "runs      where traces close, on the worker that has the trace; what slices \
+                      hold goes to the worker of the rule when they end";
+    assert_eq!(runs("edges").as_deref(), Some(where_made), "{said}");
+    assert_eq!(runs("ends").as_deref(), Some("runs      row by row, on the worker of the rule"));
+    assert_eq!(runs("others"), None);
+}
+
 const EXPLAINED_TRACES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/explained_traces.txt");
 
 #[test]

@@ -16,6 +16,8 @@ const RULES: &str = "stream s = spans lateness 5s idle 1h
     aggregate slides from s by name over sliding(30s, every: 10s) select { p99(duration) }
     aggregate sessions from s by service.name over session(20s) select { n: count() }
     aggregate of_rows from windows by n over tumbling(1m) select { rows: count() }
+    traces t from s close when (root and quiet 2s) or age 10s
+    aggregate of_traces from t by root.service.name over tumbling(30s) select { n: count() }
     alert Many from windows when n > 1 on no data keep
     pattern Twice by service.name within 1h {
       a: s where name == \"first\"
@@ -63,7 +65,8 @@ fn told(plan: &Arc<Plan>, workers: usize) -> [(Vec<(String, u64)>, u64); 2] {
     assert_eq!(gauges.watermark_ns(0), None);
     for index in 0..100 {
         // Twice each, so that the alert fires once windows close.
-        push(&mut engine, span(&format!("service {}", index % 50), "first", 1_000, 10, ""));
+        let ids = format!(r#","traceId":"{0:032x}","spanId":"{0:016x}""#, index + 1);
+        push(&mut engine, span(&format!("service {}", index % 50), "first", 1_000, 10, &ids));
     }
     push(&mut engine, span("late", "other", 16_000, 0, ""));
     settle(&mut engine);
@@ -88,11 +91,11 @@ fn groups_are_those_of_the_rules_for_any_number_of_workers() {
         of.iter().find(|(rule, _)| rule == name).map(|(_, groups)| *groups).unwrap()
     };
     let all = |of: &[(String, u64)]| {
-        ["windows", "slides", "sessions", "Many", "Twice"].map(|name| group(of, name))
+        ["windows", "slides", "sessions", "Many", "Twice", "of_traces"].map(|name| group(of, name))
     };
     // The first window has closed, the sliding one and the sessions have not.
-    assert_eq!(all(&first.0), [1, 2, 51, 50, 50]);
-    assert_eq!(all(&second.0), [1, 1, 1, 50, 0]);
+    assert_eq!(all(&first.0), [1, 2, 51, 50, 50, 50]);
+    assert_eq!(all(&second.0), [1, 1, 1, 50, 0, 0]);
     assert!(second.1 < first.1, "{second:?} of {first:?}");
     for workers in [2, 4] {
         let [more_first, more_second] = told(&plan, workers);

@@ -3,6 +3,8 @@
 //! Invariant: an attribute's slot is its position among the attribute columns; a key is compared
 //! only with the demanded keys of its own length.
 
+use std::sync::Arc;
+
 use crate::model::{AttributePlace, Column, ColumnSpec, Demand, Field, FieldKind, Signal};
 
 /// Where an attribute list stands in the payload.
@@ -18,41 +20,56 @@ pub(super) enum Level {
     Flat,
 }
 
+/// A slot that an attribute fills.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Slot {
+    pub(super) at: u16,
+    /// Of several attributes that may fill it the one of the lowest rank does; 0 where it is the
+    /// only one.
+    pub(super) rank: u16,
+}
+
 /// Demanded keys of one level and the slots that they fill.
-#[derive(Default)]
 pub(super) struct KeyIndex {
     /// Bit `min(len, 63)` is set iff a key of that length is demanded.
     lengths: u64,
+    /// By that number: the first key of the length.
+    first: [u16; 64],
     /// Sorted by length, then bytes.
-    keys: Vec<(Box<[u8]>, Vec<u16>)>,
+    keys: Vec<(Box<[u8]>, Vec<Slot>)>,
+}
+
+impl Default for KeyIndex {
+    fn default() -> Self {
+        Self { lengths: 0, first: [0; 64], keys: Vec::new() }
+    }
 }
 
 impl KeyIndex {
-    fn add(&mut self, key: &[u8], slot: u16) {
+    fn add(&mut self, key: &[u8], slot: Slot) {
         self.lengths |= 1 << key.len().min(63);
         match self.keys.iter_mut().find(|(known, _)| **known == *key) {
             Some((_, slots)) => slots.push(slot),
             None => self.keys.push((key.into(), vec![slot])),
         }
         self.keys.sort_by(|a, b| (a.0.len(), &a.0).cmp(&(b.0.len(), &b.0)));
+        for (length, first) in self.first.iter_mut().enumerate() {
+            *first = self.keys.partition_point(|(known, _)| known.len() < length) as u16;
+        }
     }
 
     /// The slots that a key fills; empty if nobody reads it.
     #[inline]
-    pub(super) fn find(&self, key: &[u8]) -> &[u16] {
+    pub(super) fn find(&self, key: &[u8]) -> &[Slot] {
         if self.lengths >> key.len().min(63) & 1 == 0 {
             return &[];
         }
         self.find_of_length(key)
     }
 
-    fn find_of_length(&self, key: &[u8]) -> &[u16] {
-        let first = if self.keys.len() <= 8 {
-            0
-        } else {
-            self.keys.partition_point(|(known, _)| known.len() < key.len())
-        };
-        for (known, slots) in &self.keys[first..] {
+    fn find_of_length(&self, key: &[u8]) -> &[Slot] {
+        let first = self.first[key.len().min(63)];
+        for (known, slots) in &self.keys[first.into()..] {
             if known.len() > key.len() {
                 break;
             }
@@ -109,13 +126,14 @@ impl Layout {
                 ColumnSpec::Attribute { place, key } => {
                     layout.add_attribute(*place, key.as_bytes(), column);
                 }
+                ColumnSpec::FirstAttribute(keys) => layout.add_first(keys, column),
             }
         }
         layout
     }
 
     fn add_attribute(&mut self, place: AttributePlace, key: &[u8], column: usize) {
-        let slot = self.attributes.len() as u16;
+        let slot = Slot { at: self.attributes.len() as u16, rank: 0 };
         self.attributes.push(column);
         let any = place == AttributePlace::Any;
         if any || place == AttributePlace::Item {
@@ -129,6 +147,16 @@ impl Layout {
         }
         if place != AttributePlace::Scope {
             self.flat.add(key, slot);
+        }
+    }
+
+    fn add_first(&mut self, keys: &[Arc<str>], column: usize) {
+        let at = self.attributes.len() as u16;
+        self.attributes.push(column);
+        for (rank, key) in (1..).zip(keys) {
+            let slot = Slot { at, rank };
+            self.item.add(key.as_bytes(), slot);
+            self.flat.add(key.as_bytes(), slot);
         }
     }
 

@@ -10,8 +10,9 @@ use crate::model::{
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::damage::Damage;
 use super::item::Item;
-use super::layout::{KeyIndex, Layout, Level};
+use super::layout::{Layout, Level, Slot};
 
 /// Symbols of the enumerations' members in the current symbol table.
 pub(super) struct Members {
@@ -45,8 +46,7 @@ pub(super) struct Table {
     pub(super) rows: usize,
     /// Values that fit no cell.
     pub(super) heap: Vec<Value>,
-    /// Attribute slots of the row under way.
-    pub(super) row: Vec<Cell>,
+    row: RowCells,
     pub(super) scope_name: Symbol,
     pub(super) scope_version: Symbol,
     columns: Vec<Column>,
@@ -60,6 +60,64 @@ pub(super) struct Table {
     raw: Option<RawTable>,
     /// Where items begin, if they are put in order with those of other signals.
     offsets: Option<Vec<u32>>,
+}
+
+/// Attribute slots of the row under way. Most are on few items: what a row has written is undone
+/// for the next one.
+struct RowCells {
+    cells: Vec<Cell>,
+    /// By slot: the rank of what is in it, highest where nothing is.
+    ranks: Vec<u16>,
+    /// Slots that the row may have filled, some of them twice.
+    written: Vec<u16>,
+    /// Slots that resource and scope fill.
+    around: Vec<u16>,
+    /// Whether resource or scope have changed since the last row.
+    is_stale: bool,
+}
+
+impl RowCells {
+    fn new(slots: usize) -> Self {
+        Self {
+            cells: vec![Cell::Null; slots],
+            ranks: vec![u16::MAX; slots],
+            written: Vec::new(),
+            around: Vec::new(),
+            is_stale: true,
+        }
+    }
+
+    /// Forgets the row: its slots are those around it.
+    #[inline]
+    fn begin(&mut self, around: &[Cell]) {
+        if self.is_stale {
+            self.is_stale = false;
+            self.cells.copy_from_slice(around);
+            self.ranks.fill(u16::MAX);
+            let filled = (0..).zip(around).filter(|(_, cell)| !matches!(cell, Cell::Null));
+            self.around.clear();
+            self.around.extend(filled.map(|(at, _): (u16, _)| at));
+            self.written.clear();
+            return;
+        }
+        if !self.written.is_empty() {
+            for &at in &self.written {
+                self.cells[usize::from(at)] = around[usize::from(at)];
+                self.ranks[usize::from(at)] = u16::MAX;
+            }
+            self.written.clear();
+        }
+    }
+
+    #[inline]
+    fn set(&mut self, Slot { at, rank }: Slot, cell: Cell) {
+        let known = &mut self.ranks[usize::from(at)];
+        if rank == 0 || (rank <= *known && !matches!(cell, Cell::Null)) {
+            *known = rank;
+            self.cells[usize::from(at)] = cell;
+            self.written.push(at);
+        }
+    }
 }
 
 /// Where items lie, under way.
@@ -99,7 +157,7 @@ impl Table {
             layout,
             rows: 0,
             heap: Vec::new(),
-            row: vec![Cell::Null; slots],
+            row: RowCells::new(slots),
             resource: vec![Cell::Null; slots],
             scope: vec![Cell::Null; slots],
             scope_name: Symbol::EMPTY,
@@ -119,6 +177,7 @@ impl Table {
     /// Forgets the scope, keeping the resource.
     pub(super) fn begin_scope(&mut self) {
         self.scope.copy_from_slice(&self.resource);
+        self.row.is_stale = true;
         self.identity[1..].fill(0);
         self.scope_name = Symbol::EMPTY;
         self.scope_version = Symbol::EMPTY;
@@ -127,7 +186,7 @@ impl Table {
     /// Starts a row: its attributes are the scope's and resource's until its own are set.
     #[inline]
     pub(super) fn begin_row(&mut self) {
-        self.row.copy_from_slice(&self.scope);
+        self.row.begin(&self.scope);
         self.identity[2] = 0;
     }
 
@@ -156,25 +215,48 @@ impl Table {
         xxh3_64(&bytes) as i64
     }
 
-    /// Where attributes of a level are looked up and written.
-    #[inline]
-    pub(super) fn level(&mut self, level: Level) -> (&KeyIndex, &mut [Cell], &mut Vec<Value>) {
-        let cells = match level {
-            Level::Resource => &mut self.resource,
-            Level::Scope => &mut self.scope,
-            Level::Item | Level::Flat => &mut self.row,
-        };
-        (self.layout.keys(level), cells, &mut self.heap)
-    }
-
     /// Sets an attribute of a level, if anybody reads it.
     pub(super) fn set_attribute(&mut self, level: Level, key: &[u8], cell: Cell) {
-        let (index, cells, _) = self.level(level);
-        if cell != Cell::Null {
-            for &slot in index.find(key) {
-                cells[slot as usize] = cell;
-            }
+        let found = self.fill(level, key, |_| Ok(cell));
+        debug_assert!(found.is_ok(), "a cell at hand has no damage");
+    }
+
+    /// Fills the slots of an attribute with a cell, which is made only if anybody reads it.
+    ///
+    /// # Errors
+    /// As making the cell.
+    #[inline]
+    pub(super) fn fill(
+        &mut self,
+        level: Level,
+        key: &[u8],
+        cell: impl FnOnce(&mut Vec<Value>) -> Result<Cell, Damage>,
+    ) -> Result<(), Damage> {
+        let slots = self.layout.keys(level).find(key);
+        if slots.is_empty() {
+            return Ok(());
         }
+        let cell = cell(&mut self.heap)?;
+        if matches!(cell, Cell::Null) {
+            return Ok(());
+        }
+        let around = match level {
+            Level::Item | Level::Flat => {
+                slots.iter().for_each(|slot| self.row.set(*slot, cell));
+                return Ok(());
+            }
+            Level::Resource => &mut self.resource,
+            Level::Scope => &mut self.scope,
+        };
+        slots.iter().for_each(|slot| around[usize::from(slot.at)] = cell);
+        self.row.is_stale = true;
+        Ok(())
+    }
+
+    /// Sets slots of the row under way.
+    #[inline]
+    pub(super) fn set_slots(&mut self, slots: &[Slot], cell: Cell) {
+        slots.iter().for_each(|slot| self.row.set(*slot, cell));
     }
 
     /// Whether anybody reads this attribute at a level.
@@ -223,14 +305,18 @@ impl Table {
             let about = (source, series);
             push_field(&mut self.columns[column], field, item, about, scope, members);
         }
-        for (&column, &cell) in self.layout.attributes.iter().zip(&self.row) {
-            if !matches!(cell, Cell::Null)
-                && let Column::Cells(cells) = &mut self.columns[column]
-            {
-                if cells.len() < self.rows {
-                    cells.resize(self.rows, Cell::Null);
+        for filled in [&self.row.around, &self.row.written] {
+            for &at in filled {
+                let (at, cell) = (usize::from(at), self.row.cells[usize::from(at)]);
+                if !matches!(cell, Cell::Null)
+                    && let Column::Cells(cells) = &mut self.columns[self.layout.attributes[at]]
+                    && cells.len() <= self.rows
+                {
+                    if cells.len() < self.rows {
+                        cells.resize(self.rows, Cell::Null);
+                    }
+                    cells.push(cell);
                 }
-                cells.push(cell);
             }
         }
         self.rows += 1;

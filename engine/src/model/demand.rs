@@ -32,6 +32,9 @@ pub enum ColumnSpec {
         /// Its key, dots included.
         key: Arc<str>,
     },
+    /// The first that is present of several attributes of the item itself; a column of cells. One
+    /// column where `a ?? b ?? …` would take one for each, of which most items have none.
+    FirstAttribute(Arc<[Arc<str>]>),
 }
 
 /// The columns that a plan reads, by signal. A signal without columns that is still `wanted`

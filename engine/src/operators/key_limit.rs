@@ -108,6 +108,22 @@ impl KeyLimit {
         self.open.len()
     }
 
+    /// How many keys are open whose last window ends after a watermark, for people. Of rows, keys
+    /// are freed when the next rows come, as the watermark moves with the cut into epochs.
+    pub(crate) fn open_at(&self, table: &Table, watermark_ns: i64) -> usize {
+        let keys = &self.open.keys;
+        let is_last = |slice: i64, key_hash: &u128| {
+            let is_it = |&at: &u32| keys[at as usize].key_hash == *key_hash;
+            let known = self.open.index.find(*key_hash as u64, is_it);
+            known.is_some_and(|&at| keys[at as usize].last <= slice)
+        };
+        let ended = self.by_last.iter();
+        let ended = ended.take_while(|(slice, _)| table.slice_dead_ns(**slice) <= watermark_ns);
+        let dead =
+            ended.map(|(slice, keys)| keys.iter().filter(|key| is_last(*slice, key)).count());
+        self.open.len() - dead.sum::<usize>()
+    }
+
     /// Frees the keys whose last window ended at or before the watermark.
     pub(crate) fn free(&mut self, table: &Table, watermark_ns: i64) {
         while let Some(entry) = self.by_last.first_entry() {

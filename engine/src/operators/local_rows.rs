@@ -8,6 +8,7 @@
 //!
 //! Invariant: an aggregate says what it would say of the rows. Must not know what rows are of.
 
+mod recent;
 mod table;
 
 use std::sync::Arc;
@@ -18,11 +19,24 @@ use super::close::Closed;
 use super::decode::PreparedBatch;
 use super::groups::GroupDelta;
 use crate::aggregate::AccumulatorKind;
-use crate::model::{Batch, Cell, Column, Interner, RuleId, Signal, SourceId, Symbols, Value};
+use crate::model::{Batch, Cell, Column, Interner, RuleId, Signal, SourceId, Symbols};
 use crate::plan::eval::{Evaluator, FilterIndex, Selections};
-use crate::plan::{Plan, ROW_KEY_FROM, RowInput, RowTable, RuleKind, Table};
+use crate::plan::{Plan, ROW_KEY_FROM, RowInput, RowTable, Table};
 use crate::self_metrics::EngineGauges;
+use recent::KEY_BY_ROW_COLUMNS_MAX;
 use table::LocalTable;
+
+pub(crate) use recent::{SharedTexts, short_of};
+
+/// What a row has in its columns behind the trace's id, by their place there.
+pub(crate) trait RowCells {
+    /// A number that only equal values of the rule's rows have, until recent groups are forgotten;
+    /// `None` for what has none.
+    fn short(&mut self, at: usize, batch: &mut Batch) -> Option<u32>;
+
+    /// The value, as a cell of a batch.
+    fn cell(&mut self, at: usize, batch: &mut Batch) -> Cell;
+}
 
 /// Groups of slices that have not ended, as a snapshot holds them: (table hash, slice, group).
 pub(crate) type LocalRowsState = Vec<(u64, i64, GroupDelta)>;
@@ -77,8 +91,12 @@ pub(crate) struct LocalRows {
     /// Index among the plan's row inputs.
     input: usize,
     batch: Batch,
-    /// By column of the rows: whether it is read.
-    is_read: Vec<bool>,
+    /// Columns of the batch, without computed ones.
+    columns: usize,
+    /// Which columns behind the trace's id are filled, by their place there.
+    filled: Vec<usize>,
+    /// Which columns up to the trace's id are filled.
+    of_trace: Vec<usize>,
     times_ns: Vec<i64>,
     sources: Vec<RowSource>,
     /// By row.
@@ -90,67 +108,64 @@ pub(crate) struct LocalRows {
     generation: u32,
 }
 
-/// Whether the rows of a table are aggregated where they are made: the table is on a grid, over
-/// what traces say, and its results do not depend on the order of rows.
-pub(crate) fn is_local(plan: &Plan, RowTable { input, table }: &RowTable) -> bool {
-    let rule = plan.row_inputs[*input as usize].rule;
-    let of_traces =
-        matches!(plan.rules[rule.0 as usize].kind, RuleKind::Traces(_) | RuleKind::TracePart(_));
-    let kinds = table.accumulators.iter().map(|accumulator| accumulator.kind);
-    of_traces && table.keyed_shape().is_none() && kinds.into_iter().all(is_free_of_order)
-}
-
-/// Whether it is the same whatever order rows have; others ask for the place of a row in the log.
-fn is_free_of_order(kind: AccumulatorKind) -> bool {
-    use AccumulatorKind::{
-        Apdex, Collect, Count, Distinct, Exemplar, First, Histogram, Last, Max, Min, Series,
-        Sketch, Sum, SumSquares, Top, Truth,
-    };
-    match kind {
-        Count | Sum | SumSquares | Min | Max | Sketch { .. } | Truth | Histogram => true,
-        Distinct { .. } | Apdex { .. } => true,
-        First | Last | Top | Collect { .. } | Exemplar { .. } | Series => false,
-    }
-}
-
 /// Whether any rule reads the rows of a rule one by one.
 pub(crate) fn is_read_by_row(plan: &Plan, rule: RuleId) -> bool {
-    let mut locals = plan.row_tables.iter().filter(|rows| is_local(plan, rows));
+    let mut locals = plan.row_tables.iter().filter(|rows| plan.is_aggregated_where_made(rows));
     let local: Vec<RuleId> =
         locals.by_ref().flat_map(|rows| &rows.table.windows).map(|window| window.rule).collect();
     let readers = plan.rules.iter().enumerate().filter(|(_, of)| of.inputs().contains(&rule));
     readers.map(|(index, _)| RuleId(index as u32)).any(|reader| !local.contains(&reader))
 }
 
-/// The columns of rows that an input's tables read.
-fn columns_read<'a>(input: &RowInput, tables: impl Iterator<Item = &'a Table>) -> Vec<bool> {
+/// The columns of rows that an input's tables read; keys that are found row by row are not among
+/// them.
+fn columns_read<'a>(input: &RowInput, tables: impl Iterator<Item = &'a Table>) -> Vec<usize> {
     let mut is_read = vec![false; input.columns as usize + input.computed.len()];
     let mut read = |column: u32| is_read[column as usize] = true;
     input.computed.iter().chain(&input.filters).for_each(|expr| expr.columns(&mut read));
     for table in tables {
         let arguments = table.accumulators.iter().flat_map(|accumulator| &accumulator.arguments);
-        table.key.iter().chain(arguments).for_each(|column| read(*column));
+        arguments.for_each(|column| read(*column));
+        if key_by_row(input, table).is_none() {
+            table.key.iter().for_each(|column| read(*column));
+        }
     }
     is_read.truncate(input.columns as usize);
-    is_read
+    (0..is_read.len()).filter(|column| is_read[*column]).collect()
+}
+
+/// The columns of a table's key, by their place behind the trace's id, where the group of a row is
+/// known as soon as the row is: all rows count, and the key is of columns that rows have.
+fn key_by_row(input: &RowInput, table: &Table) -> Option<Vec<usize>> {
+    let place = |column: &u32| {
+        let place = (*column as usize).checked_sub(FIRST_VALUE)?;
+        (*column < input.columns).then_some(place)
+    };
+    let is_short = table.filter.is_none() && table.key.len() <= KEY_BY_ROW_COLUMNS_MAX;
+    if is_short { table.key.iter().map(place).collect() } else { None }
 }
 
 impl LocalRows {
     /// What takes the rows of a rule; `None` where no aggregate takes them so.
     pub(crate) fn of(plan: &Plan, rule: RuleId, restored: &LocalRowsState) -> Option<Self> {
         let is_own = |rows: &&RowTable| {
-            plan.row_inputs[rows.input as usize].rule == rule && is_local(plan, rows)
+            plan.row_inputs[rows.input as usize].rule == rule && plan.is_aggregated_where_made(rows)
         };
         let own = || plan.row_tables.iter().filter(is_own);
         let input = own().next()?.input as usize;
         let (symbols, spec) = (Interner::shared(), &plan.row_inputs[input]);
         let table = |(index, rows): (usize, &RowTable)| {
-            is_own(&rows).then(|| LocalTable::new(index, &rows.table, &symbols, restored))
+            let key = key_by_row(spec, &rows.table);
+            is_own(&rows).then(|| LocalTable::new((index, key), &rows.table, &symbols, restored))
         };
         let tables = plan.row_tables.iter().enumerate().filter_map(table).collect();
+        let read = columns_read(spec, own().map(|rows| &rows.table));
+        let (of_trace, filled) = read.into_iter().partition(|column| *column < FIRST_VALUE);
         Some(Self {
             input,
-            is_read: columns_read(spec, own().map(|rows| &rows.table)),
+            columns: spec.columns as usize,
+            filled: Vec::into_iter(filled).map(|column: usize| column - FIRST_VALUE).collect(),
+            of_trace,
             batch: Batch {
                 signal: Signal::Spans, // not read: a batch of rows has no signal
                 source: SourceId(0),
@@ -177,14 +192,8 @@ impl LocalRows {
     pub(crate) fn begin(&mut self, decision_ns: i64, start_ns: i64, trace_id: [u8; 16]) {
         let first_row = self.batch.rows as u32;
         self.sources.push(RowSource { decision_ns, start_ns, trace_id, first_row });
-    }
-
-    /// A value as the rows here hold it.
-    pub(crate) fn cell(&mut self, value: &Value) -> Cell {
-        match value {
-            Value::Str(text) => Cell::Str(self.batch.symbols.borrow_mut().intern(text)),
-            value => self.batch.cell(value.clone()),
-        }
+        let time_ns = time_of(decision_ns);
+        self.tables.iter_mut().for_each(|table| table.begin(time_ns));
     }
 
     /// Changes when cells of texts made before stand for nothing any more.
@@ -192,35 +201,35 @@ impl LocalRows {
         self.generation
     }
 
-    /// Whether a column behind the trace's id is read, by its place there.
-    pub(crate) fn reads(&self, value: usize) -> bool {
-        self.is_read.get(value + FIRST_VALUE).is_some_and(|is_read| *is_read)
+    /// Forgets what numbers in keys mean.
+    pub(crate) fn forget_recent(&mut self) {
+        self.tables.iter_mut().for_each(LocalTable::forget_recent);
     }
 
-    /// Adds a row: its columns behind the trace's id.
-    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = Cell>) {
+    /// Adds a row.
+    #[inline]
+    pub(crate) fn row(&mut self, of: &mut impl RowCells) {
         let Some(source) = self.sources.last() else { return };
-        let (of_trace, columns) = self.batch.columns.split_at_mut(FIRST_VALUE);
-        let (reads_of_trace, is_read) = self.is_read.split_at(FIRST_VALUE);
-        for ((cell, column), is_read) in cells.into_iter().zip(columns).zip(is_read) {
-            if let (Column::Cells(cells), true) = (column, *is_read) {
+        for table in &mut self.tables {
+            table.find(&mut self.batch, of);
+        }
+        for &at in &self.filled {
+            let cell = of.cell(at, &mut self.batch);
+            if let Column::Cells(cells) = &mut self.batch.columns[at + FIRST_VALUE] {
                 cells.push(cell);
             }
         }
-        if reads_of_trace.contains(&true) {
-            let window = [Cell::Time(source.start_ns), Cell::Time(source.decision_ns)];
-            let read = of_trace.iter_mut().zip(reads_of_trace).enumerate();
-            for (at, (column, _)) in read.filter(|(_, (_, is_read))| **is_read) {
-                match column {
-                    Column::Cells(cells) => cells.push(window[at]),
-                    Column::Ids16(ids) => ids.push(source.trace_id),
-                    _ => {}
+        for &at in &self.of_trace {
+            match &mut self.batch.columns[at] {
+                Column::Cells(cells) => {
+                    let bound_ns = if at == 0 { source.start_ns } else { source.decision_ns };
+                    cells.push(Cell::Time(bound_ns));
                 }
+                Column::Ids16(ids) => ids.push(source.trace_id),
+                _ => {}
             }
         }
-        // Rows of traces end before the moment that their end names; 0 is no time in a batch.
-        let time_ns = source.decision_ns.saturating_sub(1);
-        self.times_ns.push(if time_ns == 0 { 1 } else { time_ns });
+        self.times_ns.push(time_of(source.decision_ns));
         self.source_of.push(self.sources.len() as u32 - 1);
         self.batch.rows += 1;
     }
@@ -277,7 +286,7 @@ impl LocalRows {
     fn clear(&mut self, mut batch: Batch) {
         batch.rows = 0;
         batch.heap.clear();
-        batch.columns.truncate(self.is_read.len());
+        batch.columns.truncate(self.columns);
         for column in &mut batch.columns {
             match column {
                 Column::Cells(cells) => cells.clear(),
@@ -309,6 +318,13 @@ impl LocalRows {
 
 /// Columns of a row up to the trace's id.
 const FIRST_VALUE: usize = ROW_KEY_FROM as usize + 1;
+
+/// When a row of a trace counts: it ends before the moment that its end names, and 0 is no time in
+/// a batch.
+fn time_of(decision_ns: i64) -> i64 {
+    let time_ns = decision_ns.saturating_sub(1);
+    if time_ns == 0 { 1 } else { time_ns }
+}
 
 fn empty_column(at: u32) -> Column {
     if at == ROW_KEY_FROM { Column::Ids16(Vec::new()) } else { Column::Cells(Vec::new()) }

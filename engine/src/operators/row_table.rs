@@ -18,7 +18,7 @@ use super::decode::PreparedBatch;
 use super::groups::GroupDelta;
 use super::held::{Looks, tell_bytes, tell_groups};
 use super::key_limit::KeyLimit;
-use super::local_rows::{LocalGroup, LocalSlices, is_local};
+use super::local_rows::{LocalGroup, LocalSlices};
 use super::slice_table::SliceTable;
 use super::windows::{Closing, Windows, WindowsState};
 use crate::model::{Batch, Cell, Column, Interner, Row, Signal, SourceId, Symbols};
@@ -49,6 +49,8 @@ pub(crate) struct RowTableWindows {
     is_local: bool,
     /// Whether its rows are late items.
     is_of_late: bool,
+    /// That of the last step.
+    watermark_ns: i64,
     /// Rows taken so far: their place.
     taken: u64,
     looks: Looks,
@@ -73,8 +75,9 @@ impl RowTableWindows {
             evaluator: Evaluator::default(),
             filters: FilterIndex::new(&input.filters),
             buffers: Buffers::default(),
-            is_local: is_local(plan, &plan.row_tables[index]),
+            is_local: plan.is_aggregated_where_made(&plan.row_tables[index]),
             is_of_late: matches!(plan.rules[input.rule.0 as usize].kind, RuleKind::Late(_)),
+            watermark_ns,
             taken: restored.taken,
             looks: Looks::default(),
         }
@@ -84,7 +87,7 @@ impl RowTableWindows {
     pub(crate) fn tell(&mut self, table: &Table, gauges: &EngineGauges, worker: usize) {
         let bytes = self.windows.held_bytes(&mut self.looks);
         tell_bytes(gauges, table, (Holder::Rows, worker), bytes);
-        tell_groups(gauges, table, self.limit.open());
+        tell_groups(gauges, table, self.limit.open_at(table, self.watermark_ns));
     }
 
     /// Index among the plan's row tables.
@@ -106,6 +109,7 @@ impl RowTableWindows {
         alerts: &mut [Alert],
         out: &mut Closed,
     ) {
+        self.watermark_ns = watermark_ns;
         let row_table = &plan.row_tables[self.index];
         let table = &row_table.table;
         let input = &plan.row_inputs[row_table.input as usize];

@@ -7,6 +7,7 @@
 
 mod batch_keys;
 mod renewal;
+mod row_keys;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

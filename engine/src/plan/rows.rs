@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::expr::Expr;
 use super::past::PastCall;
 use super::table::Table;
+use super::{Plan, RuleKind};
+use crate::aggregate::AccumulatorKind;
 use crate::model::{Row, RuleId};
 
 /// Where a rule stands among the others, and how its event time advances.
@@ -131,6 +133,37 @@ pub struct RowInput {
     pub computed: Vec<Expr>,
     /// The distinct filters of its readers.
     pub filters: Vec<Expr>,
+}
+
+/// Whether a result is the same whatever order rows have; others ask for the place of a row in the
+/// log.
+fn is_free_of_order(kind: AccumulatorKind) -> bool {
+    use AccumulatorKind::{
+        Apdex, Collect, Count, Distinct, Exemplar, First, Histogram, Last, Max, Min, Series,
+        Sketch, Sum, SumSquares, Top, Truth,
+    };
+    match kind {
+        Count | Sum | SumSquares | Min | Max | Sketch { .. } | Truth | Histogram => true,
+        Distinct { .. } | Apdex { .. } => true,
+        First | Last | Top | Collect { .. } | Exemplar { .. } | Series => false,
+    }
+}
+
+impl Plan {
+    /// Whether the rows of a table are aggregated on the workers that make them: the table is on a
+    /// grid, over what traces say, and its results do not depend on the order of rows.
+    ///
+    /// # Panics
+    /// If the table is of another plan.
+    pub fn is_aggregated_where_made(&self, RowTable { input, table }: &RowTable) -> bool {
+        let rule = self.row_inputs[*input as usize].rule;
+        let of_traces = matches!(
+            self.rules[rule.0 as usize].kind,
+            RuleKind::Traces(_) | RuleKind::TracePart(_)
+        );
+        let kinds = table.accumulators.iter().map(|accumulator| accumulator.kind);
+        of_traces && table.keyed_shape().is_none() && kinds.into_iter().all(is_free_of_order)
+    }
 }
 
 /// An aggregate's table over rows.

@@ -65,7 +65,7 @@ pub enum Connection {
 
 impl Connection {
     /// The label `connection_type`: empty for a request.
-    pub fn label(self) -> &'static str {
+    pub const fn label(self) -> &'static str {
         match self {
             Self::Request => "",
             Self::Messaging => "messaging_system",
@@ -138,19 +138,18 @@ impl<N: Copy + PartialEq> Edges<N> {
                 self.leave(span, of);
             }
             match forest.parent(span) {
-                Some(parent) => self.cross(parent, span, spans),
+                Some(parent) => {
+                    self.cross((parent, &spans[parent as usize]), (span, of));
+                    self.answered[parent as usize] |= self.answered[span as usize];
+                }
                 None => self.arrive(forest.role(span), span, of),
-            }
-            if let Some(parent) = forest.parent(span) {
-                self.answered[parent as usize] |= self.answered[span as usize];
             }
         }
         self.found.reverse();
     }
 
     /// An edge along parent and child, where they are two ends of something.
-    fn cross(&mut self, parent: u32, span: u32, spans: &[EdgeSpan<N>]) {
-        let (from, to) = (&spans[parent as usize], &spans[span as usize]);
+    fn cross(&mut self, (parent, from): (u32, &EdgeSpan<N>), (span, to): (u32, &EdgeSpan<N>)) {
         let connection = match (from.kind, to.kind) {
             (SpanKind::Client, SpanKind::Server) => Connection::Request,
             (SpanKind::Producer, SpanKind::Consumer) => Connection::Messaging,

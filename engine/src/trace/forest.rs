@@ -7,8 +7,14 @@
 /// No span.
 const NONE: u32 = u32::MAX;
 
-/// Spans up to which ids are looked for one by one: sorting them would take longer.
-const FEW: usize = 8;
+/// Spans up to which ids are looked for in a table of places; sorted ids cannot be made to collide.
+const FEW: usize = 64;
+
+/// Places in that table for each span, at least.
+const ROOM: usize = 4;
+
+/// Nobody's place in that table.
+const VACANT: u8 = u8::MAX;
 
 /// How a span hangs in its forest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,29 +31,62 @@ pub enum Role {
     Duplicate,
 }
 
+/// A span in its forest.
+#[derive(Debug, Clone, Copy)]
+struct Node {
+    role: Role,
+    parent: u32,
+    /// Where its children begin among those of all, and how many there are.
+    first_child: u32,
+    children: u32,
+    /// Place in the preorder, and that of the next child while places are given.
+    place: u32,
+    next_place: u32,
+    /// Spans of its tree, itself among them.
+    size: u32,
+    depth: u32,
+}
+
+impl Node {
+    fn new(role: Role, parent: u32) -> Self {
+        let (first_child, children, place, next_place) = (0, 0, NONE, 0);
+        Self { role, parent, first_child, children, place, next_place, size: 1, depth: 0 }
+    }
+}
+
 /// The forest of one trace. Spans are named by their place in the order they were given in.
 #[derive(Debug, Clone, Default)]
 pub struct Forest {
-    roles: Vec<Role>,
-    parents: Vec<u32>,
-    /// Where the children of each span begin in `children`; one more entry than spans.
-    child_starts: Vec<u32>,
+    nodes: Vec<Node>,
     children: Vec<u32>,
     roots: Vec<u32>,
     preorder: Vec<u32>,
-    /// Place of each span in `preorder`.
-    places: Vec<u32>,
-    /// Spans of each span's tree, itself among them.
-    sizes: Vec<u32>,
-    depths: Vec<u32>,
     depth: u32,
     proper_roots: u32,
     orphans: u32,
     duplicates: u32,
     loops: u32,
+    /// By hash of an id, in small traces: the first span that has it.
+    table: Table,
+    /// By id, in others.
     by_id: Vec<(u64, u32)>,
-    /// Marks of the walk that finds loops; later the queue of the walk down.
+    /// Marks of the walk that finds loops; later spans with parents first.
     scratch: Vec<u32>,
+}
+
+/// Spans by id.
+#[derive(Debug, Clone)]
+struct Table([u8; FEW * ROOM]);
+
+impl Default for Table {
+    fn default() -> Self {
+        Self([VACANT; FEW * ROOM])
+    }
+}
+
+/// Places for so many spans: a power of two.
+fn table_size(spans: usize) -> usize {
+    (spans * ROOM).next_power_of_two()
 }
 
 impl Forest {
@@ -60,37 +99,50 @@ impl Forest {
         assert_eq!(ids.len(), parent_ids.len(), "an id and a parent for each span");
         assert!(ids.len() < NONE as usize, "spans are numbered by 32 bits");
         self.find_duplicates(ids);
-        self.find_parents(ids, parent_ids);
-        self.break_loops();
+        let is_ordered = self.find_parents(ids, parent_ids);
+        self.loops = 0;
+        if !is_ordered {
+            self.break_loops();
+        }
         self.list_children();
-        self.walk_down();
-        self.number();
+        if is_ordered {
+            self.give_places(0..ids.len() as u32);
+        } else {
+            let order = self.parents_first();
+            self.give_places(order.iter().copied());
+            self.scratch = order;
+        }
     }
 
     /// The first span of each id stands. A span without an id is nobody's duplicate or parent.
     fn find_duplicates(&mut self, ids: &[u64]) {
-        self.roles.clear();
-        self.roles.resize(ids.len(), Role::Root);
-        self.by_id.clear();
+        self.nodes.clear();
         self.duplicates = 0;
         if ids.len() <= FEW {
-            for (at, id) in ids.iter().enumerate() {
-                if *id != 0 && ids[..at].contains(id) {
-                    self.roles[at] = Role::Duplicate;
-                    self.duplicates += 1;
+            self.table.0[..table_size(ids.len())].fill(VACANT);
+            for (at, &id) in ids.iter().enumerate() {
+                let place = self.table_place(ids, id);
+                let is_duplicate = self.table.0[place] != VACANT && id != 0;
+                let role = if is_duplicate { Role::Duplicate } else { Role::Root };
+                self.duplicates += u32::from(is_duplicate);
+                self.nodes.push(Node::new(role, NONE));
+                if !is_duplicate && id != 0 {
+                    self.table.0[place] = at as u8;
                 }
             }
             return;
         }
+        self.nodes.resize(ids.len(), Node::new(Role::Root, NONE));
+        self.by_id.clear();
         let known = ids.iter().enumerate().filter(|(_, id)| **id != 0);
         self.by_id.extend(known.map(|(index, &id)| (id, index as u32)));
         self.by_id.sort_unstable();
-        let roles = &mut self.roles;
+        let nodes = &mut self.nodes;
         let all = self.by_id.len();
         self.by_id.dedup_by(|later, first| {
             let is_duplicate = later.0 == first.0;
             if is_duplicate {
-                roles[later.1 as usize] = Role::Duplicate;
+                nodes[later.1 as usize].role = Role::Duplicate;
             }
             is_duplicate
         });
@@ -100,18 +152,29 @@ impl Forest {
     /// The span that stands for an id.
     fn find(&self, ids: &[u64], id: u64) -> Option<u32> {
         if ids.len() <= FEW {
-            return ids.iter().position(|known| *known == id).map(|at| at as u32);
+            let found = self.table.0[self.table_place(ids, id)];
+            return (found != VACANT).then_some(found.into());
         }
         let place = self.by_id.binary_search_by_key(&id, |&(id, _)| id);
         place.ok().map(|place| self.by_id[place].1)
     }
 
-    fn find_parents(&mut self, ids: &[u64], parent_ids: &[u64]) {
-        self.parents.clear();
-        self.parents.resize(parent_ids.len(), NONE);
+    /// Where the table has an id, or has room for it.
+    fn table_place(&self, ids: &[u64], id: u64) -> usize {
+        let mask = table_size(ids.len()) - 1;
+        let mut place = (id.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize & mask;
+        while self.table.0[place] != VACANT && ids[usize::from(self.table.0[place])] != id {
+            place = (place + 1) & mask;
+        }
+        place
+    }
+
+    /// Returns whether every span comes after its parent, so that none is in a loop.
+    fn find_parents(&mut self, ids: &[u64], parent_ids: &[u64]) -> bool {
         (self.orphans, self.proper_roots) = (0, 0);
+        let mut is_ordered = true;
         for (index, &parent_id) in parent_ids.iter().enumerate() {
-            if self.roles[index] == Role::Duplicate {
+            if self.nodes[index].role == Role::Duplicate {
                 continue;
             }
             if parent_id == 0 {
@@ -120,153 +183,144 @@ impl Forest {
             }
             match self.find(ids, parent_id) {
                 Some(parent) => {
-                    self.parents[index] = parent;
-                    self.roles[index] = Role::Child;
+                    is_ordered &= (parent as usize) < index;
+                    self.nodes[index].parent = parent;
+                    self.nodes[index].role = Role::Child;
                 }
                 None => {
-                    self.roles[index] = Role::Orphan;
+                    self.nodes[index].role = Role::Orphan;
                     self.orphans += 1;
                 }
             }
         }
+        is_ordered
     }
 
     /// Walks up from each span until a walk meets itself: that loop loses the parent of its
     /// first span.
     fn break_loops(&mut self) {
-        self.loops = 0;
-        let is_before = |(at, parent): (usize, &u32)| *parent == NONE || (*parent as usize) < at;
-        if self.parents.iter().enumerate().all(is_before) {
-            return; // who comes after their parent is in no loop
-        }
         let marks = &mut self.scratch;
         marks.clear();
-        marks.resize(self.parents.len(), NONE);
-        for first in 0..self.parents.len() as u32 {
+        marks.resize(self.nodes.len(), NONE);
+        for first in 0..self.nodes.len() as u32 {
             let mut at = first;
             while at != NONE && marks[at as usize] == NONE {
                 marks[at as usize] = first;
-                at = self.parents[at as usize];
+                at = self.nodes[at as usize].parent;
             }
             if at == NONE || marks[at as usize] != first {
                 continue;
             }
-            let (mut head, mut next) = (at, self.parents[at as usize]);
+            let (mut head, mut next) = (at, self.nodes[at as usize].parent);
             while next != at {
                 head = head.min(next);
-                next = self.parents[next as usize];
+                next = self.nodes[next as usize].parent;
             }
-            self.parents[head as usize] = NONE;
-            self.roles[head as usize] = Role::LoopHead;
+            self.nodes[head as usize].parent = NONE;
+            self.nodes[head as usize].role = Role::LoopHead;
             self.loops += 1;
         }
     }
 
     fn list_children(&mut self) {
-        let spans = self.parents.len();
-        self.child_starts.clear();
-        self.child_starts.resize(spans + 1, 0);
         self.roots.clear();
-        for (index, &parent) in self.parents.iter().enumerate() {
+        for index in 0..self.nodes.len() {
+            let Node { parent, role, .. } = self.nodes[index];
             if parent != NONE {
-                self.child_starts[parent as usize + 1] += 1;
-            } else if self.roles[index] != Role::Duplicate {
+                self.nodes[parent as usize].children += 1;
+            } else if role != Role::Duplicate {
                 self.roots.push(index as u32);
             }
         }
-        for index in 0..spans {
-            self.child_starts[index + 1] += self.child_starts[index];
+        let mut first = 0;
+        for node in &mut self.nodes {
+            node.first_child = first;
+            first += std::mem::take(&mut node.children);
         }
         self.children.clear();
-        self.children.resize(self.child_starts[spans] as usize, 0);
-        let ends = &mut self.scratch;
-        ends.clear();
-        ends.extend_from_slice(&self.child_starts[..spans]);
-        for (index, &parent) in self.parents.iter().enumerate() {
+        self.children.resize(first as usize, 0);
+        for index in 0..self.nodes.len() {
+            let parent = self.nodes[index].parent;
             if parent != NONE {
-                let end = &mut ends[parent as usize];
-                self.children[*end as usize] = index as u32;
-                *end += 1;
+                let parent = &mut self.nodes[parent as usize];
+                self.children[(parent.first_child + parent.children) as usize] = index as u32;
+                parent.children += 1;
             }
         }
     }
 
-    /// Depths from the roots down, then sizes from the leaves up.
-    fn walk_down(&mut self) {
-        let spans = self.parents.len();
-        self.depths.clear();
-        self.depths.resize(spans, 0);
-        self.sizes.clear();
-        self.sizes.resize(spans, 1);
-        let queue = &mut self.scratch;
-        queue.clear();
-        queue.extend_from_slice(&self.roots);
+    /// Spans that stand, each after its parent.
+    fn parents_first(&mut self) -> Vec<u32> {
+        let mut order = std::mem::take(&mut self.scratch);
+        order.clear();
+        order.extend_from_slice(&self.roots);
         let mut at = 0;
-        while let Some(&span) = queue.get(at) {
-            let (from, to) = range(&self.child_starts, span);
-            for &child in &self.children[from..to] {
-                self.depths[child as usize] = self.depths[span as usize] + 1;
-                queue.push(child);
-            }
+        while let Some(&span) = order.get(at) {
+            order.extend_from_slice(self.children(span));
             at += 1;
         }
-        self.depth = queue.last().map_or(0, |&span| self.depths[span as usize] + 1);
-        for &span in queue.iter().rev() {
-            let parent = self.parents[span as usize];
-            if parent != NONE {
-                self.sizes[parent as usize] += self.sizes[span as usize];
-            }
-        }
+        order
     }
 
-    /// Places in preorder: a parent's is known when the queue reaches its children.
-    fn number(&mut self) {
-        let standing = self.scratch.len();
-        self.places.clear();
-        self.places.resize(self.parents.len(), NONE);
-        self.preorder.clear();
-        self.preorder.resize(standing, 0);
-        let mut place = 0;
-        for &root in &self.roots {
-            self.places[root as usize] = place;
-            place += self.sizes[root as usize];
-        }
-        for &span in &self.scratch {
-            let mut place = self.places[span as usize];
-            self.preorder[place as usize] = span;
-            place += 1;
-            let (from, to) = range(&self.child_starts, span);
-            for &child in &self.children[from..to] {
-                self.places[child as usize] = place;
-                place += self.sizes[child as usize];
+    /// Sizes from the leaves up, then depths and places from the roots down: a parent's are known
+    /// when its children come. The order has each span after its parent, children in order.
+    fn give_places(&mut self, order: impl DoubleEndedIterator<Item = u32> + Clone) {
+        let nodes = &mut self.nodes;
+        for span in order.clone().rev() {
+            let Node { parent, size, .. } = nodes[span as usize];
+            if parent != NONE {
+                nodes[parent as usize].size += size;
             }
+        }
+        self.preorder.clear();
+        self.preorder.resize(nodes.len() - self.duplicates as usize, 0);
+        self.depth = 0;
+        let mut next_root = 0;
+        for span in order {
+            let Node { parent, size, role, .. } = nodes[span as usize];
+            let (place, depth) = if parent != NONE {
+                let parent = &mut nodes[parent as usize];
+                let place = parent.next_place;
+                parent.next_place += size;
+                (place, parent.depth + 1)
+            } else if role == Role::Duplicate {
+                continue;
+            } else {
+                let place = next_root;
+                next_root += size;
+                (place, 0)
+            };
+            let node = &mut nodes[span as usize];
+            (node.place, node.next_place, node.depth) = (place, place + 1, depth);
+            self.preorder[place as usize] = span;
+            self.depth = self.depth.max(depth + 1);
         }
     }
 
     /// Number of spans given, duplicates among them.
     pub fn len(&self) -> usize {
-        self.roles.len()
+        self.nodes.len()
     }
 
     /// Whether there are no spans.
     pub fn is_empty(&self) -> bool {
-        self.roles.is_empty()
+        self.nodes.is_empty()
     }
 
     /// How a span hangs in the forest.
     pub fn role(&self, span: u32) -> Role {
-        self.roles[span as usize]
+        self.nodes[span as usize].role
     }
 
     /// The parent of a span, if the trace has it.
     pub fn parent(&self, span: u32) -> Option<u32> {
-        Some(self.parents[span as usize]).filter(|&parent| parent != NONE)
+        Some(self.nodes[span as usize].parent).filter(|&parent| parent != NONE)
     }
 
     /// The children of a span, in order.
     pub fn children(&self, span: u32) -> &[u32] {
-        let (from, to) = range(&self.child_starts, span);
-        &self.children[from..to]
+        let Node { first_child, children, .. } = self.nodes[span as usize];
+        &self.children[first_child as usize..][..children as usize]
     }
 
     /// The roots of all trees, in order: spans without a parent, orphans and heads of loops.
@@ -287,17 +341,17 @@ impl Forest {
     /// Place of a span in [`Forest::preorder`]; its descendants follow it there. `None` for a
     /// duplicate.
     pub fn place(&self, span: u32) -> Option<u32> {
-        Some(self.places[span as usize]).filter(|&place| place != NONE)
+        Some(self.nodes[span as usize].place).filter(|&place| place != NONE)
     }
 
     /// Number of spans in the tree below a span, itself among them.
     pub fn size(&self, span: u32) -> u32 {
-        self.sizes[span as usize]
+        self.nodes[span as usize].size
     }
 
     /// Steps from a span up to the root of its tree.
     pub fn depth_of(&self, span: u32) -> u32 {
-        self.depths[span as usize]
+        self.nodes[span as usize].depth
     }
 
     /// Spans on the longest way from a root to a leaf; 0 for no spans.
@@ -329,8 +383,4 @@ impl Forest {
     pub fn is_complete(&self) -> bool {
         self.proper_roots == 1 && self.orphans == 0 && self.loops == 0
     }
-}
-
-fn range(starts: &[u32], span: u32) -> (usize, usize) {
-    (starts[span as usize] as usize, starts[span as usize + 1] as usize)
 }

@@ -52,7 +52,7 @@ fn again(text: &str, options: &ReaderOptions) -> (Vec<(Signal, Vec<u8>)>, usize)
 fn comparable(demand: &Demand, signal: Signal, rows: &Rows) -> Vec<String> {
     let is_kept = |spec: &ColumnSpec| match spec {
         ColumnSpec::Field(field) => !matches!(field, Field::Source | Field::Series),
-        ColumnSpec::Attribute { .. } => true,
+        ColumnSpec::Attribute { .. } | ColumnSpec::FirstAttribute(_) => true,
     };
     let row = |row: &Vec<Value>| {
         let kept = row.iter().zip(demand.columns(signal)).filter(|(_, spec)| is_kept(spec));

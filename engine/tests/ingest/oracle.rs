@@ -59,6 +59,13 @@ impl Around<'_> {
                     });
                     found.unwrap_or_default()
                 }
+                ColumnSpec::FirstAttribute(keys) => {
+                    let found = keys.iter().find_map(|key| {
+                        let values = attributes.iter().rev().filter(|entry| entry.key == **key);
+                        values.map(value_of).find(|value| !value.is_null())
+                    });
+                    found.unwrap_or_default()
+                }
             })
             .collect()
     }

@@ -40,6 +40,9 @@ pub(crate) fn demand_all(keys: &[&str]) -> Demand {
                 demand.column(signal, ColumnSpec::Field(field));
             }
         }
+        // The other way round, so that the first is now the one that comes first, now another.
+        let first = keys.iter().rev().map(|key| Arc::from(*key));
+        demand.column(signal, ColumnSpec::FirstAttribute(first.collect()));
         for key in keys {
             demand.column(signal, attribute(AttributePlace::Any, key));
         }
@@ -59,6 +62,7 @@ pub(crate) fn column(demand: &Demand, signal: Signal, path: &str) -> usize {
         .position(|spec| match spec {
             ColumnSpec::Field(field) => field.path() == path,
             ColumnSpec::Attribute { key, .. } => &**key == path,
+            ColumnSpec::FirstAttribute(_) => false,
         })
         .expect("a demanded column")
 }

@@ -54,6 +54,8 @@ pub struct SharedTable {
     pub lateness: String,
     /// How duplicates are removed before, where they are.
     pub dedupe: Option<String>,
+    /// Where items are aggregated, where that is not the worker that decodes them.
+    pub place: Option<String>,
     /// The bound of its state, in words with numbers.
     pub bound: String,
     /// The rules that read it.
@@ -243,9 +245,26 @@ fn shared_rows(plan: &Plan, rows: &RowTable) -> SharedTable {
         signal: source.name.to_string(),
         lateness,
         dedupe: None,
+        place: place_of(plan, rows),
         bound: bound(&rows.table, 0),
         ..of_table(plan, &rows.table, &input.filters, &named)
     }
+}
+
+/// Where what traces say is aggregated.
+fn place_of(plan: &Plan, rows: &RowTable) -> Option<String> {
+    let source = plan.row_inputs[rows.input as usize].rule;
+    let kind = &plan.rules[source.0 as usize].kind;
+    if !matches!(kind, RuleKind::Traces(_) | RuleKind::TracePart(_)) {
+        return None;
+    }
+    let place = if plan.is_aggregated_where_made(rows) {
+        "where traces close, on the worker that has the trace; what slices hold goes to the worker \
+         of the rule when they end"
+    } else {
+        "row by row, on the worker of the rule"
+    };
+    Some(place.to_owned())
 }
 
 /// What tables over telemetry and over rows have in common.
@@ -262,6 +281,7 @@ fn of_table(
         keeps: table.accumulators.iter().map(|a| accumulator(a, filters, named)).collect(),
         lateness: String::new(),
         dedupe: None,
+        place: None,
         bound: String::new(),
         readers: table.windows.iter().map(|window| reader(plan, window)).collect(),
     }

@@ -79,6 +79,9 @@ fn table(table: &SharedTable, out: &mut String) {
     if let Some(dedupe) = &table.dedupe {
         line(out, "dedupe", dedupe);
     }
+    if let Some(place) = &table.place {
+        line(out, "runs", place);
+    }
     line(out, "state", &table.bound);
     for reader in &table.readers {
         line(out, "rule", &format!("{} over {}", reader.rule, reader.window));

@@ -16,6 +16,10 @@ pub(super) fn column(signal: &SignalPlan, index: u32) -> String {
             AttributePlace::Scope => format!("scope[{key:?}]"),
             AttributePlace::Resource => format!("resource[{key:?}]"),
         },
+        Some(ColumnSpec::FirstAttribute(keys)) => {
+            let keys: Vec<String> = keys.iter().map(|key| format!("attr[{key:?}]")).collect();
+            keys.join(" ?? ")
+        }
         None => match signal.computed.get(index - signal.columns.len()) {
             Some(computed) => expr(signal, computed),
             None => "?".to_owned(),

@@ -345,26 +345,19 @@ impl<'a, 'b> Reading<'a, 'b> {
     /// What edges read: the first attribute that names the peer, whether one is of a database.
     fn edges(&mut self, rule: RuleId) -> Option<EdgesPart> {
         let Origin::Signal(signal) = self.composed.origin else { return None };
-        let spans = &mut self.plan.signals[signal as usize];
-        let mut attribute = |key: &&str| {
-            let key = Arc::from(*key);
-            Expr::Column(demand(spans, ColumnSpec::Attribute { place: AttributePlace::Item, key }))
+        let first = |keys: &mut dyn Iterator<Item = &&str>| {
+            ColumnSpec::FirstAttribute(keys.map(|key| Arc::from(*key)).collect())
         };
-        let peers: Vec<Expr> = PEER_ATTRIBUTES.iter().map(&mut attribute).collect();
-        let databases = PEER_ATTRIBUTES.iter().filter(|key| is_database_attribute(key));
-        let databases: Vec<Expr> = databases.map(attribute).collect();
-        let nest = |rest, item| Expr::Coalesce(Box::new(item), Box::new(rest));
-        let peer = peers.into_iter().rev().reduce(nest)?;
-        let peer = self.composed.column(self.plan, peer);
-        let database = databases.into_iter().rev().reduce(nest)?;
-        let database = Some(Expr::Not(Box::new(Expr::IsNull(Box::new(database)))));
+        let databases = &mut PEER_ATTRIBUTES.iter().filter(|key| is_database_attribute(key));
+        let database = demand(&mut self.plan.signals[signal as usize], first(databases));
+        let database = Expr::Not(Box::new(Expr::IsNull(Box::new(Expr::Column(database)))));
         Some(EdgesPart {
             rule,
             service: self.service(),
             kind: self.carried(ColumnSpec::Field(Field::Kind)),
-            peer: find_or_push(&mut self.rule().carried, peer),
+            peer: self.carried(first(&mut PEER_ATTRIBUTES.iter())),
             error: self.error()?,
-            database: self.leaf(database)?,
+            database: self.leaf(Some(database))?,
         })
     }
 

@@ -28,6 +28,7 @@ impl<'a> Parts<'a> {
             match spec {
                 ColumnSpec::Field(field) => drop(fields.insert(*field, column)),
                 ColumnSpec::Attribute { place, key } => attributes.push((*place, &**key, column)),
+                ColumnSpec::FirstAttribute(_) => {} // of others that are here
             }
         }
         Self { batch, fields, attributes, is_flat }

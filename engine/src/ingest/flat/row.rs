@@ -229,10 +229,7 @@ fn is_sampled(text: &[u8]) -> bool {
 /// Sets an attribute.
 #[inline]
 pub(super) fn set_attribute(index: usize, cell: Cell, source: &FlatSource, w: &mut Writer<'_>) {
-    let row = &mut w.table(source.signal).row;
-    for &slot in &source.slots[index] {
-        row[slot as usize] = cell;
-    }
+    w.table(source.signal).set_slots(&source.slots[index], cell);
 }
 
 /// Nanoseconds of a time in digits, of a fraction, or in RFC 3339.

@@ -6,7 +6,7 @@ use hashbrown::HashMap;
 use super::mapping::by_common_names;
 use super::time::Unit;
 use crate::ingest::json::Pattern;
-use crate::ingest::layout::{Layout, Level};
+use crate::ingest::layout::{Layout, Level, Slot};
 use crate::limits::FLAT_NAMES_MAX;
 use crate::model::{ColumnMapping, Field, Signal};
 
@@ -66,7 +66,7 @@ pub(in crate::ingest) struct FlatSource {
     /// The signal of every row.
     pub(in crate::ingest) signal: Signal,
     /// The slots of each attribute target.
-    pub(super) slots: Vec<Vec<u16>>,
+    pub(super) slots: Vec<Vec<Slot>>,
     /// Columns in the order of the last row.
     pub(super) expected: Vec<Expected>,
     /// The column whose members are attributes, in formats that have one.

@@ -42,21 +42,10 @@ pub(super) fn attribute(
         let value = self::value(value, 0)?;
         table.identify(level, key, &value);
     }
-    let (index, cells, heap) = table.level(level);
-    let slots = index.find(key);
-    if slots.is_empty() {
-        return Ok(());
+    match value {
+        Some(value) => table.fill(level, key, |heap| any_value(value, interner, heap)),
+        None => Ok(()),
     }
-    let Some(value) = value else {
-        return Ok(());
-    };
-    let cell = any_value(value, interner, heap)?;
-    if cell != Cell::Null {
-        for &slot in slots {
-            cells[slot as usize] = cell;
-        }
-    }
-    Ok(())
 }
 
 #[expect(

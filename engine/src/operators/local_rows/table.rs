@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{LocalGroup, LocalKey, LocalRowsState, LocalSlices, counting};
+use super::recent::{RecentSlots, ShortKey};
+use super::{LocalGroup, LocalKey, LocalRowsState, LocalSlices, RowCells, counting};
 use crate::aggregate::Partial;
 use crate::limits::LOCAL_GROUPS_MAX;
-use crate::model::Symbols;
+use crate::model::{Batch, Cell, Symbols};
 use crate::operators::accumulate::{Buffers, accumulate};
 use crate::operators::apply::boundary;
 use crate::operators::clock::UNSEEN;
@@ -30,12 +31,43 @@ pub(super) struct LocalTable {
     keys: Vec<LocalKey>,
     /// By slot of a key that is new: where its first row is being looked for.
     marks: Vec<u32>,
+    by_row: Option<ByRow>,
     looks: Looks,
 }
 
+/// Rows whose group is found as they come.
+struct ByRow {
+    /// Places of the key's columns.
+    key: Vec<usize>,
+    /// The slice of the rows at hand.
+    slice: i64,
+    recent: RecentSlots,
+    /// The table's, when recent slots were found.
+    generation: u64,
+    /// By row.
+    slots: Vec<u32>,
+    new_slots: Vec<NewSlot>,
+    cells: Vec<Cell>,
+}
+
+impl ByRow {
+    fn new(key: Vec<usize>) -> Self {
+        Self {
+            key,
+            slice: 0,
+            recent: RecentSlots::default(),
+            generation: 0,
+            slots: Vec::new(),
+            new_slots: Vec::new(),
+            cells: Vec::new(),
+        }
+    }
+}
+
 impl LocalTable {
+    /// The table of an index; the places of its key's columns, where groups are found row by row.
     pub(super) fn new(
-        index: usize,
+        (index, key_by_row): (usize, Option<Vec<usize>>),
         table: &Table,
         symbols: &Symbols,
         restored: &LocalRowsState,
@@ -51,7 +83,48 @@ impl LocalTable {
             restored,
             keys: Vec::new(),
             marks: Vec::new(),
+            by_row: key_by_row.map(ByRow::new),
             looks: Looks::default(),
+        }
+    }
+
+    /// The rows that follow count at a time.
+    pub(super) fn begin(&mut self, time_ns: i64) {
+        let Some(by_row) = &mut self.by_row else { return };
+        by_row.slice = self.table.slice_of(time_ns);
+        if by_row.generation != self.slots.generation() {
+            by_row.generation = self.slots.generation();
+            by_row.recent.clear();
+        }
+    }
+
+    /// Forgets what numbers in keys mean.
+    pub(super) fn forget_recent(&mut self) {
+        self.by_row.iter_mut().for_each(|by_row| by_row.recent.clear());
+    }
+
+    /// Finds the group of the next row by what it has in columns.
+    #[inline]
+    pub(super) fn find(&mut self, batch: &mut Batch, of: &mut impl RowCells) {
+        let Some(by_row) = &mut self.by_row else { return };
+        let (mut key, mut is_short) = (ShortKey::default(), true);
+        for (part, &at) in key.iter_mut().zip(&by_row.key) {
+            match of.short(at, batch) {
+                Some(short) => *part = short,
+                None => is_short = false,
+            }
+        }
+        if is_short && let Some(slot) = by_row.recent.get(&key, by_row.slice) {
+            by_row.slots.push(slot);
+            return;
+        }
+        by_row.cells.clear();
+        by_row.cells.extend(by_row.key.iter().map(|&at| of.cell(at, batch)));
+        let at = (by_row.slice, by_row.slots.len() as u32);
+        let slot = self.slots.locate_row(batch, at, &by_row.cells, &mut by_row.new_slots);
+        by_row.slots.push(slot);
+        if is_short {
+            by_row.recent.insert(key, by_row.slice, slot);
         }
     }
 
@@ -70,7 +143,12 @@ impl LocalTable {
             None => buffers.rows.extend(0..prepared.batch.rows as u32),
         }
         let (rows, slots) = (&buffers.rows, &mut buffers.slots);
-        self.slots.locate(&prepared.batch, times_ns, rows, i64::MIN, slots, &mut new_slots);
+        if let Some(by_row) = &mut self.by_row {
+            std::mem::swap(slots, &mut by_row.slots);
+            std::mem::swap(&mut new_slots, &mut by_row.new_slots);
+        } else {
+            self.slots.locate(&prepared.batch, times_ns, rows, i64::MIN, slots, &mut new_slots);
+        }
         self.slots.redirect(slots); // marks them as changed
         for window in &self.table.windows {
             let counts = &mut out.rules[window.rule.0 as usize];

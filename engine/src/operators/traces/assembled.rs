@@ -26,7 +26,7 @@ pub(super) struct Assembled {
     /// In the order of (start, id); repeated ids in the order of the log.
     pub(super) spans: ClosedSpans,
     /// What spans carry.
-    pub(super) values: Values,
+    pub(super) values: Box<Values>,
     /// As received, where they may be said again.
     pub(super) held: Vec<HeldSpan>,
     /// Bytes of these.
@@ -48,6 +48,19 @@ pub(super) struct ClosedSpans {
 }
 
 impl ClosedSpans {
+    /// Makes room for as many spans in the columns that are filled: ids, then places, durations and
+    /// masks where they are asked for, and what spans carry.
+    pub(super) fn resize(&mut self, spans: usize, carried: usize, asked: [bool; 3]) {
+        let [places, durations, masks] = asked.map(|is_asked| if is_asked { spans } else { 0 });
+        self.ids.resize(spans, 0);
+        self.parents.resize(places, 0);
+        self.starts_ns.resize(places, 0);
+        self.durations_ns.resize(durations, 0);
+        self.masks.resize(masks, 0);
+        self.carried.resize_with(carried, Vec::new);
+        self.carried.iter_mut().for_each(|column| column.resize(spans, 0));
+    }
+
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.ids.len()

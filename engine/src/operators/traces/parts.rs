@@ -8,10 +8,28 @@ use crate::operators::close::Closed;
 use crate::operators::local_rows::LocalRowsState;
 use crate::plan::{EdgesPart, OperationsPart, Plan, TraceRule};
 use crate::self_metrics::EngineGauges;
-use crate::trace::{CriticalPath, EdgeSpan, Edges, Forest, OperationTimes};
+use crate::trace::{Connection, CriticalPath, EdgeSpan, Edges, Forest, OperationTimes};
 
-/// Who asked, where nobody in the trace did.
-const USER: &str = "user";
+/// Texts of rows: who asked, where nobody in the trace did; how two ends are connected.
+const TEXTS: [&str; 5] = [
+    "user",
+    Connection::Request.label(),
+    Connection::Messaging.label(),
+    Connection::Database.label(),
+    Connection::Virtual.label(),
+];
+
+/// Which of the texts.
+const USER: u8 = 0;
+
+fn connection(connection: Connection) -> u8 {
+    match connection {
+        Connection::Request => 1,
+        Connection::Messaging => 2,
+        Connection::Database => 3,
+        Connection::Virtual => 4,
+    }
+}
 
 /// Finds the parts of traces; keeps its memory between them.
 pub(super) struct Parts {
@@ -38,7 +56,7 @@ struct Found {
 
 impl Parts {
     pub(super) fn new(plan: &Plan, rule: &TraceRule, restored: &LocalRowsState) -> Self {
-        let said = |rule: RuleId| Said::new(plan, rule, restored);
+        let said = |rule: RuleId| Said::new(plan, (rule, &TEXTS), restored);
         Self {
             of_operations: rule.operations.map(|part| (part, said(part.rule))),
             of_edges: rule.edges.map(|part| (part, said(part.rule))),
@@ -156,15 +174,20 @@ impl Found {
         let name = |number: u32| (number != NOTHING).then_some(number);
         let carried = |column: u32| &spans.carried[column as usize];
         let (services, peers) = (carried(part.service), carried(part.peer));
+        let kinds = carried(part.kind).iter().map(|kind| trace.values.kind(*kind));
+        let ends = services.iter().zip(peers).zip(kinds);
+        let numbers = spans.masks.iter().zip(&spans.durations_ns);
         self.spans.clear();
-        self.spans.extend((0..spans.len()).map(|at| EdgeSpan {
-            service: name(services[at]),
-            kind: trace.kind(at, part.kind),
-            is_error: spans.masks[at] >> part.error & 1 == 1,
-            duration_ns: spans.durations_ns[at],
-            peer: name(peers[at]),
-            is_database: spans.masks[at] >> part.database & 1 == 1,
-        }));
+        self.spans.extend(ends.zip(numbers).map(
+            |(((service, peer), kind), (mask, duration_ns))| EdgeSpan {
+                service: name(*service),
+                kind,
+                is_error: mask >> part.error & 1 == 1,
+                duration_ns: *duration_ns,
+                peer: name(*peer),
+                is_database: mask >> part.database & 1 == 1,
+            },
+        ));
         self.edges.find(forest, &self.spans);
         let edges = self.edges.as_slice();
         let duration = |ns: Option<i64>| ns.map_or(Part::Null, Part::Duration);
@@ -172,7 +195,7 @@ impl Found {
             let row = [
                 edge.client.map_or(Part::Text(USER), Part::Carried),
                 Part::Carried(edge.server),
-                Part::Text(edge.connection.label()),
+                Part::Text(connection(edge.connection)),
                 Part::Bool(edge.is_failed),
                 duration(edge.client_ns),
                 duration(edge.server_ns),

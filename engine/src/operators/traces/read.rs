@@ -61,7 +61,7 @@ impl Reader {
             needs_path: rule.needs_path(),
             kind: path_kind(rule),
             parts: Parts::new(plan, rule, restored),
-            said: Said::new(plan, id, restored),
+            said: Said::new(plan, (id, &[]), restored),
             rule: Arc::clone(rule),
             forest: Forest::default(),
             structures: Structures::default(),

@@ -4,9 +4,11 @@
 use std::sync::Arc;
 
 use super::assembled::Assembled;
-use crate::model::{Cell, Row, RowKind, RuleId, Value};
+use crate::model::{Batch, Cell, Row, RowKind, RuleId, Value};
 use crate::operators::close::Closed;
-use crate::operators::local_rows::{LocalRows, LocalRowsState, is_read_by_row};
+use crate::operators::local_rows::{
+    LocalRows, LocalRowsState, RowCells, SharedTexts, is_read_by_row, short_of,
+};
 use crate::plan::Plan;
 use crate::self_metrics::EngineGauges;
 
@@ -16,8 +18,8 @@ pub(super) struct Said {
     is_read_by_row: bool,
     local: Option<LocalRows>,
     texts: Texts,
-    /// Memory for one row.
-    cells: Vec<Cell>,
+    /// Those of the program.
+    fixed_texts: &'static [&'static str],
 }
 
 /// A value of a row that a trace says beside its own.
@@ -27,84 +29,133 @@ pub(super) enum Part {
     Bool(bool),
     Int(i64),
     Duration(i64),
-    Text(&'static str),
+    /// A text of the program, by its number among those of the rule's rows.
+    Text(u8),
     /// What spans carry, by number.
     Carried(u32),
 }
 
-/// Texts as cells: of those that spans carry by number, with the version of the number; of others
-/// by their text.
+/// Texts as cells: of those that spans carry and of those of the program by number; of others by
+/// where they lie.
 #[derive(Default)]
 struct Texts {
-    carried: Vec<Option<(u32, Cell)>>,
-    fixed: Vec<(&'static str, Cell)>,
-    /// Of the cells.
-    generation: u32,
+    carried: Vec<Option<Cell>>,
+    fixed: Vec<Option<Cell>>,
+    shared: SharedTexts,
+    /// Of the cells, and of the numbers of what spans carry.
+    generations: (u32, u32),
+}
+
+/// A row beside that of the trace itself.
+struct PartRow<'a, const N: usize> {
+    place: i64,
+    values: [Part; N],
+    trace: &'a Assembled,
+    texts: &'a mut Texts,
+    fixed_texts: &'static [&'static str],
+}
+
+/// The row of a trace itself.
+struct OwnRow<'a> {
+    values: &'a [Value],
+    texts: &'a mut Texts,
 }
 
 impl Part {
-    fn value(self, trace: &Assembled) -> Value {
+    fn value(self, trace: &Assembled, texts: &[&str]) -> Value {
         match self {
             Self::Null => Value::Null,
             Self::Bool(value) => Value::Bool(value),
             Self::Int(value) => Value::Int(value),
             Self::Duration(value) => Value::Duration(value),
-            Self::Text(text) => Value::str(text),
+            Self::Text(number) => Value::str(texts[usize::from(number)]),
             Self::Carried(number) => trace.values.get(number).clone(),
         }
     }
 }
 
-impl Texts {
-    fn cell(&mut self, part: Part, trace: &Assembled, local: &mut LocalRows) -> Cell {
-        match part {
+/// Numbers below this one are of what is no value that spans carry, in short keys.
+const FIRST_CARRIED: u32 = 64;
+
+impl<const N: usize> RowCells for PartRow<'_, N> {
+    #[inline]
+    fn short(&mut self, at: usize, _: &mut Batch) -> Option<u32> {
+        match *self.values.get(at.checked_sub(1)?)? {
+            Part::Null => Some(0),
+            Part::Bool(value) => Some(1 + u32::from(value)),
+            Part::Text(number) => Some(3 + u32::from(number)),
+            Part::Carried(number) => number.checked_add(FIRST_CARRIED),
+            Part::Int(_) | Part::Duration(_) => None,
+        }
+    }
+
+    #[inline]
+    fn cell(&mut self, at: usize, batch: &mut Batch) -> Cell {
+        let Some(at) = at.checked_sub(1) else { return Cell::Int(self.place) };
+        match self.values[at] {
             Part::Null => Cell::Null,
             Part::Bool(value) => Cell::Bool(value),
             Part::Int(value) => Cell::Int(value),
             Part::Duration(value) => Cell::Duration(value),
-            Part::Text(text) => {
-                if let Some((_, cell)) = self.fixed.iter().find(|(known, _)| *known == text) {
-                    return *cell;
-                }
-                let cell = local.cell(&Value::str(text));
-                self.fixed.push((text, cell));
-                cell
-            }
-            Part::Carried(number) => {
-                let version = trace.values.version(number);
-                match self.carried.get(number as usize) {
-                    Some(Some((known, cell))) if *known == version => *cell,
-                    _ => self.learn((number, version), trace, local),
-                }
-            }
+            Part::Text(number) => self.texts.fixed((self.fixed_texts, number), batch),
+            Part::Carried(number) => match self.texts.carried.get(number as usize) {
+                Some(Some(cell)) => *cell,
+                _ => self.texts.learn(number, self.trace, batch),
+            },
         }
     }
+}
 
-    fn learn(
-        &mut self,
-        (number, version): (u32, u32),
-        trace: &Assembled,
-        local: &mut LocalRows,
-    ) -> Cell {
-        let cell = local.cell(trace.values.get(number));
+impl RowCells for OwnRow<'_> {
+    #[inline]
+    fn short(&mut self, at: usize, batch: &mut Batch) -> Option<u32> {
+        short_of(self.cell(at, batch))
+    }
+
+    #[inline]
+    fn cell(&mut self, at: usize, batch: &mut Batch) -> Cell {
+        match &self.values[at] {
+            Value::Str(text) => self.texts.shared.cell(text, batch),
+            value => batch.cell(value.clone()),
+        }
+    }
+}
+
+impl Texts {
+    /// A text of the program.
+    fn fixed(&mut self, (texts, number): (&[&str], u8), batch: &mut Batch) -> Cell {
+        let room = self.fixed.len().max(usize::from(number) + 1);
+        self.fixed.resize(room, None);
+        let intern = || Cell::Str(batch.symbols.borrow_mut().intern(texts[usize::from(number)]));
+        *self.fixed[usize::from(number)].get_or_insert_with(intern)
+    }
+
+    #[cold]
+    fn learn(&mut self, number: u32, trace: &Assembled, batch: &mut Batch) -> Cell {
+        let cell = batch.cell(trace.values.get(number).clone());
         // What fits no cell is a cell of one batch only.
         if !matches!(cell, Cell::Heap(_)) {
             let room = self.carried.len().max(number as usize + 1);
             self.carried.resize(room, None);
-            self.carried[number as usize] = Some((version, cell));
+            self.carried[number as usize] = Some(cell);
         }
         cell
     }
 }
 
 impl Said {
-    pub(super) fn new(plan: &Plan, rule: RuleId, restored: &LocalRowsState) -> Self {
+    /// What is said under a rule, whose rows may have some texts of the program.
+    pub(super) fn new(
+        plan: &Plan,
+        (rule, fixed_texts): (RuleId, &'static [&'static str]),
+        restored: &LocalRowsState,
+    ) -> Self {
         Self {
             rule,
             is_read_by_row: is_read_by_row(plan, rule),
             local: LocalRows::of(plan, rule, restored),
             texts: Texts::default(),
-            cells: Vec::new(),
+            fixed_texts,
         }
     }
 
@@ -116,6 +167,11 @@ impl Said {
     /// What follows is said of this trace.
     pub(super) fn begin(&mut self, trace: &Assembled) {
         if let Some(local) = &mut self.local {
+            let generations = (local.generation(), trace.values.generation());
+            if self.texts.generations != generations {
+                self.texts = Texts { generations, ..Texts::default() };
+                local.forget_recent();
+            }
             local.begin(trace.decided_ns, trace.start_ns, trace.id);
         }
     }
@@ -129,12 +185,7 @@ impl Said {
         out: &mut Vec<Row>,
     ) {
         if let Some(local) = &mut self.local {
-            self.cells.clear();
-            for (at, value) in values.iter().enumerate() {
-                let cell = if local.reads(at) { local.cell(value) } else { Cell::Null };
-                self.cells.push(cell);
-            }
-            local.row(self.cells.iter().copied());
+            local.row(&mut OwnRow { values, texts: &mut self.texts });
         }
         if self.is_read_by_row {
             out.push(self.final_row(trace, Arc::from([id.clone()]), values.to_vec()));
@@ -150,17 +201,17 @@ impl Said {
         out: &mut Vec<Row>,
     ) {
         if let Some(local) = &mut self.local {
-            let mut cells = [Cell::Null; N];
-            for (at, (cell, part)) in cells.iter_mut().zip(values).enumerate() {
-                if local.reads(at + 1) {
-                    *cell = self.texts.cell(part, trace, local);
-                }
-            }
-            local.row(std::iter::once(Cell::Int(place)).chain(cells));
+            local.row(&mut PartRow {
+                place,
+                values,
+                trace,
+                texts: &mut self.texts,
+                fixed_texts: self.fixed_texts,
+            });
         }
         if self.is_read_by_row {
             let id = Value::Bytes(Arc::from(&trace.id[..]));
-            let values = values.iter().map(|part| part.value(trace)).collect();
+            let values = values.iter().map(|part| part.value(trace, self.fixed_texts)).collect();
             out.push(self.final_row(trace, Arc::from([id, Value::Int(place)]), values));
         }
     }
@@ -182,9 +233,6 @@ impl Said {
     pub(super) fn step(&mut self, plan: &Plan, watermark_ns: i64, out: &mut Closed) {
         if let Some(local) = &mut self.local {
             local.step(plan, watermark_ns, out);
-            if self.texts.generation != local.generation() {
-                self.texts = Texts { generation: local.generation(), ..Texts::default() };
-            }
         }
     }
 

@@ -1,6 +1,7 @@
-//! Spans of open traces: columns with a free list, those of one trace linked newest first.
+//! Spans of open traces: rows with a free list, those of one trace linked newest first.
 //!
-//! A column that nothing reads is empty: without structure a span is 12 bytes here, with it 36.
+//! What is known of a span lies together, as spans come and go in an order that memory does not
+//! have. What nothing reads has no place: without structure a span is 12 bytes here, with it 36.
 
 use super::assembled::ClosedSpans;
 use super::block::SpanBlock;
@@ -11,32 +12,56 @@ use crate::plan::TraceRule;
 /// No span.
 pub(super) const NONE: u32 = u32::MAX;
 
-/// Which columns are kept.
+/// Places that are made at once.
+const ROOM: usize = 256;
+
+/// Where in a span's row something is, if it is kept.
 #[derive(Debug, Clone, Copy)]
 struct Kept {
-    places: bool,
-    masks: bool,
-    durations: bool,
+    /// Parent and start.
+    places: Option<usize>,
+    durations: Option<usize>,
+    masks: Option<usize>,
+    /// Words of a row; the first is the span's id.
+    words: usize,
+    /// Numbers of a row: the next span, and what it carries.
+    numbers: usize,
 }
 
-/// The columns.
+impl Kept {
+    fn of(rule: &TraceRule) -> Self {
+        let mut words = 1;
+        let mut keep = |is_kept: bool, count: usize| {
+            let at = words;
+            words += if is_kept { count } else { 0 };
+            is_kept.then_some(at)
+        };
+        let places = keep(rule.needs_forest(), 2);
+        let durations = keep(rule.needs_durations(), 1);
+        let masks = keep(rule.needs_masks(), 1);
+        Self { places, durations, masks, words, numbers: 1 + rule.carried.len() }
+    }
+
+    /// Whether places, durations and masks are kept.
+    fn is_kept(self) -> [bool; 3] {
+        [self.places.is_some(), self.durations.is_some(), self.masks.is_some()]
+    }
+}
+
+/// The spans.
 #[derive(Debug)]
 pub(super) struct Spans {
     kept: Kept,
     bytes_each: u64,
-    /// The span before it in its trace, or the next free place.
-    next: Vec<u32>,
-    span_ids: Vec<u64>,
-    parent_ids: Vec<u64>,
-    starts_ns: Vec<i64>,
-    durations_ns: Vec<i64>,
-    masks: Vec<u64>,
-    /// By carried column: numbers of values.
-    carried: Vec<Vec<u32>>,
-    values: Values,
+    words: Vec<u64>,
+    /// The span before it in its trace, or the next free place; numbers of the values it carries.
+    numbers: Vec<u32>,
+    values: Box<Values>,
     /// By carried column: the numbers of the values of the block at hand.
-    numbers: Vec<Vec<u32>>,
+    of_block: Vec<Vec<u32>>,
     free: u32,
+    /// Places that have been used at all.
+    fresh: usize,
     used: usize,
     /// Spans of the trace at hand: start, id, which they were in the log, place.
     order: Vec<(i64, u64, u32, u32)>,
@@ -55,26 +80,17 @@ pub(crate) struct SpanState {
 
 impl Spans {
     pub(super) fn new(rule: &TraceRule) -> Self {
-        let kept = Kept {
-            places: rule.needs_forest(),
-            masks: rule.needs_masks(),
-            durations: rule.needs_durations(),
-        };
-        let columns = [(kept.places, 16), (kept.durations, 8), (kept.masks, 8)];
-        let more: u64 = columns.iter().filter(|column| column.0).map(|column| column.1).sum();
+        let kept = Kept::of(rule);
+        let carried = rule.carried.len() * size_of::<Value>();
         Self {
             kept,
-            bytes_each: 12 + more + (rule.carried.len() * size_of::<Value>()) as u64,
-            next: Vec::new(),
-            span_ids: Vec::new(),
-            parent_ids: Vec::new(),
-            starts_ns: Vec::new(),
-            durations_ns: Vec::new(),
-            masks: Vec::new(),
-            carried: vec![Vec::new(); rule.carried.len()],
-            values: Values::default(),
-            numbers: vec![Vec::new(); rule.carried.len()],
+            bytes_each: (4 + kept.words * 8 + carried) as u64,
+            words: Vec::new(),
+            numbers: Vec::new(),
+            values: Box::default(),
+            of_block: vec![Vec::new(); rule.carried.len()],
             free: NONE,
+            fresh: 0,
             used: 0,
             order: Vec::new(),
         }
@@ -82,32 +98,28 @@ impl Spans {
 
     /// Gets ready to take the spans of a block: its values get their numbers here.
     pub(super) fn begin(&mut self, block: &mut SpanBlock) {
-        for (numbers, carried) in self.numbers.iter_mut().zip(&mut block.carried) {
+        if self.values.wants_sweep() {
+            let carried = self.numbers.chunks_exact(self.kept.numbers).flat_map(|row| &row[1..]);
+            self.values.sweep(carried.copied());
+        }
+        for (numbers, carried) in self.of_block.iter_mut().zip(&mut block.carried) {
             numbers.clear();
             numbers.extend(carried.values.drain(..).map(|value| self.values.add(value)));
         }
     }
 
-    /// The block has been taken.
-    pub(super) fn end(&mut self) {
-        for number in self.numbers.iter().flatten() {
-            self.values.release(*number);
-        }
-    }
-
     /// Adds a span of the block before the others of its trace.
     pub(super) fn push(&mut self, block: &SpanBlock, at: usize, head: u32) -> u32 {
-        let place = self.add_numbers(
+        let place = self.add_words(
             (block.span_ids[at], block.parent_ids.get(at).copied().unwrap_or(0)),
             (block.starts_ns[at], block.durations_ns.get(at).copied().unwrap_or(0)),
             block.masks.get(at).copied().unwrap_or(0),
-            head,
         );
-        let columns = self.carried.iter_mut().zip(&self.numbers).zip(&block.carried);
-        for ((column, numbers), carried) in columns {
-            let number = numbers[carried.of[at] as usize];
-            self.values.retain(number);
-            column[place as usize] = number;
+        let row = &mut self.numbers[place as usize * self.kept.numbers..][..self.kept.numbers];
+        row[0] = head;
+        let columns = block.carried.iter();
+        for (column, (of_block, carried)) in (1..).zip(self.of_block.iter().zip(columns)) {
+            row[column] = of_block[carried.of[at] as usize];
         }
         place
     }
@@ -115,35 +127,33 @@ impl Spans {
     /// Adds a span of a snapshot before the others of its trace.
     pub(super) fn add(&mut self, span: SpanState, head: u32) -> u32 {
         let SpanState { span_id, parent_id, start_ns, duration_ns, mask, carried } = span;
-        let (ids, times_ns) = ((span_id, parent_id), (start_ns, duration_ns));
-        let place = self.add_numbers(ids, times_ns, mask, head);
-        for (column, value) in self.carried.iter_mut().zip(carried) {
-            column[place as usize] = self.values.add(value);
+        let place = self.add_words((span_id, parent_id), (start_ns, duration_ns), mask);
+        let row = &mut self.numbers[place as usize * self.kept.numbers..][..self.kept.numbers];
+        row[0] = head;
+        for (number, value) in row[1..].iter_mut().zip(carried) {
+            *number = self.values.add(value);
         }
         place
     }
 
-    fn add_numbers(
+    fn add_words(
         &mut self,
         (span_id, parent_id): (u64, u64),
         (start_ns, duration_ns): (i64, i64),
         mask: u64,
-        head: u32,
     ) -> u32 {
         self.used += 1;
-        let place = self.place();
-        let at = place as usize;
-        self.next[at] = head;
-        self.span_ids[at] = span_id;
-        if self.kept.places {
-            self.parent_ids[at] = parent_id;
-            self.starts_ns[at] = start_ns;
+        let (kept, place) = (self.kept, self.place());
+        let row = &mut self.words[place as usize * kept.words..][..kept.words];
+        row[0] = span_id;
+        if let Some(at) = kept.places {
+            row[at..at + 2].copy_from_slice(&[parent_id, start_ns.cast_unsigned()]);
         }
-        if self.kept.durations {
-            self.durations_ns[at] = duration_ns;
+        if let Some(at) = kept.durations {
+            row[at] = duration_ns.cast_unsigned();
         }
-        if self.kept.masks {
-            self.masks[at] = mask;
+        if let Some(at) = kept.masks {
+            row[at] = mask;
         }
         place
     }
@@ -151,101 +161,92 @@ impl Spans {
     fn place(&mut self) -> u32 {
         if self.free != NONE {
             let place = self.free;
-            self.free = self.next[place as usize];
+            self.free = self.next(place);
             return place;
         }
-        self.next.push(NONE);
-        self.span_ids.push(0);
-        if self.kept.places {
-            self.parent_ids.push(0);
-            self.starts_ns.push(0);
+        if self.fresh * self.kept.numbers == self.numbers.len() {
+            self.words.resize(self.words.len() + ROOM * self.kept.words, 0);
+            self.numbers.resize(self.numbers.len() + ROOM * self.kept.numbers, NOTHING);
         }
-        if self.kept.durations {
-            self.durations_ns.push(0);
-        }
-        if self.kept.masks {
-            self.masks.push(0);
-        }
-        self.carried.iter_mut().for_each(|column| column.push(NOTHING));
-        (self.next.len() - 1) as u32
+        self.fresh += 1;
+        self.fresh as u32 - 1
+    }
+
+    /// The span before one in its trace, or the next free place.
+    fn next(&self, place: u32) -> u32 {
+        self.numbers[place as usize * self.kept.numbers]
+    }
+
+    fn word(&self, place: u32, at: usize) -> u64 {
+        self.words[place as usize * self.kept.words + at]
     }
 
     /// Takes all spans of a trace out: by start, then id; repeated ids in the order of the log.
     pub(super) fn take(&mut self, head: u32, out: &mut ClosedSpans) {
         let mut order = std::mem::take(&mut self.order);
         order.clear();
-        let mut place = head;
+        let (kept, mut place) = (self.kept, head);
         while place != NONE {
-            let at = place as usize;
-            let start_ns = if self.kept.places { self.starts_ns[at] } else { 0 };
-            order.push((start_ns, self.span_ids[at], order.len() as u32, place));
-            place = self.next[at];
+            let start_ns = kept.places.map_or(0, |at| self.word(place, at + 1).cast_signed());
+            order.push((start_ns, self.word(place, 0), 0, place));
+            place = self.next(place);
         }
-        // The last came first.
-        let count = order.len() as u32;
-        order.iter_mut().for_each(|entry| entry.2 = count - entry.2);
+        order.reverse(); // the last came first
+        (0..).zip(&mut order).for_each(|(at, entry)| entry.2 = at);
         if !order.is_sorted() {
             order.sort_unstable();
         }
-        let places = || order.iter().map(|(.., place)| *place as usize);
-        fill(&mut out.ids, &self.span_ids, places());
-        if self.kept.places {
-            fill(&mut out.parents, &self.parent_ids, places());
-            fill(&mut out.starts_ns, &self.starts_ns, places());
-        }
-        if self.kept.durations {
-            fill(&mut out.durations_ns, &self.durations_ns, places());
-        }
-        if self.kept.masks {
-            fill(&mut out.masks, &self.masks, places());
-        }
-        out.carried.resize_with(self.carried.len(), Vec::new);
-        for (out, column) in out.carried.iter_mut().zip(&self.carried) {
-            fill(out, column, places());
-        }
-        for place in places() {
-            self.next[place] = self.free;
-            self.free = place as u32;
+        out.resize(order.len(), kept.numbers - 1, kept.is_kept());
+        for (to, &(start_ns, id, _, place)) in order.iter().enumerate() {
+            let words = &self.words[place as usize * kept.words..][..kept.words];
+            out.ids[to] = id;
+            if let Some(at) = kept.places {
+                out.parents[to] = words[at];
+                out.starts_ns[to] = start_ns;
+            }
+            if let Some(at) = kept.durations {
+                out.durations_ns[to] = words[at].cast_signed();
+            }
+            if let Some(at) = kept.masks {
+                out.masks[to] = words[at];
+            }
+            let row = &mut self.numbers[place as usize * kept.numbers..][..kept.numbers];
+            row[0] = self.free;
+            self.free = place;
+            for (number, out) in row[1..].iter_mut().zip(&mut out.carried) {
+                out[to] = std::mem::replace(number, NOTHING);
+            }
         }
         self.used -= order.len();
         self.order = order;
     }
 
     /// Lends out what spans carry, or takes it back.
-    pub(super) fn swap_values(&mut self, values: &mut Values) {
+    pub(super) fn swap_values(&mut self, values: &mut Box<Values>) {
         std::mem::swap(&mut self.values, values);
-    }
-
-    /// The spans of a closed trace have been read.
-    pub(super) fn release(&mut self, spans: &ClosedSpans) {
-        for number in spans.carried.iter().flatten() {
-            self.values.release(*number);
-        }
     }
 
     /// Reads all spans of a trace, in the order in which they came.
     pub(super) fn all(&self, head: u32) -> Vec<SpanState> {
         let (mut spans, mut place) = (Vec::new(), head);
         while place != NONE {
-            let at = place as usize;
-            let mut span = self.numbers(at);
-            let value = |column: &Vec<u32>| self.values.get(column[at]).clone();
-            span.carried = self.carried.iter().map(value).collect();
-            spans.push(span);
-            place = self.next[at];
+            spans.push(self.span(place));
+            place = self.next(place);
         }
         spans.reverse();
         spans
     }
 
-    fn numbers(&self, at: usize) -> SpanState {
+    fn span(&self, place: u32) -> SpanState {
+        let word = |at: Option<usize>| at.map_or(0, |at| self.word(place, at));
+        let carried = &self.numbers[place as usize * self.kept.numbers..][1..self.kept.numbers];
         SpanState {
-            span_id: self.span_ids[at],
-            parent_id: self.parent_ids.get(at).copied().unwrap_or(0),
-            start_ns: self.starts_ns.get(at).copied().unwrap_or(0),
-            duration_ns: self.durations_ns.get(at).copied().unwrap_or(0),
-            mask: self.masks.get(at).copied().unwrap_or(0),
-            carried: Vec::new(),
+            span_id: self.word(place, 0),
+            parent_id: word(self.kept.places),
+            start_ns: word(self.kept.places.map(|at| at + 1)).cast_signed(),
+            duration_ns: word(self.kept.durations).cast_signed(),
+            mask: word(self.kept.masks),
+            carried: carried.iter().map(|number| self.values.get(*number).clone()).collect(),
         }
     }
 
@@ -258,10 +259,4 @@ impl Spans {
     pub(super) fn bytes_each(&self) -> u64 {
         self.bytes_each
     }
-}
-
-/// Fills a column with those at some places of another.
-fn fill<T: Copy>(out: &mut Vec<T>, column: &[T], places: impl Iterator<Item = usize>) {
-    out.clear();
-    out.extend(places.map(|place| column[place]));
 }

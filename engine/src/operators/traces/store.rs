@@ -51,7 +51,7 @@ pub(super) struct Store {
     /// By shard: spans of open traces.
     spans_of: Vec<u32>,
     /// Reused between traces.
-    assembled: Assembled,
+    assembled: Option<Box<Assembled>>,
     closing: Closing,
 }
 
@@ -113,7 +113,7 @@ impl Store {
             closed: ClosedIds::new(),
             read_ahead: false,
             spans_of: vec![0; SHARDS as usize],
-            assembled: Assembled::default(),
+            assembled: None,
             closing: Closing::default(),
         }
     }
@@ -194,7 +194,6 @@ impl Store {
             counts.worst_late_ns = counts.worst_late_ns.max(behind_ns);
             late.extend(late_row);
         }
-        self.spans.end();
         if let Some(frame) = frame {
             self.held.release(frame);
         }

@@ -1,29 +1,28 @@
 //! Values that spans of open traces carry: each is held once, spans hold its number.
 //!
-//! A value lives as long as a span carries it. Numbers are local to a worker and a rule: they
-//! decide no order and reach no result.
+//! A value lives at least as long as a span carries it: who carries what is found out when many
+//! have come, not counted span by span. Numbers are local to a worker and a rule: they decide no
+//! order and reach no result.
 
 use std::hash::BuildHasher;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
+use crate::limits::TRACE_VALUES_IDLE_MAX;
 use crate::model::{Cell, Column, Value};
 use crate::trace::SpanKind;
 
 /// The number of null.
 pub(super) const NOTHING: u32 = 0;
 
-/// A value and who carries it.
+/// A value.
 #[derive(Debug, Default)]
 struct Held {
     value: Value,
     hash: u64,
-    uses: u32,
     /// What it means as the kind of a span.
     kind: SpanKind,
-    /// Told apart from the value that had its number before.
-    version: u32,
 }
 
 /// The values of one rule on one worker.
@@ -33,6 +32,10 @@ pub(super) struct Values {
     index: HashTable<u32>,
     free: Vec<u32>,
     hasher: FixedState,
+    /// Values with which they are looked through again.
+    sweep_at: usize,
+    /// Changes when a number may mean another value.
+    generation: u32,
 }
 
 impl Default for Values {
@@ -42,12 +45,14 @@ impl Default for Values {
             index: HashTable::new(),
             free: Vec::new(),
             hasher: FixedState::with_seed(3),
+            sweep_at: TRACE_VALUES_IDLE_MAX,
+            generation: 0,
         }
     }
 }
 
 impl Values {
-    /// The number of a value, which is carried once more.
+    /// The number of a value.
     pub(super) fn add(&mut self, value: Value) -> u32 {
         if value.is_null() {
             return NOTHING;
@@ -55,7 +60,6 @@ impl Values {
         let hash = self.hash(&value);
         let held = &self.held;
         if let Some(&at) = self.index.find(hash, |&at| held[at as usize].value == value) {
-            self.held[at as usize].uses += 1;
             return at;
         }
         let kind = match &value {
@@ -63,8 +67,7 @@ impl Values {
             _ => SpanKind::default(),
         };
         let at = self.free.pop().unwrap_or(self.held.len() as u32);
-        let version = self.held.get(at as usize).map_or(0, |held| held.version.wrapping_add(1));
-        let new = Held { value, hash, uses: 1, kind, version };
+        let new = Held { value, hash, kind };
         match self.held.get_mut(at as usize) {
             Some(old) => *old = new,
             None => self.held.push(new),
@@ -83,35 +86,25 @@ impl Values {
         self.hasher.hash_one(&bytes[..])
     }
 
-    /// A span more carries it.
-    #[inline]
-    pub(super) fn retain(&mut self, number: u32) {
-        if number != NOTHING {
-            self.held[number as usize].uses += 1;
-        }
+    /// Whether so many have come that it is time to find out who is carried.
+    pub(super) fn wants_sweep(&self) -> bool {
+        self.index.len() >= self.sweep_at
     }
 
-    /// A span less carries it.
-    #[inline]
-    pub(super) fn release(&mut self, number: u32) {
-        if number == NOTHING {
-            return;
-        }
-        let held = &mut self.held[number as usize];
-        held.uses -= 1;
-        if held.uses == 0 {
-            self.forget(number);
-        }
-    }
-
-    #[cold]
-    fn forget(&mut self, number: u32) {
-        let held = &mut self.held[number as usize];
-        held.value = Value::Null;
-        if let Ok(entry) = self.index.find_entry(held.hash, |&at| at == number) {
-            entry.remove();
-        }
-        self.free.push(number);
+    /// Forgets all values but those of some numbers.
+    pub(super) fn sweep(&mut self, carried: impl Iterator<Item = u32>) {
+        let mut is_carried = vec![false; self.held.len()];
+        carried.for_each(|number| is_carried[number as usize] = true);
+        let Self { held, index, free, .. } = self;
+        index.retain(|&mut at| {
+            if !is_carried[at as usize] {
+                held[at as usize].value = Value::Null;
+                free.push(at);
+            }
+            is_carried[at as usize]
+        });
+        self.sweep_at = self.index.len() * 2 + TRACE_VALUES_IDLE_MAX;
+        self.generation += 1;
     }
 
     /// The value.
@@ -126,10 +119,9 @@ impl Values {
         self.held[number as usize].kind
     }
 
-    /// Changes when a number means another value.
-    #[inline]
-    pub(super) fn version(&self, number: u32) -> u32 {
-        self.held[number as usize].version
+    /// Changes when a number may mean another value.
+    pub(super) fn generation(&self) -> u32 {
+        self.generation
     }
 }
 
@@ -140,34 +132,46 @@ const RECENT: usize = 256;
 /// has it. Now and then two texts that are in each other's way get a number more; values that are
 /// no texts get a number each.
 pub(super) fn distinct(column: &Column, rows: &[u32]) -> (Vec<u32>, Vec<u32>) {
-    let (mut numbers, mut first, mut null) = (Vec::with_capacity(rows.len()), Vec::new(), None);
-    let mut recent = [(u32::MAX, 0); RECENT];
-    for &row in rows {
-        let mut new = || {
-            first.push(row);
-            first.len() as u32 - 1
-        };
-        let symbol = match column {
-            Column::Symbols(symbols) => Some(symbols[row as usize].0),
-            Column::Cells(cells) => match cells[row as usize] {
-                Cell::Str(symbol) => Some(symbol.0),
-                Cell::Null => {
-                    numbers.push(*null.get_or_insert_with(new));
-                    continue;
-                }
-                _ => None,
-            },
+    match column {
+        Column::Symbols(symbols) => distinct_of(rows, |row| Some(symbols[row].0)),
+        Column::Cells(cells) => distinct_of(rows, |row| match cells[row] {
+            Cell::Str(symbol) => Some(symbol.0),
+            Cell::Null => Some(NULL),
             _ => None,
-        };
+        }),
+        _ => distinct_of(rows, |_| None),
+    }
+}
+
+/// Stands for null, which no symbol does: a table of symbols is far smaller.
+const NULL: u32 = u32::MAX;
+
+fn distinct_of(rows: &[u32], symbol_of: impl Fn(usize) -> Option<u32>) -> (Vec<u32>, Vec<u32>) {
+    let (mut numbers, mut first) = (Vec::with_capacity(rows.len()), Vec::new());
+    // By symbol: itself, and its number plus one.
+    let mut recent = [(0, 0); RECENT];
+    // A request is of one service, and most spans have no peer: most are like the one before.
+    let mut last = None;
+    for &row in rows {
+        let symbol = symbol_of(row as usize);
         let Some(symbol) = symbol else {
-            numbers.push(new());
+            first.push(row);
+            numbers.push(first.len() as u32 - 1);
             continue;
         };
-        let known = &mut recent[symbol as usize % RECENT];
-        if known.0 != symbol {
-            *known = (symbol, new());
+        if let Some((of, number)) = last
+            && of == symbol
+        {
+            numbers.push(number);
+            continue;
         }
-        numbers.push(known.1);
+        let known = &mut recent[symbol as usize % RECENT];
+        if known.1 == 0 || known.0 != symbol {
+            first.push(row);
+            *known = (symbol, first.len() as u32);
+        }
+        last = Some((symbol, known.1 - 1));
+        numbers.push(known.1 - 1);
     }
     (numbers, first)
 }

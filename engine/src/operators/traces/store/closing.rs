@@ -126,7 +126,7 @@ impl Store {
         let shard = (key % SHARDS) as usize;
         head.is_open = false;
         self.spans_of[shard] -= head.spans;
-        let mut assembled = std::mem::take(&mut self.assembled);
+        let mut assembled = self.assembled.take().unwrap_or_default();
         assembled.id = head.id;
         assembled.decided_ns = decided_ns;
         (assembled.start_ns, assembled.end_ns) = ends_ns(head, rest, self.counts_at_starts);
@@ -149,8 +149,7 @@ impl Store {
         self.spans.swap_values(&mut assembled.values);
         close.closed(&assembled, &mut self.held);
         self.spans.swap_values(&mut assembled.values);
-        self.spans.release(&assembled.spans);
         self.held.release_all(&assembled.held);
-        self.assembled = assembled;
+        self.assembled = Some(assembled);
     }
 }
