@@ -1,7 +1,7 @@
 //! Where results go: standard output or a file, and what is said when they cannot.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// Bytes of results gathered before they are written.
@@ -54,6 +54,27 @@ impl Output {
         };
         let write = BufWriter::with_capacity(OUTPUT_BYTES, write);
         Ok(Self { place: path.map(Path::to_owned), write })
+    }
+
+    /// Standard output, or a file, to whose end is written: one that ends within a line, as after a
+    /// crash, gets a newline first.
+    pub(crate) fn append(path: Option<&Path>) -> Result<Self, WriteFailed> {
+        let Some(path) = path else { return Self::open(None) };
+        let open = || {
+            let mut file = File::options().create(true).append(true).read(true).open(path)?;
+            if file.metadata()?.is_file() && file.seek(SeekFrom::End(0))? > 0 {
+                let mut last = [0];
+                file.seek(SeekFrom::End(-1))?;
+                file.read_exact(&mut last)?;
+                if last != *b"\n" {
+                    file.write_all(b"\n")?;
+                }
+            }
+            io::Result::Ok(file)
+        };
+        let file = open().map_err(|cause| WriteFailed::new(Some(path), cause))?;
+        let write = BufWriter::with_capacity(OUTPUT_BYTES, Box::new(file) as Box<dyn Write>);
+        Ok(Self { place: Some(path.to_owned()), write })
     }
 
     /// Writes text.

@@ -66,6 +66,15 @@ pub(crate) fn private_key(
     pem: &[u8],
     kind: ErrorKind,
 ) -> Result<PrivateKeyDer<'static>, Error> {
+    // Of a key, the only PEM that has `ENCRYPTED` in it: RFC 7468, 11; RFC 1421, 4.6.1.1.
+    if pem.windows(9).any(|part| part == b"ENCRYPTED") {
+        let path_shown = path.display();
+        let text = format!(
+            "the key has a passphrase, and nobody could type it: take that away by `openssl pkey -in \
+             {path_shown} -out NEW`"
+        );
+        return Err(unusable(path, "a private key in PEM", kind, text));
+    }
     PrivateKeyDer::from_pem_slice(pem)
         .map_err(|error| unusable(path, "a private key in PEM", kind, error))
 }

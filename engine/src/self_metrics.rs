@@ -112,6 +112,8 @@ pub struct EngineGauges {
     instances: Vec<AtomicU64>,
     /// By holder, worker, then rule.
     state_bytes: Vec<AtomicU64>,
+    /// By worker.
+    text_bytes: Vec<AtomicU64>,
     rules: usize,
 }
 
@@ -146,6 +148,7 @@ impl EngineGauges {
             groups: counts(rules),
             instances: counts(workers * rules),
             state_bytes: counts(HOLDERS * workers * rules),
+            text_bytes: counts(workers),
             rules,
         })
     }
@@ -181,6 +184,17 @@ impl EngineGauges {
         if let Some(place) = self.state_bytes.get(at) {
             place.store(bytes, Ordering::Relaxed);
         }
+    }
+
+    pub(crate) fn set_text_bytes(&self, worker: usize, bytes: u64) {
+        if let Some(place) = self.text_bytes.get(worker) {
+            place.store(bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// Bytes of the texts that workers know: each keeps one that came again and again once.
+    pub fn text_bytes(&self) -> u64 {
+        self.text_bytes.iter().map(|place| place.load(Ordering::Relaxed)).sum()
     }
 
     /// Sources that are followed, by id.

@@ -10,6 +10,7 @@
 //! ever shown; what is put in from the environment or a file is a value and never syntax. Nothing
 //! here reaches the input log. Must not know: how a run is built from its settings.
 
+mod clash;
 mod file;
 mod find;
 mod hidden;

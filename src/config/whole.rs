@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+use tailwater_engine::limits::WORKERS_MAX;
+
+use super::clash;
 use super::limits::{held_elsewhere, memory_min};
 use super::measure::Bytes;
 use super::section::{Origin, Setting};
@@ -21,7 +24,7 @@ pub(super) struct Misfit {
 }
 
 impl Misfit {
-    fn new(origin: &Origin, text: String, help: &str) -> Self {
+    pub(super) fn new(origin: &Origin, text: String, help: &str) -> Self {
         Self { origin: origin.clone(), text, help: help.to_owned() }
     }
 }
@@ -39,6 +42,12 @@ pub(super) fn check(config: &Config) -> Vec<Misfit> {
         access(name, of, &mut wrong);
     }
     memory(config, &mut wrong);
+    clash::check(config, &mut wrong);
+    let workers = config.workers.value.0;
+    if workers > WORKERS_MAX as u64 {
+        let text = format!("expected 1 to {WORKERS_MAX} workers, found `{workers}`");
+        wrong.push(Misfit::new(&config.workers.origin, text, "more than cores are of no use"));
+    }
     let admin = &config.admin;
     page(
         "--admin",

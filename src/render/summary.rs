@@ -40,6 +40,8 @@ pub(crate) struct Summary {
     trimmed: Option<Arc<TrimCounters>>,
     started: Instant,
     seconds: f64,
+    /// Whether it is of telemetry as it came, not of files.
+    is_live: bool,
 }
 
 impl Summary {
@@ -60,6 +62,7 @@ impl Summary {
             trimmed: None,
             started: Instant::now(),
             seconds: 0.0,
+            is_live: false,
         }
     }
 
@@ -105,7 +108,8 @@ impl Summary {
     }
 
     /// Tells how a live run went, on standard error.
-    pub(crate) fn tell_live(&self, general: General) {
+    pub(crate) fn tell_live(&mut self, general: General) {
+        self.is_live = true; // what came cannot be sorted any more
         self.tell_below(String::from("\n"), general);
     }
 
@@ -206,9 +210,9 @@ impl Summary {
         let is_capped = matches!(rule.kind, RuleKind::Traces(_)) && counts.worst_late_ns == 0;
         if counts.late * 100 > counts.taken * LATE_HINT_PERCENT && !is_capped {
             let percent = LATE_HINT_PERCENT;
+            let sorted = if self.is_live { "" } else { "use `--order time`, or " };
             let hint = format!(
-                "  hint: more than {percent} % is late: use `--order time`, or state a longer \
-                 `lateness` on its stream"
+                "  hint: more than {percent} % is late: {sorted}state a longer `lateness` on its stream"
             );
             let _ = writeln!(text, "{}", Style::Yellow.paint(&hint, is_colored));
         }

@@ -112,6 +112,12 @@ impl Interner {
         self.strings.len() <= 1
     }
 
+    /// Bytes that the table holds, about: its strings, their counts of references, and the index.
+    pub fn held_bytes(&self) -> u64 {
+        const EACH: usize = size_of::<Arc<str>>() + 2 * size_of::<usize>() + 2 * size_of::<u32>();
+        (self.bytes + self.strings.len() * EACH) as u64
+    }
+
     /// Whether the table has reached its bound and should be replaced before the next epoch.
     pub fn is_full(&self) -> bool {
         self.strings.len() >= SYMBOLS_MAX || self.bytes >= SYMBOL_BYTES_MAX

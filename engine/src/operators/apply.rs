@@ -365,6 +365,7 @@ impl Apply {
         if self.worker == 0 {
             self.clock.tell(&local.gauges);
         }
+        local.gauges.set_text_bytes(self.worker, local.symbols.borrow().held_bytes());
         let tables = self.plan.tables.iter().zip(&local.tables).zip(&mut self.looks);
         for ((plan, table), looks) in tables {
             let holder = (Holder::Slices, self.worker);

@@ -12,12 +12,14 @@ use crate::model::{HistogramPoint, Row, Value};
 pub(super) struct Held {
     limit: usize,
     bytes: AtomicUsize,
+    /// Bytes of what is being sent, encoded, beside the items themselves.
+    encoded: AtomicUsize,
 }
 
 impl Held {
     /// Room for so many bytes.
     pub(super) fn new(limit: usize) -> Self {
-        Self { limit, bytes: AtomicUsize::new(0) }
+        Self { limit, bytes: AtomicUsize::default(), encoded: AtomicUsize::default() }
     }
 
     /// Takes room for bytes, where there is any. What is larger than all of it finds room when
@@ -37,6 +39,16 @@ impl Held {
 
     pub(super) fn free(&self, bytes: usize) {
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Notes how large is what is being sent, encoded.
+    pub(super) fn encodes(&self, bytes: usize) {
+        self.encoded.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes of what is being sent, encoded.
+    pub(super) fn encoded(&self) -> usize {
+        self.encoded.load(Ordering::Relaxed)
     }
 
     /// Bytes held, and as many as may be.
@@ -81,7 +93,7 @@ fn of_value(value: &Value) -> usize {
     size_of::<Value>() + more
 }
 
-fn of_histogram(point: &HistogramPoint) -> usize {
+pub(super) fn of_histogram(point: &HistogramPoint) -> usize {
     let buckets = point.exponential.as_ref().map_or(0, |e| e.positive.len() + e.negative.len());
     size_of_val(point) + (point.bounds.len() + point.counts.len() + buckets) * size_of::<u64>()
 }

@@ -59,6 +59,21 @@ async fn json_comes_on_the_same_port_and_is_answered_in_json() {
 }
 
 #[tokio::test]
+async fn json_of_another_signal_is_refused_unless_it_is_empty() {
+    let server = Server::http().await;
+    for (body, status) in [
+        (&br#"{"resourceLogs":[]}"#[..], 200),
+        (br#"{"resourceLogs":null,"resourceMetrics":[],"resourceSpans":[]}"#, 200),
+        (br#"{"resourceLogs":[{}]}"#, 400),
+    ] {
+        let answer = post(server.address(), "/v1/traces", JSON, &[], body).await;
+        let text = String::from_utf8_lossy(&answer.body);
+        assert_eq!(answer.status, status, "{text}");
+        assert_eq!(text.contains("found another signal's"), status == 400, "{text}");
+    }
+}
+
+#[tokio::test]
 async fn arrival_is_the_clocks_time_in_order() {
     let server = Server::http().await;
     for expected in [100, 101] {

@@ -17,6 +17,24 @@ fn a_queue_smaller_than_a_message_is_refused() {
     assert!(error.to_string().contains("`1048576`"), "{error}");
 }
 
+/// Memory that others hold: senders are told to come back, and served when there is room again.
+#[tokio::test]
+async fn room_that_is_reserved_refuses_and_lets_in_again() {
+    let wait = Duration::from_millis(50);
+    let server = Server::http_with(IntakeConfig { wait, ..config() }, otlp()).await;
+    let body = traces(1);
+    let send = || post(server.address(), "/v1/traces", PROTOBUF, &[], &body);
+    server.intake.reserve(server.intake.room_bytes() - (1 << 20));
+    assert_eq!(send().await.status, 200, "little is left, and little is wanted");
+    server.intake.reserve(u64::MAX);
+    let answer = send().await;
+    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("3")));
+    server.intake.reserve(0);
+    assert_eq!(send().await.status, 200);
+    let counts = server.counts();
+    assert_eq!(counts.sources[&SOURCE].queued.items, 2);
+}
+
 #[tokio::test]
 async fn the_newest_is_discarded_counted_and_told() {
     let intake = IntakeConfig { items: 4, when_full: WhenFull::DropNewest, ..config() };

@@ -197,6 +197,9 @@ async fn a_renewed_certificate_is_taken_and_a_broken_one_is_not() {
     while server.listener.connections().reloads_failed == 0 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+    let tls = server.listener.watch().tls().unwrap();
+    assert!(tls.trouble.as_ref().is_some_and(|text| text.contains("key.pem")), "{tls:?}");
+    assert!(tls.validity.is_some_and(|valid| valid.from_ns < valid.until_ns), "{tls:?}");
     assert_eq!(shown().await, renewed);
 }
 
@@ -258,4 +261,16 @@ async fn what_others_can_reach_demands_tls_and_credentials() {
     if let Address::Tcp(address) = listener.address() {
         assert_eq!(post(*address, "/v1/traces", PROTOBUF, &[], &traces(1)).await.status, 200);
     }
+}
+
+#[tokio::test]
+async fn a_key_with_a_passphrase_is_told_as_one() {
+    let folder = Folder::new();
+    let pem = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMII=\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    folder.write("key.pem", pem);
+    let server = Intake::new(config()).unwrap();
+    let refused =
+        listen_http(OtlpConfig { security: folder.security(), ..otlp() }, &server.0).await;
+    let error = refused.err().unwrap().to_string();
+    assert!(error.contains("the key has a passphrase"), "{error}");
 }

@@ -188,7 +188,7 @@ async fn partial_success_is_counted_and_never_sent_again() {
     let answer = ExportMetricsServiceResponse { partial_success: Some(partial) };
     let (counts, got, told) = send(vec![Ok(answer)], |_| {}).await;
     assert_eq!((counts.delivered, counts.dropped_for(DropReason::Rejected), got.len()), (0, 1, 1));
-    assert_eq!(told.all()[0].text, "it took all but 1: too old");
+    assert_eq!(told.all()[0].text, "it rejected 1 of 1: too old");
 }
 
 #[tokio::test]

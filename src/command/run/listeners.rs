@@ -1,5 +1,6 @@
 //! The listeners of a run: which are wanted, and what each asks of its senders.
 
+use tailwater_engine::Error;
 use tailwater_engine::ingest::listen::{
     Address, BodyPace, ConnectionLimits, Intake, IntakeConfig, LinesConfig, Listener, OtlpConfig,
     RateLimits, Security, TlsFiles, Tokens, listen_grpc, listen_http, listen_lines,
@@ -9,6 +10,7 @@ use tailwater_engine::model::SourceId;
 use super::tokens::TokenFile;
 use crate::args::At;
 use crate::config::{Access, Config};
+use crate::exit::Usage;
 
 /// An input: its source's name and where it listens.
 pub(super) struct InputAt {
@@ -56,6 +58,10 @@ pub(super) fn inputs(config: &Config) -> anyhow::Result<(Vec<InputAt>, Vec<Token
         let rates = rates.to_engine();
         inputs.push(InputAt { name, what, at, security, rates, speaks });
     }
+    if inputs.is_empty() && !config.itself.metrics.value {
+        let text = "no telemetry can come in: every listener is switched off";
+        return Err(Usage(text.to_owned()).into());
+    }
     Ok((inputs, files))
 }
 
@@ -101,7 +107,8 @@ pub(super) async fn listen(
 ) -> anyhow::Result<Vec<(String, Listener)>> {
     let mut listeners = Vec::new();
     for (index, input) in inputs.iter().enumerate() {
-        let listener = start(input, SourceId(index as u32), intake).await?;
+        let named = |error: Error| Error::new(error.kind(), format!("{}: {error}", input.name));
+        let listener = start(input, SourceId(index as u32), intake).await.map_err(named)?;
         let at = match listener.address() {
             Address::Tcp(address) => address.to_string(),
             Address::Unix(path) => path.display().to_string(),
@@ -111,11 +118,7 @@ pub(super) async fn listen(
     Ok(listeners)
 }
 
-async fn start(
-    input: &InputAt,
-    source: SourceId,
-    intake: &Intake,
-) -> Result<Listener, tailwater_engine::Error> {
+async fn start(input: &InputAt, source: SourceId, intake: &Intake) -> Result<Listener, Error> {
     let otlp = |connections: &ConnectionLimits, body: &BodyPace| match &input.at {
         Address::Tcp(address) => Some(OtlpConfig {
             address: *address,

@@ -3,8 +3,10 @@
 //! Listeners and sinks live on a tokio runtime; this thread writes the input log and feeds the
 //! engine. What the engine says is handed to sinks that never make it wait.
 
+mod certificates;
 mod listeners;
 mod observe;
+mod own;
 mod pages;
 mod pump;
 mod recorder;
@@ -78,13 +80,10 @@ pub(crate) fn run(args: &Run, general: General) -> anyhow::Result<Exit> {
     compiled.tell(general);
     sinks::tell_of_options(&compiled.diagnostics, &config.sink_names());
     let Some(plan) = compiled.plan.clone() else { return Ok(Exit::Rules) };
+    tell_of_no_rule(&plan);
     let specs = SinkSpec::all(config)?;
     let (ending, clock) = (Ending::new()?, system_clock());
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(IO_THREADS)
-        .thread_name("tailwater-io")
-        .enable_all()
-        .build()?;
+    let runtime = io_runtime()?;
     let (inputs, token_files) = listeners::inputs(config)?;
     runtime.spawn(tokens::follow(token_files, ending.looks()));
     let mut opening = opening(&files, &compiled, params.clone(), &inputs);
@@ -103,14 +102,16 @@ pub(crate) fn run(args: &Run, general: General) -> anyhow::Result<Exit> {
     let sinks = runtime.block_on(async { Sinks::start(&specs, &plan, &shapes, &clock) })?;
     let (intake, receiver) = Intake::new(listeners::intake(config))?;
     let listeners = runtime.block_on(listeners::listen(&inputs, &intake))?;
+    own::refuse(&specs, &listeners)?;
     let names = opening.sources.iter().map(|source| Arc::clone(&source.name)).collect();
     let open = inputs.iter().zip(&listeners);
     let open = open.map(|(input, (_, listener))| (Arc::from(input.name), listener.watch()));
+    let open: Vec<_> = open.collect();
+    runtime.spawn(certificates::follow(open.clone(), Arc::clone(&clock), ending.looks()));
     let say = told::of_sinks(&clock);
     let traces = runtime.block_on(async { Traces::start(&observe, &listeners, &clock, say) })?;
-    let observed = Observed::new((&plan, &screen), &intake, names, open.collect(), &sinks, traces);
-    let left = Arc::clone(&observed);
-    ending.leaves(move || left.left());
+    let observed = Observed::new((&plan, &screen), &intake, names, open, &sinks, traces);
+    look_after(&observed, config, &runtime, &ending);
     let admin = config.admin.address.value;
     let pages = runtime.block_on(Pages::start(admin, &observed, &sinks.pages()))?;
     let notify = Arc::new(Notify::from_environment());
@@ -129,6 +130,30 @@ pub(crate) fn run(args: &Run, general: General) -> anyhow::Result<Exit> {
     };
     let greeting = live.greeting(loaded.file(), &listeners, &pages);
     live.work((intake, &receiver), changed, listeners, sinks, (pages, &greeting))
+}
+
+/// Sockets, sinks and looks at files have threads of their own.
+fn io_runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(IO_THREADS)
+        .thread_name("tailwater-io")
+        .enable_all()
+        .build()
+}
+
+/// Keeps the run within its memory, and lets its end know what is left.
+fn look_after(observed: &Arc<Observed>, config: &Config, runtime: &Runtime, ending: &Ending) {
+    if let Some(memory) = &config.limits.memory.value {
+        runtime.spawn(observe::guard_memory(Arc::clone(observed), memory.0));
+    }
+    let left = Arc::clone(observed);
+    ending.leaves(move || left.left());
+}
+
+fn tell_of_no_rule(plan: &Plan) {
+    if plan.rules.is_empty() && plan.redaction.is_none() {
+        tell("warning: the files hold no rule: what comes is taken, and nothing is said of it\n");
+    }
 }
 
 /// The rules that run: of the options, or else of the configuration.
@@ -201,7 +226,8 @@ impl Live<'_> {
         places.extend(pages.places());
         let rules = self.plan.rules.iter().filter(|rule| !rule.place.is_hidden).count();
         let rules = if rules == 1 { "1 rule".to_owned() } else { format!("{rules} rules") };
-        format!("{file}running {rules}: {}; Ctrl-C ends it\n", places.join(", "))
+        let places = if places.is_empty() { "no listener".to_owned() } else { places.join(", ") };
+        format!("{file}running {rules}: {places}; Ctrl-C ends it\n")
     }
 
     /// Its own metrics come as the last of its sources.
@@ -226,7 +252,7 @@ impl Live<'_> {
             .cut(EpochCut { frames_max: EPOCH_FRAMES_MAX, ..EpochCut::default() })
             .build()?;
         let recorder = Recorder::open(self.config.record.value.as_deref(), &self.opening)?;
-        let mut output = Output::open(self.config.output.value.as_deref())?;
+        let mut output = Output::append(self.config.output.value.as_deref())?;
         let style = TableStyle { is_colored: false, width: None, shows_all: true };
         let mut rows = RowWriter::new(Arc::clone(&self.plan), Format::Jsonl, style);
         let mut summary = Summary::new(Arc::clone(&self.plan));

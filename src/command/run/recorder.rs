@@ -1,7 +1,7 @@
 //! The record of a run: its input log in a file.
 
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 
 use tailwater_engine::journal::{LogWriter, Opening, RuleText};
@@ -24,7 +24,7 @@ impl Recorder {
     /// Begins the record.
     pub(super) fn open(path: Option<&Path>, opening: &Opening) -> Result<Self, Error> {
         let Some(path) = path else { return Ok(Self { path: None, log: None }) };
-        let file = File::create(path).map_err(|cause| {
+        let file = set_aside(path).and_then(|()| File::create(path)).map_err(|cause| {
             let message = format!("cannot write `{}`", path.display());
             Error::new(ErrorKind::Write, message).caused_by(cause)
         })?;
@@ -62,4 +62,29 @@ impl Recorder {
             self.log = None;
         }
     }
+}
+
+/// Gives the record of a run before another name: `FILE.1`, `FILE.2`, the largest number is the
+/// newest. A record is what a run can be replayed from; a start again after a crash must not take
+/// it away. What is empty, or no file, is written to as it is.
+fn set_aside(path: &Path) -> io::Result<()> {
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_file() && found.len() > 0 => {}
+        _ => return Ok(()),
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mut last = 0_u64;
+    for entry in std::fs::read_dir(folder)? {
+        let other = entry?.file_name();
+        let number = other.to_str().and_then(|other| other.strip_prefix(&name)?.strip_prefix('.'));
+        last = number.and_then(|number| number.parse().ok()).unwrap_or(0).max(last);
+    }
+    let aside = path.with_file_name(format!("{name}.{}", last.saturating_add(1)));
+    std::fs::rename(path, &aside)?;
+    tell(&format!("the record of an earlier run is `{}` now\n", aside.display()));
+    Ok(())
 }

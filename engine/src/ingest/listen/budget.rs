@@ -4,9 +4,10 @@
 //! leave `1/(n+1)` for those who come later (after Choudhury and Hahne, "Dynamic queue length
 //! thresholds", 1998). A permit under way may grow past that share while its sender has no other.
 //!
-//! Invariant: the sum of all permits never exceeds the limit; a permit gives back what it holds
-//! when it is dropped. Who waits is served in order of arrival; a sender at its share lets others
-//! pass, one that lacks room in the whole does not.
+//! Invariant: the sum of all permits never exceeds the limit, and none is given out beyond what of
+//! the limit is not reserved; a permit gives back what it holds when it is dropped. Who waits is
+//! served in order of arrival; a sender at its share lets others pass, one that lacks room in the
+//! whole does not.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -65,6 +66,8 @@ struct Waiter {
 #[derive(Default)]
 struct State {
     used: Amount,
+    /// Bytes of the limit that nobody may take: they are held elsewhere.
+    reserved: u64,
     held: BTreeMap<Sender, Amount>,
     waiters: VecDeque<Waiter>,
 }
@@ -99,10 +102,24 @@ impl Budget {
     /// What a sender may take at once.
     pub(super) fn free_for(&self, sender: Sender) -> Amount {
         let state = self.lock();
-        let (free, held) = (self.limit.minus(state.used), state.held_by(sender));
+        let (free, held) = (state.free(self.limit), state.held_by(sender));
         Amount {
             items: free.items.saturating_sub(held.items),
             bytes: free.bytes.saturating_sub(held.bytes),
+        }
+    }
+
+    /// Bytes that it bounds.
+    pub(super) fn limit_bytes(&self) -> u64 {
+        self.limit.bytes
+    }
+
+    /// Keeps bytes of the limit from being taken, in place of those reserved before. What is taken
+    /// already stays.
+    pub(super) fn reserve(self: &Arc<Self>, bytes: u64) {
+        let before = std::mem::replace(&mut self.lock().reserved, bytes);
+        if bytes < before {
+            self.serve();
         }
     }
 
@@ -214,8 +231,14 @@ impl State {
     }
 
     fn fits(&self, limit: Amount, sender: Sender, need: Amount, own: Amount) -> bool {
-        let free = limit.minus(self.used);
+        let free = self.free(limit);
         self.held_by(sender).minus(own).plus(need).is_within(free)
+    }
+
+    /// What nobody holds and may be taken.
+    fn free(&self, limit: Amount) -> Amount {
+        let bytes = limit.bytes.saturating_sub(self.reserved).saturating_sub(self.used.bytes);
+        Amount { items: limit.items - self.used.items, bytes }
     }
 
     fn charge(&mut self, budget: &Arc<Budget>, sender: Sender, amount: Amount) -> Permit {
@@ -335,6 +358,26 @@ mod tests {
         }
         assert_eq!(budget.used(), Amount::default());
         assert_eq!(budget.waiting(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_is_reserved_is_nobodys_until_it_is_free_again() {
+        let budget = Budget::new(Amount { items: 10, bytes: 100 });
+        let held = budget.try_acquire(A, Amount::bytes(40)).expect("all is free");
+        budget.reserve(70);
+        assert!(budget.try_acquire(B, Amount::bytes(1)).is_none(), "more is held than may be");
+        assert_eq!(budget.free_for(B).bytes, 0);
+        budget.reserve(50);
+        assert!(budget.try_acquire(B, Amount::bytes(10)).is_some());
+        let large = budget.acquire(B, Amount::bytes(1_000), soon());
+        let freed = async {
+            tokio::task::yield_now().await;
+            drop(held);
+            tokio::task::yield_now().await;
+            budget.reserve(0);
+        };
+        let (large, ()) = tokio::join!(large, freed);
+        assert_eq!(large.expect("what is larger than the limit counts as the limit").bytes(), 100);
     }
 
     #[tokio::test]

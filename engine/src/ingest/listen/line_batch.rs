@@ -41,6 +41,14 @@ pub(super) struct LineBatch {
     expected: usize,
     is_checked: bool,
     frames: LineFrames,
+    /// Bytes of its memory that `frames` knows of.
+    noted: usize,
+}
+
+impl Drop for LineBatch {
+    fn drop(&mut self) {
+        self.frames.gathers(self.noted, 0);
+    }
 }
 
 /// Refused lines: (lines, bytes) by reason.
@@ -84,6 +92,16 @@ impl LineBatch {
             expected: 0,
             is_checked,
             frames,
+            noted: 0,
+        }
+    }
+
+    /// Lets it be known how much memory is held.
+    fn note(&mut self) {
+        let now = self.bytes.capacity();
+        if now != self.noted {
+            self.frames.gathers(self.noted, now);
+            self.noted = now;
         }
     }
 
@@ -96,6 +114,7 @@ impl LineBatch {
             let mut larger = self.frames.take(wanted.max(length + READ_BYTES));
             larger.extend_from_slice(&self.bytes);
             self.bytes = larger;
+            self.note();
         }
         &mut self.bytes
     }
@@ -167,11 +186,13 @@ impl LineBatch {
         self.expected = self.whole;
         self.whole = 0;
         self.seen = rest.len();
-        Ready {
+        let ready = Ready {
             payload: std::mem::replace(&mut self.bytes, rest),
             lines: std::mem::take(&mut self.lines),
             refused: std::mem::take(&mut self.refused),
-        }
+        };
+        self.note();
+        ready
     }
 
     /// Gives large memory back while nothing comes: a connection that is silent holds no more than
@@ -182,6 +203,7 @@ impl LineBatch {
             self.frames.keep(std::mem::replace(&mut self.bytes, rest));
             self.frames.shrink();
             self.expected = 0;
+            self.note();
         }
     }
 
@@ -352,5 +374,11 @@ mod tests {
         assert!(ready.refused.is_empty());
         batch.rest();
         assert!(batch.bytes.capacity() < READ_BYTES);
+        let (frames, small) = (batch.frames.clone(), batch.bytes.capacity() as u64);
+        assert_eq!(frames.held_bytes(), small);
+        let large = batch.room().capacity() as u64;
+        assert_eq!(frames.held_bytes(), large);
+        drop(batch);
+        assert_eq!(frames.held_bytes(), 0);
     }
 }

@@ -3,6 +3,7 @@
 //! Fresh pages were a fifth of what a listener of lines costs. Invariant: what is kept is empty, of
 //! one size, and bounded for each listener. Must not know what lines are.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -16,9 +17,24 @@ const ROOM_BYTES: usize = LINE_FRAME_BYTES + LINE_FRAME_BYTES / 8;
 #[derive(Clone, Default)]
 pub(super) struct LineFrames {
     free: Arc<Mutex<Vec<Vec<u8>>>>,
+    /// Bytes of the memory that connections gather lines in.
+    gathering: Arc<AtomicUsize>,
 }
 
 impl LineFrames {
+    /// Bytes that connections gather lines in, and that are kept for them; not those of frames on
+    /// their way.
+    pub(super) fn held_bytes(&self) -> u64 {
+        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).len();
+        (self.gathering.load(Ordering::Relaxed) + free * ROOM_BYTES) as u64
+    }
+
+    /// Notes that a connection gathers in other memory than before, with these sizes.
+    pub(super) fn gathers(&self, before: usize, now: usize) {
+        self.gathering.fetch_add(now, Ordering::Relaxed);
+        self.gathering.fetch_sub(before, Ordering::Relaxed);
+    }
+
     /// Room for about so many bytes; a large frame is one that was used before, where there is
     /// one.
     pub(super) fn take(&self, bytes: usize) -> Vec<u8> {

@@ -18,11 +18,13 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 
 use crate::error::{Error, ErrorKind};
+use crate::limits::CONNECTION_BUFFER_BYTES;
 
 use super::budget::Sender;
 use super::connection::{Activity, Connection, ConnectionPace, Stream};
+use super::line_frames::LineFrames;
 use super::security::Handshake;
-use super::tls::Tls;
+use super::tls::{Tls, TlsNow};
 
 /// Where a listener listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +63,8 @@ pub struct ConnectionCounts {
     pub handshakes_failed: u64,
     /// Looks at changed files of TLS that could not be taken.
     pub reloads_failed: u64,
+    /// Bytes that connections may hold to receive in: of the line protocol those that are held.
+    pub buffer_bytes: u64,
 }
 
 #[derive(Default)]
@@ -84,6 +88,8 @@ pub struct Listener {
 
 struct Shared {
     limits: ConnectionLimits,
+    /// What lines are gathered in; none where requests have room of their own.
+    frames: Option<LineFrames>,
     counters: Counters,
     open: Mutex<BTreeMap<u64, Open>>,
 }
@@ -151,12 +157,20 @@ pub struct ConnectionWatch {
 }
 
 impl ConnectionWatch {
+    /// What handshakes use now, where there is TLS.
+    pub fn tls(&self) -> Option<TlsNow> {
+        self.tls.as_ref().map(|tls| tls.now())
+    }
+
     /// What became of the connections.
     pub fn counts(&self) -> ConnectionCounts {
         let counters = &self.shared.counters;
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let open = self.shared.lock().len() as u64;
+        let of_heads = || open * CONNECTION_BUFFER_BYTES as u64;
         ConnectionCounts {
-            open: self.shared.lock().len() as u64,
+            open,
+            buffer_bytes: self.shared.frames.as_ref().map_or_else(of_heads, LineFrames::held_bytes),
             accepted: load(&counters.accepted),
             made_room: load(&counters.made_room),
             turned_away: load(&counters.turned_away),
@@ -175,15 +189,15 @@ impl Listener {
     pub(super) fn start<F>(
         (socket, address): (Socket, Address),
         limits: ConnectionLimits,
-        handshake: Handshake,
+        (handshake, frames): (Handshake, Option<LineFrames>),
         serve: impl Fn(Connection) -> F + Clone + Send + 'static,
     ) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
         let (stop, stopped) = watch::channel(false);
-        let shared =
-            Arc::new(Shared { limits, counters: Counters::default(), open: Mutex::default() });
+        let (counters, open) = (Counters::default(), Mutex::default());
+        let shared = Arc::new(Shared { limits, frames, counters, open });
         let tls = handshake.tls.clone();
         let follow = |tls: &Arc<Tls>| tokio::spawn(Arc::clone(tls).follow()).abort_handle();
         let following = tls.as_ref().map(follow);

@@ -31,6 +31,7 @@ mod respond;
 mod security;
 mod service;
 mod tls;
+mod validity;
 mod wrong_protocol;
 
 use std::net::SocketAddr;
@@ -50,7 +51,8 @@ pub use lines::LinesConfig;
 pub use listener::{Address, ConnectionCounts, ConnectionLimits, ConnectionWatch, Listener};
 pub use rate::{Rate, RateLimits};
 pub use security::Security;
-pub use tls::TlsFiles;
+pub use tls::{TlsFiles, TlsNow};
+pub use validity::Validity;
 
 use auth::Access;
 use export::Exporting;
@@ -129,7 +131,7 @@ async fn listen(config: OtlpConfig, intake: &Intake, speaks: Speaks) -> Result<L
         exporting: Exporting::new(config.body, config.rates),
     });
     let serve = move |connection| service::serve(Arc::clone(&service), connection);
-    Ok(Listener::start(socket, config.connections, handshake, serve))
+    Ok(Listener::start(socket, config.connections, (handshake, None), serve))
 }
 
 /// Listens for the line protocol over TCP or on a Unix socket, as [`listen_http`].
@@ -146,14 +148,14 @@ pub async fn listen_lines(config: LinesConfig, intake: &Intake) -> Result<Listen
         Address::Tcp(address) => Socket::tcp(*address).await?,
         Address::Unix(path) => Socket::unix(path).await?,
     };
-    let limits = config.connections;
+    let (limits, frames) = (config.connections, LineFrames::default());
     let lines = Lines {
         intake: intake.clone(),
         rates: RateLimiter::new(config.rates),
-        frames: LineFrames::default(),
+        frames: frames.clone(),
         config,
     };
     let lines = Arc::new(lines);
     let serve = move |connection| lines::serve(Arc::clone(&lines), connection);
-    Ok(Listener::start(socket, limits, handshake, serve))
+    Ok(Listener::start(socket, limits, (handshake, Some(frames)), serve))
 }

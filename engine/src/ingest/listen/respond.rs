@@ -12,7 +12,7 @@ use bytes::Bytes;
 use hyper::StatusCode;
 
 use crate::ingest::verify::Undecodable;
-use crate::limits::MESSAGE_BYTES_MAX;
+use crate::limits::{MESSAGE_BYTES_MAX, RATIO_MAX};
 use crate::model::Signal;
 
 use super::counts::RefuseReason;
@@ -88,7 +88,8 @@ impl Refusal {
             Code::ResourceExhausted,
             format!(
                 "expected at most {MESSAGE_BYTES_MAX} bytes in one request, also after \
-                 decompression, found more: send smaller batches"
+                 decompression, and at most {RATIO_MAX} times what was compressed, found more: send \
+                 smaller batches"
             ),
         )
     }

@@ -95,6 +95,7 @@ fn builder() -> auto::Builder<TokioExecutor> {
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(None) // it would count idle time: the connection watches itself
+        .half_close(true) // who has sent all it has may say so, and still gets its answer
         .max_headers(HEADER_FIELDS_MAX)
         .max_buf_size(CONNECTION_BUFFER_BYTES);
     builder

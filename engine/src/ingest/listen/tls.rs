@@ -6,7 +6,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio_rustls::TlsAcceptor;
@@ -19,6 +19,7 @@ use crate::limits::TLS_SESSIONS_MAX;
 use crate::pem;
 
 use super::connection::Stream;
+use super::validity::{Validity, validity};
 
 /// What goes wrong here keeps a listener from starting.
 const KIND: ErrorKind = ErrorKind::Listen;
@@ -65,6 +66,17 @@ struct Contents {
     client_authorities: Option<Vec<u8>>,
 }
 
+/// What a listener's handshakes use now, for those who watch it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsNow {
+    /// Where the certificate came from.
+    pub certificate: PathBuf,
+    /// When it is valid; none if that cannot be read.
+    pub validity: Option<Validity>,
+    /// Why the files cannot be taken as they are now, so that what was in use stays.
+    pub trouble: Option<String>,
+}
+
 /// What handshakes use now.
 pub(super) struct Tls {
     files: TlsFiles,
@@ -72,6 +84,7 @@ pub(super) struct Tls {
     contents: RwLock<Contents>,
     config: RwLock<Arc<ServerConfig>>,
     reloads_failed: AtomicU64,
+    trouble: Mutex<Option<String>>,
 }
 
 impl Tls {
@@ -88,6 +101,7 @@ impl Tls {
             contents: RwLock::new(contents),
             config: RwLock::new(config),
             reloads_failed: AtomicU64::new(0),
+            trouble: Mutex::default(),
         }))
     }
 
@@ -95,15 +109,27 @@ impl Tls {
     pub(super) async fn follow(self: Arc<Self>) {
         loop {
             tokio::time::sleep(self.files.check_every).await;
-            if self.reload().is_err() {
+            let trouble = self.reload().err().map(|error| error.to_string());
+            if trouble.is_some() {
                 self.reloads_failed.fetch_add(1, Ordering::Relaxed);
             }
+            *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
         }
     }
 
     /// Looks at files that changed and could not be taken: how often.
     pub(super) fn reloads_failed(&self) -> u64 {
         self.reloads_failed.load(Ordering::Relaxed)
+    }
+
+    /// What is in use, and what is wrong with the files.
+    pub(super) fn now(&self) -> TlsNow {
+        let contents = self.contents.read().unwrap_or_else(PoisonError::into_inner);
+        let certificate = self.files.certificate.clone();
+        let chain = pem::certificates(&certificate, &contents.certificate, KIND).ok();
+        let validity = chain.and_then(|chain| validity(chain.first()?));
+        let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        TlsNow { certificate, validity, trouble }
     }
 
     fn reload(&self) -> Result<(), Error> {

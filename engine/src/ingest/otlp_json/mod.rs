@@ -69,8 +69,10 @@ pub(super) fn decode_whole(
         let name = &*key.bytes()?;
         if name == shape.resources {
             resource_groups(&mut json, w, shape)?;
-        } else if SHAPES.iter().any(|other| name == other.resources) && json.length()? > 0 {
-            return Err(Damage::new(at, Reason::OtherSignal));
+        } else if SHAPES.iter().any(|other| name == other.resources) {
+            if json.length()? > 0 {
+                return Err(Damage::new(at, Reason::OtherSignal));
+            }
         } else {
             json.skip()?;
         }

@@ -24,6 +24,8 @@ type Instance = (RuleId, bool, Vec<Value>);
 
 struct Known {
     alert: Map<String, Json>,
+    /// Bytes that it holds, about.
+    bytes: usize,
     /// When it resolved, nanoseconds since the Unix epoch.
     resolved_ns: Option<i64>,
     /// When it is due next.
@@ -35,7 +37,23 @@ pub(super) struct AlertsKnown {
     shapes: Arc<[Shape]>,
     resend_ns: i64,
     known: BTreeMap<Instance, Known>,
+    bytes: usize,
     overflowed: u64,
+}
+
+/// Bytes of an alert, about: those of its texts twice, as itself and with the key of its instance.
+fn of_alert(alert: &Map<String, Json>) -> usize {
+    fn of(value: &Json) -> usize {
+        let more = match value {
+            Json::String(text) => text.len(),
+            Json::Array(items) => items.iter().map(of).sum(),
+            Json::Object(fields) => fields.iter().map(|(name, value)| name.len() + of(value)).sum(),
+            _ => 0,
+        };
+        size_of::<Json>() + more
+    }
+    let texts: usize = alert.iter().map(|(name, value)| name.len() + of(value)).sum();
+    size_of::<(Instance, Known)>() + 2 * texts
 }
 
 /// Alerts that are due, as one request.
@@ -50,7 +68,7 @@ pub(super) struct Due {
 impl AlertsKnown {
     /// Nothing fires yet. Firing alerts are due every `resend_ns`; shapes are by rule id.
     pub(super) fn new(shapes: Arc<[Shape]>, resend_ns: i64) -> Self {
-        Self { shapes, resend_ns, known: BTreeMap::new(), overflowed: 0 }
+        Self { shapes, resend_ns, known: BTreeMap::new(), bytes: 0, overflowed: 0 }
     }
 
     /// Alerts that found no place.
@@ -61,6 +79,11 @@ impl AlertsKnown {
     /// Alerts that are followed.
     pub(super) fn len(&self) -> usize {
         self.known.len()
+    }
+
+    /// Bytes that the alerts hold, about.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Takes a transition.
@@ -82,7 +105,10 @@ impl AlertsKnown {
             }
             _ => {}
         }
-        self.known.insert(instance, Known { alert, resolved_ns, due_ns: now_ns });
+        let bytes = of_alert(&alert);
+        let known = Known { alert, bytes, resolved_ns, due_ns: now_ns };
+        let before = self.known.insert(instance, known).map_or(0, |before| before.bytes);
+        self.bytes = self.bytes + bytes - before;
     }
 
     /// When something is due next.
@@ -93,7 +119,11 @@ impl AlertsKnown {
     /// What is due, at most one batch of it.
     pub(super) fn due(&mut self, now_ns: i64) -> Option<Due> {
         let forget_ns = now_ns.saturating_sub(self.resend_ns.saturating_mul(RESOLVED_FOR));
-        self.known.retain(|_, known| known.resolved_ns.is_none_or(|at_ns| at_ns > forget_ns));
+        self.known.retain(|_, known| {
+            let stays = known.resolved_ns.is_none_or(|at_ns| at_ns > forget_ns);
+            self.bytes -= if stays { 0 } else { known.bytes };
+            stays
+        });
         let ends_ns = now_ns.saturating_add(self.resend_ns.saturating_mul(ENDS_AFTER));
         let due = self.known.iter().filter(|(_, known)| known.due_ns <= now_ns);
         let (mut instances, mut alerts) = (Vec::new(), Vec::new());
@@ -118,6 +148,7 @@ impl AlertsKnown {
             let Some(known) = self.known.get_mut(instance) else { continue };
             known.due_ns = now_ns.saturating_add(self.resend_ns);
             if known.resolved_ns.is_some() {
+                self.bytes -= known.bytes;
                 self.known.remove(instance);
             }
         }
@@ -174,6 +205,7 @@ mod tests {
         let mut known = known();
         known.take(&transition("shop", AlertState::Firing, "a"), 0);
         let due = known.due(0).expect("it fires");
+        assert!(known.held_bytes() > due.body.len(), "{}", known.held_bytes());
         let alert = &body(&due)[0];
         assert_eq!(alert["labels"]["alertname"], "Slow");
         assert_eq!(alert["labels"]["service_name"], "shop");
@@ -201,6 +233,7 @@ mod tests {
         let due = known.due(20).expect("again");
         known.taken(&due, 20);
         assert_eq!((known.len(), known.next_due_ns()), (0, None));
+        assert_eq!(known.held_bytes(), 0);
     }
 
     #[test]
@@ -209,7 +242,7 @@ mod tests {
         known.take(&transition("shop", AlertState::Firing, "a"), 0);
         known.take(&transition("shop", AlertState::Resolved, "a"), 0);
         assert!(known.due(15 * MINUTE).is_none());
-        assert_eq!(known.len(), 0);
+        assert_eq!((known.len(), known.held_bytes()), (0, 0));
     }
 
     #[test]

@@ -87,6 +87,7 @@ struct Counters {
     posted: AtomicU64,
     failed: AtomicU64,
     followed: AtomicU64,
+    followed_bytes: AtomicU64,
 }
 
 /// A running sink.
@@ -107,6 +108,11 @@ impl AlertmanagerWatch {
     /// What became of what was offered.
     pub fn counts(&self) -> AlertmanagerCounts {
         read(&self.counters)
+    }
+
+    /// Bytes of the alerts that are followed, about.
+    pub fn held_bytes(&self) -> u64 {
+        self.counters.followed_bytes.load(Ordering::Relaxed)
     }
 
     /// Transitions that may wait.
@@ -147,6 +153,7 @@ impl AlertmanagerSink {
             posted: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             followed: AtomicU64::new(0),
+            followed_bytes: AtomicU64::new(0),
         });
         let worker = Worker {
             name: Arc::clone(&config.name),
@@ -252,6 +259,8 @@ impl Worker {
 
     fn count(&self) {
         self.counters.followed.store(self.known.len() as u64, Ordering::Relaxed);
+        let bytes = self.known.held_bytes() as u64;
+        self.counters.followed_bytes.store(bytes, Ordering::Relaxed);
     }
 
     /// Posts what is due; whether there may be more.
@@ -280,8 +289,9 @@ impl Worker {
                 (0, None)
             }
             Kind::Again(failure, after) => {
+                let named = after.filter(|after| !after.is_zero());
                 let named_ns =
-                    after.map(|after| i64::try_from(after.as_nanos()).unwrap_or(i64::MAX));
+                    named.map(|after| i64::try_from(after.as_nanos()).unwrap_or(i64::MAX));
                 let own_ns = (PAUSE_FIRST_NS << self.failures.min(16)).min(PAUSE_MAX_NS);
                 (named_ns.unwrap_or(own_ns), Some(Trouble::Again(failure)))
             }

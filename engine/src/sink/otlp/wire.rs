@@ -156,10 +156,42 @@ impl Encoding {
     /// What an answer says was not taken: how many, and why. Nothing where it is whole, or cannot
     /// be read: then the receiver has said that it took everything.
     pub(super) fn partial_success(self, answer: &[u8]) -> Option<(u64, String)> {
+        if let Some(text) = web_page(answer) {
+            return Some((0, text));
+        }
         let (rejected, text) = match self {
             Self::Protobuf => protobuf::partial_success(answer),
             Self::Json => json::partial_success(answer),
         }?;
         (rejected > 0 || !text.is_empty()).then_some((rejected, text))
+    }
+}
+
+/// Characters of a web page that are shown.
+const PAGE_CHARS: usize = 80;
+
+/// What to tell of an answer that is a web page, which neither encoding begins like: something else
+/// than a receiver answers at that URL.
+fn web_page(answer: &[u8]) -> Option<String> {
+    let start = answer.trim_ascii_start();
+    start.starts_with(b"<").then(|| {
+        let start: String = String::from_utf8_lossy(start).chars().take(PAGE_CHARS).collect();
+        format!("a web page, as where the URL is not that of a receiver: `{start}`")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_web_page_is_no_answer_of_a_receiver() {
+        for wire in [Encoding::Protobuf, Encoding::Json] {
+            let (rejected, text) = wire.partial_success(b"\n<!doctype html>").expect("it is told");
+            assert_eq!(rejected, 0);
+            assert!(text.ends_with("`<!doctype html>`"), "{text}");
+            assert_eq!(wire.partial_success(b""), None);
+            assert_eq!(wire.partial_success(b"{}"), None);
+        }
     }
 }

@@ -10,6 +10,7 @@ use super::name::{label, label_text, labels, metric, sample};
 use crate::limits::{EXEMPLARS_MAX, PROMETHEUS_EXPIRY_NS, PROMETHEUS_SERIES_MAX};
 use crate::model::{AlertState, ExemplarVerdict, HistogramPoint, Row, RowKind, Transition, Value};
 use crate::sink::exemplar::{Exemplar, exemplars};
+use crate::sink::held::of_histogram;
 use crate::sink::merge;
 use crate::sink::{AlertShape, RuleShape, Shape};
 
@@ -151,14 +152,28 @@ pub struct PrometheusStore {
     shapes: Arc<[Shape]>,
     pub(super) families: BTreeMap<String, Family>,
     series: usize,
+    /// Bytes of the series.
+    bytes: usize,
     counts: PrometheusCounts,
+}
+
+/// Bytes of a series, about.
+fn of_series(labels: &Labels, series: &Series) -> usize {
+    let texts = |(name, value): &(String, String)| name.len() + value.len();
+    let labels: usize = labels.iter().map(texts).sum::<usize>() + size_of_val(&**labels);
+    let exemplars = (series.exemplars.len() + series.open.len()) * size_of::<Exemplar>();
+    let histogram = match &series.value {
+        Sample::Number(_) => 0,
+        Sample::Histogram(point) => of_histogram(point),
+    };
+    size_of::<Labels>() + labels + size_of::<Series>() + exemplars + histogram
 }
 
 impl PrometheusStore {
     /// An empty page; shapes are by rule id.
     pub fn new(config: PrometheusConfig, shapes: Arc<[Shape]>) -> Self {
         let counts = PrometheusCounts::default();
-        Self { config, shapes, families: BTreeMap::new(), series: 0, counts }
+        Self { config, shapes, families: BTreeMap::new(), series: 0, bytes: 0, counts }
     }
 
     /// What became of what it was given.
@@ -169,6 +184,11 @@ impl PrometheusStore {
     /// Series on the page.
     pub fn len(&self) -> usize {
         self.series
+    }
+
+    /// Bytes that the series hold, about.
+    pub fn held_bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Whether there is no series.
@@ -220,9 +240,11 @@ impl PrometheusStore {
     /// Takes verdicts on traces that rows have named as exemplars: one that is kept is shown with
     /// the series of its row.
     pub fn verdicts(&mut self, verdicts: &[ExemplarVerdict]) {
-        let series = self.families.values_mut().flat_map(|family| family.series.values_mut());
-        for series in series.filter(|series| !series.open.is_empty()) {
+        let series = self.families.values_mut().flat_map(|family| family.series.iter_mut());
+        for (labels, series) in series.filter(|(_, series)| !series.open.is_empty()) {
+            let before = of_series(labels, series);
             verdicts.iter().for_each(|verdict| series.decided(verdict));
+            self.bytes = (self.bytes + of_series(labels, series)).saturating_sub(before);
         }
     }
 
@@ -257,8 +279,10 @@ impl PrometheusStore {
             return;
         }
         if let Some(series) = known.and_then(|family| family.series.get_mut(labels)) {
+            let before = of_series(labels, series);
             series.expires_ns = expires_ns;
             series.add(added, now_ns);
+            self.bytes = (self.bytes + of_series(labels, series)).saturating_sub(before);
             return;
         }
         if self.series >= self.config.series {
@@ -273,14 +297,16 @@ impl PrometheusStore {
             series: BTreeMap::new(),
         });
         let series = Series::new(added, now_ns, expires_ns);
+        self.bytes += of_series(labels, &series);
         family.series.insert(labels.clone(), series);
     }
 
     fn remove(&mut self, name: &str, labels: &Labels) {
         if let Some(family) = self.families.get_mut(name)
-            && family.series.remove(labels).is_some()
+            && let Some(series) = family.series.remove(labels)
         {
             self.series -= 1;
+            self.bytes = self.bytes.saturating_sub(of_series(labels, &series));
         }
     }
 
@@ -288,7 +314,13 @@ impl PrometheusStore {
     pub fn expire(&mut self, now_ns: i64) {
         for family in self.families.values_mut() {
             let before = family.series.len();
-            family.series.retain(|_, series| series.expires_ns > now_ns);
+            family.series.retain(|labels, series| {
+                let stays = series.expires_ns > now_ns;
+                if !stays {
+                    self.bytes = self.bytes.saturating_sub(of_series(labels, series));
+                }
+                stays
+            });
             let gone = before - family.series.len();
             self.series -= gone;
             self.counts.expired += gone as u64;

@@ -119,8 +119,9 @@ fn a_series_leaves_when_it_is_not_renewed() {
     let page = read(&store, PageFormat::Text);
     assert!(!page.contains("old") && page.contains("http_n{service_name=\"new\"} 1\n"), "{page}");
     assert_eq!((store.counts().expired, store.len()), (4, 4));
+    assert!(store.held_bytes() > page.len(), "{}", store.held_bytes());
     store.expire(501 * SECOND);
-    assert_eq!(read(&store, PageFormat::Text), "");
+    assert_eq!((read(&store, PageFormat::Text).as_str(), store.held_bytes()), ("", 0));
 }
 
 #[test]

@@ -179,6 +179,11 @@ impl PushWatch {
         self.queue
     }
 
+    /// Bytes of the batch that is being sent, encoded, beside its items.
+    pub fn encoded_bytes(&self) -> usize {
+        self.held.encoded()
+    }
+
     /// Bytes that wait or are being sent, and how many may.
     pub fn held_bytes(&self) -> (usize, usize) {
         self.held.of()

@@ -328,6 +328,20 @@ async fn the_wait_is_shorter_the_more_wait_between_two_bounds() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_busy_receiver_that_names_no_time_or_one_that_is_over_is_not_hurried() {
+    let over = Act::Later(Duration::ZERO);
+    let patient = PushConfig { breaker_failures: 9, ..config() };
+    let sink = Sink::start(patient, &[over, over, over], Act::Take);
+    sink.offer([1]);
+    after(ms(60_000)).await;
+    let at: Vec<u128> = sink.attempts().iter().map(|one| one.at.as_millis()).collect();
+    let pauses: Vec<u128> = at.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert_eq!(pauses.len(), 3);
+    let usual = [250..=500, 500..=1_000, 1_000..=2_000];
+    assert!(usual.iter().zip(&pauses).all(|(usual, pause)| usual.contains(pause)), "{pauses:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn partial_success_is_counted_told_and_never_sent_again() {
     let three = PushConfig { batch: 3, ..config() };
     let sink = Sink::start(three, &[Act::Rejects(2), Act::Rejects(0), Act::Rejects(99)], Act::Take);
@@ -341,9 +355,9 @@ async fn partial_success_is_counted_told_and_never_sent_again() {
     assert_eq!(
         told,
         [
-            "it took all but 2: bad  ones; 2 items dropped",
-            "it took all but 0: bad  ones",
-            "it took all but 99: bad  ones; 3 items dropped",
+            "it rejected 2 of 3: bad  ones; 2 items dropped",
+            "it took all, and says: bad  ones",
+            "it rejected 99 of 3: bad  ones; 3 items dropped",
         ]
     );
 }

@@ -85,8 +85,11 @@ struct Delivery<'a> {
 impl<E: Encode, P: Post> Worker<E, P> {
     pub(super) async fn run(mut self) {
         while let Some(batch) = self.gather().await {
+            let bytes = batch.iter().map(Said::held_bytes).sum();
+            self.held.encodes(bytes); // about as much again, until it is known
             self.deliver(&batch).await;
-            self.held.free(batch.iter().map(Said::held_bytes).sum());
+            self.held.encodes(0);
+            self.held.free(bytes);
         }
     }
 
@@ -151,7 +154,9 @@ impl<E: Encode, P: Post> Worker<E, P> {
             return;
         }
         self.meter.batch(items);
+        self.held.encodes(2 * body.len()); // as it is, and packed
         let body = self.post.pack(body).await;
+        self.held.encodes(body.len());
         loop {
             if let Some(pause) = self.not_before() {
                 if !self.wait(&delivery, pause, "it is left alone for a while").await {
@@ -169,7 +174,9 @@ impl<E: Encode, P: Post> Worker<E, P> {
                 Kind::Again(failure, after) => {
                     self.meter.failed(failure);
                     self.report(&delivery, items, Trouble::Again(failure), &ending.text);
-                    let pause = after.unwrap_or_else(|| self.backoff.pause(delivery.attempts));
+                    let own = self.backoff.pause(delivery.attempts);
+                    // At once, or a time that is over: a receiver that is busy is not hurried.
+                    let pause = after.filter(|asked| !asked.is_zero()).unwrap_or(own);
                     if !self.wait(&delivery, pause, &ending.text).await {
                         return;
                     }
@@ -226,10 +233,12 @@ impl<E: Encode, P: Post> Worker<E, P> {
         let mut dropped = 0;
         if let Some((rejected, reason)) = self.encode.rejected(answer) {
             dropped = rejected.min(items);
-            let text = format!("it took all but {rejected}: {}", plain(&reason));
-            let trouble = match dropped {
-                0 => Trouble::Warning,
-                _ => Trouble::Dropped(DropReason::Rejected),
+            let reason = plain(&reason);
+            let (text, trouble) = if dropped == 0 {
+                (format!("it took all, and says: {reason}"), Trouble::Warning)
+            } else {
+                let text = format!("it rejected {rejected} of {items}: {reason}");
+                (text, Trouble::Dropped(DropReason::Rejected))
             };
             self.report(delivery, dropped, trouble, &text);
         }

@@ -48,6 +48,7 @@ impl Observed {
         }
         self.sink_families(&mut all);
         self.page_families(&mut all);
+        self.memory_families(&mut all);
         log_families(&mut all);
         process_families(&mut all);
         all

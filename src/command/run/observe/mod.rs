@@ -6,6 +6,7 @@
 mod ending;
 mod exposition;
 mod families;
+mod memory;
 mod notify;
 mod process;
 mod samplings;
@@ -32,6 +33,7 @@ use crate::args::{General, LogFormat, LogLevel, Observe};
 use crate::command::screen::Screen;
 
 pub(super) use ending::{Ending, Looks};
+pub(super) use memory::guard as guard_memory;
 pub(super) use notify::Notify;
 pub(super) use self_feed::{SOURCE as SELF, feed as feed_self};
 pub(super) use timings::{Timings, UnderWay};
@@ -62,6 +64,8 @@ pub(super) struct Observed {
     gauges: OnceLock<Arc<EngineGauges>>,
     is_ready: AtomicBool,
     record_failed: AtomicBool,
+    /// Bytes of the intake's room that are left free for `limits.memory`.
+    reserved: AtomicU64,
     /// Epochs that are finished.
     epochs: AtomicU64,
     counts: Mutex<Counts>,
@@ -129,6 +133,7 @@ impl Observed {
             gauges: OnceLock::new(),
             is_ready: AtomicBool::new(false),
             record_failed: AtomicBool::new(false),
+            reserved: AtomicU64::new(0),
             epochs: AtomicU64::new(0),
             counts: Mutex::new(counts),
         })

@@ -7,7 +7,6 @@
 //! Source: opentelemetry-proto 1.11, `trace/v1`, in its JSON form.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,12 +14,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::{Value as Json, json};
 use tailwater_engine::clock::Clock;
-use tailwater_engine::ingest::listen::{Address, Listener};
+use tailwater_engine::ingest::listen::Listener;
 use tailwater_engine::model::{Row, RowKind, RuleId, Value};
 use tailwater_engine::sink::push::{Encode, Push, PushConfig, PushWatch, Said};
 use tailwater_engine::sink::{Attempt, Tell};
 
 use crate::args::Observe;
+use crate::command::run::own::leads_to_itself;
 use crate::exit::Usage;
 
 /// The name under which what goes wrong with the spans is told.
@@ -63,11 +63,14 @@ impl Traces {
         tell: Tell,
     ) -> anyhow::Result<Option<Arc<Self>>> {
         let Some(url) = options.trace_self.as_deref() else { return Ok(None) };
-        let own = listeners.iter().filter_map(|(_, listener)| match listener.address() {
-            Address::Tcp(address) => Some(*address),
-            Address::Unix(_) => None,
-        });
-        not_itself(url, &own.collect::<Vec<_>>())?;
+        // Spans that came in again would be traced again, and so on.
+        if leads_to_itself(url, listeners) {
+            let text = format!(
+                "`--trace-self {url}` leads to this run itself, which would trace its own spans \
+                 for ever: send them to another receiver"
+            );
+            return Err(Usage(text).into());
+        }
         let path = format!("{}/v1/traces", url.trim_end_matches('/'));
         let config = PushConfig { interval: INTERVAL, ..PushConfig::new(NAME, &path) };
         let push = Push::start(config, Spans::new(clock()), tell)?;
@@ -138,28 +141,6 @@ impl Traces {
             push.stop(within).await;
         }
     }
-}
-
-/// Spans that came in again would be traced again, and so on.
-fn not_itself(url: &str, own: &[SocketAddr]) -> Result<(), Usage> {
-    let host = url.split("://").nth(1).unwrap_or_default().split('/').next().unwrap_or_default();
-    let Ok(addresses) = host.to_socket_addrs() else {
-        return Ok(()); // no such name, or no port: told when the first span is sent
-    };
-    let is_own = |to: &SocketAddr| {
-        own.iter().any(|own| {
-            let is_any = own.ip().is_unspecified() && to.ip().to_canonical().is_loopback();
-            own.port() == to.port() && (is_any || own.ip().to_canonical() == to.ip().to_canonical())
-        })
-    };
-    if addresses.into_iter().any(|to| is_own(&to)) {
-        let text = format!(
-            "`--trace-self {url}` leads to this run itself, which would trace its own spans for \
-             ever: send them to another receiver"
-        );
-        return Err(Usage(text));
-    }
-    Ok(())
 }
 
 /// A span as a queue of sinks holds it: its times are those of a row, its name is the key, then
@@ -276,16 +257,5 @@ mod tests {
         assert_eq!(spans[1]["attributes"].as_array().map(Vec::len), Some(0));
         let id = |at: usize| spans[at]["traceId"].as_str().unwrap().to_owned();
         assert!(id(0) != id(1) && id(0).len() == 32);
-    }
-
-    #[test]
-    fn a_run_does_not_trace_to_itself() {
-        let own: [SocketAddr; 2] =
-            ["127.0.0.1:4318".parse().unwrap(), "0.0.0.0:4319".parse().unwrap()];
-        assert!(not_itself("http://localhost:4318", &own).is_err());
-        assert!(not_itself("http://127.0.0.1:4318/", &own).is_err());
-        assert!(not_itself("http://127.0.0.1:4319", &own).is_err());
-        assert!(not_itself("http://127.0.0.1:4320", &own).is_ok());
-        assert!(not_itself("nonsense", &own).is_ok());
     }
 }

@@ -28,8 +28,7 @@ use crate::render::rows::Said;
 use crate::terminal::tell;
 pub(super) use running::SinkWatch;
 use running::{Offer, Running};
-use spec::SinkKind;
-pub(super) use spec::SinkSpec;
+pub(super) use spec::{SinkKind, SinkSpec};
 
 /// The output, among the indices of sinks: it is always there, for items by the name `stdout`.
 const STDOUT: usize = usize::MAX;

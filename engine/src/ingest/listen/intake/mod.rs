@@ -164,6 +164,24 @@ impl Intake {
         self.shared.close();
     }
 
+    /// Keeps so many bytes of the room for frames and bodies from being taken, in place of those
+    /// before: they are held elsewhere. Both lose the same share; where nothing is left, senders
+    /// wait and are told to come back, or whatever [`WhenFull`] says.
+    pub fn reserve(&self, bytes: u64) {
+        let (room, reading) = (&self.shared.room, &self.shared.reading);
+        let whole = room.limit_bytes().saturating_add(reading.limit_bytes());
+        let bytes = bytes.min(whole);
+        let of_reading = u128::from(bytes) * u128::from(reading.limit_bytes()) / u128::from(whole);
+        let of_reading = of_reading as u64; // no more than its limit
+        reading.reserve(of_reading);
+        room.reserve(bytes - of_reading);
+    }
+
+    /// Bytes of frames and bodies that there is room for, in all.
+    pub fn room_bytes(&self) -> u64 {
+        self.shared.room.limit_bytes().saturating_add(self.shared.reading.limit_bytes())
+    }
+
     /// Items and bytes that may be held; requests are bounded by these alone.
     pub fn capacity(&self) -> Count {
         let config = &self.shared.config;
