@@ -88,8 +88,8 @@ impl Refusal {
             Code::ResourceExhausted,
             format!(
                 "expected at most {MESSAGE_BYTES_MAX} bytes in one request, also after \
-                 decompression, and at most {RATIO_MAX} times what was compressed, found more: send \
-                 smaller batches"
+                 decompression, and at most {RATIO_MAX} times what was compressed, found more: \
+                 send smaller batches"
             ),
         )
     }
