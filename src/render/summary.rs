@@ -212,7 +212,8 @@ impl Summary {
             let percent = LATE_HINT_PERCENT;
             let sorted = if self.is_live { "" } else { "use `--order time`, or " };
             let hint = format!(
-                "  hint: more than {percent} % is late: {sorted}state a longer `lateness` on its stream"
+                "  hint: more than {percent} % is late: {sorted}state a longer `lateness` on its \
+                 stream"
             );
             let _ = writeln!(text, "{}", Style::Yellow.paint(&hint, is_colored));
         }
