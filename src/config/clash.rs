@@ -14,7 +14,7 @@ type Wanted<'a, T> = (String, T, &'a Origin);
 
 /// Adds what is wanted twice.
 pub(super) fn check(config: &Config, wrong: &mut Vec<Misfit>) {
-    twice(&addresses(config), is_same_address, |address| address.to_string(), "port", wrong);
+    twice(&addresses(config), is_same_address, ToString::to_string, "port", wrong);
     let files = files(config);
     twice(&files, |one, other| one == other, |path| path.display().to_string(), "file", wrong);
 }
