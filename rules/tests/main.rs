@@ -11,6 +11,7 @@ mod local_rows;
 mod patterns;
 mod replay;
 mod rows;
+mod symbols;
 mod traces;
 mod unit_tests;
 mod ways;
