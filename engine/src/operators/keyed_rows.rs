@@ -93,11 +93,8 @@ impl Speaker<'_, '_> {
         let is_final = row.kind == RowKind::Final;
         let says_changes = results == Results::Changes;
         match same {
-            // With changes even the last word: what was said stands.
-            Some(old) if is_same && (!is_final || says_changes) => {
-                if !is_final {
-                    window.note_said(old);
-                }
+            Some(old) if is_same && !is_final => {
+                window.note_said(old);
                 return;
             }
             Some(old) if says_changes => self.rows.push(withdrawn(old, word.decision_ns)),

@@ -454,9 +454,8 @@ impl Windows {
                 row.kind = RowKind::Revision(said_before + 1);
             }
             if is_kept {
-                if is_same {
-                    continue; // final by now: what was said stands
-                }
+                // A last word that says the same is said all the same: rules that read it wait for
+                // final rows.
                 out.rows.extend(old.map(|(_, old)| withdrawn(old, row.decision_ns)));
             }
             if let RowKind::Revision(revision) = row.kind {

@@ -33,6 +33,10 @@ enum Shape {
     Logs,
     /// Items that came late.
     Late,
+    /// Spans of which late ones amend what was said.
+    Amending,
+    /// Rows on a grid that later ones may replace.
+    Revised,
     /// Rows of windows on a grid, which others may be joined to.
     Grid,
     /// Rows of count windows.
@@ -100,6 +104,13 @@ impl Rules {
         self.sources[newest - choose.number() % self.sources.len()].clone()
     }
 
+    /// A source whose rows stand once they are said, as patterns want them.
+    fn standing(&self, choose: &mut Choices<'_>) -> Source {
+        let stands = |source: &&Source| !matches!(source.shape, Shape::Amending | Shape::Revised);
+        let all: Vec<&Source> = self.sources.iter().rev().filter(stands).collect();
+        all[choose.number() % all.len()].clone()
+    }
+
     fn shaped(&self, choose: &mut Choices<'_>, shapes: &[Shape]) -> Option<Source> {
         let fitting = self.sources.iter().filter(|source| shapes.contains(&source.shape));
         let fitting: Vec<&Source> = fitting.collect();
@@ -117,14 +128,19 @@ impl Rules {
         if choose.number() % 3 == 2 {
             self.text += " dedupe by service.name, time within 5s limit 100";
         }
-        let (lateness, has_side) = (choose.of(&["0s", "2s", "10s"]), choose.number() % 2 == 1);
-        self.add(name.clone(), from.shape, String::new());
-        if ["spans", "logs"].contains(&from.name.as_str()) {
+        let (lateness, late) = (choose.of(&["0s", "2s", "10s"]), choose.number() % 3);
+        let is_first = ["spans", "logs"].contains(&from.name.as_str());
+        let is_amending = is_first && late == 2 && from.shape == Shape::Spans;
+        let shape = if is_amending { Shape::Amending } else { from.shape };
+        self.add(name.clone(), shape, String::new());
+        if is_first {
             let _ = write!(self.text, " lateness {lateness}");
-            if has_side {
-                let _ = write!(self.text, " late side late_{name}");
-                self.add(format!("late_{name}"), Shape::Late, String::new());
-            }
+        }
+        if is_amending {
+            self.text += " late amend within 8s";
+        } else if is_first && late == 1 {
+            let _ = write!(self.text, " late side late_{name}");
+            self.add(format!("late_{name}"), Shape::Late, String::new());
         }
         self.text.push('\n');
     }
@@ -140,12 +156,16 @@ impl Rules {
             ("session(gap: 3s, max: 8s)", Shape::Rows),
             ("count(3)", Shape::Counts),
         ][choose.number() % 7];
+        let is_amending = from.shape == Shape::Amending;
+        // What cannot be amended.
+        let is_other = over.contains("max") || over.contains("count");
+        let over = if is_amending && is_other { "tumbling(5s)" } else { over };
         let by = match from.shape {
-            Shape::Spans => choose.of(&["service.name", "service.name, name"]),
+            Shape::Spans | Shape::Amending => choose.of(&["service.name", "service.name, name"]),
             _ => "service.name",
         };
         let values = match from.shape {
-            Shape::Spans => choose.of(&[
+            Shape::Spans | Shape::Amending => choose.of(&[
                 "# count(), p90(duration), worst: max(duration)",
                 "# count() where status == error, f: first(name), l: last(name)",
                 "# count(), bad: ratio(status == error), k: top(2, name)",
@@ -162,28 +182,35 @@ impl Rules {
         let values = values.replace("a:", &format!("a{index}:")).replace('@', &from.number);
         let having = choose.of(&["", " having @ > 1"]).replace('@', &number);
         let limit = choose.of(&["", "", " limit groups 2 overflow other"]);
+        let results = choose.of(&["", "", " results every 4s", " results changes"]);
+        let is_revised = is_amending || !results.is_empty();
+        let shape = if is_revised { Shape::Revised } else { shape };
         let (name, from) = (format!("g{index}"), from.name);
         let _ = writeln!(
             self.text,
-            "aggregate {name} from {from} by {by} over {over} select {{ {values} }}{having}{limit}"
+            "aggregate {name} from {from} by {by} over {over} select {{ {values} }}\
+             {having}{limit}{results}"
         );
         self.add(name, shape, number);
     }
 
     fn rows(&mut self, index: usize, choose: &mut Choices<'_>) {
-        let Some(left) = self.shaped(choose, &[Shape::Grid]) else { return };
-        let Some(right) = self.shaped(choose, &[Shape::Grid]) else { return };
+        let joined = [Shape::Grid, Shape::Revised];
+        let Some(left) = self.shaped(choose, &joined) else { return };
+        let Some(right) = self.shaped(choose, &joined) else { return };
+        let is_revised = left.shape == Shape::Revised || right.shape == Shape::Revised;
         let (name, number) = (format!("r{index}"), format!("n{index}"));
         let (from, n, other, o) = (left.name, left.number, right.name, right.number);
-        let rule = match choose.number() % 3 {
+        let rule = match choose.number() % 4 {
             0 => {
                 format!("join {other} before 10s as o on service.name select {{ {number}: o.{o} }}")
             }
             1 => format!("join {other} as o on service.name select {{ {number}: {n} + o.{o} }}"),
+            2 => format!("select {{ {number}: {n}, e{index}: ewma({n}, 0.5) }}"),
             _ => format!("top 1 by {n} select {{ {number}: {n} }}"),
         };
         let _ = writeln!(self.text, "rows {name} = {from} {rule}");
-        self.add(name, Shape::Grid, number);
+        self.add(name, if is_revised { Shape::Revised } else { Shape::Grid }, number);
     }
 
     fn alert(&mut self, index: usize, choose: &mut Choices<'_>) {
@@ -191,7 +218,7 @@ impl Rules {
         let name = format!("A{index}");
         let _ = write!(self.text, "alert {name} from {}", from.name);
         match from.shape {
-            Shape::Spans | Shape::Logs | Shape::Late => {
+            Shape::Spans | Shape::Logs | Shape::Late | Shape::Amending => {
                 let what = condition(&from, choose);
                 let _ = write!(self.text, " where {what} by service.name hold 7s");
             }
@@ -216,7 +243,7 @@ impl Rules {
 
     fn pattern(&mut self, index: usize, choose: &mut Choices<'_>) {
         let step = |rules: &Self, choose: &mut Choices<'_>| {
-            let from = rules.any(choose);
+            let from = rules.standing(choose);
             let number = choose.number();
             let where_it = if number.is_multiple_of(3) {
                 String::new()
@@ -228,16 +255,20 @@ impl Rules {
         let (a, b, c) = (step(self, choose), step(self, choose), step(self, choose));
         let mode = choose.of(&["one", "one overlap", "each", "all limit 3"]);
         let number = choose.number();
-        let steps = match number % 5 {
+        let steps = match number % 9 {
             0 => format!("a: {a} then b: {b}"),
             1 => format!("a: {a} next b: {b}"),
             2 => format!("a: {a} then b{{1,3}}: {b} gap 4s"),
             3 => format!("a: {a} then b: {b} without {c}"),
+            4 => format!("any order {{ a: {a}, b: {b} }}"),
+            5 => format!("a: {a} then b{{2,}}: {b} until {c}"),
+            6 => format!("a: {a} then b: {b} or c: {c}"),
+            7 => format!("a: {a} then b?: {b} then c: {c}"),
             _ => format!("a: {a} then not b: {b} for 4s"),
         };
         let name = format!("p{index}");
         let side = format!("side_{name}");
-        let has_side = number / 5 % 2 == 1 && number % 5 != 4;
+        let has_side = number / 9 % 2 == 1 && number % 9 != 8;
         let timeout = if has_side { format!(" on timeout side {side}") } else { String::new() };
         let _ = writeln!(
             self.text,
@@ -256,7 +287,7 @@ impl Rules {
     }
 
     fn correlate(&mut self, index: usize, choose: &mut Choices<'_>) {
-        let (left, right) = (self.any(choose).name, self.any(choose).name);
+        let (left, right) = (self.standing(choose).name, self.standing(choose).name);
         let within = choose.of(&["[-3s, 3s]", "[0s, 4s]", "[1s, 2s]", "[-2s, -1s]"]);
         let pick = choose.of(&["first", "last", "all limit 2"]);
         let name = format!("c{index}");
@@ -380,13 +411,13 @@ fn condition(of: &Source, choose: &mut Choices<'_>) -> String {
 fn condition_by(of: &Source, number: usize) -> String {
     let one = |all: &[&str]| all[number % all.len()].to_owned();
     match of.shape {
-        Shape::Spans => {
+        Shape::Spans | Shape::Amending => {
             one(&["status == error", "duration > 1s", "name == \"x\"", "kind == server"])
         }
         Shape::Logs => one(&["severity >= warn", "body == \"x\""]),
         Shape::Late => "service.name != null".to_owned(),
         Shape::Transitions => one(&["state == firing", "state == resolved"]),
-        Shape::Grid | Shape::Counts | Shape::Rows => {
+        Shape::Grid | Shape::Revised | Shape::Counts | Shape::Rows => {
             of.number.clone() + &one(&[" > 1", " <= 2", " != null"])
         }
     }
