@@ -12,7 +12,7 @@ use crate::limits::SHARDS;
 use crate::model::{Row, RowKind, RuleId, Transition, Value};
 use crate::plan::eval::eval_row;
 use crate::plan::expr::Expr;
-use crate::plan::{Plan, RuleKind};
+use crate::plan::{Plan, RowTime, RuleKind};
 
 /// A row that enters a relation or leaves it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -58,7 +58,12 @@ struct Side {
     before_ns: i64,
     /// Whether rows of the source may replace earlier ones.
     is_revised: bool,
+    /// Whether they may do so, or come at all, long after their end: those of count windows.
+    is_counted: bool,
 }
+
+/// When rows leave whose last word has not been said, though their end is long past.
+const UNSETTLED_NS: i64 = i64::MAX - 1;
 
 /// What a row is told apart by from others that it does not replace.
 type Identity = (i64, i64, bool, Arc<[Value]>);
@@ -110,6 +115,7 @@ impl Feeds {
                 continue;
             };
             let is_revised = |input: RuleId| plan.rules[input.0 as usize].place.is_revised;
+            let is_counted = |input: RuleId| plan.row_time(input) == RowTime::Decision;
             let join = rows.join.as_ref();
             let on = join.map_or(Vec::new(), |join| join.on.iter().map(|on| on.0).collect());
             sides[rows.input.0 as usize].push(Side {
@@ -120,6 +126,7 @@ impl Feeds {
                 on,
                 before_ns: 0,
                 is_revised: is_revised(rows.input),
+                is_counted: is_counted(rows.input),
             });
             if let Some(join) = join {
                 sides[join.with.0 as usize].push(Side {
@@ -129,6 +136,7 @@ impl Feeds {
                     on: join.on.iter().map(|on| on.1).collect(),
                     before_ns: join.before_ns,
                     is_revised: is_revised(join.with),
+                    is_counted: is_counted(join.with),
                 });
             }
         }
@@ -220,7 +228,8 @@ impl Feeds {
         let (reader, is_right) = (side.reader, side.is_right);
         let leaves_ns = leaves_ns(side, row);
         if side.is_revised {
-            let held = self.held.entry((leaves_ns, reader, is_right)).or_default();
+            let said_ns = if side.is_counted { UNSETTLED_NS } else { leaves_ns };
+            let held = self.held.entry((said_ns, reader, is_right)).or_default();
             let held = held.entry(identity(row)).or_default();
             // Nothing follows a final row: count windows of equal times are several.
             for row in held.extract_if(.., |row| row.kind != RowKind::Final) {
@@ -251,6 +260,17 @@ fn identity(row: &Row) -> Identity {
 
 /// When a row can meet no other any more, as the reader's watermark goes.
 fn leaves_ns(side: &Side, row: &Row) -> i64 {
+    match row.kind {
+        RowKind::Final if side.is_counted => {
+            row.decision_ns.max(row.end_ns).saturating_add(side.before_ns)
+        }
+        _ if side.is_counted => UNSETTLED_NS,
+        _ => meets_ns(side, row),
+    }
+}
+
+/// The end of the windows that a row is joined to.
+fn meets_ns(side: &Side, row: &Row) -> i64 {
     row.end_ns.saturating_add(side.before_ns)
 }
 
@@ -258,7 +278,7 @@ fn leaves_ns(side: &Side, row: &Row) -> i64 {
 fn join_key(side: &Side, row: &Row) -> Vec<u8> {
     let columns = row.columns();
     let mut key = Vec::with_capacity(32);
-    key.extend_from_slice(&leaves_ns(side, row).to_be_bytes());
+    key.extend_from_slice(&meets_ns(side, row).to_be_bytes());
     key.push(u8::from(row.is_other));
     for &column in &side.on {
         columns.get(column as usize).unwrap_or(&Value::Null).encode_key(&mut key);

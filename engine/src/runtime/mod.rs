@@ -233,7 +233,8 @@ impl Engine {
     pub fn finish(mut self) -> Result<(Vec<EpochOutput>, Vec<Snapshot>), Error> {
         self.flush()?;
         self.stop()?;
-        Ok((self.ready.into(), self.snapshots.into()))
+        let (ready, snapshots) = (&mut self.ready, &mut self.snapshots);
+        Ok((std::mem::take(ready).into(), std::mem::take(snapshots).into()))
     }
 
     /// Lets the workers finish what they have, and takes all that they say.
@@ -338,6 +339,18 @@ impl Engine {
             Ok(message) => self.take(message),
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
         }
+    }
+}
+
+impl Drop for Engine {
+    /// Lets the workers finish, and nobody hear of it: timely's own guards panic where a worker did.
+    fn drop(&mut self) {
+        self.jobs.clear();
+        self.threads.iter().for_each(Thread::unpark);
+        // What they still say finds no receiver, so that none waits for room.
+        self.outputs = bounded(0).1;
+        let ends = self.guards.take().into_iter().flat_map(WorkerGuards::join);
+        ends.for_each(drop);
     }
 }
 

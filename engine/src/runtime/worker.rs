@@ -1,6 +1,7 @@
 //! The worker threads: let epochs in, step timely, park when there is nothing to do.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Thread;
 use std::time::Duration;
@@ -70,7 +71,9 @@ pub(super) fn start(
         n => CommunicationConfig::Process(n),
     };
     let config = Config { communication, worker: worker_config() };
+    let failed = Arc::new(AtomicBool::new(false));
     let guards = timely::execute(config, move |worker| {
+        let failed = Failing(Arc::clone(&failed));
         let index = worker.index();
         let mut receivers = shared.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(receiver) = receivers[index].take() else {
@@ -80,13 +83,28 @@ pub(super) fn start(
         let (feed, probe) = build(worker, &plan, &sources, &restored, &sender, &gauges);
         // The engine waits for these; if it is gone, the job channel says so next.
         let _ = thread_sender.send((index, std::thread::current()));
-        run(worker, feed, &probe, &receiver);
+        run(worker, feed, &probe, (&receiver, &failed.0));
+        if failed.0.load(Ordering::Acquire) {
+            // What the others wait for does not come any more.
+            worker.installed_dataflows().into_iter().for_each(|id| worker.drop_dataflow(id));
+        }
     })
     .map_err(|e| Error::new(ErrorKind::Worker, format!("cannot start workers: {e}")))?;
     let mut threads: Vec<(usize, Thread)> = thread_receiver.iter().take(workers).collect();
     threads.sort_by_key(|(index, _)| *index);
     let threads = threads.into_iter().map(|(_, thread)| thread).collect();
     Ok(Started { jobs, threads, guards })
+}
+
+/// Tells the other workers when one panics: they wait for it in vain.
+struct Failing(Arc<AtomicBool>);
+
+impl Drop for Failing {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.store(true, Ordering::Release);
+        }
+    }
 }
 
 /// Epochs let in and not yet done everywhere.
@@ -133,11 +151,11 @@ fn run(
     worker: &mut Worker,
     mut feed: Feed,
     probe: &ProbeHandle<EpochNumber>,
-    jobs: &Receiver<Job>,
+    (jobs, failed): (&Receiver<Job>, &AtomicBool),
 ) {
     let index = worker.index() as u64;
     let mut under_way = UnderWay::default();
-    loop {
+    while !failed.load(Ordering::Acquire) {
         under_way.settle(probe);
         go_on(worker, probe, &mut under_way);
         if !under_way.has_room() {
@@ -162,7 +180,7 @@ fn run(
     }
     // Dropping the input closes the dataflow; timely steps it until it has drained.
     drop(feed);
-    while worker.has_dataflows() {
+    while worker.has_dataflows() && !failed.load(Ordering::Acquire) {
         worker.step_or_park(Some(PARK_MAX));
     }
 }

@@ -8,6 +8,7 @@
 )]
 
 mod alerts;
+mod failure;
 mod oracle;
 mod plans;
 mod random;

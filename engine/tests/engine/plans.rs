@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tailwater_engine::aggregate::{AccumulatorKind, Finisher};
+use tailwater_engine::error::ErrorKind;
 use tailwater_engine::model::{
     ColumnSpec, Compression, DataFrame, DropReason, Field, FrameBody, PayloadFormat, RuleId,
     Signal, SourceId, SourceSpec, Value,
@@ -222,6 +223,15 @@ pub fn run(plan: &Arc<Plan>, frames: &[DataFrame], workers: usize, cut: usize) -
     }
     engine.push_body(FrameBody::End).unwrap();
     summarize(&engine.finish().unwrap().0)
+}
+
+/// How a run ends whose plan reads a column that is not there: the worker of a frame panics.
+pub fn fail(plan: &Arc<Plan>, frames: &[DataFrame], workers: usize) -> Option<ErrorKind> {
+    let mut plan = (**plan).clone();
+    plan.tables[0].key = vec![99];
+    let mut engine = build(&Arc::new(plan), workers, 1, None);
+    let pushed = frames.iter().try_for_each(|frame| engine.push(frame.clone()));
+    pushed.and_then(|()| engine.finish().map(|_| ())).err().map(|error| error.kind())
 }
 
 /// Runs a plan over frames without the end of the log; a snapshot is asked for as well.

@@ -37,6 +37,8 @@ enum Shape {
     Amending,
     /// Rows on a grid that later ones may replace.
     Revised,
+    /// Rows off the grid that later ones may replace.
+    Growing,
     /// Rows of windows on a grid, which others may be joined to.
     Grid,
     /// Rows of count windows.
@@ -106,7 +108,9 @@ impl Rules {
 
     /// A source whose rows stand once they are said, as patterns want them.
     fn standing(&self, choose: &mut Choices<'_>) -> Source {
-        let stands = |source: &&Source| !matches!(source.shape, Shape::Amending | Shape::Revised);
+        let stands = |source: &&Source| {
+            !matches!(source.shape, Shape::Amending | Shape::Revised | Shape::Growing)
+        };
         let all: Vec<&Source> = self.sources.iter().rev().filter(stands).collect();
         all[choose.number() % all.len()].clone()
     }
@@ -183,8 +187,11 @@ impl Rules {
         let having = choose.of(&["", " having @ > 1"]).replace('@', &number);
         let limit = choose.of(&["", "", " limit groups 2 overflow other"]);
         let results = choose.of(&["", "", " results every 4s", " results changes"]);
-        let is_revised = is_amending || !results.is_empty();
-        let shape = if is_revised { Shape::Revised } else { shape };
+        let shape = match shape {
+            Shape::Grid if is_amending || !results.is_empty() => Shape::Revised,
+            _ if is_amending || !results.is_empty() => Shape::Growing,
+            shape => shape,
+        };
         let (name, from) = (format!("g{index}"), from.name);
         let _ = writeln!(
             self.text,
@@ -206,7 +213,7 @@ impl Rules {
                 format!("join {other} before 10s as o on service.name select {{ {number}: o.{o} }}")
             }
             1 => format!("join {other} as o on service.name select {{ {number}: {n} + o.{o} }}"),
-            2 => format!("select {{ {number}: {n}, e{index}: ewma({n}, 0.5) }}"),
+            2 => format!("select {{ {number}: {n}, e{index}: ewma({n}, alpha: 0.5) }}"),
             _ => format!("top 1 by {n} select {{ {number}: {n} }}"),
         };
         let _ = writeln!(self.text, "rows {name} = {from} {rule}");
@@ -230,7 +237,7 @@ impl Rules {
                 let hold = choose.of(&["", " hold 5s"]);
                 let _ = write!(self.text, " when {} > {above}{way}{hold}", from.number);
                 // No moment says of a count that nothing came.
-                if from.shape != Shape::Counts {
+                if !matches!(from.shape, Shape::Counts | Shape::Growing) {
                     let no_data = choose.of(&["resolve", "fire", "keep"]);
                     let _ = write!(self.text, " on no data {no_data}");
                 }
@@ -255,6 +262,8 @@ impl Rules {
         let (a, b, c) = (step(self, choose), step(self, choose), step(self, choose));
         let mode = choose.of(&["one", "one overlap", "each", "all limit 3"]);
         let number = choose.number();
+        // What `match all` does not do.
+        let number = if mode.starts_with("all") && number % 9 == 5 { number - 5 } else { number };
         let steps = match number % 9 {
             0 => format!("a: {a} then b: {b}"),
             1 => format!("a: {a} next b: {b}"),
@@ -417,7 +426,7 @@ fn condition_by(of: &Source, number: usize) -> String {
         Shape::Logs => one(&["severity >= warn", "body == \"x\""]),
         Shape::Late => "service.name != null".to_owned(),
         Shape::Transitions => one(&["state == firing", "state == resolved"]),
-        Shape::Grid | Shape::Revised | Shape::Counts | Shape::Rows => {
+        Shape::Grid | Shape::Revised | Shape::Growing | Shape::Counts | Shape::Rows => {
             of.number.clone() + &one(&[" > 1", " <= 2", " != null"])
         }
     }
