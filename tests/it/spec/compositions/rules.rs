@@ -213,7 +213,10 @@ impl Rules {
                 format!("join {other} before 10s as o on service.name select {{ {number}: o.{o} }}")
             }
             1 => format!("join {other} as o on service.name select {{ {number}: {n} + o.{o} }}"),
-            2 => format!("select {{ {number}: {n}, e{index}: ewma({n}, alpha: 0.5) }}"),
+            // What is withdrawn of rows that judge by their past is computed anew: not here.
+            2 if !is_revised => {
+                format!("select {{ {number}: {n}, e{index}: ewma({n}, alpha: 0.5) }}")
+            }
             _ => format!("top 1 by {n} select {{ {number}: {n} }}"),
         };
         let _ = writeln!(self.text, "rows {name} = {from} {rule}");
