@@ -10,10 +10,13 @@ const RULES: &str = r#"
 stream seen = spans where blob != "never" lateness 5s
 stream fresh = seen dedupe by name within 10s limit 1_000
 aggregate grid from seen by service.name, name over tumbling(20s)
-  select { n: count(), first(name), last(name), top(2, name), distinct(name), collect(name, limit: 3) }
-aggregate slow from seen by service.name over sliding(60s, every: 20s) select { n: count(), max(name) }
+  select { n: count(), first(name), last(name), top(2, name), distinct(name),
+           collect(name, limit: 3) }
+aggregate slow from seen by service.name over sliding(60s, every: 20s)
+  select { n: count(), max(name) }
 aggregate gaps from seen by service.name over session(gap: 8s) select { n: count(), last(name) }
-aggregate five from seen by service.name over count(5) select { n: count(), first(name), last(name) }
+aggregate five from seen by service.name over count(5)
+  select { n: count(), first(name), last(name) }
 aggregate once from fresh by name over tumbling(20s) select { n: count() }
 aggregate sums from grid by service.name over tumbling(40s) select { of: sum(n), l: last(name) }
 alert Many from grid when n > 3 on no data resolve
@@ -25,7 +28,8 @@ correlate pairs { l: seen where name == "op 3" r: seen where name == "op 4" } on
   within [0s, 9s] pick first select { one: l.name, two: r.name }
 traces t from seen close when quiet 6s
 aggregate of_traces from t by root.name over tumbling(20s) select { n: count(), s: sum(span_count) }
-aggregate ops from t.operations by service.name, name over tumbling(20s) select { n: count(), last(name) }
+aggregate ops from t.operations by service.name, name over tumbling(20s)
+  select { n: count(), last(name) }
 aggregate asked from t.edges by client, server over tumbling(20s) select { n: count() }
 sample t {
   keep when has({name == "op 1"} > {name == "op 2"})

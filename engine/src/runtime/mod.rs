@@ -343,7 +343,7 @@ impl Engine {
 }
 
 impl Drop for Engine {
-    /// Lets the workers finish, and nobody hear of it: timely's own guards panic where a worker did.
+    /// Lets the workers finish, and nobody hear of it: timely's guards panic where a worker did.
     fn drop(&mut self) {
         self.jobs.clear();
         self.threads.iter().for_each(Thread::unpark);
