@@ -144,7 +144,11 @@ fn widths(lines: &[Vec<String>], keys: usize, terminal: Option<usize>) -> Vec<us
 }
 
 fn window_label(row: &Row) -> String {
-    let label = format!("{} +{}", time(row.start_ns), duration(row.end_ns - row.start_ns));
+    // What is of one item, such as a trace, has a moment and no window.
+    let label = match row.end_ns - row.start_ns {
+        ..=1 => time(row.start_ns),
+        length_ns => format!("{} +{}", time(row.start_ns), duration(length_ns)),
+    };
     match row.kind {
         RowKind::Final => label,
         RowKind::Revision(number) => format!("{label} (revision {number})"),

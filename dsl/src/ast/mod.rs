@@ -115,6 +115,7 @@ pub(crate) enum ClauseKind {
         keys: Vec<Expr>,
         within: Option<Expr>,
         limit: Option<Expr>,
+        side: Option<Name>,
     },
     Lateness(Expr),
     Idle(Expr),

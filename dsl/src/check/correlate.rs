@@ -44,7 +44,7 @@ impl Checker<'_> {
         let by: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
         let keys = columns.len();
         scope.bound = columns;
-        scope.steps = Some(Rc::new(Steps { labels, own: None, is_pair: true }));
+        scope.steps = Some(Rc::new(Steps { labels, is_pair: true, ..Steps::default() }));
         let items = self.selected(clauses, &mut scope);
         let to = self.sinks_of(clauses, site.module);
         for outcome in Outcome::ALL {
@@ -374,7 +374,7 @@ fn own_scope(module: usize, label: &StepLabel) -> Scope {
     let mut scope = Scope::new(module, Some(Rc::clone(&label.shape)));
     let own = Some(label.name.clone());
     let labels = vec![label.clone()];
-    scope.steps = Some(Rc::new(Steps { labels, own, is_pair: true }));
+    scope.steps = Some(Rc::new(Steps { labels, own, is_pair: true, ..Steps::default() }));
     scope
 }
 

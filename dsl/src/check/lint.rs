@@ -226,6 +226,7 @@ impl Checker<'_> {
                     Entity::Function(index) => (*index, "function"),
                     Entity::Table(index) => (*index, "table"),
                     Entity::Late(_)
+                    | Entity::Duplicates(_)
                     | Entity::Timeout(_)
                     | Entity::Outcome(..)
                     | Entity::TracePart(..)

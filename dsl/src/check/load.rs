@@ -245,8 +245,14 @@ impl Checker<'_> {
             self.bind_trace_parts(module, &tree, index);
             if let DeclarationKind::Stream(clauses) = &tree.kind {
                 for clause in clauses {
-                    if let ast::ClauseKind::Late { side: Some(side), .. } = &clause.kind {
-                        self.bind(module, side, Entity::Late(index));
+                    match &clause.kind {
+                        ast::ClauseKind::Late { side: Some(side), .. } => {
+                            self.bind(module, side, Entity::Late(index));
+                        }
+                        ast::ClauseKind::Dedupe { side: Some(side), .. } => {
+                            self.bind(module, side, Entity::Duplicates(index));
+                        }
+                        _ => {}
                     }
                 }
             }
@@ -311,6 +317,7 @@ impl Checker<'_> {
         | Entity::Function(index)
         | Entity::Source(index)
         | Entity::Late(index)
+        | Entity::Duplicates(index)
         | Entity::Timeout(index)
         | Entity::Outcome(index, _)
         | Entity::TracePart(index, _)
@@ -325,13 +332,17 @@ impl Checker<'_> {
             });
             return side.unwrap_or(tree.range);
         }
-        if let (Entity::Late(_), DeclarationKind::Stream(clauses)) = (entity, &tree.kind) {
-            for clause in clauses {
-                if let ast::ClauseKind::Late { side: Some(side), .. } = &clause.kind
-                    && side.text == name
-                {
-                    return side.range;
+        if let (Entity::Late(_) | Entity::Duplicates(_), DeclarationKind::Stream(clauses)) =
+            (entity, &tree.kind)
+        {
+            let sides = clauses.iter().filter_map(|clause| match &clause.kind {
+                ast::ClauseKind::Late { side, .. } | ast::ClauseKind::Dedupe { side, .. } => {
+                    side.as_ref()
                 }
+                _ => None,
+            });
+            if let Some(side) = sides.into_iter().find(|side| side.text == name) {
+                return side.range;
             }
         }
         tree.name.as_ref().map_or(tree.range, |name| name.range)

@@ -34,6 +34,7 @@ mod scope;
 mod shape;
 mod span_set;
 mod step;
+mod step_order;
 mod stream;
 mod table;
 mod template;
@@ -86,6 +87,8 @@ enum Entity {
     Source(usize),
     /// The late items of the stream.
     Late(usize),
+    /// What a stream's `dedupe` takes out.
+    Duplicates(usize),
     /// The unfinished matches of the pattern.
     Timeout(usize),
     /// One outcome of the correlation.

@@ -20,6 +20,8 @@ pub(super) enum Target {
     Declaration(usize),
     /// The late items of the stream with this index.
     Late(usize),
+    /// The duplicates of the stream with this index.
+    Duplicates(usize),
     /// The unfinished matches of the pattern with this index.
     Timeout(usize),
     /// One outcome of the correlation with this index.
@@ -51,6 +53,7 @@ impl Checker<'_> {
         match self.names.get(&self.full(name, module)) {
             Some(Entity::Source(index)) => return Some(Target::Declaration(*index)),
             Some(Entity::Late(index)) => return Some(Target::Late(*index)),
+            Some(Entity::Duplicates(index)) => return Some(Target::Duplicates(*index)),
             Some(Entity::Timeout(index)) => return Some(Target::Timeout(*index)),
             Some(Entity::Outcome(index, outcome)) => {
                 return Some(Target::Outcome(*index, *outcome));
@@ -89,6 +92,7 @@ impl Checker<'_> {
         if let Some(
             Target::Declaration(index)
             | Target::Late(index)
+            | Target::Duplicates(index)
             | Target::Timeout(index)
             | Target::Outcome(index, _)
             | Target::TracePart(index, _),
@@ -120,6 +124,7 @@ impl Checker<'_> {
             Some(Target::Declaration(index)) => self.shape_of(index),
             Some(Target::Outcome(index, outcome)) => self.outcome_shape_of(index, outcome),
             Some(Target::Late(index)) => self.late_shape_of(index),
+            Some(Target::Duplicates(index)) => self.duplicates_shape_of(index),
             Some(Target::Timeout(index)) => self.timeout_shape_of(index),
             Some(Target::TracePart(index, part)) => self.trace_part_shape_of(index, part),
             None => {
@@ -147,6 +152,15 @@ impl Checker<'_> {
         Rc::new(shape)
     }
 
+    /// Duplicates are what their stream would be of them: its columns, its time.
+    fn duplicates_shape_of(&self, index: usize) -> Rc<Shape> {
+        let mut shape = (*self.shape_of(index)).clone();
+        if let crate::hir::SourceRef::Declaration(id) = shape.source {
+            shape.source = crate::hir::SourceRef::Duplicates(id);
+        }
+        Rc::new(shape)
+    }
+
     pub(super) fn unknown_source(&mut self, name: &ast::Name, module: usize) {
         let message = format!("there is no source `{}`", name.text);
         let mut diagnostic = Diagnostic::new(codes::UNKNOWN_SOURCE, name.range, message);
@@ -161,9 +175,12 @@ impl Checker<'_> {
         }
         let prefix = &self.modules[module].prefix;
         let own = self.names.iter().filter_map(|(full, entity)| {
-            let is_source =
-                matches!(entity, Entity::Late(_) | Entity::Timeout(_) | Entity::Outcome(..))
-                    || matches!(entity, Entity::Source(at) if !self.is_correlation(*at));
+            let is_source = match entity {
+                Entity::Source(at) => !self.is_correlation(*at),
+                Entity::Late(_) | Entity::Duplicates(_) => true,
+                Entity::Timeout(_) | Entity::Outcome(..) => true,
+                _ => false,
+            };
             full.strip_prefix(prefix.as_str()).filter(|_| is_source)
         });
         let builtin = self.catalog.sources.iter().map(|source| source.name.as_str());

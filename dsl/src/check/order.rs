@@ -70,6 +70,7 @@ impl Checker<'_> {
         let edge = |name: &crate::ast::Name| match self.target(&name.text, item.module)? {
             Target::Declaration(source)
             | Target::Late(source)
+            | Target::Duplicates(source)
             | Target::Timeout(source)
             | Target::Outcome(source, _)
             | Target::TracePart(source, _) => Some((source, name.range)),

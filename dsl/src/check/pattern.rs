@@ -7,6 +7,7 @@ use super::pattern_steps::Body;
 use super::scope::Scope;
 use super::shape::{RowsOf, Shape, ShapeColumn, made};
 use super::step::Steps;
+use super::step_order::hidden_at;
 use super::{Checker, Site};
 use crate::ast::{self, Clause, ClauseKind, PatternBody};
 use crate::diagnostic::{Diagnostic, codes};
@@ -55,7 +56,11 @@ impl Checker<'_> {
         scope.bound = self.key_columns(&keys, &found);
         let by: Vec<String> = scope.bound.iter().map(|column| column.name.clone()).collect();
         let labels = found.labels.clone();
-        scope.steps = Some(Rc::new(Steps { labels, own: None, is_pair: false }));
+        let hidden = hidden_at(body, None);
+        scope.steps = Some(Rc::new(Steps { labels, hidden, ..Steps::default() }));
+        if let Some(mode) = mode {
+            self.lint_never_taken(body, mode, &found);
+        }
         let items = self.selected(clauses, &mut scope);
         let timeout = clauses.iter().find_map(|clause| match &clause.kind {
             ClauseKind::Timeout(side) => Some(self.full(&side.text, site.module)),

@@ -42,6 +42,7 @@ pub(super) enum Role {
 /// A body that is being read.
 pub(super) struct Reading<'b> {
     pub(super) body: Body,
+    pub(super) written: &'b PatternBody,
     pub(super) keys: &'b [ast::Binding],
     pub(super) module: usize,
     pub(super) is_partial: bool,
@@ -75,6 +76,7 @@ impl Checker<'_> {
                 until: None,
                 keys: Vec::new(),
             },
+            written: body,
             keys,
             module: site.module,
             is_partial: site.tree.is_partial,

@@ -8,6 +8,7 @@ use super::pattern_steps::{Reading, Role};
 use super::scope::Scope;
 use super::shape::Shape;
 use super::step::{StepLabel, Steps};
+use super::step_order::hidden_at;
 use crate::ast::{self, Step};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::hir::{Expr, PatternSymbol};
@@ -50,7 +51,10 @@ impl Checker<'_> {
         let own = name.as_ref().map(|name| name.text.clone());
         // Whether an earlier step has an event is not known here.
         labels.iter_mut().for_each(|label| label.optional |= own.as_deref() != Some(&label.name));
-        scope.steps = Some(Rc::new(Steps { labels, own, is_pair: false }));
+        let hidden = hidden_at(reading.written, Some(step.range));
+        let shown = |name: &str| labels.iter().any(|label| label.name == name);
+        let hidden = hidden.into_iter().filter(|hidden| !shown(hidden.name())).collect();
+        scope.steps = Some(Rc::new(Steps { labels, own, is_pair: false, hidden }));
         let filter = step.filter.as_ref().map(|filter| self.condition(filter, &mut scope));
         let name = name.map_or_else(|| "guard".to_owned(), |name| name.text);
         reading.body.symbols.push(PatternSymbol { name, input: shape.source.clone(), filter, key });

@@ -22,7 +22,7 @@ impl Checker<'_> {
         self.check_clauses(site, clauses, &CLAUSES);
         let (from, input) = self.input(site, clauses, "say what it reads: `= http`")?;
         self.must_be_rows(&input, from);
-        let input = row_of_a_trace(input);
+        let input = rows_of_traces(input);
         let mut rows = Rows {
             input: input.source.clone(),
             filter: None,
@@ -58,8 +58,8 @@ impl Checker<'_> {
                 _ => {}
             }
         }
-        if input.inner.is_some() && rows.items.is_empty() {
-            rows.items = self.shown(&mut scope, from.range);
+        if rows.items.is_empty() {
+            rows.items = self.shown(&input, &mut scope, from.range);
         }
         if rows.join.is_some() && rows.items.is_empty() {
             self.missing(site, "select", "say which columns of both sides the rows hold");
@@ -76,18 +76,26 @@ impl Checker<'_> {
     }
 
     /// What a row shows of a trace where nothing is selected.
-    fn shown(&mut self, scope: &mut Scope, range: TextRange) -> Vec<SelectItem> {
+    fn shown(&mut self, input: &Shape, scope: &mut Scope, range: TextRange) -> Vec<SelectItem> {
+        let names: Vec<&str> = if input.is_traces() {
+            SHOWN_OF_TRACES.to_vec()
+        } else if input.is_trace_part() {
+            input.columns.iter().filter(|c| !c.is_key).map(|c| c.name.as_str()).collect()
+        } else {
+            Vec::new()
+        };
         let path = |name: &&str| ast::Binding {
             name: Some(ast::Name { text: (*name).to_owned(), range }),
             value: ast::Expr { range, kind: ast::ExprKind::Path((*name).to_owned()) },
             range,
         };
-        let bindings: Vec<ast::Binding> = SHOWN_OF_TRACES.iter().map(path).collect();
+        let bindings: Vec<ast::Binding> = names.iter().map(path).collect();
         self.items(&bindings, scope)
     }
 
     fn must_be_rows(&mut self, shape: &Shape, name: &ast::Name) {
-        if !shape.is_rows && !shape.is_broken && shape.inner.is_none() {
+        let is_known = shape.is_rows || shape.is_traces() || shape.is_trace_part();
+        if !is_known && !shape.is_broken {
             let message = format!("`rows` reads rows, `{}` holds items", name.text);
             self.wrong_shape(name.range, &message, "make rows of them with `aggregate` first");
         }
@@ -104,6 +112,13 @@ impl Checker<'_> {
         let (with, before) = with;
         let other = self.source(with, site.module);
         self.must_be_rows(&other, with);
+        if other.is_traces() || other.is_trace_part() || input.is_traces() || input.is_trace_part()
+        {
+            let message = "a join is of rows whose windows end together, traces have none";
+            let help = "count them in windows with `aggregate` first";
+            self.wrong_shape(with.range, message, help);
+            return None;
+        }
         let Some(alias) = alias else {
             let message = "the joined row has no name";
             self.report(
@@ -173,19 +188,21 @@ impl Checker<'_> {
     }
 }
 
-/// Columns of the result: the selected ones with the keys, else the input's.
-/// Traces as rows: one a trace, by its id.
-fn row_of_a_trace(input: Rc<Shape>) -> Rc<Shape> {
-    if input.inner.is_none() {
-        return input;
-    }
+/// Traces as rows: one a trace, by its id; of what is told of each, one by its place, too.
+fn rows_of_traces(input: Rc<Shape>) -> Rc<Shape> {
+    let key: &[&str] = match &*input {
+        traces if traces.is_traces() => &["trace.id"],
+        part if part.is_trace_part() => &["trace.id", "place"],
+        _ => return input,
+    };
     let mut shape = (*input).clone();
-    for column in shape.columns.iter_mut().filter(|column| column.name == "trace.id") {
+    for column in shape.columns.iter_mut().filter(|column| key.contains(&column.name.as_str())) {
         column.is_key = true;
     }
     Rc::new(shape)
 }
 
+/// Columns of the result: the selected ones with the keys, else the input's.
 fn output(input: &Shape, scope: &Scope, rows: &Rows) -> Vec<ShapeColumn> {
     let as_column = |column: &ShapeColumn| ShapeColumn {
         field: FieldRef::Column(column.name.clone()),

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::catalog::{SourceDef, TotalsDef};
-use crate::hir::{FieldRef, SourceRef};
+use crate::hir::{FieldRef, SourceRef, TracePart};
 use crate::text_range::TextRange;
 use crate::types::Type;
 
@@ -154,6 +154,15 @@ impl Shape {
     /// Whether its items are whole traces.
     pub(super) fn is_traces(&self) -> bool {
         self.inner.is_some()
+    }
+
+    /// Whether its items are told of whole traces: their operations, their edges.
+    pub(super) fn is_trace_part(&self) -> bool {
+        match &self.source {
+            SourceRef::TracePart(..) => true,
+            SourceRef::Catalog(name) => TracePart::ALL.iter().any(|part| part.source() == name),
+            _ => false,
+        }
     }
 
     /// The same where a declaration was not read whole: what is not known is not reported.

@@ -6,6 +6,7 @@ use super::Checker;
 use super::expr::{Named, article, place_of};
 use super::scope::{Scope, broken};
 use super::shape::Shape;
+use super::step_order::HiddenStep;
 use crate::ast;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::hir::{Expr, ExprKind, StepPick};
@@ -33,6 +34,8 @@ pub(super) struct Steps {
     pub(super) own: Option<String>,
     /// Whether these are the two sides of a correlation, each with one item.
     pub(super) is_pair: bool,
+    /// The pattern's other steps, which have no value here.
+    pub(super) hidden: Vec<HiddenStep>,
 }
 
 impl Steps {
@@ -80,7 +83,11 @@ impl Checker<'_> {
         scope: &Scope,
     ) -> Option<Expr> {
         let steps = scope.steps.clone()?;
-        let (label, rest) = steps.find(path)?;
+        let Some((label, rest)) = steps.find(path) else {
+            let is_field = |shape: &Rc<Shape>| shape.column(path).is_some();
+            let is_field = scope.shape.as_ref().is_some_and(is_field);
+            return if is_field { None } else { self.hidden_step(path, range, &steps) };
+        };
         if rest.is_empty() {
             let what = if steps.is_pair { "side" } else { "step" };
             let mut help = format!("name a field of its item: `{path}.…`");
@@ -116,7 +123,9 @@ impl Checker<'_> {
     ) -> Option<Expr> {
         let ast::ExprKind::Path(path) = &value.kind else { return None };
         let steps = scope.steps.clone()?;
-        let (label, rest) = steps.find(path)?;
+        let Some((label, rest)) = steps.find(path) else {
+            return self.hidden_step(path, range, &steps);
+        };
         let place = place_of(rest)?;
         let mut inner = Scope::new(scope.module, Some(Rc::clone(&label.shape)));
         if steps.own.as_deref() == Some(label.name.as_str()) {
@@ -161,7 +170,11 @@ impl Checker<'_> {
             return Some(self.wrong_step_call(call, range));
         };
         let Some(label) = named_in(&argument.value, &steps) else {
-            return Some(self.wrong_step_call(call, range));
+            let hidden = match &argument.value.kind {
+                ast::ExprKind::Path(path) => self.hidden_step(path, argument.value.range, &steps),
+                _ => None,
+            };
+            return hidden.or_else(|| Some(self.wrong_step_call(call, range)));
         };
         if let Some(filter) = &call.filter {
             let message = format!("`{name}` over the events of a step takes no `where`");
@@ -188,7 +201,7 @@ impl Checker<'_> {
         }
         let mut inner = Scope::new(scope.module, Some(Rc::clone(&label.shape)));
         let own = Some(label.name.clone());
-        inner.steps = Some(Rc::new(Steps { labels: vec![label.clone()], own, is_pair: false }));
+        inner.steps = Some(Rc::new(Steps { labels: vec![label.clone()], own, ..Steps::default() }));
         let value = self.expr(&argument.value, &mut inner);
         let adds = matches!(pick, StepPick::Sum | StepPick::Avg);
         let fits = value.ty.is_number() || value.ty.is_quantity() || value.ty.is_dynamic();

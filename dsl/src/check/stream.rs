@@ -91,10 +91,13 @@ impl Checker<'_> {
                 }
                 stream.time = time;
             }
-            ClauseKind::Dedupe { keys, within, limit } => {
+            ClauseKind::Dedupe { keys, within, limit, side } => {
                 let keys = keys.iter().map(|key| self.whole(key, scope)).collect();
-                stream.dedupe =
-                    self.dedupe(keys, within.as_ref(), limit.as_ref(), clause.keyword, site);
+                let bounds = (within.as_ref(), limit.as_ref());
+                stream.dedupe = self.dedupe(keys, bounds, clause.keyword, site);
+                if let (Some(dedupe), Some(side)) = (&mut stream.dedupe, side) {
+                    dedupe.side = Some(self.full(&side.text, site.module));
+                }
             }
             ClauseKind::Lateness(lateness) => {
                 stream.lateness_ns = self.duration(lateness, site.module, "lateness", 0);
@@ -149,8 +152,7 @@ impl Checker<'_> {
     fn dedupe(
         &mut self,
         keys: Vec<crate::hir::Expr>,
-        within: Option<&ast::Expr>,
-        limit: Option<&ast::Expr>,
+        (within, limit): (Option<&ast::Expr>, Option<&ast::Expr>),
         keyword: TextRange,
         site: &Site<'_>,
     ) -> Option<Dedupe> {
@@ -163,7 +165,7 @@ impl Checker<'_> {
         }
         let within_ns = within.and_then(|w| self.duration(w, site.module, "`within`", 1));
         let limit = limit.and_then(|l| self.count(l, site.module, "`limit`", DEDUPE_KEYS_MAX));
-        Some(Dedupe { keys, within_ns: within_ns?, limit: limit? })
+        Some(Dedupe { keys, within_ns: within_ns?, limit: limit?, side: None })
     }
 
     fn late(

@@ -103,6 +103,7 @@ registry! {
     RANK "W4009" "percentile below the first";
     FOREIGN_NAME "W4010" "attribute with another system's name of a field";
     ABSENT "W4011" "attribute that a recording does not have";
+    NEVER_TAKEN "W4012" "step of a pattern that no match has";
 }
 
 /// Every code, in order.

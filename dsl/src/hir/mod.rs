@@ -132,6 +132,8 @@ pub enum SourceRef {
     Declaration(DeclarationId),
     /// The late items of a stream with `late side NAME`.
     Late(DeclarationId),
+    /// What `dedupe … side NAME` takes out of a stream.
+    Duplicates(DeclarationId),
     /// The unfinished matches of a pattern with `on timeout side NAME`.
     Timeout(DeclarationId),
     /// One outcome of a correlation.

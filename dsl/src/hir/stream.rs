@@ -44,6 +44,8 @@ pub struct Dedupe {
     pub within_ns: i64,
     /// Keys remembered at once.
     pub limit: u64,
+    /// The name under which duplicates are readable, where they are.
+    pub side: Option<String>,
 }
 
 /// What becomes of late items.

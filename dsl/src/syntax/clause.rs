@@ -114,16 +114,17 @@ impl Build {
     }
 
     fn dedupe(&mut self, parts: Pairs<'_, Rule>) -> Option<ClauseKind> {
-        let (mut keys, mut within, mut limit) = (Vec::new(), None, None);
+        let (mut keys, mut within, mut limit, mut side) = (Vec::new(), None, None, None);
         for part in parts {
             match part.as_rule() {
                 Rule::expr => keys.push(self.expr(part)?),
                 Rule::within => within = Some(self.inner_expr(part)?),
                 Rule::bound => limit = Some(self.inner_expr(part)?),
+                Rule::name => side = Some(self.name(&part)),
                 _ => {}
             }
         }
-        Some(ClauseKind::Dedupe { keys, within, limit })
+        Some(ClauseKind::Dedupe { keys, within, limit, side })
     }
 
     fn late(&mut self, part: &Pair<'_, Rule>) -> Option<ClauseKind> {

@@ -15,7 +15,7 @@ const OPERATORS: [&str; 9] =
     ["and", "or", "not", "in", "if", "then", "else", "matches", "contains"];
 
 /// Words that cannot be names: `reserved` of the grammar.
-const RESERVED: [&str; 15] = [
+pub(super) const RESERVED: [&str; 15] = [
     "where",
     "and",
     "or",
@@ -357,4 +357,24 @@ fn reserved_name(place: &Place<'_>) -> Option<Diagnostic> {
         spelling(range, format!("`{word}` is a word of the language and no name"))
             .help(format!("choose another name, such as `{word}_value`"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RESERVED;
+    use crate::syntax::parse_file;
+    use crate::text_range::FileId;
+
+    #[test]
+    fn the_reserved_words_are_those_of_the_grammar() {
+        let grammar = include_str!("grammar.pest");
+        let rule = grammar.split("reserved = _{").nth(1).and_then(|rest| rest.split('}').next());
+        let rule = rule.expect("the grammar says which words are reserved");
+        let words: Vec<&str> = rule.split('"').skip(1).step_by(2).collect();
+        assert_eq!(words, RESERVED);
+        for word in words {
+            let text = format!("const {word} = 1");
+            assert!(!parse_file(&text, FileId(0)).1.is_empty(), "`{word}` is a name");
+        }
+    }
 }

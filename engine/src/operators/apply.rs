@@ -133,20 +133,24 @@ impl Apply {
 
     /// Takes the duplicates out of the rows of tables that want them gone.
     fn drop_duplicates(&mut self, decisions: &Decisions, frame: &mut PreparedFrame) {
-        if decisions.duplicates.is_empty() {
+        let plan = Arc::clone(&self.plan);
+        let has_sides = plan.dedupes.iter().any(|dedupe| dedupe.side_of.is_some());
+        if decisions.duplicates.is_empty() && !has_sides {
             return;
         }
         let seq = frame.seq;
         for rows in frame.batches.iter_mut().flat_map(|batch| &mut batch.tables) {
-            let table = &self.plan.tables[rows.table as usize];
+            let table = &plan.tables[rows.table as usize];
             let Some(dedupe) = table.dedupe else { continue };
-            let is_kept =
-                |row: u32| decisions.duplicates.binary_search(&(dedupe, seq, row)).is_err();
+            let is_kept = |row: u32| decisions.passes(&plan.dedupes, dedupe, (seq, row));
             let kept: Vec<bool> = rows.rows.iter().map(|row| is_kept(*row)).collect();
             let dropped = kept.iter().filter(|kept| !**kept).count() as u64;
             let (mut a, mut b) = (kept.iter(), kept.iter());
             rows.rows.retain(|_| *a.next().unwrap_or(&true));
             rows.slots.retain(|_| *b.next().unwrap_or(&true));
+            if plan.is_of_duplicates(table.dedupe) {
+                continue; // what is no duplicate is none of its items
+            }
             for window in &table.windows {
                 let counts = &mut self.rules[window.rule.0 as usize];
                 counts.taken += dropped;

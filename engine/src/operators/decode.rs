@@ -171,7 +171,13 @@ impl Decode {
                 counts.dropped += untimed;
                 *report.ledger.dropped.entry(DropReason::NoTime).or_default() += untimed;
             }
-            prepared.batches.push(self.prepare(signal as u32, batch, local, epoch, facts));
+            prepared.batches.push(self.prepare(
+                signal as u32,
+                (batch, frame.arrival_ns),
+                local,
+                epoch,
+                facts,
+            ));
         }
         let bound_ns = frame.arrival_ns.map_or(i64::MAX, |at| at.saturating_add(AHEAD_MAX_NS));
         let heartbeats = report.heartbeats.iter().map(|(_, time_ns)| *time_ns);
@@ -216,24 +222,25 @@ impl Decode {
     fn candidates(
         &self,
         signal: u32,
-        batch: &Batch,
+        (batch, arrival_ns): (&Batch, Option<i64>),
         filters: &Selections,
         out: &mut Vec<Candidate>,
     ) {
+        let bound_ns = arrival_ns.map_or(i64::MAX, |at| at.saturating_add(AHEAD_MAX_NS));
         for (index, dedupe) in self.plan.dedupes.iter().enumerate() {
             let line = &self.plan.timelines[dedupe.timeline as usize];
             let column = self.plan.time_columns[line.time_column as usize].column;
             let Some(Column::Times(times)) = batch.columns.get(column as usize) else { continue };
-            if dedupe.signal != signal {
+            if dedupe.signal != signal || dedupe.side_of.is_some() {
                 continue;
             }
             let dedupe = (index as u32, dedupe);
             match dedupe.1.filter {
                 Some(filter) => {
                     let rows = filters.of(filter).iter().copied();
-                    candidates(dedupe, batch, times, rows, out);
+                    candidates(dedupe, batch, (times, bound_ns), rows, out);
                 }
-                None => candidates(dedupe, batch, times, 0..batch.rows as u32, out),
+                None => candidates(dedupe, batch, (times, bound_ns), 0..batch.rows as u32, out),
             }
         }
     }
@@ -241,7 +248,7 @@ impl Decode {
     fn prepare(
         &mut self,
         signal: u32,
-        mut batch: Batch,
+        (mut batch, arrival_ns): (Batch, Option<i64>),
         local: &mut LocalState,
         epoch: &mut PreparedEpoch,
         facts: &mut EpochFacts,
@@ -249,7 +256,7 @@ impl Decode {
         let plan = &self.plan.signals[signal as usize];
         let index = &mut self.filters[signal as usize];
         let filters = self.evaluator.derive(&plan.computed, index, &mut batch);
-        self.candidates(signal, &batch, &filters, &mut facts.candidates);
+        self.candidates(signal, (&batch, arrival_ns), &filters, &mut facts.candidates);
         let mut tables = Vec::new();
         self.sharing.begin();
         for (index, table) in self.plan.tables.iter().enumerate() {
@@ -275,6 +282,10 @@ impl Decode {
                     Some(keys) => state.locate_known(&batch, keys, (&rows, live_from), out),
                     None => state.locate(&batch, times, &rows, live_from, out.0, out.1),
                 };
+            if self.plan.is_of_duplicates(table.dedupe) {
+                // Which rows are some is not known yet: each one asks for its key.
+                state.all_slots((&rows, &slots), &mut new_slots);
+            }
             for new in new_slots {
                 facts.new_keys.push(NewKey {
                     seq: batch.frame_seq,

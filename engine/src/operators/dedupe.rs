@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::clock::UNSEEN;
 use crate::model::{Batch, Column};
 use crate::plan::Dedupe;
 
@@ -20,6 +21,8 @@ pub(crate) struct Candidate {
     pub(crate) dedupe: u32,
     pub(crate) time_ns: i64,
     pub(crate) key_hash: u128,
+    /// The highest time of the rows before it in its frame that may move the clock.
+    pub(crate) top_ns: i64,
 }
 
 /// The keys of one dedupe that later items can be equal to.
@@ -59,11 +62,19 @@ impl Remembered {
         }
     }
 
-    /// Whether an item is a duplicate; if not, it is remembered.
-    pub(crate) fn is_duplicate(&mut self, dedupe: &Dedupe, item: &Candidate) -> bool {
-        let near = |time: &i64| time.abs_diff(item.time_ns) <= dedupe.within_ns.unsigned_abs();
+    /// Whether an item is a duplicate; if not, it is remembered. What no item at or behind the
+    /// watermark is near to counts as forgotten, whenever it is: `watermark_ns` is as of the row
+    /// before.
+    pub(crate) fn is_duplicate(
+        &mut self,
+        dedupe: &Dedupe,
+        item: &Candidate,
+        watermark_ns: &dyn Fn() -> i64,
+    ) -> bool {
+        let near = |time: &&i64| time.abs_diff(item.time_ns) <= dedupe.within_ns.unsigned_abs();
         let times = self.times.entry(item.key_hash).or_default();
-        if times.iter().any(near) {
+        let last_ns = times.iter().filter(near).max();
+        if last_ns.is_some_and(|at| at.saturating_add(dedupe.within_ns) >= watermark_ns()) {
             return true;
         }
         times.push(item.time_ns);
@@ -78,15 +89,24 @@ impl Remembered {
     }
 }
 
+/// Whether an item passes a removal of duplicates, from which of them it is a duplicate of: what
+/// an earlier one has taken out is a duplicate for those after it, but on nobody's side but its own.
+pub(crate) fn passes(dedupes: &[Dedupe], index: u32, is_duplicate: &dyn Fn(u32) -> bool) -> bool {
+    let Some(of) = dedupes[index as usize].side_of else { return !is_duplicate(index) };
+    let after = dedupes[of as usize].after;
+    is_duplicate(of) && after.is_none_or(|after| passes(dedupes, after, is_duplicate))
+}
+
 /// Appends the candidates of a batch: its rows that have a time.
 pub(crate) fn candidates(
     (index, dedupe): (u32, &Dedupe),
     batch: &Batch,
-    times: &[i64],
+    (times, bound_ns): (&[i64], i64),
     rows: impl Iterator<Item = u32>,
     out: &mut Vec<Candidate>,
 ) {
     let mut bytes = Vec::with_capacity(64);
+    let (mut top_ns, mut next) = (UNSEEN, 0);
     for row in rows {
         let time_ns = times[row as usize];
         if time_ns == 0 {
@@ -97,7 +117,12 @@ pub(crate) fn candidates(
             encode(&batch.columns[*column as usize], row as usize, batch, &mut bytes);
         }
         let key_hash = xxh3_128(&bytes);
-        out.push(Candidate { seq: batch.frame_seq, row, dedupe: index, time_ns, key_hash });
+        let before = times[next..row as usize].iter();
+        let may_move = before.copied().filter(|time| *time != 0 && *time <= bound_ns);
+        top_ns = may_move.fold(top_ns, i64::max);
+        next = row as usize;
+        let seq = batch.frame_seq;
+        out.push(Candidate { seq, row, dedupe: index, time_ns, key_hash, top_ns });
     }
 }
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::dedupe::Candidate;
+use super::dedupe::{Candidate, passes};
 use crate::limits::{AHEAD_MAX_NS, AHEAD_ROWS};
 use crate::model::{Ledger, SourceId};
+use crate::plan::Dedupe;
 
 /// What one worker found in its frames of one epoch.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -127,6 +128,14 @@ pub(crate) struct Decisions {
     pub(crate) ledger: Ledger,
     /// Whether every stage writes a snapshot after this epoch.
     pub(crate) snapshot: bool,
+}
+
+impl Decisions {
+    /// Whether an item passes a removal of duplicates.
+    pub(crate) fn passes(&self, dedupes: &[Dedupe], index: u32, (seq, row): (u64, u32)) -> bool {
+        let is_found = |index| self.duplicates.binary_search(&(index, seq, row)).is_ok();
+        passes(dedupes, index, &is_found)
+    }
 }
 
 /// One frame as every worker sees it: enough to follow the watermark through the log.

@@ -201,13 +201,14 @@ impl Apply {
                     continue; // counted by the ledger
                 }
                 let counts = &mut self.rules[taker.rule.0 as usize];
-                counts.taken += 1;
-                let place = |dedupe| (dedupe, frame.seq, row);
-                let is_duplicate = |dedupe| decisions.duplicates.binary_search(&place(dedupe));
-                if taker.dedupe.is_some_and(|dedupe| is_duplicate(dedupe).is_ok()) {
-                    counts.duplicates += 1;
+                let passes = |dedupe| decisions.passes(&plan.dedupes, dedupe, (frame.seq, row));
+                if !taker.dedupe.is_none_or(passes) {
+                    let counted = u64::from(!plan.is_of_duplicates(taker.dedupe));
+                    counts.taken += counted;
+                    counts.duplicates += counted;
                     continue;
                 }
+                counts.taken += 1;
                 if time_ns <= end_ns {
                     self.walk_to(row, &mut walk);
                     if time_ns <= walk.watermark_ns {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::clock::{Clock, UNSEEN};
-use super::dedupe::{Candidate, Remembered};
+use super::dedupe::{Candidate, Remembered, passes};
 use super::facts::{
     ClockStep, Decisions, EpochFacts, FrameDecision, FrameEvent, FrameFacts, NewKey,
     SharedDecisions, TimeProfile,
@@ -22,7 +22,7 @@ use super::snapshot::{Snapshots, StageName};
 use super::stream::{EpochNumber, Outbox, Stage};
 use crate::limits::{AHEAD_FRAMES, AHEAD_MAX_NS, AHEAD_ROWS, AHEAD_WAIT_BYTES, TIME_MAX_NS};
 use crate::model::{DropReason, Ledger, SourceId};
-use crate::plan::Plan;
+use crate::plan::{Plan, Table};
 use crate::self_metrics::EngineGauges;
 
 /// The sequencer's state: what a snapshot holds of it.
@@ -40,6 +40,8 @@ struct Undecided {
     frames: VecDeque<FrameFacts>,
     new_keys: Vec<NewKey>,
     candidates: Vec<Candidate>,
+    /// By timeline: the watermark before the epoch; empty until it is looked at.
+    before_ns: Vec<i64>,
     decisions: Decisions,
 }
 
@@ -80,18 +82,22 @@ impl Sequence {
         }
     }
 
-    /// Admits keys, once an epoch, before its frames move the clock.
-    fn admit_keys(&mut self, keys: &mut Vec<NewKey>) -> Vec<(u32, i64, u128)> {
+    /// Admits the keys of an epoch at the watermarks before it, in log order.
+    fn admit_keys(&mut self, epoch: &mut Undecided) {
+        let mut keys = std::mem::take(&mut epoch.new_keys);
+        if keys.is_empty() {
+            return;
+        }
+        keys.retain(|key| self.may_admit(key, &epoch.decisions));
         keys.sort_unstable();
+        let watermark = |table: &Table| epoch.before_ns[table.timeline as usize];
         let mut refused = Vec::new();
         for (index, table) in self.plan.tables.iter().enumerate() {
-            let watermark_ns = self.state.clock.watermark(table.timeline as usize);
-            self.state.limits[index].free(table, watermark_ns);
+            self.state.limits[index].free(table, watermark(table));
         }
-        for key in keys.drain(..) {
+        for key in keys {
             let table = &self.plan.tables[key.table as usize];
-            let watermark_ns = self.state.clock.watermark(table.timeline as usize);
-            if table.slice_dead_ns(key.slice) <= watermark_ns {
+            if table.slice_dead_ns(key.slice) <= watermark(table) {
                 continue; // reported or not, as the worker happened to know: no decision
             }
             if !self.state.limits[key.table as usize].admit(table, key.slice, key.key_hash) {
@@ -100,43 +106,72 @@ impl Sequence {
         }
         refused.sort_unstable();
         refused.dedup();
-        refused
+        epoch.decisions.refused = refused;
     }
 
-    /// Finds the duplicates of an epoch, in log order.
-    fn duplicates(&mut self, mut candidates: Vec<Candidate>) -> Vec<(u32, u64, u32)> {
-        candidates.sort_unstable();
+    /// Whether a key is one of the table's: of a table of duplicates, one of a duplicate.
+    fn may_admit(&self, key: &NewKey, decisions: &Decisions) -> bool {
+        let dedupe = self.plan.tables[key.table as usize].dedupe;
+        let side = dedupe.filter(|_| self.plan.is_of_duplicates(dedupe));
+        side.is_none_or(|side| decisions.passes(&self.plan.dedupes, side, (key.seq, key.row)))
+    }
+
+    /// Before the first frame of an epoch: what no later item can be near to is forgotten.
+    fn begin(&mut self, epoch: &mut Undecided) {
+        epoch.before_ns = self.state.clock.watermarks().to_vec();
+        epoch.candidates.sort_unstable();
         for (dedupe, remembered) in self.plan.dedupes.iter().zip(&mut self.state.remembered) {
-            let watermark_ns = self.state.clock.watermark(dedupe.timeline as usize);
+            let watermark_ns = epoch.before_ns[dedupe.timeline as usize];
             remembered.forget_before(dedupe, watermark_ns);
         }
-        let mut found: Vec<(u32, u64, u32)> = Vec::new();
-        for item in &candidates {
+    }
+
+    /// Finds the duplicates of a frame, in log order, before it moves the clock.
+    fn duplicates(&mut self, frame: &FrameFacts, decision: &FrameDecision, epoch: &mut Undecided) {
+        let FrameEvent::Data { source, profiles, .. } = &frame.event else { return };
+        let from = epoch.candidates.partition_point(|item| item.seq < frame.seq);
+        let items = epoch.candidates[from..].iter().take_while(|item| item.seq == frame.seq);
+        let found = &mut epoch.decisions.duplicates;
+        for item in items {
             let index = item.dedupe as usize;
-            let dedupe = &self.plan.dedupes[index];
+            let (dedupes, state) = (&self.plan.dedupes, &mut self.state);
+            let dedupe = &dedupes[index];
+            let line = &self.plan.timelines[dedupe.timeline as usize];
+            let ahead = decision.ahead.iter().find(|(column, _)| *column == line.time_column);
+            let ahead = ahead.map_or(&[][..], |(_, rows)| rows);
+            if ahead.binary_search(&item.row).is_ok() {
+                continue; // dropped, and nothing is equal to what is
+            }
             // What is gone already is remembered by none of those after it.
-            let is_gone = dedupe.after.is_some_and(|after| {
+            let is_found = |of: u32| {
                 let same = found.iter().rev().take_while(|f| (f.1, f.2) == (item.seq, item.row));
-                same.into_iter().any(|gone| gone.0 == after)
-            });
-            if is_gone || self.state.remembered[index].is_duplicate(dedupe, item) {
+                same.into_iter().any(|gone| gone.0 == of)
+            };
+            let is_gone = dedupe.after.is_some_and(|after| !passes(dedupes, after, &is_found));
+            let clock = &state.clock;
+            let watermark_ns = || {
+                let top_ns = match profiles.iter().find(|(column, _)| *column == line.time_column) {
+                    Some((_, profile)) if !ahead.is_empty() => top_before(profile, item.row, ahead),
+                    _ => item.top_ns,
+                };
+                match dedupe.timeline as usize {
+                    at if top_ns > clock.high(line.time_column, *source) => {
+                        clock.watermark_with(at, line, *source, top_ns)
+                    }
+                    at => clock.watermark(at),
+                }
+            };
+            if is_gone || state.remembered[index].is_duplicate(dedupe, item, &watermark_ns) {
                 found.push((item.dedupe, item.seq, item.row));
             }
         }
-        found.sort_unstable();
-        found
     }
 
     /// Decides as many epochs as the known facts allow.
     fn decide(&mut self, out: &mut Outbox<SharedDecisions>) {
         while let Some(mut first) = self.undecided.pop_front() {
-            let mut keys = std::mem::take(&mut first.new_keys);
-            if !keys.is_empty() {
-                first.decisions.refused = self.admit_keys(&mut keys);
-            }
-            let candidates = std::mem::take(&mut first.candidates);
-            if !candidates.is_empty() {
-                first.decisions.duplicates = self.duplicates(candidates);
+            if first.before_ns.is_empty() {
+                self.begin(&mut first);
             }
             while let Some(frame) = first.frames.pop_front() {
                 let Some(decision) = self.decide_frame(&frame, &first.frames) else {
@@ -145,12 +180,15 @@ impl Sequence {
                     return;
                 };
                 self.count_ahead(&decision, &mut first.decisions.ledger);
+                self.duplicates(&frame, &decision, &mut first);
                 if let FrameEvent::Data { source, senders, .. } = &frame.event {
                     self.state.senders.follow(*source, senders);
                 }
                 self.state.clock.step(&decision.step, &self.plan.timelines);
                 first.decisions.frames.push(decision);
             }
+            first.decisions.duplicates.sort_unstable();
+            self.admit_keys(&mut first);
             self.finish(first, out);
         }
     }
@@ -326,6 +364,13 @@ fn top(profile: &TimeProfile, outliers: &[u32]) -> i64 {
     kept.map(|(_, time)| *time).max().unwrap_or(UNSEEN)
 }
 
+/// The highest time of the rows before one, those too far ahead left out.
+fn top_before(profile: &TimeProfile, row: u32, ahead: &[u32]) -> i64 {
+    let before = profile.times.iter().take_while(|(of, _)| *of < row);
+    let kept = before.filter(|(of, _)| ahead.binary_search(of).is_err());
+    kept.map(|(_, time)| *time).max().unwrap_or(UNSEEN)
+}
+
 impl Stage for Sequence {
     type In = EpochFacts;
     type Out = SharedDecisions;
@@ -352,6 +397,7 @@ impl Stage for Sequence {
             frames: frames.into(),
             new_keys,
             candidates,
+            before_ns: Vec::new(),
             decisions,
         });
         self.decide(out);

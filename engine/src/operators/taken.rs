@@ -72,14 +72,17 @@ impl Apply {
             None => (0..batch.batch.rows as u32).collect(),
         };
         rows.retain(|row| is_timed(times, ahead, *row)); // the ledger counts the others
-        let counts = &mut self.rules[taking.rule.0 as usize];
-        counts.taken += rows.len() as u64;
+        let all = rows.len() as u64;
         if let Some(dedupe) = taking.dedupe {
-            let duplicates = &decisions.duplicates;
-            let before = rows.len();
-            rows.retain(|row| duplicates.binary_search(&(dedupe, frame.seq, *row)).is_err());
-            counts.duplicates += (before - rows.len()) as u64;
+            let dedupes = &self.plan.dedupes;
+            rows.retain(|row| decisions.passes(dedupes, dedupe, (frame.seq, *row)));
         }
+        let taken = rows.len() as u64;
+        // What is no duplicate is none of the items of a stream of duplicates.
+        let duplicates = if self.plan.is_of_duplicates(taking.dedupe) { 0 } else { all - taken };
+        let counts = &mut self.rules[taking.rule.0 as usize];
+        counts.taken += taken + duplicates;
+        counts.duplicates += duplicates;
         counts.used += rows.len() as u64;
         let bound_ns = frame.arrival_ns.map_or(i64::MAX, |at| at.saturating_add(AHEAD_MAX_NS));
         let top_ns = self.clock.top(taking.timeline as usize, line);

@@ -9,6 +9,9 @@ pub struct Dedupe {
     pub signal: u32,
     /// Another removal of duplicates that items pass before, earlier in the plan, if any.
     pub after: Option<u32>,
+    /// The removal of duplicates whose duplicates pass this one, and nothing else: its side, with
+    /// the values of that one.
+    pub side_of: Option<u32>,
     /// Index of the timeline: event time of the items, and when keys are forgotten.
     pub timeline: u32,
     /// Index of the signal's filter that items pass before, if any.

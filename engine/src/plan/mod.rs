@@ -133,6 +133,11 @@ impl Plan {
                 .any(|one| matches!(one.kind, crate::aggregate::AccumulatorKind::Exemplar { .. }))
     }
 
+    /// Whether what passes a removal of duplicates are duplicates.
+    pub fn is_of_duplicates(&self, dedupe: Option<u32>) -> bool {
+        dedupe.is_some_and(|at| self.dedupes[at as usize].side_of.is_some())
+    }
+
     /// The grid on which a rule's windows end, where there is one: distance and offset of the ends,
     /// nanoseconds.
     pub fn grid_of(&self, rule: crate::model::RuleId) -> Option<(i64, i64)> {

@@ -86,6 +86,7 @@ pub fn count_once(shape: WindowShape, width_ns: i64) -> Arc<Plan> {
     plan.dedupes.push(Dedupe {
         signal: 0,
         after: None,
+        side_of: None,
         timeline: 0,
         filter: None,
         key: vec![0],

@@ -197,13 +197,18 @@ fn shared(plan: &Plan, table: &Table) -> SharedTable {
     let time = plan.time_columns[line.time_column as usize].column;
     let named = |at: u32| column(signal, at);
     let name = signal.signal.name();
-    let dedupes = std::iter::successors(table.dedupe, |at| plan.dedupes[*at as usize].after);
-    let mut dedupes: Vec<String> = dedupes
+    let before = |at: &u32| {
+        let dedupe = &plan.dedupes[*at as usize];
+        dedupe.side_of.map_or(dedupe.after, |of| plan.dedupes[of as usize].after)
+    };
+    let mut dedupes: Vec<String> = std::iter::successors(table.dedupe, before)
         .map(|index| {
             let dedupe = &plan.dedupes[index as usize];
+            let taken = if dedupe.side_of.is_some() { "only duplicates by " } else { "" };
             let keys: Vec<String> = dedupe.key.iter().map(|c| column(signal, *c)).collect();
             let within = duration(dedupe.within_ns);
-            format!("{} within {within}, at most {} keys", keys.join(", "), dedupe.keys_max)
+            let keys = keys.join(", ");
+            format!("{taken}{keys} within {within}, at most {} keys", dedupe.keys_max)
         })
         .collect();
     dedupes.reverse();

@@ -80,7 +80,10 @@ fn source_text(plan: &Plan, from: PatternSource) -> String {
                 let key: Vec<String> =
                     dedupe.key.iter().map(|at| signal_column(signal, *at)).collect();
                 texts.push(format!("{key:?} {} {}", dedupe.within_ns, dedupe.keys_max));
-                at = dedupe.after;
+                if dedupe.side_of.is_some() {
+                    texts.push("duplicates".to_owned());
+                }
+                at = dedupe.side_of.or(dedupe.after);
             }
             texts.join(" ")
         }

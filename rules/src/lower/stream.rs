@@ -253,7 +253,10 @@ impl<'a> Streams<'a> {
             }
             SourceRef::Timeout(id) => self.timeouts.get(id).copied(),
             SourceRef::Outcome(id, outcome) => self.outcomes.get(&(*id, *outcome)).copied(),
-            SourceRef::Catalog(_) | SourceRef::Late(_) | SourceRef::TracePart(..) => None,
+            SourceRef::Catalog(_)
+            | SourceRef::Late(_)
+            | SourceRef::Duplicates(_)
+            | SourceRef::TracePart(..) => None,
         }
     }
 
@@ -263,6 +266,7 @@ impl<'a> Streams<'a> {
             SourceRef::Catalog(name) => name.clone(),
             SourceRef::Declaration(id)
             | SourceRef::Late(id)
+            | SourceRef::Duplicates(id)
             | SourceRef::Timeout(id)
             | SourceRef::TracePart(id, _)
             | SourceRef::Outcome(id, _) => self.program.declaration(*id).name.clone(),
@@ -303,6 +307,7 @@ impl<'a> Streams<'a> {
                 Some((rule, _)) => Ok(Composed::new(Origin::Rows(row_input(plan, *rule)))),
                 None => Err(not_yet("late items of this stream", range)),
             },
+            SourceRef::Duplicates(id) => self.duplicates(plan, *id, range),
             SourceRef::Timeout(_) | SourceRef::Outcome(..) => match self.rule(source) {
                 Some(rule) => Ok(Composed::new(Origin::Rows(row_input(plan, rule)))),
                 None => Err(Vec::new()), // reported where it stands
@@ -318,6 +323,24 @@ impl<'a> Streams<'a> {
                 }
             }
         }
+    }
+
+    /// What a stream takes out as duplicates, as items: in its time, with its columns.
+    fn duplicates(
+        &self,
+        plan: &mut Plan,
+        id: DeclarationId,
+        range: TextRange,
+    ) -> Result<Composed, Vec<NotYet>> {
+        let mut composed = self.compose(plan, &SourceRef::Declaration(id), range)?;
+        let Some(of) = composed.dedupe else {
+            return Err(not_yet("duplicates of this stream", range));
+        };
+        let side =
+            PlanDedupe { after: None, side_of: Some(of), ..plan.dedupes[of as usize].clone() };
+        composed.dedupe = Some(find_or_push(&mut plan.dedupes, side));
+        composed.late = None; // its late side holds what is left of the stream
+        Ok(composed)
     }
 
     fn trace_part(
@@ -403,6 +426,7 @@ fn remove_duplicates(
     let wanted = PlanDedupe {
         signal: signal_index,
         after: composed.dedupe,
+        side_of: None,
         timeline,
         filter: composed
             .condition

@@ -238,7 +238,10 @@ fn identity(plan: &Plan, table: &Table) -> u64 {
         let key: Vec<String> = dedupe.key.iter().map(|at| column(*at)).collect();
         let filter = dedupe.filter.map(|at| expr_text(&column, &signal.filters[at as usize]));
         parts.push(format!("{key:?} {filter:?} {} {}", dedupe.within_ns, dedupe.keys_max));
-        at = dedupe.after;
+        if dedupe.side_of.is_some() {
+            parts.push("duplicates".to_owned());
+        }
+        at = dedupe.side_of.or(dedupe.after);
     }
     let late = table.late.map(|late| &*plan.rules[late.0 as usize].name);
     parts.push(format!("{late:?}"));

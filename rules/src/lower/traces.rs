@@ -241,7 +241,18 @@ pub(super) fn as_rows(
     for expr in exprs.chain(rows.items.iter_mut().map(|item| &mut item.value)) {
         expr.leaves_mut(&mut |kind| leaf(kind, &mut read));
     }
+    let source = match composed.origin {
+        Origin::Rows(input) => Some(plan.row_inputs[input as usize].rule),
+        Origin::Signal(_) => None,
+    };
+    let is_part = source
+        .is_some_and(|rule| matches!(plan.rules[rule.0 as usize].kind, RuleKind::TracePart(_)));
     let mut fields = vec![(Arc::from("trace.id"), ROW_KEY_FROM)];
+    if is_part {
+        fields.push((Arc::from("place"), ROW_KEY_FROM + 1));
+    }
+    let keys = fields.len();
+    read.retain(|(name, _)| !(is_part && name == "place"));
     for (name, kind) in read {
         let range = declaration.name_range;
         let expr = hir::Expr { ty: Type::Any, optional: true, range, kind };
@@ -249,7 +260,7 @@ pub(super) fn as_rows(
         fields.push((Arc::from(name.as_str()), composed.column(plan, value)));
     }
     let name = format!("{}'s traces", declaration.name);
-    let rule = super::alert::item_rows(plan, &composed, &name, (fields, 1));
+    let rule = super::alert::item_rows(plan, &composed, &name, (fields, keys));
     Ok((rule, rows))
 }
 

@@ -48,9 +48,10 @@ pub(super) fn check(
 pub(super) fn name_of(program: &Program, source: &SourceRef) -> String {
     match source {
         SourceRef::Catalog(name) => name.clone(),
-        SourceRef::Declaration(id) | SourceRef::Late(id) | SourceRef::Timeout(id) => {
-            program.declaration(*id).name.clone()
-        }
+        SourceRef::Declaration(id)
+        | SourceRef::Late(id)
+        | SourceRef::Duplicates(id)
+        | SourceRef::Timeout(id) => program.declaration(*id).name.clone(),
         SourceRef::Outcome(id, outcome) => {
             format!("{}.{}", program.declaration(*id).name, outcome.word())
         }

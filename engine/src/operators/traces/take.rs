@@ -110,6 +110,7 @@ impl Apply {
                 &every
             }
         };
+        let plan = Arc::clone(&self.plan);
         let room = rows.len() / peers + rows.len() / 16;
         let block = |_| SpanBlock::new(id, frame.seq, rule.carried.len(), room);
         let mut blocks: Vec<SpanBlock> = (0..peers).map(block).collect();
@@ -124,13 +125,14 @@ impl Apply {
                 counts.refused += 1;
                 continue;
             }
-            counts.taken += 1;
-            let place = |dedupe| (dedupe, frame.seq, row);
-            let is_duplicate = |dedupe| decisions.duplicates.binary_search(&place(dedupe)).is_ok();
-            if rule.dedupe.is_some_and(is_duplicate) {
-                counts.duplicates += 1;
+            let passes = |dedupe| decisions.passes(&plan.dedupes, dedupe, (frame.seq, row));
+            if !rule.dedupe.is_none_or(passes) {
+                let counted = u64::from(!plan.is_of_duplicates(rule.dedupe));
+                counts.taken += counted;
+                counts.duplicates += counted;
                 continue;
             }
+            counts.taken += 1;
             if moves {
                 self.walk_to(row, &mut walk);
             }
