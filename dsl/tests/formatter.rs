@@ -113,3 +113,22 @@ fn on_no_data_stays_together() {
     let text = "alert A from http\n  when     n > 1\n  on no data resolve\n  severity critical\n";
     assert_eq!(format(text).unwrap(), text);
 }
+
+#[test]
+fn what_stands_below_a_comment_stands_as_far_in_as_without_it() {
+    check(
+        "stream s = spans set { // open\n a: 1 // one\n // between\n , b: 2 /* two */ }",
+        "stream s = spans\n  set {\n    // open\n    a: 1, // one\n    // between\n    \
+         b: 2 /* two */\n  }\n",
+    );
+    check(
+        "test \"t\" { // test\n given { // given\n 0s span shop \"x\" ok 1ms // item\n } \
+         // between\n expect { alert A firing by 1m } }",
+        "test \"t\" {\n  // test\n  given {\n    // given\n    0s span shop \"x\" ok 1ms // item\n  } // between\n  \
+         expect {\n    alert A firing by 1m\n  }\n}\n",
+    );
+    check(
+        "pattern p by name within 1m { // body\n // first\n a: spans // a\n then b: spans }",
+        "pattern p by name within 1m {\n  // body\n  // first\n  a: spans // a\n  then b: spans\n}\n",
+    );
+}

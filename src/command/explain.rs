@@ -83,9 +83,12 @@ fn diff(args: &Explain, general: General) -> anyhow::Result<Exit> {
     let old = plan(std::slice::from_ref(old), args, general)?;
     let new = plan(std::slice::from_ref(new), args, general)?;
     let (Some(old), Some(new)) = (old, new) else { return Ok(Exit::Findings) };
-    let (old, new) = (text(&old), text(&new));
-    let changes = changed_lines(&old, &new);
-    print(&if changes.is_empty() { "the plans are equal\n".to_owned() } else { changes })?;
+    let changes = changed_lines(&text(&old), &text(&new));
+    print(match changes.as_str() {
+        "" if old.identity == new.identity => "the plans are equal\n",
+        "" => "same state, same conditions; values or texts of rows or alerts differ\n",
+        changes => changes,
+    })?;
     Ok(Exit::Good)
 }
 

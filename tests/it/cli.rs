@@ -334,6 +334,12 @@ fn explain_shows_the_plan_of_rules_and_how_two_differ() {
     assert!(text.contains("+   rule      counts over tumbling(5m)\n"), "{text}");
     let output = run(&["explain", "--diff", text_of(&old), text_of(&old)]);
     assert_eq!(stdout(&output), "the plans are equal\n");
+    fs::write(&new, format!("{COUNT} having n > 3")).unwrap();
+    let output = run(&["explain", "--diff", text_of(&old), text_of(&new)]);
+    assert!(stdout(&output).contains("+             counts having n > 3\n"), "{}", stdout(&output));
+    fs::write(&new, COUNT.replace("count()", "count() * 2")).unwrap();
+    let output = run(&["explain", "--diff", text_of(&old), text_of(&new)]);
+    assert!(stdout(&output).starts_with("same state, same conditions"), "{}", stdout(&output));
     let output = run(&["explain", "-e", "aggregate x from nowhere over tumbling(1m) select {}"]);
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
 }

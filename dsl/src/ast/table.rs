@@ -8,6 +8,6 @@ pub(crate) struct TableSource {
     /// How the file is written.
     pub(crate) format: Name,
     pub(crate) file: StringText,
-    /// What an item looks up, and the column that it is looked up in.
-    pub(crate) key: Name,
+    /// What an item looks up, and the columns that it is looked up in; at least one.
+    pub(crate) keys: Vec<Name>,
 }

@@ -46,6 +46,16 @@ impl Checker<'_> {
         }
         self.aggregate_missing(site, clauses);
         for clause in clauses {
+            let (later, word) = match &clause.kind {
+                ClauseKind::Select(items) => (items, "select"),
+                ClauseKind::By(keys) => (keys, "by"),
+                _ => continue,
+            };
+            let named: Vec<_> =
+                later.iter().filter(|b| b.name.is_some() || word == "select").cloned().collect();
+            self.lint_named_later(parts.filter.as_ref(), &named, word);
+        }
+        for clause in clauses {
             if let ClauseKind::Having(condition) = &clause.kind {
                 scope.row_windows = true;
                 parts.having = Some(self.condition(condition, &mut scope));

@@ -4,6 +4,7 @@
 //! knows.
 
 use super::Checker;
+use super::foreign_names::foreign_function;
 use super::scope::{Scope, broken};
 use crate::ast;
 use crate::catalog::{FunctionClass, FunctionDef, ResultRule};
@@ -80,9 +81,10 @@ impl Checker<'_> {
         let other = OTHER_NAMES.iter().find(|other| other.0.eq_ignore_ascii_case(name));
         let other = other.map(|other| other.1).filter(|at| self.catalog.function(at).is_some());
         let near = other.or_else(|| nearest(name, names.chain(own.iter().map(String::as_str))));
-        diagnostic = match near {
-            Some(near) => diagnostic.did_you_mean(call.name.range, near),
-            None => diagnostic.note("`docs/functions.md` lists all functions"),
+        diagnostic = match (foreign_function(name), near) {
+            (Some(help), _) => diagnostic.help(help),
+            (None, Some(near)) => diagnostic.did_you_mean(call.name.range, near),
+            (None, None) => diagnostic.note("`docs/functions.md` lists all functions"),
         };
         self.report(diagnostic);
     }

@@ -89,6 +89,11 @@ impl Checker<'_> {
                 let inner = self.is_in(value, list, range, scope);
                 unary(UnaryOp::Not, inner, range)
             }
+            ast::ExprKind::Binary(BinaryWord::Structure(word), at, left, right)
+                if word.text.ends_with('~') && !left.is_of_spans() && !right.is_of_spans() =>
+            {
+                self.tilde(word.text, *at)
+            }
             ast::ExprKind::Binary(..) if expr.is_of_spans() => self.misplaced_spans(range, scope),
             ast::ExprKind::Binary(word, at, left, right) => {
                 self.binary(*word, *at, (left, right), range, scope)
@@ -193,6 +198,11 @@ impl Checker<'_> {
             && self.known(path, value.range, scope).is_none()
         {
             return self.attribute_index(place, index, range, scope);
+        }
+        if let ast::ExprKind::Path(path) = &value.kind
+            && self.known(path, value.range, scope).is_none()
+        {
+            self.lint_owner(path, value.range);
         }
         let value = self.expr(value, scope);
         let index = self.expr(index, scope);

@@ -138,6 +138,16 @@ impl Checker<'_> {
             self.not_aggregated(path, range);
             return broken(range);
         }
+        if scope.aggregates && self.catalog.function(path).is_some() {
+            let message = format!("`{path}` is a function, and is not called here");
+            let (help, call) = match path {
+                "count" => ("write `count()`", "()"),
+                _ => ("say over what, such as `(duration)`", "(duration)"),
+            };
+            let diagnostic = Diagnostic::new(codes::UNKNOWN_NAME, range, message).help(help);
+            self.report(diagnostic.guess(range.at_end(), call));
+            return broken(range);
+        }
         self.attribute_or_unknown(path, range, scope)
     }
 

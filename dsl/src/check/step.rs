@@ -106,6 +106,10 @@ impl Checker<'_> {
         if steps.own.as_deref() == Some(label.name.as_str()) {
             return Some(self.path(rest, range, &mut inner));
         }
+        if label.repeats && is_pick(rest) && label.shape.column(rest).is_none() {
+            self.pick_behind(label, rest, range);
+            return Some(broken(range));
+        }
         if !self.is_single(label, range) {
             return Some(broken(range));
         }
@@ -136,6 +140,20 @@ impl Checker<'_> {
         }
         let value = self.attribute_index(place, index, range, &mut inner);
         Some(of_step(label, StepPick::First, value, range))
+    }
+
+    /// Reports `e.count` for `count(e)`.
+    fn pick_behind(&mut self, label: &StepLabel, rest: &str, range: TextRange) {
+        let name = &label.name;
+        let written = match rest {
+            "count" => format!("count({name})"),
+            _ => format!("{rest}({name}.duration)"),
+        };
+        let message = format!("`{rest}` is a function over the events of `{name}`");
+        let diagnostic = Diagnostic::new(codes::STEP_VALUE, range, message)
+            .because(label.range, "repeats")
+            .help(format!("write `{written}`"));
+        self.report(if rest == "count" { diagnostic.guess(range, written) } else { diagnostic });
     }
 
     /// Reports a step that has several events where one is wanted.
@@ -227,6 +245,11 @@ impl Checker<'_> {
         );
         broken(range)
     }
+}
+
+/// Whether a word is a function over the events of a step.
+fn is_pick(word: &str) -> bool {
+    PICKS.iter().any(|known| known.0 == word)
 }
 
 fn of_step(label: &StepLabel, pick: StepPick, value: Expr, range: TextRange) -> Expr {

@@ -47,6 +47,11 @@ impl Checker<'_> {
             self.late_again(clause, &input);
             self.stream_clause(clause, &mut stream, &mut scope, site);
         }
+        for clause in clauses {
+            if let ClauseKind::Set(bindings) = &clause.kind {
+                self.lint_named_later(stream.filter.as_ref(), bindings, "set");
+            }
+        }
         self.lint_lateness(site, &stream, &input, clauses);
         let mut shape = (*input).clone();
         shape.name.clone_from(&site.name);

@@ -13,7 +13,7 @@ use crate::SourceFile;
 use crate::ast::{Declaration, Name, NumberText, TableSource};
 use crate::diagnostic::suggest::{listed, nearest};
 use crate::diagnostic::{Diagnostic, codes};
-use crate::hir::{Expr, ExprKind, Literal, TableColumn};
+use crate::hir::{BinaryOp, Expr, ExprKind, Literal, TableColumn};
 use crate::limits::{
     FILES_MAX, SOURCE_BYTES_MAX, TABLE_CELLS_MAX, TABLE_COLUMNS_MAX, TABLE_MISTAKES_MAX,
     TABLE_ROWS_MAX,
@@ -21,11 +21,15 @@ use crate::limits::{
 use crate::text_range::{FileId, TextRange};
 use crate::types::Type;
 
+/// Between the parts of a key. No part of a table's key has it, so that an item's parts with it
+/// inside are equal to none.
+const KEY_SEPARATOR: char = '\u{1f}';
+
 /// A table that was read.
 #[derive(Debug)]
 pub(super) struct Table {
     /// What an item looks up.
-    key: Name,
+    keys: Vec<Name>,
     columns: Vec<Column>,
 }
 
@@ -79,21 +83,29 @@ impl Checker<'_> {
         self.files.push(SourceFile { id, name: target.clone(), text: text.clone() });
         let csv = Csv::read(&text, TABLE_ROWS_MAX, TABLE_COLUMNS_MAX);
         let mut mistakes = csv.mistakes;
-        let key_column = csv.names.iter().position(|name| name.text == source.key.text);
-        let Some(key_column) = key_column else {
-            self.table_mistakes(id, mistakes);
-            self.no_key_column(&target, &source.key, &csv.names, id);
-            return None;
-        };
-        let keys = keys(&csv.rows, key_column, &mut mistakes);
+        let mut key_columns = Vec::new();
+        for key in &source.keys {
+            let Some(at) = csv.names.iter().position(|name| name.text == key.text) else {
+                self.table_mistakes(id, mistakes);
+                self.no_key_column(&target, key, &csv.names, id);
+                return None;
+            };
+            if key_columns.contains(&at) {
+                let first = source.keys.iter().find(|first| first.text == key.text);
+                self.given_twice(key, first.map_or(key.range, |first| first.range));
+                return None;
+            }
+            key_columns.push(at);
+        }
+        let keys = keys(&csv.rows, &key_columns, &mut mistakes);
         let is_good = mistakes.is_empty();
         self.table_mistakes(id, mistakes);
         if !is_good {
             return None;
         }
-        let columns = csv.names.iter().enumerate().filter(|(at, _)| *at != key_column);
+        let columns = csv.names.iter().enumerate().filter(|(at, _)| !key_columns.contains(at));
         let columns = columns.map(|(at, name)| column(&name.text, at, &csv.rows, &keys)).collect();
-        Some(Table { key: source.key.clone(), columns })
+        Some(Table { keys: source.keys.clone(), columns })
     }
 
     fn table_mistakes(&mut self, id: FileId, mistakes: Vec<CsvMistake>) {
@@ -159,25 +171,50 @@ impl Checker<'_> {
             );
             return Some(broken(range));
         }
-        let key = self.path(&table.key.text, range, scope);
-        if key.ty == Type::Broken {
+        let Some(key) = self.table_key(&full, &table, range, scope) else {
             return Some(broken(range));
-        }
-        let is_text = matches!(key.ty, Type::String | Type::Enum(_)) || key.ty.is_dynamic();
-        if !is_text {
-            let message = format!("the key `{}` of `{full}` is no text here", table.key.text);
-            self.report(
-                Diagnostic::new(codes::ARGUMENT, range, message)
-                    .because(table.key.range, "what the table is read by")
-                    .help("a table is read by a text"),
-            );
-            return Some(broken(range));
-        }
+        };
         let of = Type::Map(Box::new(column.ty.clone()));
         let known = TableColumn { name: format!("{full}.{name}"), values: column.values.clone() };
         let values = constant(Literal::Table(known), of, range);
         let kind = ExprKind::Index(Box::new(values), Box::new(key));
         Some(Expr { ty: column.ty.clone(), optional: true, range, kind })
+    }
+
+    /// The key of an item as a table has it: the parts joined.
+    fn table_key(
+        &mut self,
+        full: &str,
+        table: &Table,
+        range: TextRange,
+        scope: &mut Scope,
+    ) -> Option<Expr> {
+        let mut joined: Option<Expr> = None;
+        for part in &table.keys {
+            let key = self.path(&part.text, range, scope);
+            if key.ty == Type::Broken {
+                return None;
+            }
+            let is_text = matches!(key.ty, Type::String | Type::Enum(_)) || key.ty.is_dynamic();
+            if !is_text {
+                let message = format!("the key `{}` of `{full}` is no text here", part.text);
+                self.report(
+                    Diagnostic::new(codes::ARGUMENT, range, message)
+                        .because(part.range, "what the table is read by")
+                        .help("a table is read by a text"),
+                );
+                return None;
+            }
+            joined = Some(match joined {
+                None => key,
+                Some(before) => {
+                    let separator = Literal::String(KEY_SEPARATOR.to_string());
+                    let separator = constant(separator, Type::String, range);
+                    add(add(before, separator), key)
+                }
+            });
+        }
+        joined
     }
 
     fn unknown_table_column(&mut self, full: &str, name: &str, table: &Table, range: TextRange) {
@@ -193,28 +230,52 @@ impl Checker<'_> {
     }
 }
 
+fn add(left: Expr, right: Expr) -> Expr {
+    let range = right.range;
+    let kind = ExprKind::Binary(BinaryOp::Add, Box::new(left), Box::new(right));
+    Expr { ty: Type::String, optional: true, range, kind }
+}
+
 /// The key of every row; empty ones and second ones are mistakes.
-fn keys(rows: &[Vec<Cell>], at: usize, mistakes: &mut Vec<CsvMistake>) -> Vec<String> {
-    let mut seen: BTreeMap<&str, &Cell> = BTreeMap::new();
+fn keys(rows: &[Vec<Cell>], at: &[usize], mistakes: &mut Vec<CsvMistake>) -> Vec<String> {
+    let joined = |row: &Vec<Cell>| {
+        let parts: Vec<&str> = at.iter().map(|at| row[*at].text.as_str()).collect();
+        parts.join(&KEY_SEPARATOR.to_string())
+    };
+    let mut seen: BTreeMap<String, &Cell> = BTreeMap::new();
     for row in rows {
-        let cell = &row[at];
-        if cell.text.is_empty() {
+        let parts = || at.iter().map(|at| &row[*at]);
+        let odd = parts().find(|part| part.text.contains(KEY_SEPARATOR));
+        if let Some(cell) = odd.filter(|_| at.len() > 1) {
+            mistakes.push(CsvMistake {
+                bytes: cell.bytes.clone(),
+                text: "a part of a key holds the control character U+001F".to_owned(),
+                help: "remove it",
+                first: None,
+            });
+        }
+        let empty = parts().find(|part| part.text.is_empty());
+        let cell = empty.unwrap_or(&row[at[0]]);
+        if empty.is_some() {
             mistakes.push(CsvMistake {
                 bytes: cell.bytes.clone(),
                 text: "the key of this row is empty".to_owned(),
                 help: "give it a key, or remove the row",
                 first: None,
             });
-        } else if let Some(first) = seen.insert(&cell.text, cell) {
+        } else if let Some(first) = seen.insert(joined(row), cell) {
             mistakes.push(CsvMistake {
                 bytes: cell.bytes.clone(),
-                text: format!("the key `{}` has two rows", cell.text),
+                text: {
+                    let parts: Vec<&str> = parts().map(|part| part.text.as_str()).collect();
+                    format!("the key `{}` has two rows", parts.join(", "))
+                },
                 help: "remove one of them",
                 first: Some(first.bytes.clone()),
             });
         }
     }
-    rows.iter().map(|row| row[at].text.clone()).collect()
+    rows.iter().map(joined).collect()
 }
 
 /// A column: of the one type that all its values have, else text.

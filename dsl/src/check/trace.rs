@@ -130,6 +130,17 @@ impl Checker<'_> {
         Expr { ty, optional: true, range, kind }
     }
 
+    /// `~` of `PromQL` and other systems, between values.
+    pub(super) fn tilde(&mut self, word: &str, at: TextRange) -> Expr {
+        let message = format!("`{word}` is for spans in braces, which have the same parent");
+        let diagnostic = Diagnostic::new(codes::OPERATOR, at, message);
+        self.report(match word {
+            "~" => diagnostic.help("texts are compared by `matches`").guess(at, "matches"),
+            _ => diagnostic.help("texts are compared by `matches`: `not name matches \"^GET\"`"),
+        });
+        broken(at)
+    }
+
     /// Spans in braces where a value is wanted.
     pub(super) fn misplaced_spans(&mut self, range: TextRange, scope: &Scope) -> Expr {
         let is_trace = scope.shape.as_ref().is_some_and(|shape| shape.inner.is_some());

@@ -38,10 +38,17 @@ impl Checker<'_> {
     pub(super) fn window(&mut self, expr: &ast::Expr, module: usize) -> Option<(Window, i64)> {
         let ast::ExprKind::Call(call) = &expr.kind else {
             let message = "a window is written `tumbling(1m)`";
-            self.report(Diagnostic::new(codes::WORD, expr.range, message).note(
+            let mut diagnostic = Diagnostic::new(codes::WORD, expr.range, message).note(
                 "windows: `tumbling(1m)`, `sliding(5m, every: 30s)`, `session(gap: 30s, \
                      max: 30m)`, `cumulate(1d, every: 1m)`, `count(1000)`",
-            ));
+            );
+            if let ast::ExprKind::Number(_) = expr.kind {
+                diagnostic = diagnostic
+                    .help("say which windows of that size")
+                    .guess(expr.range.at_start(), "tumbling(")
+                    .guess(expr.range.at_end(), ")");
+            }
+            self.report(diagnostic);
             return None;
         };
         if !WINDOWS.contains(&call.name.text.as_str()) {

@@ -218,29 +218,37 @@ impl<'a> Printer<'a> {
     }
 
     fn item(&mut self, item: &Item, key_width: usize, margin: Margin) {
-        let Some(colon) = key_colon(&item.body, self.text) else {
-            if !item.body.is_empty() {
-                self.render(&item.body, margin);
+        let lead = item.lead(self.text);
+        for at in 0..lead {
+            self.token(&item.body, at, margin.base);
+        }
+        let body = &item.body[lead..];
+        if self.ended && !body.is_empty() {
+            self.newline(margin.base);
+        }
+        let Some(colon) = key_colon(body, self.text) else {
+            if !body.is_empty() {
+                self.render(body, margin);
             }
             return;
         };
         for at in 0..=colon {
-            self.token(&item.body, at, margin.more);
+            self.token(body, at, margin.more);
         }
-        if colon + 1 == item.body.len() {
+        if colon + 1 == body.len() {
             return;
         }
         self.pad_to(margin.base + key_width + 1);
         if !self.out.ends_with(' ') {
             self.out.push(' ');
         }
-        self.render(&item.body[colon + 1..], margin);
+        self.render(&body[colon + 1..], margin);
     }
 
     fn key_width(&self, items: &[Item]) -> usize {
         let widths = items.iter().filter_map(|item| {
-            let colon = key_colon(&item.body, self.text)?;
-            self.flat_width(&item.body[..=colon])
+            let body = &item.body[item.lead(self.text)..];
+            self.flat_width(&body[..=key_colon(body, self.text)?])
         });
         widths.filter(|&width| width <= ALIGNED_KEY_MAX).max().unwrap_or(0)
     }
@@ -366,6 +374,16 @@ struct Item {
 }
 
 impl Item {
+    /// How many comments stand on lines above what it holds.
+    fn lead(&self, text: &str) -> usize {
+        let own = self.body.iter().take_while(|token| token.is_comment()).count();
+        let breaks = |token: &Token| {
+            ends_line(token, text)
+                || text[token.end..].trim_start_matches([' ', '\t']).starts_with('\n')
+        };
+        if own > 0 && breaks(&self.body[own - 1]) { own } else { 0 }
+    }
+
     fn is_started(&self) -> bool {
         self.body.iter().any(|token| !token.is_comment())
     }

@@ -3,6 +3,7 @@
 //!
 //! Each habit is looked for where the grammar stopped. It knows tokens and no tree.
 
+use super::foreign;
 use super::lexer::{Token, TokenKind};
 use super::literal::unit_for;
 use super::parse::CLAUSES;
@@ -70,7 +71,12 @@ impl<'a> Place<'a> {
 
 /// The first habit that explains the place.
 pub(super) fn answer(place: &Place<'_>) -> Option<Diagnostic> {
-    const ASKED: [fn(&Place<'_>) -> Option<Diagnostic>; 14] = [
+    const ASKED: [fn(&Place<'_>) -> Option<Diagnostic>; 19] = [
+        foreign::pipe,
+        foreign::colon_behind_clause,
+        foreign::outer_join,
+        foreign::interval,
+        foreign::last_minutes,
         unit_apart,
         capitals,
         grouping,
@@ -154,8 +160,11 @@ fn window(place: &Place<'_>) -> Option<Diagnostic> {
     if size.kind != TokenKind::Number {
         return None;
     }
-    let range = place.range(name, size);
-    let written = format!("{}({})", name.text(place.text), size.text(place.text));
+    let unit = unit_for(place.word(place.after()));
+    let last = unit.and(place.after()).unwrap_or(size);
+    let range = place.range(name, last);
+    let (word, size) = (name.text(place.text), size.text(place.text));
+    let written = format!("{word}({size}{})", unit.unwrap_or_default());
     let message = format!("the size of a window stands in brackets: `{written}`");
     Some(spelling(range, message).help(format!("write `{written}`")).fix(range, written))
 }
@@ -264,6 +273,9 @@ fn comparison(place: &Place<'_>) -> Option<Diagnostic> {
         "between" => "a range is `x >= 1s and x <= 2s`",
         "is" => "presence is `x != null` and `x == null`",
         "exists" => "presence is `x != null`",
+        "has" => "a part of a text is found by `contains`",
+        "case" => "a choice is `if c then a else b`",
+        "distinct" => "different values are counted by `distinct(x)`",
         _ => return None,
     };
     let message = format!("`{word}` is not part of the language");

@@ -224,7 +224,10 @@ impl<'a> Lexer<'a> {
         let mut diagnostic = Diagnostic::new(
             codes::CHARACTER,
             range,
-            format!("`{}` is not part of the language", first.escape_debug()),
+            match first {
+                '`' => "a backtick is not part of the language".to_owned(),
+                _ => format!("`{}` is not part of the language", first.escape_debug()),
+            },
         );
         if first == ';' {
             diagnostic = diagnostic
@@ -232,6 +235,9 @@ impl<'a> Lexer<'a> {
                 .guess(range, "");
         } else if let Some(plain) = plain_form(first) {
             diagnostic = diagnostic.help(format!("write `{plain}`")).guess(range, plain);
+        } else if first == '`' {
+            let help = "names stand without quotes; any attribute is read by `attr[\"…\"]`";
+            diagnostic = diagnostic.help(help).guess(range, "");
         } else {
             diagnostic = diagnostic.help("texts with such characters stand in quotes");
         }

@@ -6,6 +6,7 @@ mod correlate;
 pub(crate) mod depth;
 mod error;
 mod expr;
+mod foreign;
 mod forms;
 mod habits;
 pub(crate) mod lexer;

@@ -7,6 +7,7 @@ use pest::Parser;
 
 use super::build::Build;
 use super::error;
+use super::foreign::opener;
 use super::grammar::{Grammar, Rule};
 use super::lexer::{Token, TokenKind, lex};
 use super::split::{KEYWORDS, NOT_YET, Piece, split};
@@ -434,9 +435,10 @@ fn stray_text(text: &str, tokens: &[Token], file: FileId, diagnostics: &mut Vec<
     let shown: String = word.chars().take(40).collect();
     let message = format!("`{shown}` does not open a declaration");
     let mut diagnostic = Diagnostic::new(codes::DECLARATION, first.range(file), message);
-    diagnostic = match nearest(word, KEYWORDS) {
-        Some(near) => diagnostic.did_you_mean(first.range(file), near),
-        None => {
+    diagnostic = match (opener(word), nearest(word, KEYWORDS)) {
+        (Some(help), _) => diagnostic.help(help),
+        (None, Some(near)) => diagnostic.did_you_mean(first.range(file), near),
+        (None, None) => {
             let built = KEYWORDS.into_iter().filter(|word| !NOT_YET.contains(word));
             let all = listed(built, KEYWORDS.len());
             diagnostic.help(format!("declarations begin with {all}"))

@@ -21,8 +21,9 @@ impl Build {
         let name = self.name(&inner.next()?);
         let format = self.name(&inner.next()?);
         let file = self.string(&inner.next()?);
-        let key = self.name(&inner.nth(1)?);
-        Some((Some(name), DeclarationKind::Table(TableSource { format, file, key })))
+        inner.next()?; // `key`
+        let keys: Vec<Name> = inner.map(|key| self.name(&key)).collect();
+        Some((Some(name), DeclarationKind::Table(TableSource { format, file, keys })))
     }
 
     fn redact_line(&mut self, pair: Pair<'_, Rule>) -> Option<RedactLine> {

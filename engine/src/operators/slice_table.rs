@@ -332,7 +332,7 @@ impl SliceTable {
         self.generation += u64::from(!slots.is_empty());
         let mut slices = BTreeSet::new();
         for &slot in slots {
-            if self.info[slot as usize].is_rejected {
+            if self.info[slot as usize].is_refused {
                 continue; // a table of duplicates may hear of a key again
             }
             let slice = self.info[slot as usize].slice;

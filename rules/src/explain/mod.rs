@@ -2,6 +2,7 @@
 //!
 //! [`explain`] gives data; [`text`], [`dot`] and [`mermaid`] render it.
 
+mod conditions;
 mod correlate;
 mod index;
 mod pattern;
@@ -98,10 +99,14 @@ pub struct Explanation {
     pub traces: Vec<Assembling>,
     /// Its rules that keep some and drop others.
     pub samplings: Vec<Sampling>,
+    /// Which rows leave, and what alerts ask of them.
+    pub conditions: Vec<String>,
     /// What goes to which sinks.
     pub sent: Vec<String>,
     /// What is taken out of telemetry before all of it, by action.
     pub redacted: Vec<String>,
+    /// The identity of the plan: two that are explained alike may still say other things.
+    pub identity: u64,
 }
 
 /// Explains a plan.
@@ -139,6 +144,8 @@ pub fn explain(plan: &Plan) -> Explanation {
     Explanation {
         traces: traces.collect(),
         samplings: samplings.collect(),
+        conditions: conditions::conditions(plan),
+        identity: plan.identity(),
         sent: plan.routes.iter().map(|route| sent(plan, route)).collect(),
         redacted: plan.redaction.as_ref().map(redacted).unwrap_or_default(),
         retraces: retraces.collect(),
@@ -164,7 +171,13 @@ fn sent(plan: &Plan, route: &Route) -> String {
             let signal = &plan.signals[items.signal as usize];
             let filter = items.filter.map(|at| words::expr(signal, &signal.filters[at as usize]));
             let filter = filter.map(|filter| format!(" where {filter}"));
-            Some(format!("{}{}", signal.signal.name(), filter.unwrap_or_default()))
+            let duplicates = match items.dedupe {
+                Some(_) if plan.is_of_duplicates(items.dedupe) => ", only duplicates",
+                Some(_) => ", without duplicates",
+                None => "",
+            };
+            let filter = filter.unwrap_or_default();
+            Some(format!("{}{filter}{duplicates}", signal.signal.name()))
         }
         _ => None,
     });

@@ -19,6 +19,7 @@ pub fn text(explanation: &Explanation) -> String {
     explanation.traces.iter().for_each(|of| assembling(of, &mut out));
     explanation.samplings.iter().for_each(|of| sampling(of, &mut out));
     let lists = [
+        ("conditions", &explanation.conditions),
         ("taken out before anything is recorded", &explanation.redacted),
         ("sent", &explanation.sent),
     ];
