@@ -89,8 +89,8 @@ impl Remembered {
     }
 }
 
-/// Whether an item passes a removal of duplicates, from which of them it is a duplicate of: what
-/// an earlier one has taken out is a duplicate for those after it, but on nobody's side but its own.
+/// Whether an item passes a removal of duplicates, from those that it is a duplicate of: what an
+/// earlier one took out is a duplicate for those after it, and on nobody's side but its own.
 pub(crate) fn passes(dedupes: &[Dedupe], index: u32, is_duplicate: &dyn Fn(u32) -> bool) -> bool {
     let Some(of) = dedupes[index as usize].side_of else { return !is_duplicate(index) };
     let after = dedupes[of as usize].after;

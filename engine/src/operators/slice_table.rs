@@ -156,16 +156,6 @@ impl SliceTable {
         lowest
     }
 
-    /// What is known of the slots of all rows, instead of those that are new.
-    pub(crate) fn all_slots(&self, (rows, slots): (&[u32], &[u32]), out: &mut Vec<NewSlot>) {
-        out.clear();
-        let known = rows.iter().zip(slots).filter(|(_, slot)| **slot != NO_SLOT);
-        out.extend(known.map(|(&row, &slot)| {
-            let SlotInfo { slice, key_hash, .. } = self.info[slot as usize];
-            NewSlot { slot, slice, key_hash, row }
-        }));
-    }
-
     /// The slot of a key in a slice; notes it where it is new.
     fn slot_of(
         &mut self,
@@ -333,7 +323,7 @@ impl SliceTable {
         let mut slices = BTreeSet::new();
         for &slot in slots {
             if self.info[slot as usize].is_refused {
-                continue; // a table of duplicates may hear of a key again
+                continue; // duplicates ask again
             }
             let slice = self.info[slot as usize].slice;
             let at = slot as usize * self.arity;

@@ -8,7 +8,7 @@
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
-use super::{NO_SLOT, NewSlot, SliceTable};
+use super::{NO_SLOT, NewSlot, SliceTable, SlotInfo};
 use crate::limits::{KEYS_NUMBERED_MAX, KEYS_SHARED_PAUSE_BATCHES};
 use crate::model::{Batch, Cell, Column};
 use crate::plan::eval::Selections;
@@ -209,6 +209,16 @@ impl SliceTable {
             _ => false,
         };
         !batch.heap.is_empty() && self.plan.key.iter().any(has_heap)
+    }
+
+    /// What is known of the slots of all rows, instead of those that are new.
+    pub(crate) fn all_slots(&self, (rows, slots): (&[u32], &[u32]), out: &mut Vec<NewSlot>) {
+        let of = |row, slot| {
+            let SlotInfo { slice, key_hash, .. } = self.info[slot as usize];
+            NewSlot { slot, slice, key_hash, row }
+        };
+        let known = rows.iter().zip(slots).filter(|(_, slot)| **slot != NO_SLOT);
+        *out = known.map(|(&row, &slot)| of(row, slot)).collect();
     }
 
     /// As [`SliceTable::locate`], for keys that have numbers.
