@@ -129,6 +129,7 @@ fn what_stands_below_a_comment_stands_as_far_in_as_without_it() {
     );
     check(
         "pattern p by name within 1m { // body\n // first\n a: spans // a\n then b: spans }",
-        "pattern p by name within 1m {\n  // body\n  // first\n  a: spans // a\n  then b: spans\n}\n",
+        "pattern p by name within 1m {\n  // body\n  // first\n  a:      spans // a\n  \
+         then b: spans\n}\n",
     );
 }

@@ -30,6 +30,9 @@ spans at end where kind == \"server\" and service.namespace == \"shop\"
   rule      slow over sliding(1m, every: 10s)
   shared    2 rules, one update an item
 
+conditions
+            alert Errors when errors > 5 on no data keep
+
 "
     );
 }
@@ -79,6 +82,9 @@ rows of http and http
   level     1
   state     rows of its inputs until the watermark is 1h1m past their window
             alert Shift
+
+conditions
+            alert Shift when x > 2 on no data keep
 
 "
     );
