@@ -151,7 +151,9 @@ fn what_an_answer_says_was_not_taken_is_read() {
     assert_eq!(logs.rejected(&answer(3, "too old")), Some((3, "too old".to_owned())));
     assert_eq!(logs.rejected(&answer(0, "careful")), Some((0, "careful".to_owned())));
     assert_eq!((logs.rejected(&[]), logs.rejected(&answer(0, ""))), (None, None));
-    for junk in [&[0xff; 20][..], &[0x0a, 0x50, 1], b"{}", b"<html>"] {
+    for junk in [&[0xff; 20][..], &[0x0a, 0x50, 1], b"{}"] {
         assert_eq!(logs.rejected(junk), None, "{junk:?}");
     }
+    let (rejected, page) = logs.rejected(b"<html>").unwrap();
+    assert!(rejected == 0 && page.contains("web page"), "{rejected} {page}");
 }
