@@ -128,6 +128,44 @@ impl StructureWord {
 }
 
 impl Expr {
+    /// Every path in it, conditions of calls included, in no order that means anything.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
+        let mut waiting = vec![self];
+        std::iter::from_fn(move || {
+            loop {
+                let next = waiting.pop()?;
+                waiting.extend(next.operands());
+                if let ExprKind::Path(path) = &next.kind {
+                    return Some(path.as_str());
+                }
+            }
+        })
+    }
+
+    fn operands(&self) -> Vec<&Expr> {
+        match &self.kind {
+            ExprKind::Call(call) => {
+                call.args.iter().map(|arg| &arg.value).chain(call.filter.as_deref()).collect()
+            }
+            ExprKind::Index(a, b) | ExprKind::Binary(_, _, a, b) => vec![a, b],
+            ExprKind::Not(x)
+            | ExprKind::Negate(x)
+            | ExprKind::Spans(x)
+            | ExprKind::NamedSpans(_, x) => {
+                vec![x]
+            }
+            ExprKind::If(a, b, c) => vec![a, b, c],
+            ExprKind::List(items) => items.iter().collect(),
+            ExprKind::Map(entries) => entries.iter().map(|entry| &entry.1).collect(),
+            ExprKind::Number(_)
+            | ExprKind::String(_)
+            | ExprKind::Bool(_)
+            | ExprKind::Null
+            | ExprKind::Path(_)
+            | ExprKind::Broken => Vec::new(),
+        }
+    }
+
     /// Whether it is a set of spans, by its looks: braces, or an operator behind some.
     pub(crate) fn is_of_spans(&self) -> bool {
         match &self.kind {

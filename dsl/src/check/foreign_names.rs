@@ -108,28 +108,6 @@ pub(super) fn spelt_otherwise<'a>(name: &str, candidates: &'a [String]) -> Optio
     known.into_iter().find(|known| *known != name && letters(known) == wanted)
 }
 
-/// Whether an expression has a path.
-fn mentions(expr: &ast::Expr, path: &str) -> bool {
-    let mut waiting = vec![expr];
-    while let Some(next) = waiting.pop() {
-        match &next.kind {
-            ast::ExprKind::Path(found) if found == path => return true,
-            ast::ExprKind::Call(call) => {
-                waiting.extend(call.args.iter().map(|arg| &arg.value));
-                waiting.extend(call.filter.as_deref());
-            }
-            ast::ExprKind::Index(a, b) | ast::ExprKind::Binary(_, _, a, b) => {
-                waiting.extend([&**a, &**b]);
-            }
-            ast::ExprKind::Not(x) | ast::ExprKind::Negate(x) => waiting.push(x),
-            ast::ExprKind::If(a, b, c) => waiting.extend([&**a, &**b, &**c]),
-            ast::ExprKind::List(items) => waiting.extend(items),
-            _ => {}
-        }
-    }
-    false
-}
-
 impl Checker<'_> {
     /// Warns of an attribute whose name other systems have for a field of the source.
     pub(super) fn lint_foreign_name(&mut self, path: &str, range: TextRange, fields: &[String]) {
@@ -199,7 +177,8 @@ impl Checker<'_> {
                 _ => false,
             };
             // `set { route: route ?? "(none)" }` is made of that attribute.
-            let made = later.iter().find(named).filter(|made| !mentions(&made.value, &key));
+            let made =
+                later.iter().find(named).filter(|made| !made.value.paths().any(|path| path == key));
             let Some(made) = made else { continue };
             let help = match clause {
                 "select" => "write `having …` for columns of `select`",

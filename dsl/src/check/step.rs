@@ -268,24 +268,5 @@ fn of_step(label: &StepLabel, pick: StepPick, value: Expr, range: TextRange) -> 
 
 /// The one step that an expression names.
 fn named_in<'s>(expr: &ast::Expr, steps: &'s Steps) -> Option<&'s StepLabel> {
-    let mut found = None;
-    let mut waiting = vec![expr];
-    while let Some(next) = waiting.pop() {
-        match &next.kind {
-            ast::ExprKind::Path(path) => {
-                if let Some((label, _)) = steps.find(path) {
-                    found = found.or(Some(label));
-                }
-            }
-            ast::ExprKind::Call(call) => waiting.extend(call.args.iter().map(|arg| &arg.value)),
-            ast::ExprKind::Index(a, b) | ast::ExprKind::Binary(_, _, a, b) => {
-                waiting.extend([&**a, &**b]);
-            }
-            ast::ExprKind::Not(x) | ast::ExprKind::Negate(x) => waiting.push(x),
-            ast::ExprKind::If(a, b, c) => waiting.extend([&**a, &**b, &**c]),
-            ast::ExprKind::List(items) => waiting.extend(items),
-            _ => {}
-        }
-    }
-    found
+    expr.paths().find_map(|path| steps.find(path)).map(|(label, _)| label)
 }

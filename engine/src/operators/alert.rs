@@ -150,7 +150,10 @@ impl Alert {
         }
         // Of others only the watermark says that their time has come: where they live on another
         // worker, no row of this one is seen.
-        self.expire_those(at_ns, |group| rows.iter().any(|(of, _)| of == group), out);
+        if self.rule.is_per_item {
+            let over = rows.iter().filter_map(|(group, _)| self.over(*group, at_ns)).collect();
+            self.resolve(over, out);
+        }
         let mut found: Vec<(GroupId, Found<'_>)> = Vec::new();
         let mut places: BTreeMap<GroupId, usize> = BTreeMap::new();
         for (group, row) in rows {
@@ -266,28 +269,25 @@ impl Alert {
 
     /// Where items fire one by one: resolves what has been held long enough.
     pub(crate) fn expire(&mut self, now_ns: i64, out: &mut Vec<Transition>) {
-        self.expire_those(now_ns, |_| true, out);
+        if self.rule.is_per_item {
+            let groups = self.instances.keys();
+            let over = groups.filter_map(|group| self.over(*group, now_ns)).collect();
+            self.resolve(over, out);
+        }
     }
 
-    fn expire_those(
-        &mut self,
-        now_ns: i64,
-        is_meant: impl Fn(&GroupId) -> bool,
-        out: &mut Vec<Transition>,
-    ) {
-        if !self.rule.is_per_item {
-            return;
-        }
-        let hold_ns = self.rule.hold_ns;
-        let mut over: Vec<(i64, i64, GroupId)> = Vec::new();
-        for (group, instance) in &self.instances {
-            if let Phase::Firing { since_ns, held_ns } = instance.phase {
-                let end_ns = held_ns.saturating_add(hold_ns);
-                if end_ns <= now_ns && is_meant(group) {
-                    over.push((end_ns, since_ns, *group));
-                }
-            }
-        }
+    /// When a group that fires has been held long enough, if that is by now, and since when it
+    /// fired.
+    fn over(&self, group: GroupId, now_ns: i64) -> Option<(i64, i64, GroupId)> {
+        let Phase::Firing { since_ns, held_ns } = self.instances.get(&group)?.phase else {
+            return None;
+        };
+        let end_ns = held_ns.saturating_add(self.rule.hold_ns);
+        (end_ns <= now_ns).then_some((end_ns, since_ns, group))
+    }
+
+    /// Resolves groups that were held long enough, each at its own time; one may be named twice.
+    fn resolve(&mut self, mut over: Vec<(i64, i64, GroupId)>, out: &mut Vec<Transition>) {
         over.sort_unstable();
         for (end_ns, since_ns, group) in over {
             let Some(instance) = self.instances.remove(&group) else { continue };
