@@ -223,6 +223,9 @@ pub const GZIP_MEMBERS_MAX: usize = 16 * 1024;
 /// Window of a zstd body, as a power of two: 8 MiB, what the format asks every decoder to have.
 pub const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 
+/// Window of a zstd file, as a power of two: 128 MiB, what `zstd -d` has unless asked for more.
+pub const ZSTD_FILE_WINDOW_LOG_MAX: u32 = 27;
+
 /// Bytes of all header names and values of one request.
 pub const HEADER_BYTES_MAX: usize = 16 * 1024;
 
@@ -299,6 +302,13 @@ pub const SINK_ANSWER_BYTES_MAX: usize = 64 * 1024;
 
 /// Instances of alerts that a sink follows at once, firing or resolved and not yet delivered.
 pub const SINK_ALERTS_MAX: usize = 10_000;
+
+/// How long durations are gathered for the quantiles of health before those of the time before are
+/// forgotten, seconds: a quantile is that of one to two minutes.
+pub const RECENT_SPAN_S: u64 = 60;
+
+/// The longest duration that those quantiles tell from longer ones, seconds.
+pub const RECENT_DURATION_S_MAX: u64 = 3_600;
 
 /// Places of a table that are looked at in an epoch to estimate the bytes of its state.
 pub const STATE_LOOKS: usize = 4;

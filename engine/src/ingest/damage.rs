@@ -43,6 +43,7 @@ pub(super) enum Reason {
     TooManyItems,
     TooManyValues,
     BadCompression,
+    ZstdWindow,
     NoRequest,
     OtherSignal,
     NoReference,
@@ -87,6 +88,10 @@ impl Reason {
             Self::TooManyItems => "expected at most 1048576 items in one message, found more",
             Self::TooManyValues => "expected at most 65536 values in one list, found more",
             Self::BadCompression => "expected compressed data, found damaged or truncated data",
+            Self::ZstdWindow => {
+                "expected zstd with a window of at most 128 MiB, found a larger one: compress it \
+                 again with `--long=27` or less"
+            }
             Self::NoRequest => {
                 "expected `resourceSpans`, `resourceLogs` or `resourceMetrics`, found none"
             }

@@ -245,6 +245,9 @@ fn deep_nesting_is_set_aside_where_it_is_read_and_passed_over_where_not() {
     let fits = nested_request(VALUE_DEPTH_MAX - 1);
     let fits = decode(&demand_all(&["x"]), fits, PayloadFormat::OtlpTraces);
     assert_eq!(fits.received(Signal::Spans), 1);
+    let one_more = nested_request(VALUE_DEPTH_MAX);
+    let one_more = decode(&demand_all(&["x"]), one_more, PayloadFormat::OtlpTraces);
+    assert_eq!(one_more.received(Signal::Spans), 0);
 }
 
 #[test]

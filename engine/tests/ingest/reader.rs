@@ -119,6 +119,25 @@ fn a_truncated_gzip_file_keeps_what_came_before() {
 }
 
 #[test]
+fn a_zstd_file_with_too_wide_a_window_says_so() {
+    let text = b"{\"message\":\"a\"}\n".repeat(10);
+    for (window_log, logs) in [(27, 10), (28, 0)] {
+        let mut encoder = zstd::Encoder::new(Vec::new(), 1).expect("a level that exists");
+        encoder.window_log(window_log).expect("a window that exists");
+        encoder.write_all(&text).expect("memory takes all");
+        let whole = encoder.finish().expect("memory takes all");
+        // A frame that is good stands before it, so that its format is known.
+        let before = zstd::encode_all(&b"{\"message\":\"b\"}\n"[..], 1).expect("memory takes all");
+        let decoded = replay(&demand_all(&[]), [before, whole].concat(), &ReaderOptions::default());
+        assert_eq!(decoded.received(Signal::Logs), 1 + logs);
+        let reasons = decoded.report.ledger.set_aside.iter().map(|item| &*item.reason);
+        let reasons = reasons.collect::<Vec<_>>();
+        assert_eq!(reasons.len(), usize::from(logs == 0), "{reasons:?}");
+        assert!(reasons.iter().all(|reason| reason.contains("`--long=27` or less")), "{reasons:?}");
+    }
+}
+
+#[test]
 fn length_delimited_requests_of_all_signals() {
     let mut runner = TestRunner::deterministic();
     let (mut file, mut counts) = (Vec::new(), [0; 3]);

@@ -18,7 +18,7 @@ use tonic::Code;
 use tonic::codec::CompressionEncoding;
 
 use crate::support::{
-    PROTOBUF, Server, config, gzip, log_request, metric_request, otlp, post, retry_delay_s,
+    PROTOBUF, Server, config, log_request, metric_request, otlp, post, retry_delay_s,
     trace_request, traces, traces_with_a_damaged_span, zstd,
 };
 
@@ -116,18 +116,12 @@ async fn damaged_items_are_partial_success_and_empty_requests_succeed() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_call_has_its_own_status() {
+async fn what_is_wrong_with_a_request_has_its_own_status() {
     let server = Server::grpc().await;
     let good = traces(1);
     let code = |code: Code| (code as i32).to_string();
     for (headers, body, expected) in [
         (&[][..], framed(0, &good[..20]), Code::InvalidArgument),
-        (&[], Vec::new(), Code::InvalidArgument),
-        (&[], good.clone(), Code::ResourceExhausted), // its first bytes read as a length
-        (&[], framed(0, &good)[..12].to_vec(), Code::InvalidArgument),
-        (&[], [framed(0, &good), vec![0]].concat(), Code::InvalidArgument),
-        (&[], framed(1, &gzip(&good)), Code::InvalidArgument),
-        (&[], framed(2, &good), Code::InvalidArgument),
         (&[("grpc-encoding", "gzip")], framed(1, &zstd(&good)), Code::InvalidArgument),
         (&[("grpc-encoding", "snappy")], framed(1, &good), Code::Unimplemented),
     ] {

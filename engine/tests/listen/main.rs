@@ -6,7 +6,9 @@
     reason = "a test fails by a panic, and measures how long senders are kept waiting"
 )]
 
+mod edges;
 mod grpc;
+mod grpc_frames;
 mod hostile;
 mod http;
 mod lines;

@@ -246,7 +246,7 @@ async fn what_others_can_reach_demands_tls_and_credentials() {
         http
     };
     let plain = error(Security::default()).await.unwrap();
-    assert!(plain.starts_with("expected TLS on `0.0.0.0:0`"), "{plain}");
+    assert!(plain.starts_with("expected TLS (certificate and key) on `0.0.0.0:0`"), "{plain}");
     let open = error(folder.security()).await.unwrap();
     assert!(open.starts_with("expected bearer tokens or certificates of clients"), "{open}");
     let tokens = Some(Tokens::new(["t"]));

@@ -82,6 +82,7 @@ fn a_stamped_span_says_its_threshold_and_line_in_any_decoder() {
     let span = Span {
         name: "GET /".into(),
         trace_state: "a=1,ot=th:4".into(),
+        flags: 0x303, // sampled, random, and what is remote: neither is lost nor set
         attributes: vec![],
         ..Span::default()
     };
@@ -89,7 +90,7 @@ fn a_stamped_span_says_its_threshold_and_line_in_any_decoder() {
     bytes.extend(stamp_span(&span.trace_state, half(), Some(("sampling.line", "errors"))));
     let read = Span::decode(bytes.as_slice()).unwrap();
     assert_eq!(read.trace_state, "ot=th:8,a=1");
-    assert_eq!(read.name, "GET /");
+    assert_eq!((&*read.name, read.flags), ("GET /", 0x303));
     let value = read.attributes[0].value.clone().and_then(|value| value.value);
     assert_eq!(value, Some(Value::StringValue("errors".into())));
     assert!(stamp_span("ot=th:8", half(), None).is_empty(), "nothing changes");

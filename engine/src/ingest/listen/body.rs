@@ -114,8 +114,10 @@ pub(super) async fn inflate(
         Compression::Gzip => unpack(Members::new(&message), message.len(), room).await?,
         Compression::Zstd => {
             let mut decoder = zstd::stream::read::Decoder::with_buffer(&message[..])
-                .map_err(|_| Refusal::bad_compression())?;
-            decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(|_| Refusal::bad_compression())?;
+                .map_err(|error| Refusal::bad_compression(&error))?;
+            decoder
+                .window_log_max(ZSTD_WINDOW_LOG_MAX)
+                .map_err(|error| Refusal::bad_compression(&error))?;
             unpack(decoder, message.len(), room).await?
         }
     };
@@ -152,7 +154,7 @@ async fn unpack(
         let step = BODY_STEP_BYTES.min(out.capacity() - out.len());
         let before = out.len();
         let result = decoder.by_ref().take(step as u64).read_to_end(&mut out);
-        result.map_err(|_| Refusal::bad_compression())?;
+        result.map_err(|error| Refusal::bad_compression(&error))?;
         if out.len() > max {
             return Err(Refusal::too_large());
         }
@@ -171,7 +173,7 @@ struct Members<'a> {
 
 impl<'a> Members<'a> {
     fn new(message: &'a [u8]) -> Self {
-        Self { member: flate2::bufread::GzDecoder::new(message), left: GZIP_MEMBERS_MAX }
+        Self { member: flate2::bufread::GzDecoder::new(message), left: GZIP_MEMBERS_MAX - 1 }
     }
 }
 

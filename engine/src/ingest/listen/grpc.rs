@@ -36,27 +36,49 @@ fn prefix(body: &[u8]) -> Option<(u8, usize)> {
     Some((flag, u32::from_be_bytes(length) as usize))
 }
 
+/// What is wrong is told as soon as it can be seen, however much would follow.
 fn length_is_allowed(body: &[u8]) -> Result<(), Refusal> {
+    flag_is_known(body.first())?;
     match prefix(body) {
         Some((_, length)) if length > MESSAGE_BYTES_MAX => Err(Refusal::too_large()),
         Some((_, length)) if body.len() > 5 + length => {
-            Err(Refusal::bad_framing("expected one message, found more bytes after it"))
+            flag_is_known(body.get(5 + length))?;
+            Err(Refusal::not_one_message("expected one message in the call, found more after it"))
         }
         _ => Ok(()),
     }
 }
 
+/// The byte before a message's length.
+fn flag_is_known(flag: Option<&u8>) -> Result<(), Refusal> {
+    match flag {
+        None | Some(0 | 1) => Ok(()),
+        Some(other) => Err(Refusal::bad_framing(format!(
+            "expected 0 or 1 (compressed) before a message's length, found {other}: \
+             a length is wrong, or this is no gRPC message"
+        ))),
+    }
+}
+
 fn whole_message(body: &[u8], encoding: Compression) -> Result<Compression, Refusal> {
     match prefix(body) {
-        Some((_, length)) if body.len() != 5 + length => {
-            Err(Refusal::bad_framing("expected a whole message, found its beginning"))
-        }
+        Some((_, length)) if body.len() != 5 + length => Err(Refusal::bad_framing(format!(
+            "expected a message of {length} bytes, as its length says, found {}",
+            body.len() - 5
+        ))),
         Some((0, _)) => Ok(Compression::None),
-        Some((1, _)) if encoding != Compression::None => Ok(encoding),
-        Some((1, _)) => Err(Refusal::bad_framing(
-            "expected `grpc-encoding` to name the compression, found none",
+        Some(_) if encoding != Compression::None => Ok(encoding),
+        Some(_) => Err(Refusal::bad_framing(
+            "expected `grpc-encoding` to name the compression of a message that is said to be \
+             compressed, found none",
         )),
-        _ => Err(Refusal::bad_framing("expected one message with its length, found none")),
+        None if body.is_empty() => {
+            Err(Refusal::not_one_message("expected one message in the call, found none"))
+        }
+        None => Err(Refusal::bad_framing(format!(
+            "expected 5 bytes before a message (a flag and its length), found {}",
+            body.len()
+        ))),
     }
 }
 

@@ -4,6 +4,7 @@
 //! "OTLP/HTTP Response"; `google.rpc`, `status.proto`, `error_details.proto`.
 
 use std::borrow::Cow;
+use std::io;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -11,6 +12,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use bytes::Bytes;
 use hyper::StatusCode;
 
+use crate::ingest::inflate::is_wide;
 use crate::ingest::verify::Undecodable;
 use crate::limits::{MESSAGE_BYTES_MAX, RATIO_MAX};
 use crate::model::Signal;
@@ -25,6 +27,7 @@ pub(super) enum Code {
     DeadlineExceeded = 4,
     ResourceExhausted = 8,
     Unimplemented = 12,
+    Internal = 13,
     Unavailable = 14,
     Unauthenticated = 16,
 }
@@ -65,13 +68,24 @@ impl Refusal {
     }
 
     /// The bytes are no message, or no compressed one.
-    pub(super) fn bad_compression() -> Self {
-        Self::bad_request("expected compressed data, found damaged or truncated data")
+    pub(super) fn bad_compression(error: &io::Error) -> Self {
+        Self::bad_request(if is_wide(error) {
+            "expected zstd with a window of at most 8 MiB (RFC 9659), found a larger one: compress \
+             at a level of at most 19, without long-distance matching"
+        } else {
+            "expected compressed data, found damaged or truncated data"
+        })
     }
 
-    /// The framing of a gRPC message is wrong.
-    pub(super) fn bad_framing(message: &'static str) -> Self {
-        Self::bad_request(message)
+    /// The framing of a gRPC message is wrong. It is not the request that is: gRPC's own documents
+    /// give `INTERNAL` to a broken frame, and to one said to be compressed without saying how.
+    pub(super) fn bad_framing(message: impl Into<Cow<'static, str>>) -> Self {
+        Self { code: Code::Internal, is_bad_request: false, ..Self::bad_request(message) }
+    }
+
+    /// A unary call with no message, or with several: `UNIMPLEMENTED`, by gRPC's table of codes.
+    pub(super) fn not_one_message(message: &'static str) -> Self {
+        Self { code: Code::Unimplemented, is_bad_request: false, ..Self::bad_request(message) }
     }
 
     pub(super) fn undecodable(found: Undecodable) -> Self {

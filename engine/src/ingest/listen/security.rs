@@ -33,7 +33,7 @@ impl Security {
         let shows_certificate =
             self.tls.as_ref().is_some_and(|tls| tls.client_authorities.is_some());
         let missing = if self.tls.is_none() {
-            "TLS"
+            "TLS (certificate and key)"
         } else if self.tokens.is_none() && !shows_certificate {
             "bearer tokens or certificates of clients"
         } else {
@@ -41,7 +41,7 @@ impl Security {
         };
         let text = format!(
             "expected {missing} on `{tcp}`, which other machines may reach, found none: configure \
-             it, listen on loopback, or allow insecure listeners"
+             it, listen on loopback, or say `allow_insecure` where all who reach it are trusted"
         );
         Err(Error::new(ErrorKind::Listen, text))
     }

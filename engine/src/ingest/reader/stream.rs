@@ -4,7 +4,7 @@
 //! frame, decoders know.
 
 use std::collections::VecDeque;
-use std::io::{self, Cursor, Read};
+use std::io::{self, BufReader, Cursor, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,7 +17,7 @@ use super::detect::{self, Detected};
 use super::input::Input;
 use crate::error::{Error, ErrorKind};
 use crate::ingest::damage::Reason;
-use crate::ingest::flat;
+use crate::ingest::{flat, inflate};
 use crate::limits::{FRAME_BYTES_MAX, MESSAGE_BYTES_MAX, READ_HEAD_BYTES, SET_ASIDE_KEPT_MAX};
 use crate::model::{
     ColumnMapping, Compression, DataFrame, Ledger, PayloadFormat, SetAside, SourceId,
@@ -165,9 +165,9 @@ impl Stream {
         }
         match self.buffer.fill(&mut self.read, wanted) {
             Ok(at_end) => self.at_end = at_end,
-            Err(_) if self.compressed => {
+            Err(error) if self.compressed => {
                 self.at_end = true;
-                self.set_aside(Reason::BadCompression, ledger);
+                self.set_aside(inflate::reason(&error), ledger);
             }
             Err(cause) => return Err(cannot_read(&self.name, cause)),
         }
@@ -259,6 +259,6 @@ fn decompressed(mut raw: Counted) -> io::Result<(Box<dyn Read + Send>, bool)> {
     Ok(match compression {
         Compression::None => (Box::new(whole), false),
         Compression::Gzip => (Box::new(flate2::read::MultiGzDecoder::new(whole)), true),
-        Compression::Zstd => (Box::new(zstd::stream::read::Decoder::new(whole)?), true),
+        Compression::Zstd => (Box::new(inflate::unzstd(BufReader::new(whole))?), true),
     })
 }
