@@ -1,10 +1,15 @@
 //! What the program measures of itself: histograms and gauges that many threads write.
 //!
-//! Invariant: recording takes a bounded number of atomic steps and no lock, and decides nothing:
-//! no result depends on what is written here. Must not know what is measured.
+//! Invariant: recording takes a bounded number of atomic steps and no lock, but where the module
+//! below says so, and decides nothing: no result depends on what is written here. Must not know
+//! what is measured.
+
+mod recent;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+pub use recent::{Lately, Recent};
 
 /// Upper bounds for durations, nanoseconds: 100 µs to 60 s.
 pub const DURATION_BOUNDS_NS: [u64; 18] = [
@@ -126,9 +131,11 @@ pub(crate) enum Holder {
     Windows = 1,
     /// Rules over rows, and alerts.
     Rows = 2,
+    /// Rows in relations, for the rule that relates; several stages of a worker add theirs up.
+    Relations = 3,
 }
 
-const HOLDERS: usize = 3;
+const HOLDERS: usize = 4;
 
 impl EngineGauges {
     /// For a plan of so many timelines, time columns and rules.
@@ -183,6 +190,20 @@ impl EngineGauges {
         let at = (holder as usize * self.workers + worker) * self.rules + rule;
         if let Some(place) = self.state_bytes.get(at) {
             place.store(bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// Tells what one of several stages of a worker holds now, and held when it told before.
+    pub(crate) fn change_state_bytes(
+        &self,
+        holder: Holder,
+        worker: usize,
+        rule: usize,
+        (before, now): (u64, u64),
+    ) {
+        let at = (holder as usize * self.workers + worker) * self.rules + rule;
+        if let Some(place) = self.state_bytes.get(at) {
+            place.fetch_add(now.wrapping_sub(before), Ordering::Relaxed); // wraps around to less
         }
     }
 

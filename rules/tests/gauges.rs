@@ -19,6 +19,8 @@ const RULES: &str = "stream s = spans lateness 5s idle 1h
     traces t from s close when (root and quiet 2s) or age 10s
     aggregate of_traces from t by root.service.name over tumbling(30s) select { n: count() }
     alert Many from windows when n > 1 on no data keep
+    rows beside = windows join windows before 10m as was on service.name
+      top 40 by n select { n: n, before: was.n }
     pattern Twice by service.name within 1h {
       a: s where name == \"first\"
       then b: s where name == \"second\"
@@ -55,9 +57,12 @@ fn bytes(plan: &Plan, gauges: &EngineGauges, name: &str) -> u64 {
     gauges.state_bytes(at)
 }
 
+/// Groups by rule, and bytes of two rules.
+type Told = (Vec<(String, u64)>, u64, u64);
+
 /// What 50 services leave behind, and what is left of it an hour later: groups by rule, and
-/// bytes of the windows.
-fn told(plan: &Arc<Plan>, workers: usize) -> [(Vec<(String, u64)>, u64); 2] {
+/// bytes of the windows and of the rows that wait for others.
+fn told(plan: &Arc<Plan>, workers: usize) -> [Told; 2] {
     let source = SourceSpec { name: Arc::from("test"), has_arrival: true, mapping: None };
     let builder = Engine::builder(Arc::clone(plan)).sources(vec![source]).workers(workers);
     let mut engine = builder.build().unwrap();
@@ -75,10 +80,14 @@ fn told(plan: &Arc<Plan>, workers: usize) -> [(Vec<(String, u64)>, u64); 2] {
     for name in ["windows", "slides", "sessions", "Many", "Twice"] {
         assert!(bytes(plan, &gauges, name) > 0, "{name}");
     }
-    let first = (groups(plan, &gauges), bytes(plan, &gauges, "sessions"));
+    let of = |name| bytes(plan, &gauges, name);
+    let first = (groups(plan, &gauges), of("sessions"), of("beside"));
     push(&mut engine, span("late", "other", 5_000_000, 0, ""));
     settle(&mut engine);
-    let second = (groups(plan, &gauges), bytes(plan, &gauges, "sessions"));
+    // What has left, left with the epoch after the one that let it go.
+    push(&mut engine, span("late", "other", 5_000_001, 0, ""));
+    settle(&mut engine);
+    let second = (groups(plan, &gauges), of("sessions"), of("beside"));
     engine.finish().unwrap();
     [first, second]
 }
@@ -97,8 +106,13 @@ fn groups_are_those_of_the_rules_for_any_number_of_workers() {
     assert_eq!(all(&first.0), [1, 2, 51, 50, 50, 50]);
     assert_eq!(all(&second.0), [1, 1, 1, 50, 0, 0]);
     assert!(second.1 < first.1, "{second:?} of {first:?}");
+    // 50 rows on the joined side for ten minutes, behind the join and the ranking; none later but
+    // the one of the window that has closed since.
+    assert!((50 * 600..50 * 2_000).contains(&first.2), "{first:?}");
+    assert!(second.2 < first.2 / 20, "{second:?} of {first:?}");
     for workers in [2, 4] {
         let [more_first, more_second] = told(&plan, workers);
         assert_eq!((more_first.0, more_second.0), (first.0.clone(), second.0.clone()), "{workers}");
+        assert_eq!((more_first.2, more_second.2), (first.2, second.2), "{workers}");
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-use super::key::{Decided, Item, Key, Outcome, Said, item_bytes, values_bytes};
+use super::key::{Decided, Item, Key, Outcome, Said, item_bytes};
 use crate::keyed_events::{Event, Keyed, KeysState, Waiting, Wakes, shard_of};
 use crate::limits::{CORRELATE_BYTES_PER_SHARD_MAX, CORRELATE_KEYS_PER_SHARD_MAX, SHARDS};
 use crate::model::Value;
@@ -179,7 +179,7 @@ impl Correlator {
 }
 
 fn event_bytes(event: &Event) -> usize {
-    size_of::<Event>() + values_bytes(&event.key) + values_bytes(&event.slots)
+    size_of::<Event>() + Value::bytes_of(&event.key) + Value::bytes_of(&event.slots)
 }
 
 #[cfg(test)]

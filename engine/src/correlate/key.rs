@@ -94,7 +94,7 @@ impl Key {
             lefts: VecDeque::new(),
             rights: VecDeque::new(),
             told: 0,
-            bytes: size_of::<Self>() + values_bytes(&event.key),
+            bytes: size_of::<Self>() + Value::bytes_of(&event.key),
             wake_ns: i64::MAX,
         }
     }
@@ -277,20 +277,5 @@ fn gone_deadline_ns(rule: &CorrelateRule, right: &Item) -> i64 {
 
 /// Bytes of an item with these values.
 pub(super) fn item_bytes(slots: &[Value]) -> usize {
-    size_of::<Item>() + values_bytes(slots)
-}
-
-/// Bytes of values, with those of what they point to.
-pub(super) fn values_bytes(values: &[Value]) -> usize {
-    let pointed = |value: &Value| match value {
-        Value::Str(text) => text.len(),
-        Value::Bytes(bytes) => bytes.len(),
-        Value::List(items) => values_bytes(items),
-        Value::Map(entries) => entries
-            .iter()
-            .map(|(key, value)| key.len() + values_bytes(std::slice::from_ref(value)))
-            .sum(),
-        _ => 0,
-    };
-    values.iter().map(|value| size_of::<Value>() + pointed(value)).sum()
+    size_of::<Item>() + Value::bytes_of(slots)
 }

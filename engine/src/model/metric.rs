@@ -46,6 +46,16 @@ pub struct ExponentialBuckets {
 }
 
 impl HistogramPoint {
+    /// Bytes that it holds.
+    pub(crate) fn bytes(&self) -> usize {
+        let words = self.bounds.len() + self.counts.len() + 2 * self.quantiles.len();
+        let buckets = self
+            .exponential
+            .as_ref()
+            .map_or(0, |exponential| exponential.positive.len() + exponential.negative.len());
+        size_of::<Self>() + size_of::<u64>() * (words + buckets)
+    }
+
     /// Appends a canonical encoding, for group keys and ordering.
     pub fn encode_key(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.count.to_be_bytes());

@@ -71,6 +71,26 @@ impl Value {
         }
     }
 
+    /// Bytes that values hold, with those of what they point to: what several hold counts for each.
+    pub fn bytes_of(values: &[Self]) -> usize {
+        values.iter().map(|value| size_of::<Self>() + value.pointed_bytes()).sum()
+    }
+
+    /// Bytes of what it points to.
+    pub(crate) fn pointed_bytes(&self) -> usize {
+        match self {
+            Self::Str(text) => text.len(),
+            Self::Bytes(bytes) => bytes.len(),
+            Self::List(items) => Self::bytes_of(items),
+            Self::Map(entries) => {
+                let own = size_of::<(Arc<str>, Self)>();
+                entries.iter().map(|(key, value)| own + key.len() + value.pointed_bytes()).sum()
+            }
+            Self::Histogram(point) => point.bytes(),
+            _ => 0,
+        }
+    }
+
     fn rank(&self) -> u8 {
         match self {
             Self::Null => 0,

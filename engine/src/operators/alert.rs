@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::groups::GroupId;
-use super::held::values_bytes;
 use crate::model::{AlertState, Row, RuleId, Transition, Value};
 use crate::plan::eval::eval_row;
 use crate::plan::{AlertRule, NoData};
@@ -122,7 +121,7 @@ impl Alert {
         let rule = self.id.0 as usize;
         gauges.set_instances(worker, rule, self.instances.len() as u64);
         let one = self.instances.first_key_value().map_or(0, |(_, instance)| {
-            let values = values_bytes(&instance.key) + values_bytes(&instance.columns);
+            let values = Value::bytes_of(&instance.key) + Value::bytes_of(&instance.columns);
             size_of::<Instance>() + size_of::<GroupId>() + values
         });
         let bytes = (one * self.instances.len()) as u64;

@@ -318,6 +318,7 @@ impl Close {
         let mut rows = late;
         rows.append(&mut closed.rows);
         let mut sent = self.feeds.distribute(epoch, &rows, &closed.transitions, passed_ns);
+        self.feeds.tell(&self.local.borrow().gauges, self.worker);
         closed.rows = rows;
         closed.leave_hidden_out(plan);
         let snapshot = closed.snapshot;

@@ -13,6 +13,7 @@ use crate::model::{Row, RowKind, RuleId, Transition, Value};
 use crate::plan::eval::eval_row;
 use crate::plan::expr::Expr;
 use crate::plan::{Plan, RowTime, RuleKind};
+use crate::self_metrics::{EngineGauges, Holder};
 
 /// A row that enters a relation or leaves it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -56,6 +57,8 @@ struct Side {
     filter: Option<Expr>,
     on: Vec<u32>,
     before_ns: i64,
+    /// How often a row is held: here, behind the join, and behind the ranking.
+    copies: usize,
     /// Whether rows of the source may replace earlier ones.
     is_revised: bool,
     /// Whether they may do so, or come at all, long after their end: those of count windows.
@@ -81,6 +84,9 @@ pub(crate) struct Feeds {
     /// By rule: relations that its rows enter.
     sides: Vec<Vec<Side>>,
     held: Held,
+    /// By rule that relates: bytes of the rows in its relations that came through here, now and
+    /// when that was told last.
+    bytes: BTreeMap<RuleId, (u64, u64)>,
     plan: Arc<Plan>,
     peers: usize,
 }
@@ -118,6 +124,7 @@ impl Feeds {
             let is_counted = |input: RuleId| plan.row_time(input) == RowTime::Decision;
             let join = rows.join.as_ref();
             let on = join.map_or(Vec::new(), |join| join.on.iter().map(|on| on.0).collect());
+            let copies = 1 + usize::from(join.is_some()) + usize::from(rows.top.is_some());
             sides[rows.input.0 as usize].push(Side {
                 reader: id,
                 is_right: false,
@@ -125,6 +132,7 @@ impl Feeds {
                 filter: if join.is_some() { None } else { rows.filter.clone() },
                 on,
                 before_ns: 0,
+                copies,
                 is_revised: is_revised(rows.input),
                 is_counted: is_counted(rows.input),
             });
@@ -135,17 +143,21 @@ impl Feeds {
                     filter: None,
                     on: join.on.iter().map(|on| on.1).collect(),
                     before_ns: join.before_ns,
+                    copies,
                     is_revised: is_revised(join.with),
                     is_counted: is_counted(join.with),
                 });
             }
         }
         let plan = Arc::clone(plan);
-        let mut feeds = Self { owners, sides, held: Held::new(), plan, peers };
+        let (held, bytes) = (Held::new(), BTreeMap::new());
+        let mut feeds = Self { owners, sides, held, bytes, plan, peers };
         for change in restored {
             let side = feeds.side(&change.row, (change.reader, change.is_right));
-            if let Some(leaves_ns) = side.map(|side| leaves_ns(side, &change.row)) {
-                feeds.hold(leaves_ns, &change);
+            if let Some((leaves_ns, copies)) =
+                side.map(|side| (leaves_ns(side, &change.row), side.copies))
+            {
+                feeds.hold(leaves_ns, &change, copies);
             }
         }
         feeds
@@ -218,9 +230,25 @@ impl Feeds {
             let (_, reader, is_right) = key;
             for row in rows.into_values().flatten() {
                 let side = self.side(&row, (reader, is_right));
+                let copies = side.map_or(0, |side| side.copies);
                 let at = side.map_or(Vec::new(), |side| join_key(side, &row));
+                self.count(reader, -row_bytes(&row, copies));
                 changes.push(RowChange { reader, is_right, at, row, epoch, diff: -1 });
             }
+        }
+    }
+
+    /// Bytes that a reader's relations hold, about.
+    fn count(&mut self, reader: RuleId, bytes: i64) {
+        let held = &mut self.bytes.entry(reader).or_default().0;
+        *held = held.saturating_add_signed(bytes);
+    }
+
+    /// Tells what the relations hold.
+    pub(crate) fn tell(&mut self, gauges: &EngineGauges, worker: usize) {
+        for (reader, (now, told)) in &mut self.bytes {
+            let change = (std::mem::replace(told, *now), *now);
+            gauges.change_state_bytes(Holder::Relations, worker, reader.0 as usize, change);
         }
     }
 
@@ -232,8 +260,11 @@ impl Feeds {
             let held = self.held.entry((said_ns, reader, is_right)).or_default();
             let held = held.entry(identity(row)).or_default();
             // Nothing follows a final row: count windows of equal times are several.
-            for row in held.extract_if(.., |row| row.kind != RowKind::Final) {
+            let replaced: Vec<Row> =
+                held.extract_if(.., |row| row.kind != RowKind::Final).collect();
+            for row in replaced {
                 let at = join_key(side, &row);
+                self.count(reader, -row_bytes(&row, side.copies));
                 changes.push(RowChange { reader, is_right, at, row, epoch, diff: -1 });
             }
         }
@@ -244,14 +275,23 @@ impl Feeds {
         }
         let at = join_key(side, row);
         let change = RowChange { reader, is_right, at, row: row.clone(), epoch, diff: 1 };
-        self.hold(leaves_ns, &change);
+        self.hold(leaves_ns, &change, side.copies);
         changes.push(change);
     }
 
-    fn hold(&mut self, leaves_ns: i64, change: &RowChange) {
+    fn hold(&mut self, leaves_ns: i64, change: &RowChange, copies: usize) {
+        self.count(change.reader, row_bytes(&change.row, copies));
         let held = self.held.entry((leaves_ns, change.reader, change.is_right)).or_default();
         held.entry(identity(&change.row)).or_default().push(change.row.clone());
     }
+}
+
+/// Bytes of a row in a relation, about: each copy has its own list of values, but shares the key
+/// and what values point to.
+fn row_bytes(row: &Row, copies: usize) -> i64 {
+    let own = row.values.len() * size_of::<Value>();
+    let copy = size_of::<RowChange>() + size_of::<Identity>() + own;
+    (copies * copy + Value::bytes_of(&row.key) + Value::bytes_of(&row.values) - own) as i64
 }
 
 fn identity(row: &Row) -> Identity {

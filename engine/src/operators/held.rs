@@ -83,16 +83,7 @@ impl Keyed {
 fn group_bytes(group: &GroupDelta) -> usize {
     let partials = group.partials.iter();
     let partials: usize = partials.map(|one| size_of::<Partial>() + one.heap_bytes()).sum();
-    size_of::<GroupDelta>() + INDEX_BYTES + partials + values_bytes(&group.key)
-}
-
-/// Bytes of values, with those of their texts.
-pub(crate) fn values_bytes(values: &[Value]) -> usize {
-    let text = |value: &Value| match value {
-        Value::Str(text) => text.len(),
-        _ => 0,
-    };
-    values.iter().map(|value| size_of::<Value>() + text(value)).sum()
+    size_of::<GroupDelta>() + INDEX_BYTES + partials + Value::bytes_of(&group.key)
 }
 
 /// Tells what one table holds: the rules that share it have equal parts.

@@ -458,6 +458,7 @@ impl Stage for Relate {
         own.rows.sort_by(Row::output_cmp);
         let passed_ns = |rule| rule_watermark_ns(&plan, rule, &self.times);
         let mut sent = self.feeds.distribute(epoch, &own.rows, &own.transitions, passed_ns);
+        self.feeds.tell(&self.local.borrow().gauges, self.worker);
         if !is_last {
             let above = fed.into_iter().filter(|row| self.read_above[row.rule.0 as usize]);
             sent.fed[self.worker].extend(above);

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::breaker::BreakerState;
-use crate::self_metrics::{Histogram, HistogramCounts};
+use crate::self_metrics::{Histogram, HistogramCounts, Lately, Recent};
 
 /// Why items are dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -212,6 +212,8 @@ impl fmt::Debug for Hearer {
 #[derive(Debug)]
 pub(super) struct Meter {
     hearer: Hearer,
+    /// Times of attempts, of late.
+    recent: Recent,
     /// Items of a batch.
     batches: Histogram,
     offered: AtomicU64,
@@ -234,6 +236,7 @@ impl Default for Meter {
     fn default() -> Self {
         Self {
             hearer: Hearer::default(),
+            recent: Recent::default(),
             batches: Histogram::of_items(),
             offered: AtomicU64::default(),
             begun: AtomicU64::default(),
@@ -285,6 +288,7 @@ impl Meter {
 
     pub(super) fn took(&self, time: Duration) {
         let seconds = time.as_secs_f64();
+        self.recent.record(time, 1);
         let bucket = LATENCY_BOUNDS_S.partition_point(|bound| *bound < seconds);
         add(&self.latency[bucket], 1);
         add(&self.latency_sum_ns, u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
@@ -307,6 +311,11 @@ impl Meter {
     pub(super) fn hear(&self, hear: Hear) {
         // Whoever comes second is not heard: a run asks once.
         let _ = self.hearer.0.set(hear);
+    }
+
+    /// Times of attempts, of late.
+    pub(super) fn lately(&self) -> Option<Lately> {
+        self.recent.lately()
     }
 
     pub(super) fn batches(&self) -> HistogramCounts {

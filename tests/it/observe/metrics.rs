@@ -296,3 +296,38 @@ fn a_run_that_reads_its_own_metrics_says_the_same_again() {
         .unwrap();
     assert_eq!(String::from_utf8_lossy(&replayed.stdout), stdout);
 }
+
+#[test]
+fn health_says_how_long_things_take_of_late() {
+    let dead = "http://127.0.0.1:9";
+    let run = Run::start(RULES, &["--webhook", dead, "--grace", "1"], &[]);
+    let latencies = || {
+        let answer = run.get("admin", "/healthz");
+        let body = answer.split("\r\n\r\n").nth(1).expect("a body").to_owned();
+        let health: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+        health["latency_ms"].clone()
+    };
+    let before = latencies();
+    assert!(before["age"].is_null() && before["requests"] == serde_json::json!([]), "{before}");
+    run.spans("shop", 5, 0);
+    run.spans("shop", 2, 8);
+    let requests = "tailwater_sink_requests_total{sink=\"webhook\",sends=\"alerts\"} ";
+    run.waits("/metrics", |page| {
+        let count = page.lines().find_map(|line| line.strip_prefix(requests));
+        count.is_some_and(|count| count.trim() != "0")
+    });
+    let latencies = latencies();
+    assert_eq!(latencies["age"]["count"], 7, "{latencies}");
+    assert!(latencies["epoch"]["count"].as_u64() >= Some(2), "{latencies}");
+    let requests = &latencies["requests"][0];
+    assert_eq!((&requests["source"], &requests["count"]), (&"otlp_http".into(), &2.into()));
+    let sinks = latencies["sinks"].as_array().expect("a list");
+    let webhook = sinks.iter().find(|sink| sink["sink"] == "webhook").expect("it tried");
+    assert_eq!(webhook["sends"], "alerts");
+    for told in [&latencies["age"], &latencies["epoch"], requests, webhook] {
+        let ms = |what: &str| told[what].as_f64().expect("a number");
+        assert!(0.0 < ms("p99") && ms("p50") <= ms("p99") && ms("p99") <= ms("max"), "{told}");
+        assert!(ms("max") < 60_000.0, "{told}");
+    }
+    assert_eq!(run.end().0, Some(74));
+}

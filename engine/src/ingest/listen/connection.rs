@@ -18,6 +18,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::budget::Sender;
 use super::clock::monotonic;
+use crate::self_metrics::Recent;
 
 /// How long a connection may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,10 +69,12 @@ pub(super) struct Activity {
     is_http2: AtomicBool,
     /// Set by the listener when a newer connection needs the place.
     make_room: Notify,
+    /// How long requests of the listener took of late.
+    took: Arc<Recent>,
 }
 
 impl Activity {
-    pub(super) fn new() -> Arc<Self> {
+    pub(super) fn new(took: Arc<Recent>) -> Arc<Self> {
         Arc::new(Self {
             start: monotonic(),
             requests: AtomicU32::new(0),
@@ -79,6 +82,7 @@ impl Activity {
             idle_since_ms: AtomicU64::new(0),
             is_http2: AtomicBool::new(false),
             make_room: Notify::new(),
+            took,
         })
     }
 
@@ -86,7 +90,7 @@ impl Activity {
     pub(super) fn begin(self: &Arc<Self>) -> UnderWay {
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.begun.fetch_add(1, Ordering::Relaxed);
-        UnderWay(Arc::clone(self))
+        UnderWay { activity: Arc::clone(self), begun: monotonic() }
     }
 
     fn is_idle(&self) -> bool {
@@ -105,14 +109,19 @@ impl Activity {
     }
 }
 
-/// A request under way, until it is dropped.
-pub(super) struct UnderWay(Arc<Activity>);
+/// A request under way, until it is dropped: from its head on until its answer has been written.
+pub(super) struct UnderWay {
+    activity: Arc<Activity>,
+    begun: Instant,
+}
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        let since = monotonic().duration_since(self.0.start).as_millis() as u64;
-        self.0.idle_since_ms.store(since, Ordering::Relaxed);
-        self.0.requests.fetch_sub(1, Ordering::Relaxed);
+        let now = monotonic();
+        let since = now.duration_since(self.activity.start).as_millis() as u64;
+        self.activity.idle_since_ms.store(since, Ordering::Relaxed);
+        self.activity.requests.fetch_sub(1, Ordering::Relaxed);
+        self.activity.took.record(now.duration_since(self.begun), 1);
     }
 }
 

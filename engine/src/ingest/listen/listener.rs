@@ -19,6 +19,7 @@ use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 
 use crate::error::{Error, ErrorKind};
 use crate::limits::CONNECTION_BUFFER_BYTES;
+use crate::self_metrics::{Lately, Recent};
 
 use super::budget::Sender;
 use super::connection::{Activity, Connection, ConnectionPace, Stream};
@@ -91,6 +92,8 @@ struct Shared {
     /// What lines are gathered in; none where requests have room of their own.
     frames: Option<LineFrames>,
     counters: Counters,
+    /// How long requests took of late, of lines their frames.
+    took: Arc<Recent>,
     open: Mutex<BTreeMap<u64, Open>>,
 }
 
@@ -162,6 +165,12 @@ impl ConnectionWatch {
         self.tls.as_ref().map(|tls| tls.now())
     }
 
+    /// How long requests took of late, from their head on until their answer was written; of lines,
+    /// their frames. None if there were none.
+    pub fn lately(&self) -> Option<Lately> {
+        self.shared.took.lately()
+    }
+
     /// What became of the connections.
     pub fn counts(&self) -> ConnectionCounts {
         let counters = &self.shared.counters;
@@ -196,8 +205,8 @@ impl Listener {
         F: Future<Output = ()> + Send + 'static,
     {
         let (stop, stopped) = watch::channel(false);
-        let (counters, open) = (Counters::default(), Mutex::default());
-        let shared = Arc::new(Shared { limits, frames, counters, open });
+        let (counters, took, open) = (Counters::default(), Arc::default(), Mutex::default());
+        let shared = Arc::new(Shared { limits, frames, counters, took, open });
         let tls = handshake.tls.clone();
         let follow = |tls: &Arc<Tls>| tokio::spawn(Arc::clone(tls).follow()).abort_handle();
         let following = tls.as_ref().map(follow);
@@ -362,7 +371,7 @@ impl Shared {
             return None;
         }
         shared.counters.accepted.fetch_add(1, Ordering::Relaxed);
-        let activity = Activity::new();
+        let activity = Activity::new(Arc::clone(&shared.took));
         open.insert(id, Open { peer, activity: Arc::clone(&activity), is_ending: false });
         Some(Place { shared: Arc::clone(shared), id, activity })
     }

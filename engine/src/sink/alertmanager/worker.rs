@@ -15,6 +15,7 @@ use crate::clock::{Clock, monotonic};
 use crate::error::Error;
 use crate::limits::SINK_QUEUE_MAX;
 use crate::model::Transition;
+use crate::self_metrics::Lately;
 use crate::sink::breaker::{Admission, Breaker};
 use crate::sink::counts::{Attempt, DropReason, Hear, Meter, SinkCounts};
 use crate::sink::http::{Client, Ending, Framing, Kind, Target};
@@ -108,6 +109,11 @@ impl AlertmanagerWatch {
     /// What became of what was offered.
     pub fn counts(&self) -> AlertmanagerCounts {
         read(&self.counters)
+    }
+
+    /// How long posts took of late; none if there were none.
+    pub fn lately(&self) -> Option<Lately> {
+        self.counters.meter.lately()
     }
 
     /// Bytes of the alerts that are followed, about.

@@ -25,6 +25,7 @@ use super::push::Said;
 use super::{Shape, Tell};
 use crate::error::{Error, ErrorKind};
 use crate::limits::{SINK_FILE_BYTES, SINK_FILES_KEPT, SINK_HELD_BYTES_MAX, SINK_QUEUE_MAX};
+use crate::self_metrics::Lately;
 use rotation::Rotation;
 use worker::Worker;
 
@@ -116,6 +117,11 @@ impl FileWatch {
     /// What became of what was offered. A file has no breaker: it is always closed.
     pub fn counts(&self) -> SinkCounts {
         self.meter.counts(BreakerState::Closed)
+    }
+
+    /// How long writes took of late; none if there were none.
+    pub fn lately(&self) -> Option<Lately> {
+        self.meter.lately()
     }
 
     /// Lines that may wait.

@@ -28,7 +28,7 @@ use crate::clock::monotonic as now;
 use crate::error::Error;
 use crate::limits::{SINK_BATCH_MAX, SINK_BYTES_MAX, SINK_HELD_BYTES_MAX, SINK_QUEUE_MAX};
 use crate::model::{EmittedItem, Row, RuleId, Transition};
-use crate::self_metrics::HistogramCounts;
+use crate::self_metrics::{HistogramCounts, Lately};
 use worker::{Post, Worker};
 
 /// Something that a rule said.
@@ -162,6 +162,11 @@ impl PushWatch {
     /// What became of what was offered.
     pub fn counts(&self) -> SinkCounts {
         self.meter.counts(self.breaker.state())
+    }
+
+    /// How long attempts took of late; none if there were none.
+    pub fn lately(&self) -> Option<Lately> {
+        self.meter.lately()
     }
 
     /// Items of the batches so far.

@@ -6,6 +6,7 @@
 mod ending;
 mod exposition;
 mod families;
+mod latencies;
 mod memory;
 mod notify;
 mod process;
@@ -206,6 +207,7 @@ impl Observed {
             "epochs": self.epochs.load(Ordering::Relaxed),
             "unaccounted": self.counts().unaccounted(),
             "record_failed": self.record_failed.load(Ordering::Relaxed),
+            "latency_ms": self.latencies(),
         });
         format!("{body}\n")
     }

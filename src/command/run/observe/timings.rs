@@ -5,12 +5,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tailwater_engine::model::{DataFrame, Signal, SourceId};
-use tailwater_engine::self_metrics::{Histogram, HistogramCounts};
+use tailwater_engine::self_metrics::{Histogram, HistogramCounts, Lately, Recent};
 
 /// Distributions of a run.
 pub(in crate::command::run) struct Timings {
     age: Histogram,
     epoch: Histogram,
+    /// The same of late, for people.
+    recent_age: Recent,
+    recent_epoch: Recent,
     /// By source.
     requests: Vec<Histogram>,
     /// By signal.
@@ -30,6 +33,8 @@ impl Timings {
         Self {
             age: Histogram::of_durations(),
             epoch: Histogram::of_durations(),
+            recent_age: Recent::default(),
+            recent_epoch: Recent::default(),
             requests: (0..sources).map(|_| Histogram::of_items()).collect(),
             epoch_items: Signal::ALL.iter().map(|_| Histogram::of_items()).collect(),
             ticks: AtomicU64::new(0),
@@ -76,6 +81,11 @@ impl Timings {
     /// From the end of an epoch's gathering until its results were there; nanoseconds.
     pub(super) fn epoch(&self) -> HistogramCounts {
         self.epoch.counts()
+    }
+
+    /// Age of items, and time of epochs, of late.
+    pub(super) fn lately(&self) -> [Option<Lately>; 2] {
+        [self.recent_age.lately(), self.recent_epoch.lately()]
     }
 
     pub(super) fn requests(&self) -> impl Iterator<Item = HistogramCounts> + '_ {
@@ -154,9 +164,11 @@ impl UnderWay {
         while let Some(mut sent) = self.sent.pop_front_if(|sent| sent.epoch <= epoch) {
             let took = now.duration_since(sent.at);
             timings.epoch.record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
+            timings.recent_epoch.record(took, 1);
             for (arrival_ns, items) in sent.arrivals.drain(..) {
                 let age_ns = now_ns.saturating_sub(arrival_ns).max(0).unsigned_abs();
                 timings.age.record_times(age_ns, items);
+                timings.recent_age.record(Duration::from_nanos(age_ns), items);
                 timings.done.fetch_add(items, Ordering::Relaxed);
             }
             self.spare.push(sent.arrivals);
