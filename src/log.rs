@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Map, Value as Json, json};
-use tailwater_engine::clock::system_clock;
+use tailwater_engine::clock::wall_clock;
 use tailwater_engine::model::render::time;
 
 use crate::args::{LogFormat, LogLevel};
@@ -66,7 +66,7 @@ pub(crate) fn log(record: &Record<'_>) {
     WRITTEN[record.level as usize].fetch_add(1, Ordering::Relaxed);
     let line = match format {
         LogFormat::Text => text_line(record),
-        LogFormat::Json => json_line(record, system_clock()()),
+        LogFormat::Json => json_line(record, wall_clock()()),
     };
     write_stderr(&line);
 }
@@ -86,7 +86,7 @@ pub(crate) fn in_format(text: &str) -> Cow<'_, str> {
         return text;
     }
     let text = &text;
-    Cow::Owned(lines_as_json(text, system_clock()()))
+    Cow::Owned(lines_as_json(text, wall_clock()()))
 }
 
 /// A text without lines that warn, where only errors are wanted.

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use tailwater_engine::clock::{Clock, system_clock};
+use tailwater_engine::clock::{Clock, steady_clock, system_clock, wall_clock};
 use tailwater_engine::ingest::listen::{Intake, IntakeReceiver, Listener};
 use tailwater_engine::journal::{Opening, RuleText};
 use tailwater_engine::model::{SourceId, SourceSpec};
@@ -107,8 +107,8 @@ pub(crate) fn run(args: &Run, general: General) -> anyhow::Result<Exit> {
     let open = inputs.iter().zip(&listeners);
     let open = open.map(|(input, (_, listener))| (Arc::from(input.name), listener.watch()));
     let open: Vec<_> = open.collect();
-    runtime.spawn(certificates::follow(open.clone(), Arc::clone(&clock), ending.looks()));
-    let say = told::of_sinks(&clock);
+    runtime.spawn(certificates::follow(open.clone(), wall_clock(), ending.looks()));
+    let say = told::of_sinks();
     let traces = runtime.block_on(async { Traces::start(&observe, &listeners, &clock, say) })?;
     let observed = Observed::new((&plan, &screen), &intake, names, open, &sinks, traces);
     look_after(&observed, config, &runtime, &ending);
@@ -264,8 +264,9 @@ impl Live<'_> {
         tell(greeting);
         self.notify.ready(&format!("{} rules", self.plan.rules.len()));
         let watchers = (&*self.observed, &*self.notify);
-        let pump =
-            Pump::new((receiver, &self.screen, changed), engine, recorder, &*self.clock, watchers);
+        let (ticks, clock) = (steady_clock(), &*self.clock);
+        let from = (receiver, &self.screen, changed);
+        let pump = Pump::new(from, engine, recorder, (&*ticks, clock), watchers);
         let pumped = pump.run(&mut |said| {
             summary.take(said);
             self.observed.follow(said);

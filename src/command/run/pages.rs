@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tailwater_engine::Error;
-use tailwater_engine::clock::system_clock;
+use tailwater_engine::clock::steady_clock;
 use tailwater_engine::sink::pages::{MakePage, Page, PageServer};
 use tailwater_engine::sink::prometheus::PageFormat;
 
@@ -53,7 +53,7 @@ impl Pages {
 const PLAIN: &str = "text/plain; charset=utf-8";
 
 fn results_page(store: &SharedStore) -> MakePage {
-    let (store, clock) = (Arc::clone(store), system_clock());
+    let (store, clock) = (Arc::clone(store), steady_clock());
     Arc::new(move |path, accept| {
         if path != "/metrics" {
             return None;

@@ -53,7 +53,10 @@ pub(super) struct Pump<'a> {
     tables: Receiver<Changed>,
     engine: Engine,
     recorder: Recorder,
-    /// Tells the time of ticks, nanoseconds since the Unix epoch.
+    /// Tells the time of ticks, nanoseconds since the Unix epoch: as it passes, so that a machine's
+    /// clock that is set makes no source silent and lets none wait.
+    ticks: &'a dyn Fn() -> i64,
+    /// The clock of arrivals.
     clock: &'a dyn Fn() -> i64,
     /// When the epoch that is being gathered got its first frame.
     since: Option<Instant>,
@@ -71,7 +74,7 @@ impl<'a> Pump<'a> {
         (intake, screen, tables): (&'a IntakeReceiver, &'a Screen, Receiver<Changed>),
         engine: Engine,
         recorder: Recorder,
-        clock: &'a dyn Fn() -> i64,
+        (ticks, clock): (&'a dyn Fn() -> i64, &'a dyn Fn() -> i64),
         (observed, notify): (&'a Observed, &'a Notify),
     ) -> Self {
         let said_epoch = engine.current_epoch().saturating_sub(1);
@@ -82,6 +85,7 @@ impl<'a> Pump<'a> {
             tables,
             engine,
             recorder,
+            ticks,
             clock,
             since: None,
             said_epoch,
@@ -181,7 +185,7 @@ impl<'a> Pump<'a> {
         let now = now();
         if now >= self.next_tick {
             self.next_tick = now + TICK_EVERY;
-            self.push(FrameBody::Tick((self.clock)()))?;
+            self.push(FrameBody::Tick((self.ticks)()))?;
             self.observed.timings.tick();
             self.notify.alive();
             self.recorder.flush();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tailwater_engine::clock::Clock;
+use tailwater_engine::clock::{Clock, steady_clock};
 use tailwater_engine::sink::{Report, Tell, Trouble};
 
 use crate::args::LogLevel;
@@ -46,8 +46,8 @@ impl Repeats {
 }
 
 /// Logs what goes wrong with sinks. Troubles of one kind with one sink are repeats of each other.
-pub(super) fn of_sinks(clock: &Clock) -> Tell {
-    let repeats = Repeats::new(Arc::clone(clock));
+pub(super) fn of_sinks() -> Tell {
+    let repeats = Repeats::new(steady_clock());
     Arc::new(move |report: &Report| {
         let Some(left_out) = repeats.admits(&likeness(report)) else { return };
         let items = if report.items == 0 { String::new() } else { report.items.to_string() };

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tailwater_dsl::diagnostic::Diagnostic;
 use tailwater_dsl::diagnostic::suggest::{aside, listed, nearest};
-use tailwater_engine::clock::Clock;
+use tailwater_engine::clock::{Clock, steady_clock};
 use tailwater_engine::model::{EmittedItem, ExemplarVerdict, RuleId};
 use tailwater_engine::plan::{Plan, RowRoute, RuleKind};
 use tailwater_engine::sink::prometheus::PrometheusStore;
@@ -63,6 +63,7 @@ pub(super) struct Watched {
 
 /// The sinks of a run.
 pub(super) struct Sinks {
+    /// When something was said, for what expires.
     clock: Clock,
     plan: Arc<Plan>,
     goes: Goes,
@@ -79,14 +80,14 @@ impl Sinks {
         clock: &Clock,
     ) -> anyhow::Result<Self> {
         let goes = Goes::new(specs, plan)?;
-        let say = told::of_sinks(clock);
+        let say = told::of_sinks();
         let exemplars = ExemplarVerdicts::default();
         let start = |spec: &SinkSpec| {
             let running = Running::start(spec, shapes, (clock, &exemplars), &say)?;
             anyhow::Ok((Arc::clone(&spec.name), running))
         };
         let running = specs.iter().map(start).collect::<anyhow::Result<_>>()?;
-        let (clock, plan) = (Arc::clone(clock), Arc::clone(plan));
+        let (clock, plan) = (steady_clock(), Arc::clone(plan));
         Ok(Self { clock, plan, goes, exemplars, running })
     }
 
