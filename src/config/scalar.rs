@@ -134,7 +134,10 @@ impl Scalar for At {
     }
 
     fn schema() -> Json {
-        json!({ "type": "string", "examples": ["127.0.0.1:4317", "none"] })
+        let v4 = r"([0-9]{1,3}\.){3}[0-9]{1,3}";
+        let v6 = r"\[[0-9A-Fa-f:.]+(%[0-9]+)?\]";
+        let pattern = format!("^(none|({v4}|{v6}):[0-9]{{1,5}})$");
+        json!({ "type": "string", "pattern": pattern, "examples": ["127.0.0.1:4317", "none"] })
     }
 }
 

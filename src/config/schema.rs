@@ -63,6 +63,12 @@ fn value<T: Scalar>() -> Json {
     json!({ "anyOf": [T::schema(), { "$ref": "#/$defs/reference" }] })
 }
 
+/// A section of which nothing is said but its name: YAML reads it as null.
+fn or_empty(mut object: Json) -> Json {
+    object["type"] = json!(["object", "null"]);
+    object
+}
+
 impl Visit for Fields {
     fn scalar<T: Scalar>(&mut self, name: &'static str, doc: &'static str, of: &mut Setting<T>) {
         let mut schema = value::<T>();
@@ -90,11 +96,12 @@ impl Visit for Fields {
     }
 
     fn pairs<T: Scalar>(&mut self, name: &'static str, doc: &'static str, _: &mut Pairs<T>) {
-        self.put(name, doc, json!({ "type": "object", "additionalProperties": value::<T>() }));
+        let pairs = json!({ "additionalProperties": value::<T>() });
+        self.put(name, doc, or_empty(pairs));
     }
 
     fn section<S: Section>(&mut self, name: &'static str, doc: &'static str, of: &mut S) {
-        self.put(name, doc, object(of));
+        self.put(name, doc, or_empty(object(of)));
     }
 
     fn kinds<K: Kinds>(
@@ -116,6 +123,9 @@ impl Visit for Fields {
             schema["required"] = std::iter::once(json!("type")).chain(required).collect();
             any.push(schema);
             unsaid["description"] = json!(what);
+            if unsaid["required"].is_null() {
+                unsaid = or_empty(unsaid);
+            }
             by_name.insert((*kind).to_owned(), unsaid);
         }
         let all = json!({ "anyOf": any });
@@ -124,7 +134,7 @@ impl Visit for Fields {
             *unsaid = json!({ "anyOf": [unsaid.clone(), said.clone()] });
         }
         let schema = json!({
-            "type": "object",
+            "type": ["object", "null"],
             "properties": by_name,
             "propertyNames": { "pattern": "^[A-Za-z_][A-Za-z0-9_]*$" },
             "additionalProperties": all,

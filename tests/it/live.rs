@@ -161,7 +161,10 @@ fn what_cannot_be_started_is_told() {
     let (code, text) = told(&["-e", RULES, "--otlp-http", &taken, "--otlp-grpc", "none"]);
     assert!(code == Some(66) && text.contains(&format!("cannot listen on `{taken}`")), "{text}");
     let (code, text) = told(&["-e", RULES, "--otlp-http", "0.0.0.0:0"]);
-    assert!(code == Some(66) && text.contains("expected TLS on `0.0.0.0:0`"), "{text}");
+    assert!(
+        code == Some(66) && text.contains("expected TLS (certificate and key) on `0.0.0.0:0`"),
+        "{text}"
+    );
     let (code, text) = told(&["-e", RULES, "--otlp-http", &taken, "--admin", "0.0.0.0:0"]);
     assert!(code == Some(2) && text.contains("--allow-insecure"), "{text}");
     let (code, text) = told(&["-e", RULES, "--token-file", "no/such/file"]);

@@ -32,7 +32,12 @@ fn each_test_that_a_page_names_is_there() {
         let is_path = name.contains('/');
         if is_path { root().join(name).exists() } else { functions.contains(name) }
     };
-    for (heading, at_least) in [("## What OTLP demands", 20), ("## Bad days", 25)] {
+    for (heading, at_least) in [
+        ("## What OTLP demands", 20),
+        ("## What trace context", 5),
+        ("## Limits of conn", 9),
+        ("## Bad days", 25),
+    ] {
         let named = named(&page, heading);
         assert!(named.len() >= at_least, "{heading}: {named:?}");
         let missing: Vec<&String> = named.iter().filter(|name| !is_there(name)).collect();

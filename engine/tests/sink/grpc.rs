@@ -198,7 +198,8 @@ async fn nobody_there_is_no_loss_before_the_deadline() {
     drop(free);
     let mut config = OtlpConfig::new("out", Protocol::Grpc, &format!("http://{address}"));
     config.metrics.push.interval = Duration::from_millis(10);
-    let sink = OtlpSink::start(config, shapes(), Told::default().tell()).unwrap();
+    let told = Told::default();
+    let sink = OtlpSink::start(config, shapes(), told.tell()).unwrap();
     sink.offer(count("shop", 10, 1));
     while sink.counts().metrics.retries == 0 {
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -206,4 +207,6 @@ async fn nobody_there_is_no_loss_before_the_deadline() {
     let counts = sink.counts().metrics;
     assert_eq!((counts.in_flight, counts.dropped_in_all()), (1, 0));
     assert!(counts.failed_by(Failure::Connect) >= 1, "{counts:?}");
+    let expected = format!("cannot connect to `{address}`: tcp connect error: Connection refused");
+    assert!(told.all()[0].text.starts_with(&expected), "{:?}", told.all());
 }

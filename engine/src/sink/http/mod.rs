@@ -189,12 +189,18 @@ impl Client {
         let answered = self.connections.pool().request(request);
         match tokio::time::timeout_at(deadline, answered).await {
             Ok(Ok(response)) => self.judge(response, deadline).await,
-            Ok(Err(error)) => {
-                let kind = if error.is_connect() { Failure::Connect } else { Failure::Broken };
-                Ending::again(kind, ending::with_causes(&error))
-            }
+            Ok(Err(error)) if error.is_connect() => self.no_connection(&error),
+            Ok(Err(error)) => Ending::again(Failure::Broken, ending::with_causes(&error)),
             Err(_) => self.no_answer(),
         }
+    }
+
+    /// Says to whom: of a URL the part that is no secret.
+    fn no_connection(&self, error: &dyn std::error::Error) -> Ending {
+        let to = self.uri.authority().map_or("", |authority| authority.as_str());
+        let why = error.source().unwrap_or(error);
+        let text = format!("cannot connect to `{to}`: {}", ending::with_causes(why));
+        Ending::again(Failure::Connect, text)
     }
 
     fn no_answer(&self) -> Ending {

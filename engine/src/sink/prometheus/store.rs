@@ -154,8 +154,14 @@ pub struct PrometheusStore {
     series: usize,
     /// Bytes of the series.
     bytes: usize,
+    /// When a full page is looked through again for series that are over.
+    look_ns: i64,
     counts: PrometheusCounts,
 }
+
+/// How long a full page waits before it is looked through again, nanoseconds: that takes a step for
+/// each series.
+const LOOK_EVERY_NS: i64 = 10_000_000_000;
 
 /// Bytes of a series, about.
 fn of_series(labels: &Labels, series: &Series) -> usize {
@@ -173,7 +179,8 @@ impl PrometheusStore {
     /// An empty page; shapes are by rule id.
     pub fn new(config: PrometheusConfig, shapes: Arc<[Shape]>) -> Self {
         let counts = PrometheusCounts::default();
-        Self { config, shapes, families: BTreeMap::new(), series: 0, bytes: 0, counts }
+        let families = BTreeMap::new();
+        Self { config, shapes, families, series: 0, bytes: 0, look_ns: i64::MIN, counts }
     }
 
     /// What became of what it was given.
@@ -284,6 +291,11 @@ impl PrometheusStore {
             series.add(added, now_ns);
             self.bytes = (self.bytes + of_series(labels, series)).saturating_sub(before);
             return;
+        }
+        if self.series >= self.config.series && now_ns >= self.look_ns {
+            // Where nobody asks for the page, nobody else takes out what is over.
+            self.look_ns = now_ns.saturating_add(LOOK_EVERY_NS);
+            self.expire(now_ns);
         }
         if self.series >= self.config.series {
             self.counts.overflowed += 1;

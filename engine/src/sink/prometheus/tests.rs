@@ -136,6 +136,26 @@ fn further_series_are_left_out_and_counted() {
 }
 
 #[test]
+fn series_that_are_over_make_room_though_nobody_asks_for_the_page() {
+    let mut store = store(8);
+    store.row(&row("a", 1), 0);
+    store.row(&row("b", 1), 0);
+    store.row(&row("c", 1), 299 * SECOND);
+    assert_eq!((store.len(), store.counts().overflowed), (8, 4));
+    store.row(&row("b", 2), 299 * SECOND);
+    store.row(&row("c", 1), 301 * SECOND);
+    assert_eq!((store.len(), store.counts().overflowed), (8, 8), "it has just been looked at");
+    store.row(&row("c", 1), 310 * SECOND);
+    assert_eq!(
+        (store.len(), store.counts()),
+        (8, PrometheusCounts { expired: 4, ..store.counts() })
+    );
+    let page = read(&store, PageFormat::Text);
+    assert!(page.contains("service_name=\"b\"} 2\n") && !page.contains("\"a\""), "{page}");
+    assert!(page.contains("http_n{service_name=\"c\"} 1\n"), "{page}");
+}
+
+#[test]
 fn an_alert_is_on_the_page_while_it_is_pending_or_firing() {
     let mut store = store(100);
     store.transition(&transition(AlertState::Pending), 0);
