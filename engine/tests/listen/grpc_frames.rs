@@ -1,7 +1,7 @@
 //! Calls of gRPC whose frames lie: about lengths, about compression, about how many there are.
 //!
-//! Each gets the status that gRPC's documents give it, with a text that says what was found; nothing
-//! of it reaches the queue, and a good client on the same connection is served after it.
+//! Each gets the status that gRPC's documents give it, with a text that says what was found;
+//! nothing of it reaches the queue, and a good client on the same connection is served after it.
 
 use std::net::SocketAddr;
 use std::time::Duration;

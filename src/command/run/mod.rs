@@ -263,10 +263,9 @@ impl Live<'_> {
         self.end_when_told(intake, listeners, grace);
         tell(greeting);
         self.notify.ready(&format!("{} rules", self.plan.rules.len()));
-        let watchers = (&*self.observed, &*self.notify);
-        let (ticks, clock) = (steady_clock(), &*self.clock);
+        let (ticks, watchers) = (steady_clock(), (&*self.observed, &*self.notify));
         let from = (receiver, &self.screen, changed);
-        let pump = Pump::new(from, engine, recorder, (&*ticks, clock), watchers);
+        let pump = Pump::new(from, engine, recorder, (&*ticks, &*self.clock), watchers);
         let pumped = pump.run(&mut |said| {
             summary.take(said);
             self.observed.follow(said);

@@ -33,7 +33,7 @@ const RANKS: [(&str, u8); 22] = [
 /// Edges between modules of one rank: bounds and errors of the model and of files of keys; a plan
 /// names its accumulators, structures of traces and goals of samplings; patterns and correlations
 /// are run as planned, both over events; redaction runs as planned and asks the decoders what is a
-/// field; bounds of items read tracestates as samplings do; durations of late are forgotten in time.
+/// field; bounds of items read tracestates as samplings do; durations of late are forgotten.
 const EDGES: [(&str, &str); 19] = [
     ("model", "limits"),
     ("model", "error"),
