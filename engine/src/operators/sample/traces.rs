@@ -61,6 +61,14 @@ pub(crate) struct ClosedTrace<'a> {
     pub(crate) timing: Timing,
 }
 
+/// A trace whose spans are to be written: they are written together with those of other traces.
+pub(crate) enum SpansWanted {
+    /// It leaves.
+    Kept(KeptTrace),
+    /// Worker 0 decides.
+    Undecided(Box<Case>),
+}
+
 /// A trace that leaves, once its spans are written.
 pub(crate) struct KeptTrace {
     line: usize,
@@ -112,14 +120,12 @@ impl TraceSampler {
         self.reads_id
     }
 
-    /// A trace has closed. Returned where its spans leave: they are written together with those
-    /// of other traces, which costs a fraction where they did not come as OTLP.
+    /// A trace has closed.
     pub(crate) fn closed(
         &mut self,
         trace: &ClosedTrace<'_>,
-        contents: impl FnOnce() -> Contents,
         out: &mut Sampled,
-    ) -> Option<KeptTrace> {
+    ) -> Option<SpansWanted> {
         let holds = |expr| matches!(eval_row(expr, trace.columns), Value::Bool(true));
         let SampledFrom::Traces { filter, .. } = &self.rule.from else { return None };
         let own = Randomness::of_trace_id(trace.id);
@@ -129,9 +135,9 @@ impl TraceSampler {
             return None;
         }
         if self.is_ordered {
-            let case = self.case(trace, randomness, contents());
-            out.cases.push(Case { columns: trace.columns.to_vec(), ..case });
-            return None;
+            let case = self.case(trace, randomness);
+            let case = Case { columns: trace.columns.to_vec(), ..case };
+            return Some(SpansWanted::Undecided(Box::new(case)));
         }
         let (mut fits, mut decided) = (0_u128, None);
         for (index, line) in self.rule.lines.iter().enumerate() {
@@ -148,8 +154,8 @@ impl TraceSampler {
                 SampleVerb::Drop => Threshold::NEVER,
                 SampleVerb::Keep(threshold) => threshold,
                 SampleVerb::Rate(..) | SampleVerb::Target(..) => {
-                    self.ask((index, fits), trace, (randomness, contents()), out);
-                    return None;
+                    let case = self.asking((index, fits), trace, randomness);
+                    return Some(SpansWanted::Undecided(Box::new(case)));
                 }
             };
             let is_kept = threshold.admits(randomness);
@@ -171,11 +177,22 @@ impl TraceSampler {
             self.explain(trace, (fits, randomness), Some(verdict), out);
         }
         let leaves = is_kept || self.rule.is_shadow;
-        leaves.then_some(KeptTrace { line, threshold, randomness, decision_ns })
+        let kept = || SpansWanted::Kept(KeptTrace { line, threshold, randomness, decision_ns });
+        leaves.then(kept)
     }
 
-    /// The spans of a trace leave.
-    pub(crate) fn leave(&mut self, trace: &KeptTrace, contents: Contents, out: &mut Sampled) {
+    /// The spans of a trace are written: they leave, or go where it is decided.
+    pub(crate) fn written(&mut self, trace: SpansWanted, contents: Contents, out: &mut Sampled) {
+        match trace {
+            SpansWanted::Kept(trace) => self.leave(&trace, contents, out),
+            SpansWanted::Undecided(mut case) => {
+                case.held = held(self.id, case.decision_ns, case.randomness, contents).collect();
+                out.cases.push(*case);
+            }
+        }
+    }
+
+    fn leave(&mut self, trace: &KeptTrace, contents: Contents, out: &mut Sampled) {
         let held = held(self.id, trace.decision_ns, trace.randomness, contents);
         let counts = out.tally.entry((self.id, trace.line as u16)).or_default();
         let (rule, verdict) = (&self.rule, (trace.line, Some(trace.threshold)));
@@ -222,33 +239,31 @@ impl TraceSampler {
         });
     }
 
-    /// A trace for worker 0.
-    fn case(&self, trace: &ClosedTrace<'_>, randomness: Randomness, contents: Contents) -> Case {
-        let decision_ns = trace.decision_ns;
+    /// A trace for worker 0, without its spans.
+    fn case(&self, trace: &ClosedTrace<'_>, randomness: Randomness) -> Case {
         Case {
             rule: self.id,
-            decision_ns,
+            decision_ns: trace.decision_ns,
             order: trace.id,
             randomness,
             line: 0,
             fits: 0,
             keys: Vec::new(),
             weight: trace.weight,
-            held: held(self.id, decision_ns, randomness, contents).collect(),
+            held: Vec::new(),
             kind: CaseKind::Undecided,
             timing: trace.timing,
             columns: Vec::new(),
         }
     }
 
-    /// Lets worker 0 decide, from a line on.
-    fn ask(
+    /// A trace for worker 0 to decide from a line on, without its spans.
+    fn asking(
         &self,
         (line, fits): (usize, u128),
         trace: &ClosedTrace<'_>,
-        (randomness, contents): (Randomness, Contents),
-        out: &mut Sampled,
-    ) {
+        randomness: Randomness,
+    ) -> Case {
         let fits = fits | self.fits(trace.columns);
         let mut keys = Vec::new();
         for (index, line) in self.rule.lines.iter().enumerate().skip(line) {
@@ -261,8 +276,7 @@ impl TraceSampler {
         }
         let is_told = self.explained == Some(trace.id);
         let columns = if is_told { trace.columns.to_vec() } else { Vec::new() };
-        let case = self.case(trace, randomness, contents);
-        out.cases.push(Case { line: line as u16, fits, keys, columns, ..case });
+        Case { line: line as u16, fits, keys, columns, ..self.case(trace, randomness) }
     }
 
     /// Remembers a verdict: here, or on worker 0 where that decides others of the rule.

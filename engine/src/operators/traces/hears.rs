@@ -5,7 +5,7 @@ use super::held::{HeldSpan, HeldSpans, in_order};
 use super::read::Reader;
 use super::store::Hears;
 use crate::model::Row;
-use crate::operators::sample::{ClosedTrace, KeptTrace, Sampled, Timing, TraceSampler, Weight};
+use crate::operators::sample::{ClosedTrace, Sampled, SpansWanted, Timing, TraceSampler, Weight};
 
 /// What an epoch's traces come to.
 pub(super) struct Hearing<'a> {
@@ -13,25 +13,27 @@ pub(super) struct Hearing<'a> {
     samplers: &'a mut [TraceSampler],
     rows: Vec<Row>,
     sampled: Sampled,
-    /// Traces that leave: number of the sampling, and the spans.
-    kept: Vec<(usize, KeptTrace, Vec<HeldSpan>)>,
+    /// Traces whose spans a sampling wants, by its number. They are written together at the end: one
+    /// by one costs many times as much, as what spans of a request share is found anew each time.
+    wanted: Vec<(usize, SpansWanted, Vec<HeldSpan>)>,
 }
 
 impl<'a> Hearing<'a> {
     pub(super) fn new(reader: &'a mut Reader, samplers: &'a mut [TraceSampler]) -> Self {
-        let (rows, sampled, kept) = (Vec::new(), Sampled::default(), Vec::new());
-        Self { reader, samplers, rows, sampled, kept }
+        let (rows, sampled, wanted) = (Vec::new(), Sampled::default(), Vec::new());
+        Self { reader, samplers, rows, sampled, wanted }
     }
 
     /// Everything that was said.
     pub(super) fn said(mut self, held: &mut HeldSpans) -> (Vec<Row>, Sampled) {
-        let spans: Vec<HeldSpan> = self.kept.iter().flat_map(|kept| &kept.2).copied().collect();
+        let spans: Vec<HeldSpan> =
+            self.wanted.iter().flat_map(|wanted| &wanted.2).copied().collect();
         let mut written = held.written(&spans).into_iter();
         self.sampled.items.reserve(spans.len());
-        for (sampler, trace, spans) in self.kept {
+        for (sampler, trace, spans) in self.wanted {
             let mut contents: Vec<_> = written.by_ref().take(spans.len()).collect();
             in_order(&mut contents);
-            self.samplers[sampler].leave(&trace, contents, &mut self.sampled);
+            self.samplers[sampler].written(trace, contents, &mut self.sampled);
             held.release_all(&spans);
         }
         (self.rows, self.sampled)
@@ -53,10 +55,9 @@ impl Hears for Hearing<'_> {
             let columns = self.reader.columns();
             let closed = ClosedTrace { id, columns, decision_ns, randomness, weight, timing };
             for (index, sampler) in self.samplers.iter_mut().enumerate() {
-                let contents = || held.contents(&trace.held);
-                if let Some(kept) = sampler.closed(&closed, contents, &mut self.sampled) {
+                if let Some(wanted) = sampler.closed(&closed, &mut self.sampled) {
                     held.retain(&trace.held);
-                    self.kept.push((index, kept, trace.held.clone()));
+                    self.wanted.push((index, wanted, trace.held.clone()));
                 }
             }
         }
