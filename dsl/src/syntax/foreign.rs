@@ -137,3 +137,32 @@ pub(super) fn last_minutes(place: &Place<'_>) -> Option<Diagnostic> {
             .guess(range, format!("tumbling({size})")),
     )
 }
+
+/// `no data resolve`, without `on`
+pub(super) fn no_data(place: &Place<'_>) -> Option<Diagnostic> {
+    let (no, data) = (place.found(), place.after()?);
+    let is_said = place.word(Some(no)) == "no" && data.text(place.text) == "data";
+    is_said.then(|| {
+        let range = place.range(no, data);
+        spelling(range, "`no data` is written `on no data` here".to_owned())
+            .help("write `on no data`")
+            .fix(range, "on no data")
+    })
+}
+
+/// `sample shop from spans {`
+pub(super) fn named_sample(place: &Place<'_>) -> Option<Diagnostic> {
+    let at = place.tokens[..=place.at].iter().rposition(|one| one.text(place.text) == "from")?;
+    let (name, source) = (place.token(at.checked_sub(1))?, place.token(Some(at + 1))?);
+    if place.word(place.token(at.checked_sub(2))) != "sample" {
+        return None;
+    }
+    let range = place.range(name, source);
+    let message = "a sampling has no name of its own: it is called like what it samples";
+    let source = source.text(place.text);
+    Some(
+        spelling(range, message.to_owned())
+            .help(format!("write `sample {source} {{ … }}`"))
+            .guess(range, source),
+    )
+}

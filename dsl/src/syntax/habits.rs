@@ -71,12 +71,14 @@ impl<'a> Place<'a> {
 
 /// The first habit that explains the place.
 pub(super) fn answer(place: &Place<'_>) -> Option<Diagnostic> {
-    const ASKED: [fn(&Place<'_>) -> Option<Diagnostic>; 19] = [
+    const ASKED: [fn(&Place<'_>) -> Option<Diagnostic>; 21] = [
         foreign::pipe,
         foreign::colon_behind_clause,
         foreign::outer_join,
         foreign::interval,
         foreign::last_minutes,
+        foreign::no_data,
+        foreign::named_sample,
         unit_apart,
         capitals,
         grouping,
