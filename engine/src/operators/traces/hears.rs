@@ -13,8 +13,8 @@ pub(super) struct Hearing<'a> {
     samplers: &'a mut [TraceSampler],
     rows: Vec<Row>,
     sampled: Sampled,
-    /// Traces whose spans a sampling wants, by its number. They are written together at the end: one
-    /// by one costs many times as much, as what spans of a request share is found anew each time.
+    /// Traces whose spans a sampling wants, by its number. They are written together at the end:
+    /// one by one costs many times as much, as what spans of a request share is found anew.
     wanted: Vec<(usize, SpansWanted, Vec<HeldSpan>)>,
 }
 
