@@ -14,19 +14,20 @@ use std::sync::Arc;
 use super::accumulate::{Buffers, accumulate};
 use super::applied::{Applied, ApplyState, RuleCounts, SliceDelta, owner};
 use super::clock::{Clock, UNSEEN};
-use super::decode::{LocalState, PreparedBatch, PreparedEpoch, PreparedFrame, PreparedTable};
+use super::decode::{LocalState, PreparedEpoch, PreparedFrame, PreparedTable};
 use super::facts::{ClockStep, Decisions, FrameDecision, SharedDecisions};
 use super::groups::GroupDelta;
 use super::held::{Looks, tell_bytes};
 use super::lateness::{fresh_from, live_by_window, live_from};
 use super::pattern_events::Takers;
+use super::placed::Placed;
 use super::slice_table::NO_SLOT;
 use super::snapshot::{Snapshots, StageName};
 use super::stream::{EpochNumber, Outbox, Stage};
 use super::traces::TraceTakers;
 use super::walk::Walk;
 use crate::limits::SPENT_BATCHES_MAX;
-use crate::model::{RuleId, SourceId};
+use crate::model::RuleId;
 use crate::plan::{Plan, Table, WindowShape};
 use crate::self_metrics::Holder;
 
@@ -53,11 +54,10 @@ pub(crate) struct Apply {
     looks: Vec<Looks>,
 }
 
-/// The rows of one table in a batch, and the frame that they came in.
+/// The rows of one table in a batch.
 #[derive(Clone, Copy)]
 pub(super) struct TableRows<'a> {
-    pub(super) frame: &'a PreparedFrame,
-    pub(super) batch: &'a PreparedBatch,
+    pub(super) at: Placed<'a>,
     pub(super) rows: &'a PreparedTable,
 }
 
@@ -106,19 +106,20 @@ impl Apply {
 
     fn frame(
         &mut self,
-        (decision, decisions): (&FrameDecision, &Decisions),
+        decision: &FrameDecision,
+        decisions: &Decisions,
         prepared: Option<PreparedFrame>,
         local: &mut LocalState,
     ) {
         if let (Some(frame), ClockStep::Data { source, .. }) = (prepared, &decision.step) {
             for batch in &frame.batches {
+                let at = Placed { frame: &frame, batch, source: *source, decision, decisions };
                 self.late_rows.clear();
-                for table in &batch.tables {
-                    let of = TableRows { frame: &frame, batch, rows: table };
-                    self.table_rows(of, (*source, decision), local);
+                for rows in &batch.tables {
+                    self.table_rows(TableRows { at, rows }, local);
                 }
-                self.pattern_events((&frame, batch), (*source, decision), decisions);
-                self.routed((&frame, batch), (*source, decision), decisions);
+                self.pattern_events(at);
+                self.routed(at);
             }
             if local.spent.len() < SPENT_BATCHES_MAX {
                 local.spent.extend(frame.batches.into_iter().map(|batch| batch.batch));
@@ -160,20 +161,15 @@ impl Apply {
     }
 
     /// Applies the rows of one table, cut where the watermark passes a boundary.
-    fn table_rows(
-        &mut self,
-        of: TableRows<'_>,
-        (source, decision): (SourceId, &FrameDecision),
-        local: &mut LocalState,
-    ) {
-        let TableRows { frame, batch, rows } = of;
+    fn table_rows(&mut self, of: TableRows<'_>, local: &mut LocalState) {
+        let TableRows { at, rows } = of;
         let plan = Arc::clone(&self.plan);
         let table = &plan.tables[rows.table as usize];
         let line = table.timeline as usize;
         let needs_order = table.keyed_shape().map(WindowShape::needs_order);
-        let Some(mut walk) = self.walk(line, source, (frame, batch), decision) else { return };
+        let Some(mut walk) = self.walk(line, at) else { return };
         let mut watermark_ns = walk.watermark_ns;
-        let end_ns = self.end_of_frame_ns(line, source, decision);
+        let end_ns = self.end_of_frame_ns(line, at);
         if let Some(needs_order) = needs_order {
             let lowest_ns = table.slice_start_ns(rows.lowest_slice);
             if needs_order || lowest_ns <= end_ns {
@@ -220,7 +216,7 @@ impl Apply {
         if span.is_empty() {
             return;
         }
-        let TableRows { frame, batch, rows } = of;
+        let TableRows { at, rows } = of;
         let plan = Arc::clone(&self.plan);
         let table = &plan.tables[rows.table as usize];
         let mut buffers = std::mem::take(&mut self.buffers);
@@ -237,14 +233,14 @@ impl Apply {
                 self.rules[window.rule.0 as usize].to_other += to_other;
             }
         }
-        accumulate(table, batch, walk.times, frame.seq, state, &mut buffers);
+        accumulate(table, at.batch, walk.times, at.frame.seq, state, &mut buffers);
         self.buffers = buffers;
     }
 
     /// Notes the rows whose slices live, and counts all; those that are late go to who wants them.
     fn keep_live(
         &mut self,
-        TableRows { batch, rows, .. }: TableRows<'_>,
+        TableRows { at, rows }: TableRows<'_>,
         span: Range<usize>,
         (walk, watermark_ns): (&mut Walk<'_>, i64),
         buffers: &mut Buffers,
@@ -269,7 +265,7 @@ impl Apply {
                 }
                 let behind_ns = walk.watermark_ns.saturating_sub(time);
                 if self.count_late(table, &windows, slice, (watermark_ns, behind_ns)) {
-                    self.late_row(table, batch, (row, time), walk.watermark_ns);
+                    self.late_row(table, at.batch, (row, time), walk.watermark_ns);
                 }
                 if slice < live || slot == NO_SLOT {
                     continue;
@@ -427,7 +423,7 @@ impl Stage for Apply {
                 if let Some(frame) = &mut frame {
                     self.drop_duplicates(decisions, frame);
                 }
-                self.frame((decision, decisions), frame, local);
+                self.frame(decision, decisions, frame, local);
             }
         }
         self.flush_keyed(local);

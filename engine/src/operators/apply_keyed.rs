@@ -39,14 +39,14 @@ impl Apply {
     /// Sends one event as a group of its own.
     fn single_event(
         &mut self,
-        TableRows { frame, batch, rows }: TableRows<'_>,
-        at: usize,
+        TableRows { at, rows }: TableRows<'_>,
+        index: usize,
         walk: &Walk<'_>,
         local: &mut LocalState,
     ) {
         let plan = Arc::clone(&self.plan);
         let table = &plan.tables[rows.table as usize];
-        let (row, slot) = (rows.rows[at], rows.slots[at]);
+        let (row, slot) = (rows.rows[index], rows.slots[index]);
         let time_ns = walk.times[row as usize];
         for window in &table.windows {
             self.rules[window.rule.0 as usize].taken += 1;
@@ -62,18 +62,18 @@ impl Apply {
         buffers.slots.clear();
         buffers.rows.push(row);
         buffers.slots.push(single);
-        accumulate(table, batch, walk.times, frame.seq, state, &mut buffers);
+        accumulate(table, at.batch, walk.times, at.frame.seq, state, &mut buffers);
         self.buffers = buffers;
-        let group = state.take_single(single, (&batch.batch, row), is_other, time_ns);
+        let group = state.take_single(single, (&at.batch.batch, row), is_other, time_ns);
         let is_behind = time_ns <= walk.watermark_ns;
-        let late =
-            is_behind.then(|| self.late_item(table.late, batch, (row, time_ns), walk.watermark_ns));
+        let late = is_behind
+            .then(|| self.late_item(table.late, at.batch, (row, time_ns), walk.watermark_ns));
         let worker = owner(&group, self.outgoing.len());
         self.outgoing[worker].events.push(KeyedEvent {
             table: rows.table,
             time_ns,
             source: walk.source.0,
-            seq: frame.seq,
+            seq: at.frame.seq,
             row,
             watermark_ns: walk.watermark_ns,
             group,

@@ -30,6 +30,7 @@ pub(crate) mod output;
 pub(crate) mod past;
 pub(crate) mod pattern;
 mod pattern_events;
+mod placed;
 pub(crate) mod relate;
 mod retrace;
 pub(crate) mod route;

@@ -10,12 +10,12 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::applied::owner_of;
 use super::apply::Apply;
-use super::decode::{PreparedBatch, PreparedFrame};
-use super::facts::{Decisions, FrameDecision};
+use super::decode::PreparedBatch;
 use super::feeds::owner_of_rule;
+use super::placed::Placed;
 use crate::ingest::emit;
 use crate::keyed_events::{Event, Place};
-use crate::model::{ItemContent, RuleId, SourceId, Value};
+use crate::model::{ItemContent, RuleId, Value};
 use crate::otlp::derive::packed;
 use crate::plan::{PatternSource, PatternSymbol, Plan, SignalPlan};
 
@@ -171,12 +171,8 @@ pub(super) fn hash_of(key: &[Value]) -> u128 {
 
 impl Apply {
     /// Sends what rules take of a batch as events to the workers of its keys.
-    pub(super) fn pattern_events(
-        &mut self,
-        (frame, batch): (&PreparedFrame, &PreparedBatch),
-        (source, decision): (SourceId, &FrameDecision),
-        decisions: &Decisions,
-    ) {
+    pub(super) fn pattern_events(&mut self, at: Placed<'_>) {
+        let batch = at.batch;
         let takers = Arc::clone(&self.takers);
         let plan = Arc::clone(&self.plan);
         let signal = plan.signals.iter().position(|plan| plan.signal == batch.batch.signal);
@@ -185,12 +181,11 @@ impl Apply {
         let mut known_end: Option<(usize, i64)> = None;
         for taker in takers.by_signal[signal].of(batch) {
             let rows = taker.rows(batch);
-            let walk = self.walk(taker.timeline, source, (frame, batch), decision);
-            let Some(mut walk) = walk else { continue };
+            let Some(mut walk) = self.walk(taker.timeline, at) else { continue };
             // Most frames lie whole ahead of where the watermark is after them.
             let end_ns = match known_end {
                 Some((timeline, end_ns)) if timeline == taker.timeline => end_ns,
-                _ => self.end_of_frame_ns(taker.timeline, source, decision),
+                _ => self.end_of_frame_ns(taker.timeline, at),
             };
             known_end = Some((taker.timeline, end_ns));
             let mut contents = taker.contents(batch, &rows).into_iter();
@@ -201,7 +196,7 @@ impl Apply {
                     continue; // counted by the ledger
                 }
                 let counts = &mut self.rules[taker.rule.0 as usize];
-                let passes = |dedupe| decisions.passes(&plan.dedupes, dedupe, (frame.seq, row));
+                let passes = |dedupe| at.passes(&plan.dedupes, dedupe, row);
                 if !taker.dedupe.is_none_or(passes) {
                     let counted = u64::from(!plan.is_of_duplicates(taker.dedupe));
                     counts.taken += counted;
@@ -217,9 +212,13 @@ impl Apply {
                     }
                 }
                 self.rules[taker.rule.0 as usize].used += 1;
-                let at = batch.batch.offsets.get(row as usize).copied().unwrap_or(row);
-                let signal = batch.batch.signal.index() as u8;
-                let place = Place { time_ns, source: source.0, seq: frame.seq, at, signal };
+                let place = Place {
+                    time_ns,
+                    source: at.source.0,
+                    seq: at.frame.seq,
+                    at: batch.batch.offsets.get(row as usize).copied().unwrap_or(row),
+                    signal: batch.batch.signal.index() as u8,
+                };
                 let mut event = taker.event(batch, (row, mask), place);
                 if let (Some(slot), Some(item)) = (taker.item_slot, item) {
                     event.slots[slot as usize] = packed(&item);

@@ -3,47 +3,34 @@
 use std::sync::Arc;
 
 use super::apply::Apply;
-use super::decode::{PreparedBatch, PreparedFrame};
-use super::facts::{Decisions, FrameDecision};
+use super::placed::Placed;
 use super::taken::Taking;
 use crate::ingest::emit;
-use crate::model::{EmittedItem, ItemKey, RuleId, SourceId};
+use crate::model::{EmittedItem, RuleId};
 use crate::plan::{RouteRule, RuleKind};
 
 impl Apply {
     /// Sends the items of a batch that routes take or samplings keep, and spans to their traces.
-    pub(super) fn routed(
-        &mut self,
-        (frame, batch): (&PreparedFrame, &PreparedBatch),
-        (source, decision): (SourceId, &FrameDecision),
-        decisions: &Decisions,
-    ) {
+    pub(super) fn routed(&mut self, at: Placed<'_>) {
         let plan = Arc::clone(&self.plan);
         for (index, rule) in plan.rules.iter().enumerate() {
             let RuleKind::Route(route) = &rule.kind else { continue };
-            if plan.signals[route.signal as usize].signal == batch.batch.signal {
+            if plan.signals[route.signal as usize].signal == at.batch.batch.signal {
                 let id = RuleId(index as u32);
-                self.route((id, route), (frame, batch), (source, decision), decisions);
+                self.route(id, route, at);
             }
         }
-        self.sampled((frame, batch), (source, decision), decisions);
-        self.following((frame, batch), (source, decision), decisions);
-        self.trace_spans((frame, batch), (source, decision), decisions);
+        self.sampled(at);
+        self.following(at);
+        self.trace_spans(at);
     }
 
-    fn route(
-        &mut self,
-        (id, route): (RuleId, &RouteRule),
-        (frame, batch): (&PreparedFrame, &PreparedBatch),
-        (source, decision): (SourceId, &FrameDecision),
-        decisions: &Decisions,
-    ) {
+    fn route(&mut self, id: RuleId, route: &RouteRule, at: Placed<'_>) {
         let RouteRule { filter, dedupe, timeline, .. } = *route;
         let taking = Taking { rule: id, filter, dedupe, timeline };
-        let taken = self.take(taking, (frame, batch), decision, decisions);
-        let Some(mut taken) = taken else { return };
+        let Some(mut taken) = self.take(taking, at) else { return };
         let rows = std::mem::take(&mut taken.rows);
-        for (&row, content) in rows.iter().zip(emit(&batch.batch, &rows)) {
+        for (&row, content) in rows.iter().zip(emit(&at.batch.batch, &rows)) {
             let decision_ns = taken.decision_ns(row);
             let Some(content) = content else {
                 self.rules[id.0 as usize].refused += 1;
@@ -52,9 +39,9 @@ impl Apply {
             let time_ns = taken.times[row as usize];
             self.outgoing[0].items.push(EmittedItem {
                 rule: id,
-                signal: batch.batch.signal,
+                signal: at.batch.batch.signal,
                 decision_ns,
-                key: ItemKey { frame_seq: frame.seq, row, time_ns, source },
+                key: at.key(row, time_ns),
                 content,
             });
         }

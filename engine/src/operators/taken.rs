@@ -4,10 +4,8 @@
 //! log: what leaves by it is in log order, whatever the cut into epochs.
 
 use super::apply::Apply;
-use super::decode::{PreparedBatch, PreparedFrame};
-use super::facts::{Decisions, FrameDecision};
-use crate::limits::AHEAD_MAX_NS;
-use crate::model::{Column, RuleId};
+use super::placed::Placed;
+use crate::model::RuleId;
 
 /// Which items a rule takes of a signal.
 #[derive(Clone, Copy)]
@@ -53,29 +51,18 @@ fn is_timed(times: &[i64], ahead: &[u32], row: u32) -> bool {
 
 impl Apply {
     /// Takes and counts the rows of a batch; `None` where there are none.
-    pub(super) fn take<'a>(
-        &mut self,
-        taking: Taking,
-        (frame, batch): (&PreparedFrame, &'a PreparedBatch),
-        decision: &'a FrameDecision,
-        decisions: &Decisions,
-    ) -> Option<Taken<'a>> {
+    pub(super) fn take<'a>(&mut self, taking: Taking, at: Placed<'a>) -> Option<Taken<'a>> {
         let line = &self.plan.timelines[taking.timeline as usize];
-        let column = self.plan.time_columns[line.time_column as usize].column;
-        let Some(Column::Times(times)) = batch.batch.columns.get(column as usize) else {
-            return None;
-        };
-        let ahead = decision.ahead.iter().find(|(column, _)| *column == line.time_column);
-        let ahead = ahead.map_or(&[][..], |(_, rows)| rows);
+        let times = at.times(&self.plan, line)?;
+        let ahead = at.ahead(line);
         let mut rows: Vec<u32> = match taking.filter {
-            Some(filter) => batch.filters.of(filter).to_vec(),
-            None => (0..batch.batch.rows as u32).collect(),
+            Some(filter) => at.batch.filters.of(filter).to_vec(),
+            None => (0..at.batch.batch.rows as u32).collect(),
         };
         rows.retain(|row| is_timed(times, ahead, *row)); // the ledger counts the others
         let all = rows.len() as u64;
         if let Some(dedupe) = taking.dedupe {
-            let dedupes = &self.plan.dedupes;
-            rows.retain(|row| decisions.passes(dedupes, dedupe, (frame.seq, *row)));
+            rows.retain(|row| at.passes(&self.plan.dedupes, dedupe, *row));
         }
         let taken = rows.len() as u64;
         // What is no duplicate is none of the items of a stream of duplicates.
@@ -84,7 +71,7 @@ impl Apply {
         counts.taken += taken + duplicates;
         counts.duplicates += duplicates;
         counts.used += rows.len() as u64;
-        let bound_ns = frame.arrival_ns.map_or(i64::MAX, |at| at.saturating_add(AHEAD_MAX_NS));
+        let bound_ns = at.bound_ns();
         let top_ns = self.clock.top(taking.timeline as usize, line);
         (!rows.is_empty()).then_some(Taken { rows, times, ahead, bound_ns, top_ns, next: 0 })
     }

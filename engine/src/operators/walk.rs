@@ -4,10 +4,9 @@
 
 use super::apply::Apply;
 use super::clock::UNSEEN;
-use super::decode::{PreparedBatch, PreparedFrame};
-use super::facts::{ClockStep, FrameDecision};
-use crate::limits::AHEAD_MAX_NS;
-use crate::model::{Column, SourceId};
+use super::facts::ClockStep;
+use super::placed::Placed;
+use crate::model::SourceId;
 
 /// A walk through the rows of a batch.
 #[derive(Clone)]
@@ -33,44 +32,28 @@ impl Walk<'_> {
 
 impl Apply {
     /// A walk through a batch, before its first row.
-    pub(super) fn walk<'a>(
-        &self,
-        line: usize,
-        source: SourceId,
-        (frame, batch): (&PreparedFrame, &'a PreparedBatch),
-        decision: &'a FrameDecision,
-    ) -> Option<Walk<'a>> {
+    pub(super) fn walk<'a>(&self, line: usize, at: Placed<'a>) -> Option<Walk<'a>> {
         let timeline = &self.plan.timelines[line];
-        let time_column = self.plan.time_columns[timeline.time_column as usize];
-        let Column::Times(times) = &batch.batch.columns[time_column.column as usize] else {
-            return None;
-        };
-        let ahead = decision.ahead.iter().find(|(column, _)| *column == timeline.time_column);
         Some(Walk {
-            times,
+            times: at.times(&self.plan, timeline)?,
             line,
-            source,
-            ahead: ahead.map_or(&[], |(_, rows)| rows),
-            bound_ns: frame.arrival_ns.map_or(i64::MAX, |at| at.saturating_add(AHEAD_MAX_NS)),
+            source: at.source,
+            ahead: at.ahead(timeline),
+            bound_ns: at.bound_ns(),
             next: 0,
-            high_ns: self.clock.high(timeline.time_column, source),
+            high_ns: self.clock.high(timeline.time_column, at.source),
             watermark_ns: self.clock.watermark(line),
         })
     }
 
     /// The watermark that a timeline will have after a frame.
-    pub(super) fn end_of_frame_ns(
-        &self,
-        line: usize,
-        source: SourceId,
-        decision: &FrameDecision,
-    ) -> i64 {
+    pub(super) fn end_of_frame_ns(&self, line: usize, at: Placed<'_>) -> i64 {
         let timeline = &self.plan.timelines[line];
-        let ClockStep::Data { highs, .. } = &decision.step else { return UNSEEN };
+        let ClockStep::Data { highs, .. } = &at.decision.step else { return UNSEEN };
         let own = highs.iter().filter(|(column, _)| *column == timeline.time_column);
         let last_ns = own.map(|(_, high_ns)| *high_ns).max().unwrap_or(UNSEEN);
-        let high_ns = self.clock.high(timeline.time_column, source).max(last_ns);
-        self.clock.watermark_with(line, timeline, source, high_ns)
+        let high_ns = self.clock.high(timeline.time_column, at.source).max(last_ns);
+        self.clock.watermark_with(line, timeline, at.source, high_ns)
     }
 
     /// Lets a walk come to a row: the watermark is as of the row before.

@@ -13,10 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Case, CaseKind, Held, Timing, Weight};
 use crate::ingest::emit;
-use crate::model::{Column, EmittedItem, ItemKey, RawItems, RuleId, Signal, SourceId};
+use crate::model::{Column, EmittedItem, RawItems, RuleId, Signal};
 use crate::operators::apply::Apply;
-use crate::operators::decode::{PreparedBatch, PreparedFrame};
-use crate::operators::facts::{Decisions, FrameDecision};
+use crate::operators::placed::Placed;
 use crate::operators::taken::Taking;
 use crate::operators::walk::Walk;
 use crate::plan::{FollowingLogs, RuleKind};
@@ -71,16 +70,11 @@ struct SpansBefore<'a> {
 }
 
 impl<'a> SpansBefore<'a> {
-    fn new(
-        apply: &Apply,
-        line: usize,
-        (frame, logs): (&'a PreparedFrame, &'a PreparedBatch),
-        (source, decision): (SourceId, &'a FrameDecision),
-    ) -> Self {
-        let spans = frame.batches.iter().find(|batch| batch.batch.signal == Signal::Spans);
+    fn new(apply: &Apply, line: usize, logs: Placed<'a>) -> Self {
+        let spans = logs.frame.batches.iter().find(|batch| batch.batch.signal == Signal::Spans);
         let both = spans.and_then(|spans| {
-            let walk = apply.walk(line, source, (frame, spans), decision)?;
-            Some((walk, spans.batch.raw.as_ref()?, logs.batch.raw.as_ref()?))
+            let walk = apply.walk(line, Placed { batch: spans, ..logs })?;
+            Some((walk, spans.batch.raw.as_ref()?, logs.batch.batch.raw.as_ref()?))
         });
         Self { watermark_ns: apply.clock.watermark(line), both }
     }
@@ -98,42 +92,30 @@ impl<'a> SpansBefore<'a> {
 
 impl Apply {
     /// Sends log records after their traces.
-    pub(crate) fn following(
-        &mut self,
-        (frame, batch): (&PreparedFrame, &PreparedBatch),
-        (source, decision): (SourceId, &FrameDecision),
-        decisions: &Decisions,
-    ) {
+    pub(in crate::operators) fn following(&mut self, at: Placed<'_>) {
         let plan = Arc::clone(&self.plan);
         for (index, rule) in plan.rules.iter().enumerate() {
             let RuleKind::Sample(sample) = &rule.kind else { continue };
             let Some(logs) = &sample.logs else { continue };
-            if plan.signals[logs.signal as usize].signal == batch.batch.signal {
+            if plan.signals[logs.signal as usize].signal == at.batch.batch.signal {
                 let id = RuleId(index as u32);
-                self.follow((id, logs), (frame, batch), (source, decision), decisions);
+                self.follow(id, logs, at);
             }
         }
     }
 
-    fn follow(
-        &mut self,
-        (rule, logs): (RuleId, &FollowingLogs),
-        (frame, batch): (&PreparedFrame, &PreparedBatch),
-        (source, decision): (SourceId, &FrameDecision),
-        decisions: &Decisions,
-    ) {
+    fn follow(&mut self, rule: RuleId, logs: &FollowingLogs, at: Placed<'_>) {
         let (filter, timeline) = (Some(logs.filter), logs.timeline);
         let taking = Taking { rule, filter, dedupe: None, timeline };
-        let taken = self.take(taking, (frame, batch), decision, decisions);
-        let Some(mut taken) = taken else { return };
+        let Some(mut taken) = self.take(taking, at) else { return };
+        let batch = at.batch;
         let Some(Column::Ids16(ids)) = batch.batch.columns.get(logs.trace_id as usize) else {
             return;
         };
         let rows = std::mem::take(&mut taken.rows);
         let spans = self.plan.rules[rule.0 as usize].place.timelines.first();
         let spans = spans.map(|line| *line as usize);
-        let mut passed =
-            spans.map(|line| SpansBefore::new(self, line, (frame, batch), (source, decision)));
+        let mut passed = spans.map(|line| SpansBefore::new(self, line, at));
         for (&row, content) in rows.iter().zip(emit(&batch.batch, &rows)) {
             let passed_ns = passed.as_mut().map_or(i64::MIN, |spans| spans.before(self, row));
             let decision_ns = taken.decision_ns(row).max(passed_ns.saturating_add(1));
@@ -142,7 +124,7 @@ impl Apply {
                 continue;
             };
             let (trace_id, time_ns) = (ids[row as usize], taken.times[row as usize]);
-            let key = ItemKey { frame_seq: frame.seq, row, time_ns, source };
+            let key = at.key(row, time_ns);
             let signal = batch.batch.signal;
             let item = EmittedItem { rule, signal, decision_ns, key, content };
             let (trace_state, arrived) = (bytes::Bytes::new(), None);

@@ -10,10 +10,10 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Case, CaseKind, Held, LastStamp, Timing, Weight};
 use crate::ingest::emit;
-use crate::model::{Batch, Column, EmittedItem, ItemKey, RuleId, SourceId, Value};
+use crate::model::{Batch, Column, EmittedItem, RuleId, Value};
 use crate::operators::apply::Apply;
-use crate::operators::decode::{PreparedBatch, PreparedFrame};
-use crate::operators::facts::{Decisions, FrameDecision};
+use crate::operators::decode::PreparedBatch;
+use crate::operators::placed::Placed;
 use crate::operators::taken::Taking;
 use crate::plan::{RuleKind, SampleFit, SampleKeys, SampleRule, SampleVerb, SampledFrom};
 use crate::sampling::{Randomness, Reading, Threshold, read_tracestate};
@@ -41,34 +41,23 @@ struct RowFacts {
 
 impl Apply {
     /// Samples the items of a batch.
-    pub(crate) fn sampled(
-        &mut self,
-        (frame, batch): (&PreparedFrame, &PreparedBatch),
-        (source, decision): (SourceId, &FrameDecision),
-        decisions: &Decisions,
-    ) {
+    pub(in crate::operators) fn sampled(&mut self, at: Placed<'_>) {
         let plan = Arc::clone(&self.plan);
         for (index, rule) in plan.rules.iter().enumerate() {
             let RuleKind::Sample(sample) = &rule.kind else { continue };
             let SampledFrom::Items { signal, .. } = sample.from else { continue };
-            if plan.signals[signal as usize].signal == batch.batch.signal {
+            if plan.signals[signal as usize].signal == at.batch.batch.signal {
                 let id = RuleId(index as u32);
-                self.sample((id, sample), (frame, batch), (source, decision), decisions);
+                self.sample(id, sample, at);
             }
         }
     }
 
-    fn sample(
-        &mut self,
-        (id, sample): (RuleId, &SampleRule),
-        (frame, batch): (&PreparedFrame, &PreparedBatch),
-        (source, decision): (SourceId, &FrameDecision),
-        decisions: &Decisions,
-    ) {
+    fn sample(&mut self, id: RuleId, sample: &SampleRule, at: Placed<'_>) {
         let SampledFrom::Items { filter, dedupe, timeline, .. } = sample.from else { return };
         let taking = Taking { rule: id, filter, dedupe, timeline };
-        let taken = self.take(taking, (frame, batch), decision, decisions);
-        let Some(mut taken) = taken else { return };
+        let Some(mut taken) = self.take(taking, at) else { return };
+        let batch = at.batch;
         let facts = facts(sample, batch, std::mem::take(&mut taken.rows));
         let (mut verdicts, mut leaving) = (Vec::new(), Vec::new());
         for row in facts {
@@ -85,7 +74,7 @@ impl Apply {
                 continue;
             };
             let (row, time_ns) = (facts.row, taken.times[facts.row as usize]);
-            let key = ItemKey { frame_seq: frame.seq, row, time_ns, source };
+            let key = at.key(row, time_ns);
             let signal = batch.batch.signal;
             let item = EmittedItem { rule: id, signal, decision_ns, key, content };
             self.send_sampled((sample, batch), facts, verdict, item);

@@ -4,11 +4,11 @@ use super::SpanBlock;
 use super::state::shard_key;
 use super::trace_rules;
 use super::values::distinct;
-use crate::model::{Column, RuleId, SourceId};
+use crate::model::{Column, RuleId};
 use crate::operators::applied::owner_of;
 use crate::operators::apply::Apply;
-use crate::operators::decode::{PreparedBatch, PreparedFrame};
-use crate::operators::facts::{Decisions, FrameDecision};
+use crate::operators::decode::PreparedBatch;
+use crate::operators::placed::Placed;
 use crate::plan::{Plan, TraceRule};
 
 use std::sync::Arc;
@@ -73,18 +73,13 @@ impl Needs {
 
 impl Apply {
     /// Sends spans to the workers of their traces.
-    pub(in crate::operators) fn trace_spans(
-        &mut self,
-        (frame, batch): (&PreparedFrame, &PreparedBatch),
-        (source, decision): (SourceId, &FrameDecision),
-        decisions: &Decisions,
-    ) {
+    pub(in crate::operators) fn trace_spans(&mut self, at: Placed<'_>) {
         let takers = Arc::clone(&self.trace_takers);
-        let signal = self.plan.signals.iter().position(|plan| plan.signal == batch.batch.signal);
+        let signal = self.plan.signals.iter().position(|plan| plan.signal == at.batch.batch.signal);
         let Some(signal) = signal else { return };
         for (id, rule) in &takers.by_signal[signal] {
-            if let Some(columns) = Columns::of(rule, &batch.batch.columns) {
-                self.spans_of((*id, rule), &columns, (frame, batch), (source, decision), decisions);
+            if let Some(columns) = Columns::of(rule, &at.batch.batch.columns) {
+                self.spans_of((*id, rule), &columns, at);
             }
         }
     }
@@ -93,13 +88,11 @@ impl Apply {
         &mut self,
         (id, rule): (RuleId, &TraceRule),
         columns: &Columns<'_>,
-        (frame, batch): (&PreparedFrame, &PreparedBatch),
-        (source, decision): (SourceId, &FrameDecision),
-        decisions: &Decisions,
+        at: Placed<'_>,
     ) {
-        let line = rule.timeline as usize;
-        let Some(mut walk) = self.walk(line, source, (frame, batch), decision) else { return };
-        let moves = self.end_of_frame_ns(line, source, decision) != walk.watermark_ns;
+        let (line, batch) = (rule.timeline as usize, at.batch);
+        let Some(mut walk) = self.walk(line, at) else { return };
+        let moves = self.end_of_frame_ns(line, at) != walk.watermark_ns;
         let peers = self.outgoing.len();
         let masks = masks_of(rule, batch);
         let every: Vec<u32>;
@@ -112,20 +105,20 @@ impl Apply {
         };
         let plan = Arc::clone(&self.plan);
         let room = rows.len() / peers + rows.len() / 16;
-        let block = |_| SpanBlock::new(id, frame.seq, rule.carried.len(), room);
+        let block = |_| SpanBlock::new(id, at.frame.seq, rule.carried.len(), room);
         let mut blocks: Vec<SpanBlock> = (0..peers).map(block).collect();
         let needs = Needs::of(&self.plan, rule);
         for &row in rows {
-            let (at, time_ns) = (row as usize, walk.times[row as usize]);
+            let (place, time_ns) = (row as usize, walk.times[row as usize]);
             if time_ns == 0 || walk.is_ahead(row) {
                 continue; // counted by the ledger
             }
             let counts = &mut self.rules[id.0 as usize];
-            if columns.trace_ids[at] == [0; 16] {
+            if columns.trace_ids[place] == [0; 16] {
                 counts.refused += 1;
                 continue;
             }
-            let passes = |dedupe| decisions.passes(&plan.dedupes, dedupe, (frame.seq, row));
+            let passes = |dedupe| at.passes(&plan.dedupes, dedupe, row);
             if !rule.dedupe.is_none_or(passes) {
                 let counted = u64::from(!plan.is_of_duplicates(rule.dedupe));
                 counts.taken += counted;
@@ -136,7 +129,7 @@ impl Apply {
             if moves {
                 self.walk_to(row, &mut walk);
             }
-            let key = u128::from(shard_key(&columns.trace_ids[at]));
+            let key = u128::from(shard_key(&columns.trace_ids[place]));
             let block = &mut blocks[owner_of(key, peers)];
             let entry = block.rows.len() as u32;
             if block.watermarks.last().is_none_or(|last| last.1 != walk.watermark_ns) {
@@ -152,7 +145,7 @@ impl Apply {
             if block.len() > 0 {
                 fill(&mut block, (rule, batch, needs), columns, (&masks, walk.times));
                 if let Some(trace_state) = rule.sampled {
-                    block.hold(&batch.batch, source, trace_state);
+                    block.hold(&batch.batch, at.source, trace_state);
                 }
                 outgoing.spans.push(block);
             }
