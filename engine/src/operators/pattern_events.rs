@@ -172,66 +172,69 @@ pub(super) fn hash_of(key: &[Value]) -> u128 {
 impl Apply {
     /// Sends what rules take of a batch as events to the workers of its keys.
     pub(super) fn pattern_events(&mut self, at: Placed<'_>) {
-        let batch = at.batch;
         let takers = Arc::clone(&self.takers);
-        let plan = Arc::clone(&self.plan);
-        let signal = plan.signals.iter().position(|plan| plan.signal == batch.batch.signal);
+        let signal = at.batch.batch.signal;
+        let signal = self.plan.signals.iter().position(|plan| plan.signal == signal);
         let Some(signal) = signal else { return };
         // Most patterns follow one timeline: where a frame takes it is computed once.
         let mut known_end: Option<(usize, i64)> = None;
-        for taker in takers.by_signal[signal].of(batch) {
-            let rows = taker.rows(batch);
-            let Some(mut walk) = self.walk(taker.timeline, at) else { continue };
-            // Most frames lie whole ahead of where the watermark is after them.
+        for taker in takers.by_signal[signal].of(at.batch) {
             let end_ns = match known_end {
                 Some((timeline, end_ns)) if timeline == taker.timeline => end_ns,
                 _ => self.end_of_frame_ns(taker.timeline, at),
             };
             known_end = Some((taker.timeline, end_ns));
-            let mut contents = taker.contents(batch, &rows).into_iter();
-            for (row, mask) in rows {
-                let item = contents.next().flatten();
-                let time_ns = walk.times[row as usize];
-                if time_ns == 0 || walk.is_ahead(row) {
-                    continue; // counted by the ledger
-                }
-                let counts = &mut self.rules[taker.rule.0 as usize];
-                let passes = |dedupe| at.passes(&plan.dedupes, dedupe, row);
-                if !taker.dedupe.is_none_or(passes) {
-                    let counted = u64::from(!plan.is_of_duplicates(taker.dedupe));
-                    counts.taken += counted;
-                    counts.duplicates += counted;
+            self.events_of(taker, at, end_ns);
+        }
+    }
+
+    /// Sends what one rule takes of a batch; `end_ns` is its watermark after the frame.
+    fn events_of(&mut self, taker: &Taker, at: Placed<'_>, end_ns: i64) {
+        let rows = taker.rows(at.batch);
+        let Some(mut walk) = self.walk(taker.timeline, at) else { return };
+        let mut contents = taker.contents(at.batch, &rows).into_iter();
+        for (row, mask) in rows {
+            let item = contents.next().flatten();
+            let time_ns = walk.times[row as usize];
+            if time_ns == 0 || walk.is_ahead(row) {
+                continue; // counted by the ledger
+            }
+            if !self.is_new(taker.rule, taker.dedupe, at, row) {
+                continue;
+            }
+            // Most frames lie whole ahead of where the watermark is after them.
+            if time_ns <= end_ns {
+                self.walk_to(row, &mut walk);
+                if time_ns <= walk.watermark_ns {
+                    self.late_event(taker, at.batch, (row, time_ns), walk.watermark_ns);
                     continue;
                 }
-                counts.taken += 1;
-                if time_ns <= end_ns {
-                    self.walk_to(row, &mut walk);
-                    if time_ns <= walk.watermark_ns {
-                        self.late_event(taker, batch, (row, time_ns), walk.watermark_ns);
-                        continue;
-                    }
-                }
-                self.rules[taker.rule.0 as usize].used += 1;
-                let place = Place {
-                    time_ns,
-                    source: at.source.0,
-                    seq: at.frame.seq,
-                    at: batch.batch.offsets.get(row as usize).copied().unwrap_or(row),
-                    signal: batch.batch.signal.index() as u8,
-                };
-                let mut event = taker.event(batch, (row, mask), place);
-                if let (Some(slot), Some(item)) = (taker.item_slot, item) {
-                    event.slots[slot as usize] = packed(&item);
-                }
-                let peers = self.outgoing.len();
-                let worker = if plan.rules[taker.rule.0 as usize].place.level == 0 {
-                    owner_of(event.key_hash, peers)
-                } else {
-                    owner_of_rule(&plan, taker.rule, peers)
-                };
-                self.outgoing[worker].pattern_events.push(event);
             }
+            self.rules[taker.rule.0 as usize].used += 1;
+            let batch = &at.batch.batch;
+            let place = Place {
+                time_ns,
+                source: at.source.0,
+                seq: at.frame.seq,
+                at: batch.offsets.get(row as usize).copied().unwrap_or(row),
+                signal: batch.signal.index() as u8,
+            };
+            let mut event = taker.event(at.batch, (row, mask), place);
+            if let (Some(slot), Some(item)) = (taker.item_slot, item) {
+                event.slots[slot as usize] = packed(&item);
+            }
+            self.send_event(event);
         }
+    }
+
+    fn send_event(&mut self, event: Event) {
+        let peers = self.outgoing.len();
+        let worker = if self.plan.rules[event.rule.0 as usize].place.level == 0 {
+            owner_of(event.key_hash, peers)
+        } else {
+            owner_of_rule(&self.plan, event.rule, peers)
+        };
+        self.outgoing[worker].pattern_events.push(event);
     }
 
     fn late_event(

@@ -75,4 +75,24 @@ impl Apply {
         let top_ns = self.clock.top(taking.timeline as usize, line);
         (!rows.is_empty()).then_some(Taken { rows, times, ahead, bound_ns, top_ns, next: 0 })
     }
+
+    /// Counts an item of a rule that looks at them one by one; whether it is no duplicate.
+    pub(super) fn is_new(
+        &mut self,
+        rule: RuleId,
+        dedupe: Option<u32>,
+        at: Placed<'_>,
+        row: u32,
+    ) -> bool {
+        let counts = &mut self.rules[rule.0 as usize];
+        if dedupe.is_none_or(|dedupe| at.passes(&self.plan.dedupes, dedupe, row)) {
+            counts.taken += 1;
+            return true;
+        }
+        // What is no duplicate is none of the items of a stream of duplicates.
+        let counted = u64::from(!self.plan.is_of_duplicates(dedupe));
+        counts.taken += counted;
+        counts.duplicates += counted;
+        false
+    }
 }

@@ -103,7 +103,6 @@ impl Apply {
                 &every
             }
         };
-        let plan = Arc::clone(&self.plan);
         let room = rows.len() / peers + rows.len() / 16;
         let block = |_| SpanBlock::new(id, at.frame.seq, rule.carried.len(), room);
         let mut blocks: Vec<SpanBlock> = (0..peers).map(block).collect();
@@ -113,19 +112,13 @@ impl Apply {
             if time_ns == 0 || walk.is_ahead(row) {
                 continue; // counted by the ledger
             }
-            let counts = &mut self.rules[id.0 as usize];
             if columns.trace_ids[place] == [0; 16] {
-                counts.refused += 1;
+                self.rules[id.0 as usize].refused += 1;
                 continue;
             }
-            let passes = |dedupe| at.passes(&plan.dedupes, dedupe, row);
-            if !rule.dedupe.is_none_or(passes) {
-                let counted = u64::from(!plan.is_of_duplicates(rule.dedupe));
-                counts.taken += counted;
-                counts.duplicates += counted;
+            if !self.is_new(id, rule.dedupe, at, row) {
                 continue;
             }
-            counts.taken += 1;
             if moves {
                 self.walk_to(row, &mut walk);
             }
