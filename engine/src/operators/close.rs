@@ -23,8 +23,9 @@ use super::row_order::RowOrder;
 use super::sample::{self, Case, Tally, TraceExplained};
 use super::snapshot::{Snapshots, StageName};
 use super::stream::{EpochNumber, Outbox, Stage};
-use super::traces::{self, Traces, TracesState};
+use super::traces::{self, SpanBlock, Traces, TracesState};
 use super::windows::{Closing, Windows, WindowsState};
+use crate::keyed_events::Event;
 use crate::limits::ROWS_EXPECTED_MAX;
 use crate::model::{EmittedItem, Ledger, Row, RuleId, Transition};
 use crate::plan::{Plan, RuleKind};
@@ -99,7 +100,11 @@ impl Closed {
 
     /// Adds what another worker or stage says to worker 0.
     pub(crate) fn take(&mut self, other: Self) {
-        self.rows.extend(other.rows);
+        if self.rows.is_empty() {
+            self.rows = other.rows; // of one worker, nothing is moved
+        } else {
+            self.rows.extend(other.rows);
+        }
         self.transitions.extend(other.transitions);
         self.items.extend(other.items);
         self.cases.extend(other.cases);
@@ -354,6 +359,71 @@ pub(crate) fn alerts(plan: &Plan, is_source: impl Fn(RuleId) -> bool) -> Vec<Ale
     plan.rules.iter().enumerate().filter_map(alert).collect()
 }
 
+/// What workers have applied for this one in an epoch.
+struct Arrived {
+    by_table: Vec<Arriving>,
+    late: Vec<Row>,
+    events: Vec<Event>,
+    spans: Vec<SpanBlock>,
+}
+
+impl Close {
+    /// Puts together what workers have applied; what only passes on is closed already.
+    fn arrived(&self, epoch: EpochNumber, messages: Vec<Applied>, out: &mut Closed) -> Arrived {
+        let by_table = self.plan.tables.iter().map(|_| Arriving::default()).collect();
+        let (late, events, spans) = (Vec::new(), Vec::new(), Vec::new());
+        let mut arrived = Arrived { by_table, late, events, spans };
+        for mut message in messages {
+            out.take_items(&mut message);
+            out.ledger = out.ledger.take().or(message.ledger);
+            out.snapshot |= message.snapshot;
+            for (mine, theirs) in out.rules.iter_mut().zip(&message.rules) {
+                mine.merge(theirs);
+            }
+            arrived.late.extend(message.late);
+            arrived.spans.extend(message.spans);
+            for event in message.pattern_events {
+                if self.plan.rules[event.rule.0 as usize].place.level == 0 {
+                    arrived.events.push(event);
+                } else {
+                    self.local.borrow_mut().events.put(epoch, event);
+                }
+            }
+            for delta in message.deltas {
+                arrived.by_table[delta.table as usize].0.push(delta);
+            }
+            for event in message.events {
+                arrived.by_table[event.table as usize].1.push(event);
+            }
+        }
+        arrived
+    }
+
+    /// Closes the windows whose time it is.
+    fn close_windows(
+        &mut self,
+        by_table: Vec<Arriving>,
+        times: &Times,
+        late: &mut Vec<Row>,
+        out: &mut Closed,
+    ) {
+        let plan = Arc::clone(&self.plan);
+        for (index, (deltas, events)) in by_table.into_iter().enumerate() {
+            let table = &plan.tables[index];
+            let Some(&(watermark_ns, top_ns)) = times.get(table.timeline as usize) else {
+                continue;
+            };
+            let closing = Closing { plan: &plan, table, watermark_ns, top_ns };
+            let windows = &mut self.tables[index];
+            if table.keyed_shape().is_some() {
+                windows.close_keyed(&closing, (deltas, events), &mut self.alerts, late, out);
+            } else {
+                windows.close(&closing, deltas, &mut self.alerts, out);
+            }
+        }
+    }
+}
+
 impl Stage for Close {
     type In = Applied;
     type Out = Closed;
@@ -370,46 +440,10 @@ impl Stage for Close {
             self.local.borrow_mut().times.remove(&epoch);
         }
         let mut closed = Closed::new(&plan);
-        let mut by_table: Vec<Arriving> = plan.tables.iter().map(|_| Default::default()).collect();
-        let (mut late, mut events, mut spans) = (Vec::new(), Vec::new(), Vec::new());
-        for mut message in messages {
-            closed.take_items(&mut message);
-            closed.ledger = closed.ledger.or(message.ledger);
-            closed.snapshot |= message.snapshot;
-            for (mine, theirs) in closed.rules.iter_mut().zip(&message.rules) {
-                mine.merge(theirs);
-            }
-            late.extend(message.late);
-            spans.extend(message.spans);
-            for event in message.pattern_events {
-                if plan.rules[event.rule.0 as usize].place.level == 0 {
-                    events.push(event);
-                } else {
-                    self.local.borrow_mut().events.put(epoch, event);
-                }
-            }
-            for delta in message.deltas {
-                by_table[delta.table as usize].0.push(delta);
-            }
-            for event in message.events {
-                by_table[event.table as usize].1.push(event);
-            }
-        }
+        let Arrived { by_table, mut late, events, spans } =
+            self.arrived(epoch, messages, &mut closed);
         self.expect_rows(&times, &by_table, &mut closed);
-        for (index, (deltas, events)) in by_table.into_iter().enumerate() {
-            let table = &plan.tables[index];
-            let Some(&(watermark_ns, top_ns)) = times.get(table.timeline as usize) else {
-                continue;
-            };
-            let closing = Closing { plan: &plan, table, watermark_ns, top_ns };
-            let windows = &mut self.tables[index];
-            if table.keyed_shape().is_some() {
-                let (arriving, alerts) = ((deltas, events), &mut self.alerts);
-                windows.close_keyed(&closing, arriving, alerts, &mut late, &mut closed);
-            } else {
-                windows.close(&closing, deltas, &mut self.alerts, &mut closed);
-            }
-        }
+        self.close_windows(by_table, &times, &mut late, &mut closed);
         let watermarks = Watermarks { before: &self.times, after: &times };
         let (correlated, events) =
             events.into_iter().partition(|event| is_correlated(&plan, event));

@@ -6,7 +6,7 @@ use crossbeam_channel::Sender;
 use serde::{Deserialize, Serialize};
 
 use super::applied::RuleCounts;
-use super::close::{Closed, Times};
+use super::close::Closed;
 use super::sample::{self, Decided, Heard, Sampler, SamplerState, Tally, TraceExplained};
 use super::snapshot::{Snapshots, StageName};
 use super::stream::{EpochNumber, Outbox, Stage};
@@ -63,6 +63,18 @@ pub(crate) struct OutputState {
     pub(crate) sampler: SamplerState,
 }
 
+impl OutputState {
+    fn add(&mut self, samples: &Tally, ledger: Option<&Ledger>, rules: &[RuleCounts]) {
+        sample::merge(&mut self.samples, samples);
+        if let Some(ledger) = ledger {
+            self.ledger.merge(ledger);
+        }
+        for (mine, theirs) in self.rules.iter_mut().zip(rules) {
+            mine.merge(theirs);
+        }
+    }
+}
+
 /// The stage.
 pub(crate) struct Output {
     plan: Arc<Plan>,
@@ -99,44 +111,22 @@ impl Stage for Output {
         if messages.is_empty() {
             return epoch + 1;
         }
-        let (mut rows, mut transitions): (Vec<Row>, Vec<Transition>) = (Vec::new(), Vec::new());
-        let mut items: Vec<EmittedItem> = Vec::new();
-        let (mut cases, mut snapshot) = (Vec::new(), false);
-        let (mut explained, mut times) = (Vec::new(), Times::new());
         let senders = messages.iter().filter(|message| !message.rows.is_empty()).count();
-        for message in messages {
-            if rows.is_empty() {
-                rows = message.rows; // of one worker, nothing is moved
-            } else {
-                rows.extend(message.rows);
-            }
-            transitions.extend(message.transitions);
-            items.extend(message.items);
-            cases.extend(message.cases);
-            explained.extend(message.explained);
-            if times.is_empty() {
-                times = message.times;
-            }
-            sample::merge(&mut self.totals.samples, &message.samples);
-            snapshot |= message.snapshot;
-            if let Some(ledger) = &message.ledger {
-                self.totals.ledger.merge(ledger);
-            }
-            for (mine, theirs) in self.totals.rules.iter_mut().zip(&message.rules) {
-                mine.merge(theirs);
-            }
-        }
+        let mut said = Closed::new(&self.plan);
+        messages.into_iter().for_each(|message| said.take(message));
+        let Closed { mut rows, mut transitions, mut items, mut explained, .. } = said;
+        self.totals.add(&said.samples, said.ledger.as_ref(), &said.rules);
         if senders > 1 || self.plan.levels() > 0 {
             rows.sort_by(Row::output_cmp); // else one worker's, in their order already
         }
         transitions.sort_by(Transition::output_cmp);
         let tally = &mut self.totals.samples;
-        let heard = Heard { rows: &rows, transitions: &transitions, times: &times };
+        let heard = Heard { rows: &rows, transitions: &transitions, times: &said.times };
         let mut decided = Decided { items: &mut items, tally, explained: &mut explained };
-        self.sampler.decide(&self.plan, cases, heard, &mut decided);
+        self.sampler.decide(&self.plan, said.cases, heard, &mut decided);
         let exemplars = self.sampler.mark_exemplars(&self.plan, &mut rows, &mut transitions);
         EmittedItem::sort(&mut items);
-        if snapshot {
+        if said.snapshot {
             self.totals.sampler = self.sampler.state();
             self.snapshots.write(epoch, StageName::Output, &self.totals);
         }
