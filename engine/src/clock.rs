@@ -26,8 +26,9 @@ pub fn wall_clock() -> Clock {
     })
 }
 
-/// The machine's clock, except that it does not go back: where it was set back, time goes on as it
-/// passes until the machine's clock has come as far. For what is told to others.
+/// The machine's clock, except that it does not go back behind the time that has passed since the
+/// first look: where it was set back, time goes on as it passes until the machine's clock has come
+/// as far. Where it was set ahead, it is followed, there and back. For what is told to others.
 pub fn system_clock() -> Clock {
     let wall = wall_clock();
     Arc::new(move || begun().later_ns(wall(), since_begun()))

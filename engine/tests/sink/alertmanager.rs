@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use tailwater_engine::clock::Clock;
 use tailwater_engine::model::{AlertState, RuleId, Transition, Value};
 use tailwater_engine::sink::alertmanager::{AlertmanagerConfig, AlertmanagerSink};
 use tailwater_engine::sink::{AlertShape, BreakerState, Failure, Report, Shape};
@@ -35,6 +36,11 @@ async fn eventually(mut is_so: impl FnMut() -> bool) {
     panic!("it did not happen within 10 s");
 }
 
+/// A clock that stands.
+fn still() -> Clock {
+    Arc::new(|| 0)
+}
+
 #[test]
 fn an_alert_fires_is_renewed_survives_an_outage_and_resolves() {
     let runtime = runtime();
@@ -55,7 +61,8 @@ fn an_alert_fires_is_renewed_survives_an_outage_and_resolves() {
         let clock = Arc::new(move || clock.fetch_add(step, Ordering::Relaxed));
         let shapes = Arc::from([Shape::Alert(shape)]);
         let sink =
-            AlertmanagerSink::start(&config, shapes, clock, Arc::new(|_: &Report| ())).unwrap();
+            AlertmanagerSink::start(&config, shapes, (clock, still()), Arc::new(|_: &Report| ()))
+                .unwrap();
         sink.offer(transition(AlertState::Pending));
         sink.offer(transition(AlertState::Firing));
         eventually(|| sink.counts().posted >= 3).await;
@@ -84,7 +91,7 @@ fn what_is_due_is_said_before_a_run_ends() {
     let config = AlertmanagerConfig::new("am", &receiver.url);
     let counts = runtime.block_on(async {
         let sink =
-            AlertmanagerSink::start(&config, shapes, Arc::new(|| 0), Arc::new(|_: &Report| ()))
+            AlertmanagerSink::start(&config, shapes, (still(), still()), Arc::new(|_: &Report| ()))
                 .unwrap();
         sink.offer(transition(AlertState::Firing));
         sink.stop(Duration::from_secs(5)).await
@@ -107,7 +114,8 @@ fn a_receiver_that_fails_again_and_again_is_left_alone_for_a_while() {
         let step = 100_000_000; // the clock goes as fast as it is asked
         let clock = Arc::new(move || time.fetch_add(step, Ordering::Relaxed));
         let sink =
-            AlertmanagerSink::start(&config, shapes, clock, Arc::new(|_: &Report| ())).unwrap();
+            AlertmanagerSink::start(&config, shapes, (clock, still()), Arc::new(|_: &Report| ()))
+                .unwrap();
         sink.offer(transition(AlertState::Firing));
         eventually(|| sink.counts().sends.breaker == BreakerState::Open).await;
         assert_eq!((receiver.got().len(), sink.counts().posted), (3, 0));

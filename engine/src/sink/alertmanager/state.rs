@@ -26,9 +26,9 @@ struct Known {
     alert: Map<String, Json>,
     /// Bytes that it holds, about.
     bytes: usize,
-    /// When it resolved, nanoseconds since the Unix epoch.
+    /// When it resolved, as time passes.
     resolved_ns: Option<i64>,
-    /// When it is due next.
+    /// When it is due next, as time passes.
     due_ns: i64,
 }
 
@@ -116,8 +116,9 @@ impl AlertsKnown {
         self.known.values().map(|known| known.due_ns).min()
     }
 
-    /// What is due, at most one batch of it.
-    pub(super) fn due(&mut self, now_ns: i64) -> Option<Due> {
+    /// What is due, at most one batch of it. `wall_ns` is what the machine's clock says at that
+    /// time: Alertmanager knows no other.
+    pub(super) fn due(&mut self, now_ns: i64, wall_ns: i64) -> Option<Due> {
         let forget_ns = now_ns.saturating_sub(self.resend_ns.saturating_mul(RESOLVED_FOR));
         self.known.retain(|_, known| {
             let stays = known.resolved_ns.is_none_or(|at_ns| at_ns > forget_ns);
@@ -125,11 +126,12 @@ impl AlertsKnown {
             stays
         });
         let ends_ns = now_ns.saturating_add(self.resend_ns.saturating_mul(ENDS_AFTER));
+        let ahead_ns = wall_ns.saturating_sub(now_ns);
         let due = self.known.iter().filter(|(_, known)| known.due_ns <= now_ns);
         let (mut instances, mut alerts) = (Vec::new(), Vec::new());
         for (key, known) in due.take(SINK_BATCH_MAX) {
             let mut alert = known.alert.clone();
-            let ends_ns = known.resolved_ns.unwrap_or(ends_ns);
+            let ends_ns = known.resolved_ns.unwrap_or(ends_ns).saturating_add(ahead_ns);
             alert.insert("endsAt".to_owned(), json!(time(ends_ns)));
             instances.push(key.clone());
             alerts.push(Json::Object(alert));
@@ -204,7 +206,7 @@ mod tests {
     fn a_firing_alert_is_renewed_and_outlives_a_few_resends() {
         let mut known = known();
         known.take(&transition("shop", AlertState::Firing, "a"), 0);
-        let due = known.due(0).expect("it fires");
+        let due = known.due(0, 0).expect("it fires");
         assert!(known.held_bytes() > due.body.len(), "{}", known.held_bytes());
         let alert = &body(&due)[0];
         assert_eq!(alert["labels"]["alertname"], "Slow");
@@ -214,23 +216,26 @@ mod tests {
         assert_eq!(alert["startsAt"], "1970-01-01T00:00:00Z");
         assert_eq!(alert["endsAt"], "1970-01-01T00:04:00Z");
         known.taken(&due, 0);
-        assert!(known.due(MINUTE - 1).is_none());
+        assert!(known.due(MINUTE - 1, MINUTE - 1).is_none());
         assert_eq!(known.next_due_ns(), Some(MINUTE));
-        assert_eq!(body(&known.due(MINUTE).expect("again"))[0]["endsAt"], "1970-01-01T00:05:00Z");
+        assert_eq!(
+            body(&known.due(MINUTE, MINUTE).expect("again"))[0]["endsAt"],
+            "1970-01-01T00:05:00Z"
+        );
     }
 
     #[test]
     fn a_resolution_carries_the_labels_that_fired_and_is_sent_until_it_is_taken() {
         let mut known = known();
         known.take(&transition("shop", AlertState::Firing, "a"), 0);
-        let due = known.due(0).expect("it fires");
+        let due = known.due(0, 0).expect("it fires");
         known.taken(&due, 0);
         known.take(&transition("shop", AlertState::Resolved, "b"), 10);
-        let due = known.due(10).expect("at once");
+        let due = known.due(10, 10).expect("at once");
         assert_eq!(body(&due)[0]["labels"]["worst"], "a");
         known.put_off(&due, 20);
-        assert!(known.due(19).is_none());
-        let due = known.due(20).expect("again");
+        assert!(known.due(19, 19).is_none());
+        let due = known.due(20, 20).expect("again");
         known.taken(&due, 20);
         assert_eq!((known.len(), known.next_due_ns()), (0, None));
         assert_eq!(known.held_bytes(), 0);
@@ -241,7 +246,7 @@ mod tests {
         let mut known = known();
         known.take(&transition("shop", AlertState::Firing, "a"), 0);
         known.take(&transition("shop", AlertState::Resolved, "a"), 0);
-        assert!(known.due(15 * MINUTE).is_none());
+        assert!(known.due(15 * MINUTE, 15 * MINUTE).is_none());
         assert_eq!((known.len(), known.held_bytes()), (0, 0));
     }
 
@@ -251,7 +256,7 @@ mod tests {
         known.take(&transition("shop", AlertState::Firing, "a"), 0);
         known.take(&transition("shop", AlertState::Resolved, "a"), 1);
         known.take(&transition("shop", AlertState::Firing, "c"), 2);
-        let due = known.due(2).expect("it fires");
+        let due = known.due(2, 2).expect("it fires");
         assert_eq!((due.alerts, &body(&due)[0]["labels"]["worst"]), (1, &json!("c")));
         known.taken(&due, 2);
         assert_eq!(known.len(), 1);
@@ -261,6 +266,24 @@ mod tests {
     fn pending_alerts_are_nobodys_business_yet() {
         let mut known = known();
         known.take(&transition("shop", AlertState::Pending, "a"), 0);
-        assert!(known.due(0).is_none());
+        assert!(known.due(0, 0).is_none());
+    }
+
+    /// The machine's clock was set ahead and back: alerts are due as before, and end as far ahead
+    /// of it as always.
+    #[test]
+    fn the_machines_clock_says_when_an_alert_ends_and_not_when_it_is_due() {
+        let mut known = known();
+        known.take(&transition("a", AlertState::Firing, "x"), 0);
+        let hour = 60 * MINUTE;
+        let due = known.due(0, hour).expect("it fires");
+        assert_eq!(body(&due)[0]["endsAt"], "1970-01-01T01:04:00Z");
+        known.taken(&due, 0);
+        assert!(known.due(MINUTE - 1, hour).is_none());
+        let due = known.due(MINUTE, MINUTE).expect("again");
+        assert_eq!(body(&due)[0]["endsAt"], "1970-01-01T00:05:00Z");
+        known.take(&transition("a", AlertState::Resolved, "x"), 2 * MINUTE);
+        let due = known.due(2 * MINUTE, hour).expect("at once");
+        assert_eq!(body(&due)[0]["endsAt"], "1970-01-01T01:00:00Z");
     }
 }

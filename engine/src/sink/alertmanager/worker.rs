@@ -133,7 +133,8 @@ impl AlertmanagerWatch {
 }
 
 impl AlertmanagerSink {
-    /// Starts the sink; call it within a tokio runtime. Shapes are by rule id.
+    /// Starts the sink; call it within a tokio runtime. Shapes are by rule id. The first clock says
+    /// how time passes, the second one what Alertmanager is told of it.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Setting`] if the URL, a header or a file cannot be used,
@@ -141,7 +142,7 @@ impl AlertmanagerSink {
     pub fn start(
         config: &AlertmanagerConfig,
         shapes: Arc<[Shape]>,
-        clock: Clock,
+        (clock, wall): (Clock, Clock),
         tell: Tell,
     ) -> Result<Self, Error> {
         let url = format!("{}/api/v2/alerts", config.target.url.trim_end_matches('/'));
@@ -172,6 +173,7 @@ impl AlertmanagerSink {
             stopped,
             counters: Arc::clone(&counters),
             clock,
+            wall,
             tell,
         };
         Ok(Self { queue, stop, worker: tokio::spawn(worker.run()), counters })
@@ -228,7 +230,10 @@ struct Worker {
     waiting: Receiver<Arc<Transition>>,
     stopped: watch::Receiver<bool>,
     counters: Arc<Counters>,
+    /// How time passes.
     clock: Clock,
+    /// What others are told of it.
+    wall: Clock,
     tell: Tell,
 }
 
@@ -272,7 +277,7 @@ impl Worker {
     /// Posts what is due; whether there may be more.
     async fn post(&mut self) -> bool {
         let now_ns = (self.clock)();
-        let Some(due) = self.known.due(now_ns) else { return false };
+        let Some(due) = self.known.due(now_ns, (self.wall)()) else { return false };
         let now_ms = self.now_ms();
         if let Admission::Wait(at_ms) = self.counters.breaker.admit(now_ms) {
             let wait_ms = i64::try_from(at_ms.saturating_sub(now_ms)).unwrap_or(i64::MAX);

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tailwater_engine::clock::Clock;
+use tailwater_engine::clock::{Clock, steady_clock};
 use tailwater_engine::model::{EmittedItem, ExemplarVerdict, Row, Transition};
 use tailwater_engine::sink::alertmanager::{AlertmanagerSink, AlertmanagerWatch};
 use tailwater_engine::sink::file::{FileSink, FileWatch};
@@ -58,9 +58,12 @@ impl Running {
                 let store = PrometheusStore::new(*config, shapes);
                 Self::Page { at: *at, store: Arc::new(Mutex::new(store)) }
             }
-            SinkKind::Alertmanager(config) => {
-                Self::Alertmanager(AlertmanagerSink::start(config, shapes, clock, say)?)
-            }
+            SinkKind::Alertmanager(config) => Self::Alertmanager(AlertmanagerSink::start(
+                config,
+                shapes,
+                (steady_clock(), clock),
+                say,
+            )?),
             SinkKind::Webhook(config) => {
                 let webhook = Webhook::new(&spec.name, shapes);
                 Self::Alerts(Push::start(config.clone(), webhook, say)?)
