@@ -23,7 +23,7 @@ from jsonschema import Draft202012Validator
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 OTHERS = [5, -1, 0, 1.5, True, None, "", "x", "5s", "64MiB", "10", "127.0.0.1:1", "[::1]:1", "none",
-          "localhost:1", "http://a:1", "ftp://a", "99%", [], ["x"], {}, {"nope": 1}]
+          "localhost:1", "http://a:1", "ftp://a", "99%", [], ["x"], {}, {"nope": "x"}]
 BEYOND = re.compile(r"needs `|of memory or more|parts of `limits.memory`")
 
 

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use crate::limits::SHARDS;
 use crate::model::{Row, RowKind, RuleId, Transition, Value};
@@ -57,13 +58,16 @@ struct Side {
     filter: Option<Expr>,
     on: Vec<u32>,
     before_ns: i64,
-    /// How often a row is held: here, behind the join, and behind the ranking.
-    copies: usize,
+    /// How often differential holds a row: behind the join, and behind the ranking.
+    arranged: usize,
     /// Whether rows of the source may replace earlier ones.
     is_revised: bool,
     /// Whether they may do so, or come at all, long after their end: those of count windows.
     is_counted: bool,
 }
+
+/// Bytes of what must be equal, at the usual length of texts in it.
+const JOIN_KEY_BYTES: usize = 64;
 
 /// When rows leave whose last word has not been said, though their end is long past.
 const UNSETTLED_NS: i64 = i64::MAX - 1;
@@ -71,8 +75,11 @@ const UNSETTLED_NS: i64 = i64::MAX - 1;
 /// What a row is told apart by from others that it does not replace.
 type Identity = (i64, i64, bool, Arc<[Value]>);
 
+/// Rows that do not replace each other though nothing tells them apart: nearly always one.
+type Alike = SmallVec<[Row; 1]>;
+
 /// Rows of relations by when they leave: (time of the reader, reader, side).
-type Held = BTreeMap<(i64, RuleId, bool), BTreeMap<Identity, Vec<Row>>>;
+type Held = BTreeMap<(i64, RuleId, bool), BTreeMap<Identity, Alike>>;
 
 /// What a snapshot holds of the rows that this worker has put into relations.
 pub(crate) type FeedsState = Vec<RowChange>;
@@ -124,7 +131,7 @@ impl Feeds {
             let is_counted = |input: RuleId| plan.row_time(input) == RowTime::Decision;
             let join = rows.join.as_ref();
             let on = join.map_or(Vec::new(), |join| join.on.iter().map(|on| on.0).collect());
-            let copies = 1 + usize::from(join.is_some()) + usize::from(rows.top.is_some());
+            let arranged = usize::from(join.is_some()) + usize::from(rows.top.is_some());
             sides[rows.input.0 as usize].push(Side {
                 reader: id,
                 is_right: false,
@@ -132,7 +139,7 @@ impl Feeds {
                 filter: if join.is_some() { None } else { rows.filter.clone() },
                 on,
                 before_ns: 0,
-                copies,
+                arranged,
                 is_revised: is_revised(rows.input),
                 is_counted: is_counted(rows.input),
             });
@@ -143,7 +150,7 @@ impl Feeds {
                     filter: None,
                     on: join.on.iter().map(|on| on.1).collect(),
                     before_ns: join.before_ns,
-                    copies,
+                    arranged,
                     is_revised: is_revised(join.with),
                     is_counted: is_counted(join.with),
                 });
@@ -154,10 +161,10 @@ impl Feeds {
         let mut feeds = Self { owners, sides, held, bytes, plan, peers };
         for change in restored {
             let side = feeds.side(&change.row, (change.reader, change.is_right));
-            if let Some((leaves_ns, copies)) =
-                side.map(|side| (leaves_ns(side, &change.row), side.copies))
+            if let Some((leaves_ns, arranged)) =
+                side.map(|side| (leaves_ns(side, &change.row), side.arranged))
             {
-                feeds.hold(leaves_ns, &change, copies);
+                feeds.hold(leaves_ns, &change, arranged);
             }
         }
         feeds
@@ -230,9 +237,9 @@ impl Feeds {
             let (_, reader, is_right) = key;
             for row in rows.into_values().flatten() {
                 let side = self.side(&row, (reader, is_right));
-                let copies = side.map_or(0, |side| side.copies);
+                let arranged = side.map_or(0, |side| side.arranged);
                 let at = side.map_or(Vec::new(), |side| join_key(side, &row));
-                self.count(reader, -row_bytes(&row, copies));
+                self.count(reader, -row_bytes(&row, arranged));
                 changes.push(RowChange { reader, is_right, at, row, epoch, diff: -1 });
             }
         }
@@ -260,11 +267,12 @@ impl Feeds {
             let held = self.held.entry((said_ns, reader, is_right)).or_default();
             let held = held.entry(identity(row)).or_default();
             // Nothing follows a final row: count windows of equal times are several.
-            let replaced: Vec<Row> =
-                held.extract_if(.., |row| row.kind != RowKind::Final).collect();
+            let all = std::mem::take(held).into_iter();
+            let (stay, replaced): (Alike, Alike) = all.partition(|row| row.kind == RowKind::Final);
+            *held = stay;
             for row in replaced {
                 let at = join_key(side, &row);
-                self.count(reader, -row_bytes(&row, side.copies));
+                self.count(reader, -row_bytes(&row, side.arranged));
                 changes.push(RowChange { reader, is_right, at, row, epoch, diff: -1 });
             }
         }
@@ -275,23 +283,26 @@ impl Feeds {
         }
         let at = join_key(side, row);
         let change = RowChange { reader, is_right, at, row: row.clone(), epoch, diff: 1 };
-        self.hold(leaves_ns, &change, side.copies);
+        self.hold(leaves_ns, &change, side.arranged);
         changes.push(change);
     }
 
-    fn hold(&mut self, leaves_ns: i64, change: &RowChange, copies: usize) {
-        self.count(change.reader, row_bytes(&change.row, copies));
+    fn hold(&mut self, leaves_ns: i64, change: &RowChange, arranged: usize) {
+        self.count(change.reader, row_bytes(&change.row, arranged));
         let held = self.held.entry((leaves_ns, change.reader, change.is_right)).or_default();
         held.entry(identity(&change.row)).or_default().push(change.row.clone());
     }
 }
 
-/// Bytes of a row in a relation, about: each copy has its own list of values, but shares the key
-/// and what values point to.
-fn row_bytes(row: &Row, copies: usize) -> i64 {
+/// Bytes that a row in a relation takes, about. Places of the map here are used by two thirds.
+/// Differential holds a row with what must be equal, in batches that it merges into new ones: twice
+/// while it does. Each copy has its own list of values, but shares the key and what values point to.
+fn row_bytes(row: &Row, arranged: usize) -> i64 {
     let own = row.values.len() * size_of::<Value>();
-    let copy = size_of::<RowChange>() + size_of::<Identity>() + own;
-    (copies * copy + Value::bytes_of(&row.key) + Value::bytes_of(&row.values) - own) as i64
+    let here = size_of::<(Identity, Alike)>() * 3 / 2 + own;
+    let there = 2 * (size_of::<RowChange>() + JOIN_KEY_BYTES + own);
+    let shared = Value::bytes_of(&row.key) + Value::bytes_of(&row.values) - own;
+    (here + arranged * there + shared) as i64
 }
 
 fn identity(row: &Row) -> Identity {
