@@ -296,7 +296,7 @@ impl Feeds {
 
 /// Bytes that a row in a relation takes, about. Places of the map here are used by two thirds.
 /// Differential holds a row with what must be equal, in batches that it merges into new ones: twice
-/// while it does. Each copy has its own list of values, but shares the key and what values point to.
+/// while it does. Each copy has its own list of values, and shares key, texts and lists.
 fn row_bytes(row: &Row, arranged: usize) -> i64 {
     let own = row.values.len() * size_of::<Value>();
     let here = size_of::<(Identity, Alike)>() * 3 / 2 + own;
