@@ -182,6 +182,11 @@ pub const MEMO_RESULTS_MAX: usize = 4 * 1024 * 1024;
 /// row for longest is forgotten.
 pub const PAST_GROUPS_MAX: usize = 256;
 
+/// Rows of one `rows` rule with calls over the past that may be withdrawn, and whose values are
+/// remembered for that; beyond, the oldest give way, are counted, and are withdrawn as the past is
+/// by then.
+pub const PAST_SAID_MAX: usize = 100_000;
+
 /// Rows of a group's past that a call may ask for.
 pub const PAST_ROWS_MAX: u32 = 1_024;
 
@@ -462,6 +467,10 @@ pub const SAMPLE_FACT_KEYS_MAX: usize = 10_000;
 /// and is counted.
 pub const SAMPLE_NAMED_MAX: usize = 100_000;
 
+/// Nanoseconds of event time that an item waits for being named by a row or an alert, at most; what
+/// names it later comes too late.
+pub const SAMPLE_NAMED_WAIT_NS_MAX: i64 = 300_000_000_000;
+
 /// Bytes of spans and log records that one sampling lets wait for other rules, for linked traces or
 /// for verdicts; beyond, the oldest are decided by what is known, and counted.
 pub const SAMPLE_WAITING_BYTES_MAX: usize = 256 * 1024 * 1024;
@@ -469,6 +478,10 @@ pub const SAMPLE_WAITING_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Traces that rows have named as exemplars and whose verdict is open, whether it is awaited or a
 /// sink remembers it; the oldest gives way, and is not attached to what leaves.
 pub const EXEMPLARS_OPEN_MAX: usize = 10_000;
+
+/// Traces of which a span has left, where spans are sampled each by itself: the oldest gives way,
+/// and is not attached to what leaves as an exemplar.
+pub const EXEMPLARS_KEPT_MAX: usize = 100_000;
 
 /// Nanoseconds of event time that log records wait for the verdict of their trace beyond the time
 /// that a trace may stay open.

@@ -28,7 +28,8 @@ pub struct RuleCounts {
     pub to_other: u64,
     /// Events, or matches that they would have begun, that a bound of a pattern left no room for;
     /// of a route or sampling, items that cannot be written as OTLP; of traces, spans without a
-    /// trace id, and values of named spans that took too many pairs to find.
+    /// trace id, and values of named spans that took too many pairs to find; of `rows` that judge
+    /// by their past, rows whose values were forgotten before they could be withdrawn.
     pub refused: u64,
     /// Derived traces that were sent on.
     pub traces_kept: u64,

@@ -20,15 +20,16 @@ use super::feeds::{Distributed, Feeds, FeedsState, PairChange, owner_of_rule};
 use super::group_key::key_hash;
 use super::groups::GroupId;
 use super::local_rows::LocalSlices;
-use super::past::{Computing, Pasts, PastsState};
+use super::past::{Pasts, PastsState};
 use super::pattern::{Patterns, PatternsState, Watermarks};
 use super::retrace::{Retraces, RetracesState};
 use super::row_table::{RowTableState, RowTableWindows};
+use super::rows_made::{Memory, mapped, related};
+use super::said_values::{SaidState, SaidValues};
 use super::snapshot::{Snapshots, StageName};
 use super::stream::{EpochNumber, Outbox, Stage};
-use crate::model::{Row, RowKind, RuleId, Transition, Value};
-use crate::plan::eval::eval_row;
-use crate::plan::{Plan, RowsRule, RuleKind};
+use crate::model::{Row, RowKind, RuleId, Transition};
+use crate::plan::{Plan, RowTime, RuleKind};
 
 /// What a snapshot holds of one level on one worker.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -39,6 +40,7 @@ pub(crate) struct RelateState {
     alerts: Vec<(u64, GroupId, Instance)>,
     pub(crate) feeds: FeedsState,
     pasts: PastsState,
+    said: SaidState,
     patterns: PatternsState,
     correlations: CorrelationsState,
     retraces: RetracesState,
@@ -53,6 +55,7 @@ impl RelateState {
             joined.tables.extend(state.tables);
             joined.alerts.extend(state.alerts);
             joined.pasts.extend(state.pasts.into_iter().filter(|((rule, _), _)| is_mine(*rule)));
+            joined.said.extend(state.said.into_iter().filter(|((rule, ..), _)| is_mine(*rule)));
             joined.patterns.extend(state.patterns);
             joined.correlations.extend(state.correlations);
             joined.retraces.extend(state.retraces);
@@ -77,7 +80,7 @@ pub(crate) struct Relate {
     correlations: Correlations,
     retraces: Retraces,
     feeds: Feeds,
-    pasts: Pasts,
+    memory: Memory,
     /// By rule: whether a rule above this level reads its rows here.
     read_above: Vec<bool>,
     /// By rule: whether it takes late items, which are counted by the first rule that reads them.
@@ -134,7 +137,11 @@ impl Relate {
             correlations: Correlations::new(plan, is_mine, restored.correlations),
             retraces: Retraces::new(plan, is_mine, restored.retraces),
             feeds: Feeds::new(plan, peers, restored.feeds),
-            pasts: Pasts::restore(restored.pasts),
+            memory: Memory {
+                pasts: Pasts::restore(restored.pasts),
+                said: SaidValues::restore(restored.said),
+                forgotten: 0,
+            },
             read_above: read_above(plan, level, (worker, peers)),
             counts_late: counts_late(plan, is_mine),
             times,
@@ -178,15 +185,21 @@ impl Relate {
         let plan = Arc::clone(&self.plan);
         for &id in &self.rows_rules {
             let RuleKind::Rows(rule) = &plan.rules[id.0 as usize].kind else { continue };
+            let passed_ns = rule_watermark_ns(&plan, id, &self.times);
+            let is_counted = plan.row_time(rule.input) == RowTime::Decision;
             let mut rows = if rule.relates() {
-                let passed_ns = rule_watermark_ns(&plan, id, &self.times);
                 let own = pairs.iter().filter(|pair| pair.reader == id);
                 let own = own.filter(|pair| pair.left.end_ns > passed_ns);
-                related(id, rule, own, &mut self.pasts)
+                related((id, is_counted), rule, own, &mut self.memory)
             } else {
                 let own = fed.iter().filter(|row| row.rule == rule.input);
-                own.filter_map(|row| mapped(id, rule, row, &mut self.pasts)).collect()
+                own.filter_map(|row| mapped((id, is_counted), rule, row, &mut self.memory))
+                    .collect()
             };
+            if !is_counted {
+                self.memory.said.pass(id, passed_ns);
+            }
+            out.rules[id.0 as usize].refused += std::mem::take(&mut self.memory.forgotten);
             rows.sort_by(Row::output_cmp);
             let finals = rows.iter().filter(|row| row.kind == RowKind::Final).count() as u64;
             out.rules[id.0 as usize].taken += finals;
@@ -237,7 +250,8 @@ impl Relate {
     fn snapshot(&self, epoch: EpochNumber) {
         let mut state = RelateState {
             feeds: self.feeds.state(),
-            pasts: self.pasts.state(),
+            pasts: self.memory.pasts.state(),
+            said: self.memory.said.state(),
             patterns: self.patterns.state(),
             correlations: self.correlations.state(),
             retraces: self.retraces.state(),
@@ -297,81 +311,6 @@ pub(super) fn top_ns(plan: &Plan, rule: RuleId, times: &[(i64, i64)]) -> i64 {
     let lines = &plan.rules[rule.0 as usize].place.timelines;
     let tops = lines.iter().filter_map(|line| times.get(*line as usize)).map(|times| times.1);
     tops.max().unwrap_or(i64::MIN)
-}
-
-/// A row from a row.
-fn mapped(id: RuleId, rule: &RowsRule, row: &Row, pasts: &mut Pasts) -> Option<Row> {
-    let columns = row.columns();
-    let takes = rule.filter.as_ref().is_none_or(|f| eval_row(f, &columns) == Value::Bool(true));
-    takes.then(|| selected(id, rule, row, columns, pasts))
-}
-
-/// The rows behind the changes of pairs: what one loses and gains in an epoch is a revision.
-fn related<'a>(
-    id: RuleId,
-    rule: &RowsRule,
-    pairs: impl Iterator<Item = &'a PairChange>,
-    pasts: &mut Pasts,
-) -> Vec<Row> {
-    let mut counts: BTreeMap<(&Row, &Option<Row>), isize> = BTreeMap::new();
-    for pair in pairs {
-        *counts.entry((&pair.left, &pair.right)).or_default() += pair.diff;
-    }
-    // In the order of their decision: a row's past is what was decided before it.
-    let mut found: Vec<(Row, Vec<Value>, isize)> = Vec::new();
-    for ((left, right), count) in counts.into_iter().filter(|(_, count)| *count != 0) {
-        let mut columns = left.columns();
-        columns.extend(right.iter().flat_map(Row::columns));
-        let right_ns = right.as_ref().map_or(i64::MIN, |row| row.decision_ns);
-        let kind = match (left.kind, right.as_ref().map_or(RowKind::Final, |row| row.kind)) {
-            (RowKind::Revision(a), RowKind::Revision(b)) => RowKind::Revision(a + b - 1),
-            (RowKind::Revision(a), _) | (_, RowKind::Revision(a)) => RowKind::Revision(a),
-            _ => RowKind::Final,
-        };
-        let decision_ns = left.decision_ns.max(right_ns);
-        found.push((Row { decision_ns, kind, ..left.clone() }, columns, count));
-    }
-    found.sort_by(|a, b| a.0.output_cmp(&b.0));
-    let (mut gone, mut rows) = (Vec::new(), Vec::new());
-    for (row, columns, count) in found {
-        for _ in 0..count.unsigned_abs() {
-            if count > 0 {
-                rows.push(selected(id, rule, &row, columns.clone(), pasts));
-            } else {
-                let kind = RowKind::Retraction;
-                let row = Row { kind, ..row.clone() };
-                gone.push(selected(id, rule, &row, columns.clone(), pasts));
-            }
-        }
-    }
-    let same = |a: &Row, b: &Row| (a.start_ns, a.end_ns, &a.key) == (b.start_ns, b.end_ns, &b.key);
-    for row in gone {
-        if !rows.iter().any(|new| same(new, &row) && new.is_other == row.is_other) {
-            rows.push(row);
-        }
-    }
-    rows
-}
-
-fn selected(
-    id: RuleId,
-    rule: &RowsRule,
-    row: &Row,
-    mut columns: Vec<Value>,
-    pasts: &mut Pasts,
-) -> Row {
-    let key: Arc<[Value]> = rule.key.iter().map(|expr| eval_row(expr, &columns)).collect();
-    let from = columns.len();
-    let computing = Computing {
-        rule: id,
-        values: &rule.values,
-        pasts: &rule.pasts,
-        decision_ns: row.decision_ns,
-        is_final: row.kind == RowKind::Final,
-    };
-    pasts.compute(&computing, (key_hash(&key), row.is_other), &mut columns);
-    columns.truncate(from + rule.values.len());
-    Row { rule: id, key, values: columns.split_off(from), ..row.clone() }
 }
 
 /// Lets an alert follow the rows of a rule, and the windows without any.
