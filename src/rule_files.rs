@@ -386,6 +386,10 @@ fn import(target: &str, folders: &BTreeSet<&Path>) -> Option<String> {
 }
 
 fn not_yet(missing: &tailwater_rules::NotYet) -> Diagnostic {
+    if let Some((code, help)) = &missing.mistake {
+        let code = explain(code).expect("the code of a mistake").code;
+        return Diagnostic::new(code, missing.range, missing.what.clone()).help(help.clone());
+    }
     let code = explain("E0010").expect("the code of what does not run yet").code;
     Diagnostic::new(code, missing.range, format!("this version does not run {} yet", missing.what))
         .label("not run by this version")

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test may panic")]
 
+mod asking;
 mod changing;
 mod correlations;
 mod explain;

@@ -99,13 +99,18 @@ impl Exemplars {
         other.best.into_iter().for_each(|candidate| self.add(candidate));
     }
 
-    /// A list of maps (`trace_id`, `span_id`, `value`, `time`), the best first.
+    /// A list of maps (`trace_id`, `span_id`, `value`, `time`), the best first. Those that stand
+    /// for no value have none.
     pub fn list(&self) -> Value {
+        let value = |candidate: &Candidate| match self.order {
+            ExemplarOrder::Any => Value::Null,
+            ExemplarOrder::Max | ExemplarOrder::Min => candidate.value.clone(),
+        };
         let entry = |candidate: &Candidate| {
             Value::map(vec![
                 (Arc::from("trace_id"), Value::Bytes(Arc::from(&candidate.trace[..]))),
                 (Arc::from("span_id"), Value::Bytes(Arc::from(&candidate.span[..]))),
-                (Arc::from("value"), candidate.value.clone()),
+                (Arc::from("value"), value(candidate)),
                 (Arc::from("time"), Value::Time(candidate.key.time_ns)),
             ])
         };

@@ -124,7 +124,8 @@ impl Stage for Output {
         let heard = Heard { rows: &rows, transitions: &transitions, times: &said.times };
         let mut decided = Decided { items: &mut items, tally, explained: &mut explained };
         self.sampler.decide(&self.plan, said.cases, heard, &mut decided);
-        let exemplars = self.sampler.mark_exemplars(&self.plan, &mut rows, &mut transitions);
+        let exemplars =
+            self.sampler.mark_exemplars(&self.plan, &items, &mut rows, &mut transitions);
         EmittedItem::sort(&mut items);
         if said.snapshot {
             self.totals.sampler = self.sampler.state();

@@ -123,7 +123,10 @@ impl Plan {
     /// Whether rows may name traces as exemplars whose verdicts samplings find.
     pub fn has_sampled_exemplars(&self) -> bool {
         let is_sampled = self.rules.iter().any(|rule| match &rule.kind {
-            RuleKind::Sample(sample) => matches!(sample.from, SampledFrom::Traces { .. }),
+            RuleKind::Sample(sample) => match sample.from {
+                SampledFrom::Traces { .. } => true,
+                SampledFrom::Items { .. } => self.samples_spans(sample),
+            },
             _ => false,
         });
         let tables = self.tables.iter().chain(self.row_tables.iter().map(|rows| &rows.table));
@@ -131,6 +134,12 @@ impl Plan {
         is_sampled
             && accumulators
                 .any(|one| matches!(one.kind, crate::aggregate::AccumulatorKind::Exemplar { .. }))
+    }
+
+    /// Whether a sampling looks at spans, each by itself.
+    pub(crate) fn samples_spans(&self, sample: &SampleRule) -> bool {
+        let SampledFrom::Items { signal, .. } = sample.from else { return false };
+        self.signals.get(signal as usize).is_some_and(|plan| plan.signal == Signal::Spans)
     }
 
     /// Whether what passes a removal of duplicates are duplicates.

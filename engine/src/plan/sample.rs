@@ -22,6 +22,10 @@ pub struct SampleRule {
     pub mark: Option<Arc<str>>,
     /// What its lines ask about other rules.
     pub facts: Vec<SampleFact>,
+    /// The rules whose rows or alerts may name a trace, where a line asks for `named`.
+    pub named_by: Vec<RuleId>,
+    /// How long items wait for being named, nanoseconds of event time; 0 where none asks.
+    pub named_wait_ns: i64,
     /// Log records that follow the verdict of their trace.
     pub logs: Option<FollowingLogs>,
     /// Column of the rows of traces with the traces that they link to, where linked ones are kept
@@ -62,7 +66,7 @@ pub enum SampleAbout {
     Matched(RuleId),
     /// Whether an instance of the alert is firing.
     Firing(RuleId),
-    /// Whether a row or an alert that left has named the trace.
+    /// Whether a row or an alert that left has named the trace, or the trace of the item.
     Named,
 }
 
@@ -86,6 +90,35 @@ impl SampleRule {
     /// cases in order of time.
     pub fn is_ordered(&self) -> bool {
         !self.facts.is_empty() || self.logs.is_some() || self.links.is_some()
+    }
+
+    /// Whether a line asks for what was named.
+    pub fn asks_named(&self) -> bool {
+        self.facts.iter().any(|fact| fact.about == SampleAbout::Named)
+    }
+
+    /// The rules that lines ask about: a verdict waits for what they say up to its time.
+    pub fn asked(&self) -> impl Iterator<Item = RuleId> + '_ {
+        let of_fact = |fact: &SampleFact| match fact.about {
+            SampleAbout::Matched(rule) | SampleAbout::Firing(rule) => Some(rule),
+            SampleAbout::Named => None,
+        };
+        self.facts.iter().filter_map(of_fact).chain(self.named_by.iter().copied())
+    }
+
+    /// Whether a case that comes to this line may have to ask on its way.
+    pub fn asks_from(&self, line: usize, fits: u128) -> bool {
+        for (index, line) in self.lines.iter().enumerate().skip(line) {
+            match line.fits {
+                SampleFit::Row(_) => return true,
+                SampleFit::All | SampleFit::Filter(_) => {
+                    if fits >> index & 1 == 1 && !line.is_shadow {
+                        return false;
+                    }
+                }
+            }
+        }
+        false
     }
 }
 

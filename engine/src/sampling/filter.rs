@@ -2,17 +2,28 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits::SHARDS;
+
 /// Places of the first generation; each further one has twice as many, up to a bound.
 const PLACES_FIRST: usize = 64;
 
+/// The bits of a hash below this one choose its shard, so that all ids of a filter have the same.
+const MARK_FROM_BIT: u32 = SHARDS.trailing_zeros();
+
+/// Behind the fingerprint's bits: ids that share a home say nothing of each other's fingerprint.
+const HOME_FROM_BIT: u32 = MARK_FROM_BIT + u32::BITS;
+
+/// A home has bits enough.
+const PLACES_MOST: usize = 1 << (u64::BITS - HOME_FROM_BIT);
+
 /// Ids that were put in, by 32-bit fingerprints.
 ///
-/// Each id has a home place and a fingerprint from different bits of its hash, and lies in the
-/// first free place from its home on. An id that was never put in is found with a probability
-/// below `generations × run / 2^32`, where a run of taken places is about 3 long: some 6 in 10^9
-/// with four full generations and the small ones before them. (A cuckoo filter is as small and
-/// needs evictions; a Bloom filter of that error needs 5 bytes an id and cannot be sized by what
-/// came.)
+/// Each id has a home place and a fingerprint from different bits of its hash, and none of those
+/// that chose the shard, and lies in the first free place from its home on. An id that was never
+/// put in is found with a probability below `generations × run / 2^32`, where a run of taken places
+/// is about 3 long: some 6 in 10^9 with four full generations and the small ones before them. (A
+/// cuckoo filter is as small and needs evictions; a Bloom filter of that error needs 5 bytes an id
+/// and cannot be sized by what came.)
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdFilter {
     /// The oldest first.
@@ -40,7 +51,7 @@ impl Generation {
     fn find(&self, hash: u64) -> usize {
         let mask = self.places.len() - 1;
         let mark = fingerprint(hash);
-        let mut at = (hash >> 32) as usize & mask;
+        let mut at = (hash >> HOME_FROM_BIT) as usize & mask;
         while self.places[at] != 0 && self.places[at] != mark {
             at = (at + 1) & mask;
         }
@@ -49,7 +60,7 @@ impl Generation {
 }
 
 fn fingerprint(hash: u64) -> u32 {
-    (hash as u32).max(1)
+    ((hash >> MARK_FROM_BIT) as u32).max(1)
 }
 
 impl IdFilter {
@@ -57,9 +68,10 @@ impl IdFilter {
     /// so many places, the oldest generation gives way.
     ///
     /// # Panics
-    /// Where `places_max` is no power of two.
+    /// Where `places_max` is no power of two, or beyond 2^22.
     pub fn insert(&mut self, hash: u64, places_max: usize, generations_max: usize) {
         assert!(places_max.is_power_of_two(), "a generation has a power of two of places");
+        assert!(places_max <= PLACES_MOST, "a hash has bits for 2^22 places");
         if self.contains(hash) {
             return;
         }

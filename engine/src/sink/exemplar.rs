@@ -7,8 +7,10 @@ use crate::model::{EXEMPLAR_MARK, Row, Value};
 pub(super) struct Exemplar {
     pub(super) trace_id: [u8; 16],
     pub(super) span_id: Option<[u8; 8]>,
-    /// Durations in seconds.
+    /// Durations in seconds; 1, a count of itself, where it stands for no value.
     pub(super) value: f64,
+    /// Whether it stands for a value, and so for a bucket of a distribution.
+    pub(super) has_value: bool,
     pub(super) time_ns: i64,
     /// Whether it is not known yet that its trace is kept.
     pub(super) is_open: bool,
@@ -24,15 +26,21 @@ pub(super) fn exemplars(row: &Row) -> Vec<Exemplar> {
     lists.into_iter().find(|found| !found.is_empty()).unwrap_or_default()
 }
 
+/// Those that stand for a value.
+pub(super) fn valued(exemplars: &[Exemplar]) -> Vec<Exemplar> {
+    exemplars.iter().filter(|one| one.has_value).copied().collect()
+}
+
 fn exemplar(item: &Value) -> Option<Exemplar> {
     let Value::Map(entries) = item else { return None };
     let member = |name: &str| {
         entries.iter().find(|(key, _)| **key == *name).map_or(&Value::Null, |(_, value)| value)
     };
-    let (value, time_ns) = match (member("value"), member("time")) {
-        (Value::Duration(ns), Value::Time(time_ns)) => (*ns as f64 / 1e9, *time_ns),
-        (value, Value::Time(time_ns)) => (value.as_f64()?, *time_ns),
-        _ => return None,
+    let Value::Time(time_ns) = member("time") else { return None };
+    let value = match member("value") {
+        Value::Null => None,
+        Value::Duration(ns) => Some(*ns as f64 / 1e9),
+        value => Some(value.as_f64()?),
     };
     let mark = match member(EXEMPLAR_MARK) {
         Value::Str(mark) => &**mark,
@@ -45,8 +53,9 @@ fn exemplar(item: &Value) -> Option<Exemplar> {
         is_open: mark == "open",
         trace_id: id(member("trace_id"))?,
         span_id: id(member("span_id")),
-        value,
-        time_ns,
+        value: value.unwrap_or(1.0),
+        has_value: value.is_some(),
+        time_ns: *time_ns,
     })
 }
 

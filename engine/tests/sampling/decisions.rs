@@ -81,3 +81,16 @@ fn marks_find_all_that_is_in_and_almost_nothing_else() {
     let found = (all..all + 1_000_000).filter(|n| filter.contains(hash(*n))).count();
     assert!(found <= 1, "{found}");
 }
+
+#[test]
+fn marks_of_one_shard_are_as_sharp() {
+    // The ids of a shard have the same lowest ten bits of their hash.
+    let of_shard = |n: u64| hash(n) & !1_023 | 7;
+    let mut filter = IdFilter::default();
+    let all = 6_000;
+    (0..all).for_each(|n| filter.insert(of_shard(n), 2_048, 4));
+    assert!((0..all).all(|n| filter.contains(of_shard(n))));
+    // With fingerprints that hold these bits some 40 are found.
+    let found = (all..all + 4_000_000).filter(|n| filter.contains(of_shard(*n))).count();
+    assert!(found <= 1, "{found}");
+}

@@ -198,9 +198,9 @@ const INCREASE_DOC: &str = "By how much counters grew, over all series of the gr
     40 bytes a point, null above 100 000 points.";
 
 const EXEMPLAR_DOC: &str = "Up to three items that stand for the group, as maps of `trace_id`, \
-    `span_id`, `value` and `time`: those with the largest (`max:`) or smallest (`min:`) value, or \
-    of the traces that shares keep first (`exemplar()`); items without a trace are left out. Of \
-    spans, span events and logs. 240 bytes.";
+    `span_id`, `value` and `time`: those with the largest (`max:`) or smallest (`min:`) value, or, \
+    without a value, of the traces that shares keep first (`exemplar()`); items without a trace \
+    are left out. Of spans, span events and logs. 240 bytes.";
 
 const DISTINCT_DOC: &str = "Number of distinct values, nulls left out. Exact up to 256; beyond \
     that HyperLogLog with a standard error of 1.6 %. 8 bytes a value, up to 4 KB.";

@@ -153,16 +153,13 @@ fn structure(signal: &SignalPlan, traces: &TraceRule, of: &Structure) -> String 
 pub(super) fn sampling(plan: &Plan, rule: &Rule, sample: &SampleRule) -> Sampling {
     let (what, reads, named) = sampled(plan, sample);
     let lines = sample.lines.iter().map(|line| one_line(plan, sample, line, &*named));
-    let asked = sample.facts.iter().filter_map(|fact| match fact.about {
-        SampleAbout::Matched(rule) | SampleAbout::Firing(rule) => Some(name(plan, rule)),
-        SampleAbout::Named => None,
-    });
+    let asked = sample.asked().map(|rule| name(plan, rule));
     Sampling {
         rule: rule.name.strip_prefix("sample ").unwrap_or(&rule.name).to_owned(),
         input: what,
         reads: reads.into_iter().chain(asked).collect(),
         lines: lines.collect(),
-        decides: decides(sample),
+        decides: decides(plan, sample),
         bound: kept(sample),
     }
 }
@@ -295,7 +292,7 @@ fn verb(verb: SampleVerb) -> String {
 }
 
 /// Where verdicts are found, and what goes with them.
-fn decides(sample: &SampleRule) -> Vec<String> {
+fn decides(plan: &Plan, sample: &SampleRule) -> Vec<String> {
     let is_global = sample.lines.iter().any(|line| line.verb.is_global());
     let place = match (&sample.from, is_global || sample.is_ordered()) {
         (SampledFrom::Items { .. }, false) => "as each item comes, on the worker that has it",
@@ -308,7 +305,15 @@ fn decides(sample: &SampleRule) -> Vec<String> {
     let logs = sample.logs.as_ref().map(|logs| {
         format!("log records of a trace follow it, and wait up to {}", duration(logs.wait_ns))
     });
+    let named = sample.asks_named().then(|| {
+        let rules: Vec<String> = sample.named_by.iter().map(|rule| name(plan, *rule)).collect();
+        let rules = if rules.is_empty() { "no rule".to_owned() } else { rules.join(", ") };
+        match sample.named_wait_ns {
+            0 => format!("named by {rules}"),
+            wait_ns => format!("named by {rules}: items wait {} for it", duration(wait_ns)),
+        }
+    });
     let links = sample.links.map(|_| "traces that link to a kept one are kept".to_owned());
     let shadow = sample.is_shadow.then(|| "verdicts are only counted, all is kept".to_owned());
-    [Some(place.to_owned()), logs, links, shadow].into_iter().flatten().collect()
+    [Some(place.to_owned()), named, logs, links, shadow].into_iter().flatten().collect()
 }

@@ -7,6 +7,7 @@ mod aggregate;
 mod alert;
 mod correlate;
 mod expr;
+mod naming;
 mod past;
 mod pattern;
 mod pattern_identity;
@@ -33,18 +34,21 @@ use tailwater_engine::plan::Plan;
 
 use stream::Streams;
 
-/// Something that is part of the language and that this version does not run.
+/// Something that is part of the language and that this version does not run; or that no version
+/// can, as is known only here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotYet {
-    /// What it is, as rules write it.
+    /// What it is, as rules write it; of what no version can run, what is wrong.
     pub what: String,
     /// Where it stands.
     pub range: TextRange,
+    /// Where no version can run it: the code of the mistake, and what to do.
+    pub mistake: Option<(&'static str, String)>,
 }
 
 impl NotYet {
     pub(crate) fn new(what: impl Into<String>, range: TextRange) -> Self {
-        Self { what: what.into(), range }
+        Self { what: what.into(), range, mistake: None }
     }
 }
 
@@ -68,6 +72,7 @@ pub fn lower(program: &Program) -> Result<Plan, Vec<NotYet>> {
     }
     if missing.is_empty() {
         table::seal(&mut plan);
+        naming::settle(&mut plan);
         twins::tell_apart(&mut plan);
         Ok(plan)
     } else {
@@ -122,6 +127,15 @@ fn lower_one(
 }
 
 pub(crate) use expr::literal;
+
+/// A mistake: what is wrong, and what to do.
+pub(crate) fn wrong(
+    code: &'static str,
+    (what, help): (String, String),
+    range: TextRange,
+) -> Vec<NotYet> {
+    vec![NotYet { what, range, mistake: Some((code, help)) }]
+}
 
 pub(crate) fn not_yet(what: &str, range: TextRange) -> Vec<NotYet> {
     vec![NotYet::new(what, range)]

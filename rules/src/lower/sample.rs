@@ -108,6 +108,8 @@ fn traces(
             is_shadow: sample.is_shadow,
             mark: sample.mark.as_deref().map(Arc::from),
             facts,
+            named_by: Vec::new(), // known when all rules are
+            named_wait_ns: 0,
             logs,
             links,
             hash: xxh3_64(identity.join("\n").as_bytes()),

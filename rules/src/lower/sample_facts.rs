@@ -20,7 +20,7 @@ use super::expr::{Lowered, Names};
 use super::row_names::RowNames;
 use super::signal::{demand, find_or_push};
 use super::stream::{Composed, Streams, timeline};
-use super::{NotYet, not_yet};
+use super::{NotYet, not_yet, wrong};
 
 /// A question as the rules ask it, and its column among the rows of traces.
 pub(super) type Asked = Vec<(RuleFact, Expr)>;
@@ -122,9 +122,13 @@ pub(super) fn key_columns(
     for name in names {
         let mut keys = Keys { plan: &mut *plan, streams, items, signal };
         let value = keys.of_source(source, &name).ok_or_else(|| {
-            let what = signal.name();
-            let what = format!("a question by `{name}`, which {what} have no value for,");
-            not_yet(&what, range)
+            let (what, rule) = (signal.name(), &plan.rules[of.0 as usize].name);
+            let what = format!("`{rule}` has the key `{name}`, which {what} have no value for");
+            let help = format!(
+                "ask about a rule whose keys are fields or attributes of {what}; what is between \
+                 two services, or computed of other telemetry, is no part of one of them"
+            );
+            wrong("E2004", (what, help), range)
         })?;
         columns.push(items.column(plan, value));
     }
@@ -146,6 +150,7 @@ impl Keys<'_, '_> {
         let streams = self.streams;
         let declaration = match source {
             SourceRef::Declaration(id) => &streams.program().declaration(*id).kind,
+            SourceRef::TracePart(_, part) => return self.of_part(*part, name),
             _ => return self.named(source, name),
         };
         match declaration {
@@ -169,6 +174,30 @@ impl Keys<'_, '_> {
         }
     }
 
+    /// A column of what traces say beside themselves: an operation is the service and the name of
+    /// spans, an edge lies between two of them.
+    fn of_part(&mut self, part: hir::TracePart, name: &str) -> Option<Expr> {
+        let field = match (part, name) {
+            (_, "trace.id") => FieldRef::Builtin(name.to_owned()),
+            (hir::TracePart::Operations, "name") => FieldRef::Builtin(name.to_owned()),
+            (hir::TracePart::Operations, "service.name") => {
+                FieldRef::Attribute { place: Place::Resource, key: name.to_owned() }
+            }
+            _ => return None,
+        };
+        if let FieldRef::Builtin(path) = &field {
+            Field::by_path(self.signal, path)?;
+        }
+        self.of_items(field)
+    }
+
+    /// A field of the items.
+    fn of_items(&mut self, field: FieldRef) -> Option<Expr> {
+        let (ty, range) = (tailwater_dsl::types::Type::Any, nowhere());
+        let expr = hir::Expr { ty, optional: true, range, kind: ExprKind::Field(field) };
+        self.items.lower(self.plan, self.streams, &expr).ok()
+    }
+
     /// A key as a rule computes it of its items.
     fn of_expr(&mut self, input: &SourceRef, key: &hir::Expr) -> Option<Expr> {
         if self.is_own(input) {
@@ -180,6 +209,9 @@ impl Keys<'_, '_> {
                 self.of_source(input, name)
             }
             ExprKind::Field(FieldRef::Builtin(path)) => {
+                if let SourceRef::TracePart(_, part) = input {
+                    return self.of_part(*part, path);
+                }
                 Field::by_path(self.signal, path)?;
                 self.items.lower(self.plan, self.streams, key).ok()
             }
@@ -206,9 +238,7 @@ impl Keys<'_, '_> {
             Some(_) => FieldRef::Builtin(name.to_owned()),
             None => FieldRef::Attribute { place: Place::Any, key: name.to_owned() },
         };
-        let (ty, range) = (tailwater_dsl::types::Type::Any, nowhere());
-        let expr = hir::Expr { ty, optional: true, range, kind: ExprKind::Field(field) };
-        self.items.lower(self.plan, self.streams, &expr).ok()
+        self.of_items(field)
     }
 
     fn composed(&mut self, source: &SourceRef) -> Option<Composed> {

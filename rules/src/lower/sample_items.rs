@@ -17,7 +17,7 @@ use super::sample::{keys_of, question, texts, verb};
 use super::sample_facts::{Asked, asks, key_columns, of_rule, questions};
 use super::signal::{demand, find_or_push};
 use super::stream::{Composed, ItemNames, Streams, timeline};
-use super::{NotYet, not_yet};
+use super::{NotYet, not_yet, wrong};
 
 /// A sampling of items, each by itself.
 pub(super) fn lower(
@@ -85,6 +85,8 @@ pub(super) fn lower(
             is_shadow: sample.is_shadow,
             mark: sample.mark.as_deref().map(Arc::from),
             facts,
+            named_by: Vec::new(), // known when all rules are
+            named_wait_ns: 0,
             logs: None,
             links: None,
             hash: xxh3_64(identity.join("\n").as_bytes()),
@@ -103,8 +105,19 @@ fn facts(
 ) -> Result<(Asked, Vec<SampleFact>, AskingColumns), Vec<NotYet>> {
     let (mut asked, mut facts, mut asking) = (Vec::new(), Vec::new(), AskingColumns::default());
     for (fact, range) in questions(sample) {
+        let column = facts.len() as u32;
+        asked.push((fact.clone(), Expr::Column(column)));
         let (RuleFact::Matched(source) | RuleFact::Firing(source)) = &fact else {
-            return Err(not_yet("`named` in a sample of items", range));
+            if items.1 == Signal::Metrics {
+                let what = "`named` asks whether the trace of an item was named, and data points \
+                            have no trace";
+                let help = "ask it of spans, log records or traces";
+                return Err(wrong("E2008", (what.to_owned(), help.to_owned()), range));
+            }
+            let signal_plan = &mut plan.signals[items.0.signal().unwrap_or_default() as usize];
+            asking.keys.push(vec![demand(signal_plan, ColumnSpec::Field(Field::TraceId))]);
+            facts.push(SampleFact { about: SampleAbout::Named, column, reach_ns: None });
+            continue;
         };
         let (of, is_match) = of_rule(plan, streams, source, range)?;
         let about = if is_match { SampleAbout::Matched(of) } else { SampleAbout::Firing(of) };
@@ -113,9 +126,7 @@ fn facts(
             _ => None,
         };
         asking.keys.push(key_columns(plan, streams, items, (of, source), range)?);
-        let column = facts.len() as u32;
         facts.push(SampleFact { about, column, reach_ns });
-        asked.push((fact, Expr::Column(column)));
     }
     Ok((asked, facts, asking))
 }

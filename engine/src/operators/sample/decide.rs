@@ -40,6 +40,7 @@ pub(crate) struct SamplerState {
     verdicts: Vec<(u64, u64, DecisionsState)>,
     ordered: Vec<(u64, Ordered)>,
     awaited: KeyTimes<[u8; 16]>,
+    left: KeyTimes<[u8; 16]>,
 }
 
 /// What an epoch brought beside cases.
@@ -78,6 +79,9 @@ pub(super) struct Core {
     pub(super) awaited: KeyTimes<[u8; 16]>,
     /// Those of them that got it.
     pub(super) told: Vec<[u8; 16]>,
+    /// Where spans are sampled each by itself: traces of which a span has left, and when the first
+    /// did.
+    pub(super) left: KeyTimes<[u8; 16]>,
 }
 
 /// The samplings of a plan, with their ids.
@@ -120,8 +124,8 @@ impl Sampler {
         let verdicts = verdicts
             .map(|(hash, shard, state)| ((hash, shard), Decisions::from_state(state)))
             .collect();
-        let (explained, awaited) = (plan.explained, state.awaited);
-        let core = Core { lines, verdicts, explained, awaited, told: Vec::new() };
+        let (explained, awaited, left) = (plan.explained, state.awaited, state.left);
+        let core = Core { lines, verdicts, explained, awaited, told: Vec::new(), left };
         let exemplars = ExemplarMarks::new(plan);
         Self { core, ordered, exemplars }
     }
@@ -140,6 +144,7 @@ impl Sampler {
             verdicts: verdicts.map(|((hash, shard), own)| (*hash, *shard, own.state())).collect(),
             ordered: self.ordered.iter().map(|(hash, own)| (*hash, own.clone())).collect(),
             awaited: self.core.awaited.clone(),
+            left: self.core.left.clone(),
         }
     }
 
@@ -148,9 +153,11 @@ impl Sampler {
     pub(crate) fn mark_exemplars(
         &mut self,
         plan: &Plan,
+        items: &[EmittedItem],
         rows: &mut [Row],
         transitions: &mut [Transition],
     ) -> Vec<ExemplarVerdict> {
+        self.exemplars.note_left(&mut self.core, items);
         self.exemplars.mark(plan, &mut self.core, (rows, transitions))
     }
 
@@ -169,13 +176,13 @@ impl Sampler {
         for case in cases {
             let RuleKind::Sample(sample) = &plan.rules[case.rule.0 as usize].kind else { continue };
             match self.ordered.get_mut(&sample.hash) {
-                Some(ordered) => ordered.await_case(case),
+                Some(ordered) => ordered.await_case(sample, case),
                 None => self.core.one(sample, case, out),
             }
         }
         for (id, sample) in samplings(plan) {
             if let Some(ordered) = self.ordered.get_mut(&sample.hash) {
-                ordered.hear(plan, sample, heard);
+                ordered.hear(sample, heard);
                 ordered.step(plan, (id, sample), &mut self.core, heard.times, out);
             }
         }
@@ -295,11 +302,19 @@ impl Core {
                 (buckets.admit(limit, case.decision_ns, keys, weight), None)
             }
             (SampleVerb::Target(_, measure), Some(LineState::Target(target))) => {
-                by_threshold(target.threshold(case.decision_ns, keys, weight(measure, case)))
+                let weight = weight(measure, case).saturating_mul(stands_for(case));
+                by_threshold(target.threshold(case.decision_ns, keys, weight))
             }
             _ => (false, None),
         }
     }
+}
+
+/// How many a case stands for that was sampled before it came, to the nearest whole number: a
+/// threshold says what it keeps of all of them, so that a target must count all of them.
+fn stands_for(case: &Case) -> u64 {
+    let arrived = case.held.iter().filter_map(|held| held.arrived).max();
+    arrived.map_or(1, |threshold| threshold.adjusted_count().round().max(1.0) as u64)
 }
 
 fn weight(measure: SampleMeasure, case: &Case) -> u64 {
@@ -309,3 +324,6 @@ fn weight(measure: SampleMeasure, case: &Case) -> u64 {
         SampleMeasure::Bytes => case.weight.bytes,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,8 @@
 //! What became of the traces that rows name as exemplars.
 //!
+//! Where spans are sampled each by itself, a trace is kept once a span of it has left, by whichever
+//! rule; until then it is open, as another span of it may yet be kept.
+//!
 //! A row waits for no verdict: it says of each of its exemplars whether the trace is kept, dropped
 //! or still open. Invariant: what it says follows from its decision time alone, not from the cut
 //! into epochs. A verdict counts where the watermarks that let the row leave had passed it for
@@ -9,10 +12,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::decide::{Core, samplings};
-use crate::limits::EXEMPLARS_OPEN_MAX;
-use crate::model::{EXEMPLAR_MARK, ExemplarVerdict, Row, RowKind, RuleId, Transition, Value};
-use crate::plan::{Plan, SampleAbout, SampleRule, SampledFrom, Timeline};
+use crate::limits::{EXEMPLARS_KEPT_MAX, EXEMPLARS_OPEN_MAX};
+use crate::model::{
+    EXEMPLAR_MARK, EmittedItem, ExemplarVerdict, Row, RowKind, RuleId, Signal, Transition, Value,
+};
+use crate::otlp::wire::field;
+use crate::plan::{Plan, SampleRule, SampledFrom, Timeline};
 use crate::sampling::Past;
+
+/// Number of the field `trace_id` of a span.
+const TRACE_ID: u64 = 1;
 
 /// What a row says of the trace of an exemplar.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -36,6 +45,8 @@ impl Mark {
 #[derive(Debug, Default)]
 pub(super) struct ExemplarMarks {
     is_on: bool,
+    /// Whether spans are sampled each by itself.
+    of_spans: bool,
     /// By rule: verdicts up to this long before a row's decision are known when it leaves,
     /// nanoseconds; `None` where none surely is.
     behind_ns: Vec<Option<i64>>,
@@ -48,7 +59,25 @@ impl ExemplarMarks {
         }
         let rules = 0..plan.rules.len() as u32;
         let behind_ns = rules.map(|rule| behind_ns(plan, RuleId(rule))).collect();
-        Self { is_on: true, behind_ns }
+        let of_spans = samplings(plan).any(|(_, sample)| plan.samples_spans(sample));
+        Self { is_on: true, of_spans, behind_ns }
+    }
+
+    /// Notes the traces of spans that leave.
+    pub(super) fn note_left(&self, core: &mut Core, items: &[EmittedItem]) {
+        if !self.of_spans {
+            return;
+        }
+        for item in items.iter().filter(|item| item.signal == Signal::Spans) {
+            let id = field(&item.content.item, TRACE_ID).map(|(_, bytes)| bytes);
+            let Some(id) = id.and_then(|bytes| <[u8; 16]>::try_from(bytes).ok()) else { continue };
+            if core.left.at_ns(&id).is_none_or(|at_ns| at_ns > item.decision_ns) {
+                core.left.note(id, item.decision_ns, EXEMPLARS_KEPT_MAX);
+                if core.awaited.at_ns(&id).is_some() {
+                    core.told.push(id);
+                }
+            }
+        }
     }
 
     /// Marks exemplars; gives verdicts that rows before had no knowledge of.
@@ -106,14 +135,8 @@ fn behind_ns(plan: &Plan, rule: RuleId) -> Option<i64> {
         |line: &Timeline| (line.time_column, line.idle_ns) == (of.time_column, of.idle_ns);
     let own_ns = own.clone().map(|line| line.lateness_ns).max()?.saturating_add(place.delay_ns);
     let mut lags_ns = own_ns;
-    let traces = samplings(plan).filter(|(_, s)| matches!(s.from, SampledFrom::Traces { .. }));
-    let asked = traces.flat_map(|(id, sample)| {
-        let asked = sample.facts.iter().filter_map(|fact| match fact.about {
-            SampleAbout::Matched(rule) | SampleAbout::Firing(rule) => Some(rule),
-            SampleAbout::Named => None,
-        });
-        asked.chain([id])
-    });
+    let of_spans = samplings(plan).filter(|(_, sample)| decides_spans(plan, sample));
+    let asked = of_spans.flat_map(|(id, sample)| sample.asked().chain([id]));
     for other in asked.map(|id| &plan.rules[id.0 as usize].place) {
         for line in other.timelines.iter().map(|line| &plan.timelines[*line as usize]) {
             if !is_alike(line) {
@@ -170,6 +193,11 @@ fn trace_of(item: &Value) -> Option<[u8; 16]> {
     <[u8; 16]>::try_from(&**id).ok()
 }
 
+/// Whether a sampling decides which spans leave.
+fn decides_spans(plan: &Plan, sample: &SampleRule) -> bool {
+    matches!(sample.from, SampledFrom::Traces { .. }) || plan.samples_spans(sample)
+}
+
 /// What the samplings of traces have decided about a trace up to a time: one that keeps it is
 /// enough.
 fn verdict(plan: &Plan, core: &Core, id: [u8; 16], until_ns: i64) -> Mark {
@@ -180,7 +208,11 @@ fn verdict(plan: &Plan, core: &Core, id: [u8; 16], until_ns: i64) -> Mark {
         Past::Exact(_) | Past::Dropped => Mark::Dropped,
         Past::Unknown => Mark::Open,
     };
-    traces.map(of_one).fold(Mark::Dropped, |all, one| match (all, one) {
+    let by_item = samplings(plan).any(|(_, sample)| plan.samples_spans(sample)).then(|| {
+        let has_left = core.left.at_ns(&id).is_some_and(|at_ns| at_ns <= until_ns);
+        if has_left { Mark::Kept } else { Mark::Open }
+    });
+    traces.map(of_one).chain(by_item).fold(Mark::Dropped, |all, one| match (all, one) {
         (Mark::Kept, _) | (_, Mark::Kept) => Mark::Kept,
         (Mark::Open, _) | (_, Mark::Open) => Mark::Open,
         _ => Mark::Dropped,

@@ -124,7 +124,7 @@ impl Apply {
                     weight: Weight { items: 1, bytes },
                     held: vec![held],
                     kind: CaseKind::Undecided,
-                    timing: Timing::default(),
+                    timing: Timing { start_ns: decision_ns, ..Timing::default() },
                     columns: asking(sample, batch, row),
                 });
             }

@@ -94,8 +94,15 @@ impl Ordered {
         self
     }
 
-    /// Lets a case wait for its time.
-    pub(super) fn await_case(&mut self, case: Case) {
+    /// Lets a case wait for its time; an item that asks whether its trace was named for as long as
+    /// that may take.
+    pub(super) fn await_case(&mut self, sample: &SampleRule, mut case: Case) {
+        if sample.named_wait_ns > 0
+            && matches!(sample.from, SampledFrom::Items { .. })
+            && sample.asks_from(case.line as usize, case.fits)
+        {
+            case.decision_ns = case.decision_ns.saturating_add(sample.named_wait_ns);
+        }
         let (rank, place) = match case.kind {
             CaseKind::LateSpans => (Rank::Late, first_place(&case)),
             CaseKind::LogOf(_) => (Rank::Log, first_place(&case)),
@@ -107,7 +114,7 @@ impl Ordered {
     }
 
     /// Notes what other rules have said that lines ask about.
-    pub(super) fn hear(&mut self, plan: &Plan, sample: &SampleRule, heard: Heard<'_>) {
+    pub(super) fn hear(&mut self, sample: &SampleRule, heard: Heard<'_>) {
         for (question, fact) in sample.facts.iter().enumerate() {
             let question = question as u16;
             match fact.about {
@@ -128,25 +135,25 @@ impl Ordered {
                         self.say(question, one.decision_ns, saying);
                     }
                 }
-                SampleAbout::Named => self.hear_names(plan, question, heard),
+                SampleAbout::Named => self.hear_names(sample, question, heard),
             }
         }
     }
 
     /// Notes the traces that rows and alerts name which leave.
-    fn hear_names(&mut self, plan: &Plan, question: u16, heard: Heard<'_>) {
+    fn hear_names(&mut self, sample: &SampleRule, question: u16, heard: Heard<'_>) {
         let mut ids = Vec::new();
-        let is_shown = |row: &&Row| !plan.rules[row.rule.0 as usize].place.is_hidden;
-        for row in heard.rows.iter().filter(is_shown).filter(|row| is_said(row)) {
+        let is_asked = |rule: RuleId| sample.named_by.contains(&rule);
+        for row in heard.rows.iter().filter(|row| is_asked(row.rule) && is_said(row)) {
             row.key.iter().chain(&row.values).for_each(|value| names(value, &mut ids));
             let said = ids.drain(..);
             said.for_each(|id| self.say(question, row.decision_ns, Saying::Named(id)));
         }
         let fires = heard.transitions.iter().filter(|one| one.state == AlertState::Firing);
-        for one in fires {
-            let own = one.key.iter().chain(&one.labels).chain(&one.annotations);
+        for one in fires.filter(|one| is_asked(one.rule)) {
             let row = one.evidence.iter().flat_map(|row| row.key.iter().chain(&row.values));
-            own.chain(row).for_each(|value| names(value, &mut ids));
+            one.key.iter().chain(row).for_each(|value| names(value, &mut ids));
+            one.labels.iter().chain(&one.annotations).for_each(|text| within(text, &mut ids));
             let said = ids.drain(..);
             said.for_each(|id| self.say(question, one.decision_ns, Saying::Named(id)));
         }
@@ -326,12 +333,19 @@ impl Ordered {
             let Some(column) = case.columns.get_mut(fact.column as usize) else { continue };
             let holds = match fact.about {
                 SampleAbout::Matched(_) => {
-                    let reach = fact.reach_ns.map(|ns| case.decision_ns.saturating_sub(ns));
-                    let from_ns = reach.unwrap_or(case.timing.start_ns);
+                    let start_ns = case.timing.start_ns;
+                    let from_ns = fact.reach_ns.map_or(start_ns, |ns| start_ns.saturating_sub(ns));
                     self.facts.holds(question, column, from_ns)
                 }
                 SampleAbout::Firing(_) => self.facts.holds(question, column, i64::MIN),
-                SampleAbout::Named => self.facts.is_named(case.order),
+                SampleAbout::Named => match sample.from {
+                    SampledFrom::Traces { .. } => self.facts.is_named(case.order),
+                    SampledFrom::Items { .. } => {
+                        let mut ids = Vec::new();
+                        names(column, &mut ids);
+                        ids.into_iter().any(|id| self.facts.is_named(id))
+                    }
+                },
             };
             *column = Value::Bool(holds);
         }
@@ -363,11 +377,7 @@ fn passed_ns(plan: &Plan, (id, sample): Own<'_>, times: &[(i64, i64)]) -> i64 {
             None => UNSEEN,
         },
     };
-    let asked = sample.facts.iter().filter_map(|fact| match fact.about {
-        SampleAbout::Matched(rule) | SampleAbout::Firing(rule) => Some(rule),
-        SampleAbout::Named => None,
-    });
-    asked.map(|rule| rule_watermark_ns(plan, rule, times)).fold(own_ns, i64::min)
+    sample.asked().map(|rule| rule_watermark_ns(plan, rule, times)).fold(own_ns, i64::min)
 }
 
 /// Counts what was forgotten for want of room.
@@ -402,6 +412,13 @@ fn names(value: &Value, ids: &mut Vec<[u8; 16]>) {
         Value::Map(entries) => entries.iter().for_each(|(_, value)| names(value, ids)),
         _ => {}
     }
+}
+
+/// The ids of traces in a text that people read: 32 hex digits that are no part of more.
+fn within(value: &Value, ids: &mut Vec<[u8; 16]>) {
+    let Value::Str(text) = value else { return names(value, ids) };
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric());
+    ids.extend(words.filter_map(id_of));
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use super::wire::{Encoding, Head, Items, Kind, Number, Place, Temporality};
 use crate::limits::SINK_SERIES_MAX;
 use crate::model::{Row, RowKind, Signal, Value};
 use crate::sink::ExemplarVerdicts;
-use crate::sink::exemplar::{Exemplar, exemplars};
+use crate::sink::exemplar::{Exemplar, exemplars, valued};
 use crate::sink::exemplar_verdicts::WaitingExemplars;
 use crate::sink::push::{Encode, Said};
 use crate::sink::{Left, RuleShape, Shape};
@@ -109,7 +109,8 @@ impl Metrics {
             let id = (row.rule.0, at as u32);
             if let (Value::Histogram(window), true) = (value, is(&shape.histograms, at)) {
                 let addend = Addend::Histogram(Box::new((**window).clone()));
-                let place = (row, &**of_sums, &*exemplars);
+                let valued = valued(&exemplars);
+                let place = (row, &**of_sums, &*valued);
                 self.additive(place, id, ("", true), &addend, group.as_ref(), points);
                 continue;
             }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::name::{label, label_text, labels, metric, sample};
 use crate::limits::{EXEMPLARS_MAX, PROMETHEUS_EXPIRY_NS, PROMETHEUS_SERIES_MAX};
 use crate::model::{AlertState, ExemplarVerdict, HistogramPoint, Row, RowKind, Transition, Value};
-use crate::sink::exemplar::{Exemplar, exemplars};
+use crate::sink::exemplar::{Exemplar, exemplars, valued};
 use crate::sink::held::of_histogram;
 use crate::sink::merge;
 use crate::sink::{AlertShape, RuleShape, Shape};
@@ -222,6 +222,7 @@ impl PrometheusStore {
                 let full = metric(&shape.name, name, "");
                 let help = || format!("`{name}` of all windows of `{}` so far", shape.name);
                 let place = (full.as_str(), Kind::Histogram, "");
+                let exemplars = valued(&exemplars);
                 let added = Added::Histogram(window, &exemplars);
                 self.put(place, help, &labels, (now_ns, expires_ns), &added);
                 continue;

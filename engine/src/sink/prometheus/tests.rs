@@ -290,6 +290,26 @@ fn an_exemplar_is_shown_once_its_trace_is_kept() {
 }
 
 #[test]
+fn an_exemplar_without_a_value_counts_itself_and_is_in_no_bucket() {
+    let mut store = with_histogram();
+    let mut row = marked_row(&[(7, "kept")]);
+    if let Value::List(items) = &row.values[2]
+        && let Value::Map(entries) = &items[0]
+    {
+        let without = entries.iter().map(|(name, value)| match &**name {
+            "value" => (Arc::clone(name), Value::Null),
+            _ => (Arc::clone(name), value.clone()),
+        });
+        row.values[2] = Value::List([Value::map(without.collect())].into());
+    }
+    store.row(&row, 0);
+    let page = read(&store, PageFormat::OpenMetrics);
+    let with: Vec<&str> = page.lines().filter(|line| line.contains("trace_id")).collect();
+    assert_eq!(with.len(), 1, "{page}");
+    assert!(with[0].starts_with("http_n_seen_total") && with[0].contains("} 1.0 5.0"), "{page}");
+}
+
+#[test]
 fn a_sum_that_may_go_back_is_left_out_of_openmetrics_with_its_count() {
     let mut store = with_histogram();
     let mut below_zero = histogram_row(&[1]);

@@ -213,8 +213,7 @@ impl Rules {
                 format!("join {other} before 10s as o on service.name select {{ {number}: o.{o} }}")
             }
             1 => format!("join {other} as o on service.name select {{ {number}: {n} + o.{o} }}"),
-            // What is withdrawn of rows that judge by their past is computed anew: not here.
-            2 if !is_revised => {
+            2 => {
                 format!("select {{ {number}: {n}, e{index}: ewma({n}, alpha: 0.5) }}")
             }
             _ => format!("top 1 by {n} select {{ {number}: {n} }}"),
@@ -332,13 +331,14 @@ impl Rules {
     fn question(&self, choose: &mut Choices<'_>) -> Option<String> {
         let patterns: Vec<&String> = self.matches.iter().filter(|p| p.starts_with('p')).collect();
         let (number, at) = (choose.number(), choose.number());
-        match number % 3 {
+        match number % 4 {
             0 if !patterns.is_empty() => {
                 Some(format!("matched({})", patterns[at % patterns.len()]))
             }
             1 if !self.alerts.is_empty() => {
                 Some(format!("firing({})", self.alerts[at % self.alerts.len()]))
             }
+            2 => Some("named".to_owned()),
             _ => None,
         }
     }

@@ -25,6 +25,8 @@ fn plan() -> Plan {
         is_shadow: false,
         mark: None,
         facts: Vec::new(),
+        named_by: Vec::new(),
+        named_wait_ns: 0,
         logs: Some(FollowingLogs {
             signal: 0,
             filter: 0,
