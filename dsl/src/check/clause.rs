@@ -19,6 +19,9 @@ pub(super) type Caps = (Option<u64>, Option<u64>);
 /// A word of a clause and what it stands for.
 type Word<T> = (&'static str, T);
 
+/// Words of a clause that are listed where one is not known: all of them but of the longest.
+const WORDS_SHOWN_MAX: usize = 20;
+
 impl Checker<'_> {
     /// Reports clauses that do not belong here or come twice. `where` may come twice nowhere, as
     /// `and` says it better.
@@ -219,8 +222,10 @@ impl Checker<'_> {
 
     pub(super) fn unknown_word(&mut self, name: &ast::Name, clause: &str, words: &[&str]) {
         let message = format!("`{clause}` does not know the word `{}`", name.text);
-        let mut diagnostic = Diagnostic::new(codes::WORD, name.range, message)
-            .note(format!("words of `{clause}`: {}", listed(words.iter().copied(), 10)));
+        let mut diagnostic = Diagnostic::new(codes::WORD, name.range, message).note(format!(
+            "words of `{clause}`: {}",
+            listed(words.iter().copied(), WORDS_SHOWN_MAX)
+        ));
         let near = crate::diagnostic::suggest::nearest(&name.text, words.iter().copied());
         if let Some(near) = near {
             diagnostic = diagnostic.did_you_mean(name.range, near);

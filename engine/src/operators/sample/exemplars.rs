@@ -17,7 +17,7 @@ use crate::model::{
     EXEMPLAR_MARK, EmittedItem, ExemplarVerdict, Row, RowKind, RuleId, Signal, Transition, Value,
 };
 use crate::otlp::wire::field;
-use crate::plan::{Plan, SampleRule, SampledFrom, Timeline};
+use crate::plan::{Plan, Rule, RuleKind, SampleRule, SampledFrom, Timeline};
 use crate::sampling::Past;
 
 /// Number of the field `trace_id` of a span.
@@ -137,12 +137,19 @@ fn behind_ns(plan: &Plan, rule: RuleId) -> Option<i64> {
     let mut lags_ns = own_ns;
     let of_spans = samplings(plan).filter(|(_, sample)| decides_spans(plan, sample));
     let asked = of_spans.flat_map(|(id, sample)| sample.asked().chain([id]));
-    for other in asked.map(|id| &plan.rules[id.0 as usize].place) {
-        for line in other.timelines.iter().map(|line| &plan.timelines[*line as usize]) {
+    for other in asked.chain(routes_of_spans(plan)) {
+        let rule = &plan.rules[other.0 as usize];
+        // What is decided as it comes does not wait for a watermark.
+        let is_at_once = match &rule.kind {
+            RuleKind::Sample(sample) => matches!(sample.from, SampledFrom::Items { .. }),
+            kind => matches!(kind, RuleKind::Route(_)),
+        };
+        for line in rule.place.timelines.iter().map(|line| &plan.timelines[*line as usize]) {
             if !is_alike(line) {
                 return None;
             }
-            lags_ns = lags_ns.max(line.lateness_ns.saturating_add(other.delay_ns));
+            let lag_ns = line.lateness_ns.saturating_add(rule.place.delay_ns);
+            lags_ns = lags_ns.max(if is_at_once { 0 } else { lag_ns });
         }
     }
     own.clone().all(is_alike).then(|| lags_ns.saturating_sub(own_ns))
@@ -193,6 +200,19 @@ fn trace_of(item: &Value) -> Option<[u8; 16]> {
     <[u8; 16]>::try_from(&**id).ok()
 }
 
+/// Routes of spans, where spans are sampled each by itself: what they take has left, too.
+fn routes_of_spans(plan: &Plan) -> impl Iterator<Item = RuleId> + '_ {
+    let by_item = samplings(plan).any(|(_, sample)| plan.samples_spans(sample));
+    let is_route = move |rule: &Rule| match &rule.kind {
+        RuleKind::Route(route) => {
+            by_item && plan.signals[route.signal as usize].signal == Signal::Spans
+        }
+        _ => false,
+    };
+    let rules = (0..).map(RuleId).zip(&plan.rules);
+    rules.filter(move |(_, rule)| is_route(rule)).map(|(id, _)| id)
+}
+
 /// Whether a sampling decides which spans leave.
 fn decides_spans(plan: &Plan, sample: &SampleRule) -> bool {
     matches!(sample.from, SampledFrom::Traces { .. }) || plan.samples_spans(sample)
@@ -209,7 +229,8 @@ fn verdict(plan: &Plan, core: &Core, id: [u8; 16], until_ns: i64) -> Mark {
         Past::Unknown => Mark::Open,
     };
     let by_item = samplings(plan).any(|(_, sample)| plan.samples_spans(sample)).then(|| {
-        let has_left = core.left.at_ns(&id).is_some_and(|at_ns| at_ns <= until_ns);
+        // More may leave at the time up to which all is known.
+        let has_left = core.left.at_ns(&id).is_some_and(|at_ns| at_ns < until_ns);
         if has_left { Mark::Kept } else { Mark::Open }
     });
     traces.map(of_one).chain(by_item).fold(Mark::Dropped, |all, one| match (all, one) {
