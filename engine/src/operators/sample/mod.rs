@@ -22,7 +22,9 @@ pub use counts::{DECISION_SECONDS, EarlyClose, LineCounts};
 pub(crate) use counts::{Tally, Timing, merge};
 pub(crate) use decide::{Decided, Heard, Sampler, SamplerState};
 pub use explained::{LineExplained, LineOutcome, TraceExplained};
-pub(crate) use traces::{ClosedTrace, Contents, ROW_ID, Sampled, SpansWanted, TraceSampler};
+pub(crate) use traces::{
+    ClosedTrace, Contents, LateSpan, ROW_ID, Sampled, SpansWanted, TraceSampler,
+};
 
 use crate::model::{EmittedItem, RuleId, Signal, Value};
 use crate::plan::SampleRule;

@@ -69,6 +69,14 @@ pub(crate) enum SpansWanted {
     Undecided(Box<Case>),
 }
 
+/// A span that came to a trace which had closed, and leaves once it is written.
+pub(crate) struct LateSpan {
+    id: [u8; 16],
+    at_ns: i64,
+    /// What was known of its trace then; `None` where worker 0 knows.
+    past: Option<Past>,
+}
+
 /// A trace that leaves, once its spans are written.
 pub(crate) struct KeptTrace {
     line: usize,
@@ -306,24 +314,38 @@ impl TraceSampler {
         }
     }
 
-    /// A span came to a trace that had closed.
+    /// A span came to a trace that had closed. Returned where it leaves, as far as is known here:
+    /// it is written together with others.
     pub(crate) fn late(
         &mut self,
         (id, watermark_ns): ([u8; 16], i64),
-        contents: &Contents,
         out: &mut Sampled,
-    ) {
-        let own = Randomness::of_trace_id(id);
+    ) -> Option<LateSpan> {
         // Where an order is kept, what leaves at the watermark may have left.
         let at_ns = watermark_ns.saturating_add(i64::from(self.is_ordered));
-        let held: Vec<Held> = held(self.id, at_ns, own, contents.clone()).collect();
-        if self.is_global {
-            out.cases.push(self.bare(id, at_ns, CaseKind::LateSpans, held));
-            return;
+        let past = (!self.is_global).then(|| self.verdicts.past(id));
+        if let Some(past) = past {
+            let (is_kept, line, _) = of_past(&self.rule, past, Randomness::of_trace_id(id));
+            if !is_kept && !self.rule.is_shadow {
+                out.tally.entry((self.id, line as u16)).or_default().late_dropped += 1;
+                return None;
+            }
         }
-        let past = self.verdicts.past(id);
-        let late = followed((self.id, &self.rule), past, (own, held), &mut out.tally);
-        out.items.extend(late);
+        Some(LateSpan { id, at_ns, past })
+    }
+
+    /// A late span is written.
+    pub(crate) fn late_written(&mut self, late: &LateSpan, contents: Contents, out: &mut Sampled) {
+        let LateSpan { id, at_ns, past } = *late;
+        let own = Randomness::of_trace_id(id);
+        let held: Vec<Held> = held(self.id, at_ns, own, contents).collect();
+        match past {
+            None => out.cases.push(self.bare(id, at_ns, CaseKind::LateSpans, held)),
+            Some(past) => {
+                let late = followed((self.id, &self.rule), past, (own, held), &mut out.tally);
+                out.items.extend(late);
+            }
+        }
     }
 }
 

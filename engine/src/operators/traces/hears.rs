@@ -5,7 +5,9 @@ use super::held::{HeldSpan, HeldSpans, in_order};
 use super::read::Reader;
 use super::store::Hears;
 use crate::model::Row;
-use crate::operators::sample::{ClosedTrace, Sampled, SpansWanted, Timing, TraceSampler, Weight};
+use crate::operators::sample::{
+    ClosedTrace, LateSpan, Sampled, SpansWanted, Timing, TraceSampler, Weight,
+};
 
 /// What an epoch's traces come to.
 pub(super) struct Hearing<'a> {
@@ -16,18 +18,21 @@ pub(super) struct Hearing<'a> {
     /// Traces whose spans a sampling wants, by its number. They are written together at the end:
     /// one by one costs many times as much, as what spans of a request share is found anew.
     wanted: Vec<(usize, SpansWanted, Vec<HeldSpan>)>,
+    /// Late spans that a sampling wants, by its number: written together with those.
+    late: Vec<(usize, LateSpan, HeldSpan)>,
 }
 
 impl<'a> Hearing<'a> {
     pub(super) fn new(reader: &'a mut Reader, samplers: &'a mut [TraceSampler]) -> Self {
-        let (rows, sampled, wanted) = (Vec::new(), Sampled::default(), Vec::new());
-        Self { reader, samplers, rows, sampled, wanted }
+        let (wanted, late) = (Vec::new(), Vec::new());
+        Self { reader, samplers, rows: Vec::new(), sampled: Sampled::default(), wanted, late }
     }
 
     /// Everything that was said.
     pub(super) fn said(mut self, held: &mut HeldSpans) -> (Vec<Row>, Sampled) {
+        let of_traces = self.wanted.iter().flat_map(|wanted| &wanted.2);
         let spans: Vec<HeldSpan> =
-            self.wanted.iter().flat_map(|wanted| &wanted.2).copied().collect();
+            of_traces.chain(self.late.iter().map(|late| &late.2)).copied().collect();
         let mut written = held.written(&spans).into_iter();
         self.sampled.items.reserve(spans.len());
         for (sampler, trace, spans) in self.wanted {
@@ -35,6 +40,11 @@ impl<'a> Hearing<'a> {
             in_order(&mut contents);
             self.samplers[sampler].written(trace, contents, &mut self.sampled);
             held.release_all(&spans);
+        }
+        for (sampler, late, span) in self.late {
+            let contents = written.by_ref().take(1).collect();
+            self.samplers[sampler].late_written(&late, contents, &mut self.sampled);
+            held.release_all(&[span]);
         }
         (self.rows, self.sampled)
     }
@@ -63,13 +73,12 @@ impl Hears for Hearing<'_> {
         }
     }
 
-    fn late(&mut self, id: [u8; 16], watermark_ns: i64, span: HeldSpan, held: &HeldSpans) {
-        if self.samplers.is_empty() {
-            return;
-        }
-        let contents = held.contents(&[span]);
-        for sampler in &mut *self.samplers {
-            sampler.late((id, watermark_ns), &contents, &mut self.sampled);
+    fn late(&mut self, id: [u8; 16], watermark_ns: i64, span: HeldSpan, held: &mut HeldSpans) {
+        for (index, sampler) in self.samplers.iter_mut().enumerate() {
+            if let Some(late) = sampler.late((id, watermark_ns), &mut self.sampled) {
+                held.retain(&[span]);
+                self.late.push((index, late, span));
+            }
         }
     }
 }

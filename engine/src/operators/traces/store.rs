@@ -64,7 +64,7 @@ pub(super) trait Hears {
     fn closed(&mut self, trace: &Assembled, held: &mut HeldSpans);
 
     /// A span came to a trace that had closed, at a watermark.
-    fn late(&mut self, id: [u8; 16], watermark_ns: i64, span: HeldSpan, held: &HeldSpans);
+    fn late(&mut self, id: [u8; 16], watermark_ns: i64, span: HeldSpan, held: &mut HeldSpans);
 }
 
 /// The place of a span in its block, and the watermark as of the row before.
@@ -184,7 +184,7 @@ impl Store {
             }
             if let Some(frame) = frame {
                 let span = self.held.hold(frame, at);
-                close.late(block.trace_ids[at], watermark_ns, span, &self.held);
+                close.late(block.trace_ids[at], watermark_ns, span, &mut self.held);
                 self.held.release(frame);
             }
             counts.late += 1;
