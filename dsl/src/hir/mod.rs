@@ -123,8 +123,31 @@ pub enum DeclarationKind {
     Redact(Redact),
 }
 
+impl DeclarationKind {
+    /// What it takes items or rows from. What it only asks about, as lines of a sampling ask about
+    /// alerts, is not among them.
+    pub fn inputs(&self) -> Vec<&SourceRef> {
+        match self {
+            Self::Stream(stream) => vec![&stream.input],
+            Self::Aggregate(aggregate) => vec![&aggregate.input],
+            Self::Rows(rows) => {
+                let joined = rows.join.iter().map(|join| &join.with);
+                std::iter::once(&rows.input).chain(joined).collect()
+            }
+            Self::Alert(alert) => vec![&alert.input],
+            Self::Route(route) => vec![&route.input],
+            Self::Sample(sample) => vec![&sample.input],
+            Self::Pattern(pattern) => pattern.symbols.iter().map(|symbol| &symbol.input).collect(),
+            Self::Traces(traces) => vec![&traces.input],
+            Self::Retrace(retrace) => vec![&retrace.input],
+            Self::Correlate(correlate) => correlate.sides.iter().map(|side| &side.input).collect(),
+            Self::Redact(_) => Vec::new(),
+        }
+    }
+}
+
 /// What a declaration reads.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SourceRef {
     /// A source of the catalogue, by name.
     Catalog(String),

@@ -3,7 +3,7 @@
 //! Invariant: a chain of streams becomes one read of its origin, so that what rules share is found
 //! whatever streams stand between. Knows nothing of what reads a stream.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tailwater_dsl::hir::{
@@ -164,6 +164,8 @@ pub(super) fn both(a: Option<Expr>, b: Option<Expr>) -> Option<Expr> {
 /// The streams of a program, and the rules made so far.
 pub(super) struct Streams<'a> {
     program: &'a Program,
+    /// What some declaration reads.
+    read: BTreeSet<&'a SourceRef>,
     /// Rules by declaration.
     pub(super) rules: BTreeMap<DeclarationId, RuleId>,
     /// Rules that take unfinished matches, by the pattern's declaration.
@@ -182,6 +184,7 @@ impl<'a> Streams<'a> {
     pub(super) fn new(program: &'a Program) -> Self {
         Self {
             program,
+            read: program.declarations.iter().flat_map(|one| one.kind.inputs()).collect(),
             rules: BTreeMap::new(),
             timeouts: BTreeMap::new(),
             traces: BTreeMap::new(),
@@ -205,28 +208,14 @@ impl<'a> Streams<'a> {
         let declaration = self.program.declaration(id);
         let source = SourceRef::Declaration(id);
         let DeclarationKind::Stream(stream) = &declaration.kind else { return Ok(()) };
-        let is_read = self.program.declarations.iter().any(|reader| match &reader.kind {
-            DeclarationKind::Stream(reader) => reader.input == SourceRef::Late(id),
-            DeclarationKind::Traces(reader) => reader.input == SourceRef::Late(id),
-            DeclarationKind::Aggregate(reader) => reader.input == SourceRef::Late(id),
-            DeclarationKind::Rows(reader) => reader.input == SourceRef::Late(id),
-            DeclarationKind::Alert(reader) => reader.input == SourceRef::Late(id),
-            DeclarationKind::Route(reader) => reader.input == SourceRef::Late(id),
-            DeclarationKind::Redact(_) => false,
-            DeclarationKind::Sample(reader) => reader.input == SourceRef::Late(id),
-            DeclarationKind::Pattern(reader) => {
-                reader.symbols.iter().any(|symbol| symbol.input == SourceRef::Late(id))
-            }
-            DeclarationKind::Retrace(reader) => reader.input == SourceRef::Late(id),
-            DeclarationKind::Correlate(reader) => {
-                reader.sides.iter().any(|side| side.input == SourceRef::Late(id))
-            }
-        });
         let Late::Side(name) = &stream.late else {
-            // Reports what of it cannot run, also if nothing reads it.
+            if self.read.contains(&source) {
+                return Ok(()); // composed for its readers
+            }
+            // Reports what of it cannot run, though nothing reads it.
             return self.compose(&mut plan.clone(), &source, declaration.name_range).map(|_| ());
         };
-        if !is_read {
+        if !self.read.contains(&SourceRef::Late(id)) {
             return Ok(());
         }
         let composed = self.compose(plan, &source, declaration.name_range)?;

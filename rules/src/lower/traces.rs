@@ -5,9 +5,7 @@
 
 use std::sync::Arc;
 
-use tailwater_dsl::hir::{
-    self, Declaration, DeclarationKind, ExprKind, FieldRef, Program, SourceRef, Traces,
-};
+use tailwater_dsl::hir::{self, Declaration, ExprKind, FieldRef, Program, SourceRef, Traces};
 use tailwater_dsl::text_range::{FileId, TextRange};
 use tailwater_dsl::types::Type;
 use tailwater_engine::limits::{TRACE_BYTES_MAX, TRACE_SPANS_MAX};
@@ -37,19 +35,7 @@ pub(super) fn reads_all(program: &Program) -> bool {
         SourceRef::Catalog(name) => name == "traces" || name.starts_with("traces."),
         _ => false,
     };
-    program.declarations.iter().any(|declaration| match &declaration.kind {
-        DeclarationKind::Redact(_) => false,
-        DeclarationKind::Stream(reader) => is_all(&reader.input),
-        DeclarationKind::Aggregate(reader) => is_all(&reader.input),
-        DeclarationKind::Rows(reader) => is_all(&reader.input),
-        DeclarationKind::Alert(reader) => is_all(&reader.input),
-        DeclarationKind::Route(reader) => is_all(&reader.input),
-        DeclarationKind::Sample(reader) => is_all(&reader.input),
-        DeclarationKind::Pattern(reader) => reader.symbols.iter().any(|s| is_all(&s.input)),
-        DeclarationKind::Correlate(reader) => reader.sides.iter().any(|s| is_all(&s.input)),
-        DeclarationKind::Traces(reader) => is_all(&reader.input),
-        DeclarationKind::Retrace(reader) => is_all(&reader.input),
-    })
+    program.declarations.iter().flat_map(|declaration| declaration.kind.inputs()).any(is_all)
 }
 
 /// Makes the rule of the source `traces`.
