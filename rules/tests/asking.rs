@@ -42,6 +42,7 @@ fn what_lies_between_services_is_no_key_of_one() {
             wrong.contains("`Busy` has the key `client`") && wrong.contains("E2004"),
             "{wrong}"
         );
+        assert!(wrong.contains("fields or attributes of spans; what is between"), "{wrong}");
     }
 }
 

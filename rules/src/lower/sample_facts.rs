@@ -122,10 +122,10 @@ pub(super) fn key_columns(
     for name in names {
         let mut keys = Keys { plan: &mut *plan, streams, items, signal };
         let value = keys.of_source(source, &name).ok_or_else(|| {
-            let (what, rule) = (signal.name(), &plan.rules[of.0 as usize].name);
-            let what = format!("`{rule}` has the key `{name}`, which {what} have no value for");
+            let (items, rule) = (signal.name(), &plan.rules[of.0 as usize].name);
+            let what = format!("`{rule}` has the key `{name}`, which {items} have no value for");
             let help = format!(
-                "ask about a rule whose keys are fields or attributes of {what}; what is between \
+                "ask about a rule whose keys are fields or attributes of {items}; what is between \
                  two services, or computed of other telemetry, is no part of one of them"
             );
             wrong("E2004", (what, help), range)
