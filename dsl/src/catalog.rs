@@ -59,6 +59,8 @@ pub struct SourceDef {
     pub time: String,
     /// Whether `at start` may be asked for.
     pub has_start: bool,
+    /// Whether items can leave as they came, by a route or a sampling.
+    pub leaves: bool,
     /// The source of the items inside each item, as traces hold spans.
     pub inner: Option<String>,
     /// A field whose values may be totals already, so that adding them up counts twice.
@@ -122,6 +124,10 @@ pub struct FunctionDef {
     pub params: Vec<ParamDef>,
     /// Whether the last parameter may be given any number of times.
     pub variadic: bool,
+    /// Whether only one of its parameters may be given.
+    pub alternatives: bool,
+    /// Fields without which items mean nothing to it.
+    pub needs: Vec<String>,
     /// How the result's type follows.
     pub result: ResultRule,
     /// Whether the result may be null though no argument is.

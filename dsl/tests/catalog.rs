@@ -29,6 +29,7 @@ fn source(name: &str, fields: Vec<FieldDef>) -> SourceDef {
         has_attributes: !matches!(name, "progress" | "resources" | "heartbeats"),
         time: "its time".to_owned(),
         has_start: name == "spans",
+        leaves: ["spans", "logs", "metrics"].contains(&name),
         totals: (name == "metrics").then(|| TotalsDef {
             field: "value".to_owned(),
             functions: vec!["sum".to_owned()],
@@ -123,6 +124,8 @@ fn function(class: FunctionClass, name: &str, params: &[&str], result: ResultRul
         example: format!("{name}({})", args.join(", ")),
         params,
         variadic: name == "concat",
+        alternatives: name == "exemplar",
+        needs: if name == "exemplar" { vec!["span.id".to_owned()] } else { Vec::new() },
         result,
         optional: false,
         doc: String::new(),

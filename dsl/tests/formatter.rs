@@ -133,3 +133,13 @@ fn what_stands_below_a_comment_stands_as_far_in_as_without_it() {
          then b: spans\n}\n",
     );
 }
+
+#[test]
+fn a_comment_below_a_line_stands_as_far_in_as_the_line() {
+    let text = "test \"t\" {\n  given {\n    0s span shop \"x\" ok 1ms // behind\n    // below\n  }\n  \
+                // between\n  expect {\n    alert A firing by 1m\n    // last\n  }\n  // end\n}\n";
+    assert_eq!(format(text).unwrap(), text);
+    let text = "aggregate a from spans\n  by     name\n  over   tumbling(1m)\n  select {\n    \
+                n: count(),\n    m: max(duration)\n    // last\n  }\n";
+    assert_eq!(format(text).unwrap(), text);
+}

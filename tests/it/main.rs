@@ -27,6 +27,7 @@ mod readme;
 mod recorded_packs;
 mod recordings;
 mod redact;
+mod refused;
 mod spec;
 mod start;
 mod tables;

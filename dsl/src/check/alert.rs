@@ -158,7 +158,8 @@ impl Checker<'_> {
 
     pub(super) fn route(&mut self, site: &Site<'_>, clauses: &[Clause]) -> Option<DeclarationKind> {
         self.check_clauses(site, clauses, &ROUTE_CLAUSES);
-        let (_, input) = self.input(site, clauses, "say what it sends: `= spans`")?;
+        let (from, input) = self.input(site, clauses, "say what it sends: `= spans`")?;
+        self.must_leave(from, &input, false);
         let mut route = Route { input: input.source.clone(), filter: None, to: Vec::new() };
         let mut scope = Scope::new(site.module, Some(input));
         for clause in clauses {

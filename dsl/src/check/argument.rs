@@ -61,6 +61,7 @@ impl Checker<'_> {
             slots[slot] = Some(value);
         }
         fits &= self.are_all_given(call, function, &slots);
+        fits &= self.is_one_given(function, &slots);
         fits.then_some(slots)
     }
 
@@ -85,6 +86,27 @@ impl Checker<'_> {
             }
         }
         are_given
+    }
+
+    /// Whether no more than one argument is there where each stands for another question.
+    fn is_one_given(&mut self, function: &FunctionDef, slots: &[Option<Expr>]) -> bool {
+        let params = slots.iter().zip(&function.params);
+        let mut given = params.filter_map(|(slot, param)| Some((slot.as_ref()?, &param.name)));
+        let (true, Some(first), Some(second)) = (function.alternatives, given.next(), given.next())
+        else {
+            return true;
+        };
+        let (name, first, other) = (&function.name, (first.0.range, first.1), second);
+        let message = format!("`{name}` takes `{}` or `{}`, not both", first.1, other.1);
+        self.report(
+            Diagnostic::new(codes::ARGUMENTS, other.0.range, message)
+                .because(first.0, format!("`{}` is given here", first.1))
+                .help(format!(
+                    "write two calls: `{name}({}: …)` and `{name}({}: …)`",
+                    first.1, other.1
+                )),
+        );
+        false
     }
 
     /// Reports an argument without a parameter; the one that it was meant for, where that only

@@ -304,7 +304,7 @@ impl Checker<'_> {
                 self.mismatch(BinaryWord::In, &value, item);
             }
         }
-        let optional = value.optional;
+        let optional = value.optional || items.iter().any(|item| item.optional);
         let kind = ExprKind::In(Box::new(value), items);
         Expr { ty: Type::Bool, optional, range, kind }
     }

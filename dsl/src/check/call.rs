@@ -10,7 +10,7 @@ use crate::ast;
 use crate::catalog::{FunctionClass, FunctionDef, ResultRule};
 use crate::diagnostic::suggest::nearest;
 use crate::diagnostic::{Diagnostic, codes};
-use crate::hir::{AggregateCall, Expr, ExprKind};
+use crate::hir::{AggregateCall, Expr, ExprKind, FieldRef};
 use crate::limits::AGGREGATE_CALLS_MAX;
 use crate::text_range::TextRange;
 use crate::types::Type;
@@ -122,7 +122,7 @@ impl Checker<'_> {
         range: TextRange,
         scope: &mut Scope,
     ) -> Expr {
-        if !self.may_aggregate(call, scope) {
+        if !self.may_aggregate(call, scope) || !self.has_needed(call, function, scope) {
             return broken(range);
         }
         // Inside the call names mean the fields of one item.
@@ -171,6 +171,28 @@ impl Checker<'_> {
             self.misplaced(call, why);
         }
         scope.aggregates
+    }
+
+    /// Whether items have the fields that a function reads of them by itself; reported if not.
+    fn has_needed(&mut self, call: &ast::Call, function: &FunctionDef, scope: &Scope) -> bool {
+        let Some(shape) = scope.shape.as_ref().filter(|shape| !shape.is_broken) else {
+            return true;
+        };
+        let is_there = |path: &&String| {
+            shape
+                .column(path)
+                .is_some_and(|column| column.field == FieldRef::Builtin((*path).clone()))
+        };
+        let Some(missing) = function.needs.iter().find(|path| !is_there(path)) else { return true };
+        let what = if shape.is_rows { "rows" } else { "items" };
+        let message =
+            format!("`{}` names {what} by their `{missing}`; these have none", function.name);
+        self.report(
+            Diagnostic::new(codes::AGGREGATE_PLACE, call.name.range, message)
+                .label("cannot stand here")
+                .help("take it where the spans or log records are, or pick values with `collect`"),
+        );
+        false
     }
 
     /// Where a call stands among those of its declaration, equal ones once.

@@ -30,6 +30,7 @@ impl Checker<'_> {
             self.wrong_shape(body.source.range, message, help);
             return None;
         }
+        self.must_leave(&body.source, &input, true);
         let Some(lines) = &body.lines else {
             let help = "say what is kept: `{ keep when duration > 1s  keep 1% otherwise }`";
             self.missing(site, "lines", help);

@@ -56,6 +56,8 @@ pub(super) struct Shape {
     pub(super) columns: Vec<ShapeColumn>,
     pub(super) has_attributes: bool,
     pub(super) has_start: bool,
+    /// Whether its items can leave as they came.
+    pub(super) leaves: bool,
     /// The field that may hold totals, unless a filter upstream rules that out.
     pub(super) totals: Option<Rc<TotalsDef>>,
     /// Whether lateness is stated here or upstream.
@@ -91,6 +93,7 @@ impl Shape {
             columns: columns.collect(),
             has_attributes: source.has_attributes,
             has_start: source.has_start,
+            leaves: source.leaves,
             totals: source.totals.clone().map(Rc::new),
             has_lateness: false,
             amends: None,
@@ -110,6 +113,7 @@ impl Shape {
             columns: Vec::new(),
             has_attributes: true,
             has_start: true,
+            leaves: true,
             totals: None,
             has_lateness: true,
             amends: None,
@@ -129,6 +133,7 @@ impl Shape {
             columns,
             has_attributes: false,
             has_start: false,
+            leaves: false,
             totals: None,
             has_lateness: true,
             amends: None,

@@ -45,6 +45,7 @@ impl Checker<'_> {
         let mut scope = Scope::new(site.module, Some(Rc::clone(&input)));
         for clause in clauses {
             self.late_again(clause, &input);
+            self.never_late(clause, &input);
             self.stream_clause(clause, &mut stream, &mut scope, site);
         }
         for clause in clauses {

@@ -29,6 +29,7 @@ impl Checker<'_> {
             let message = "`traces` are made of spans, these are none";
             self.wrong_shape(from.range, message, "read `spans`, or a stream of them");
         }
+        self.pieces(from.range, &input);
         let close = self.close_of(site, clauses);
         let (mut spans_max, mut bytes_max) = (None, None);
         for clause in clauses {

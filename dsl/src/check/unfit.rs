@@ -2,7 +2,7 @@
 
 use super::Checker;
 use super::shape::{RowsOf, Shape};
-use crate::ast::{Clause, ClauseKind};
+use crate::ast::{Clause, ClauseKind, Name};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::hir::{Alert, NoData, Window};
 use crate::text_range::TextRange;
@@ -66,6 +66,67 @@ impl Checker<'_> {
             let diagnostic = Diagnostic::new(codes::UNFIT_CLAUSE, clause.range, message);
             self.report(diagnostic.help(help));
         }
+    }
+
+    /// Clauses about time on a stream of traces, or of what traces say: they count when they close.
+    pub(super) fn never_late(&mut self, clause: &Clause, input: &Shape) {
+        let (message, help) = match &clause.kind {
+            ClauseKind::Lateness(_) | ClauseKind::Idle(_) | ClauseKind::Late { .. } => (
+                "traces count when they close, in that order: none of them is late",
+                "leave it out here; it stands where the spans come from",
+            ),
+            ClauseKind::Dedupe { .. } => (
+                "duplicates are taken out of the spans, before traces are put together",
+                "move `dedupe` to the stream of spans that the traces are made of",
+            ),
+            _ => return,
+        };
+        if input.is_traces() || input.is_trace_part() {
+            let diagnostic = Diagnostic::new(codes::UNFIT_CLAUSE, clause.range, message);
+            self.report(diagnostic.help(help));
+        }
+    }
+
+    /// Traces of late spans: what came in time is not in them.
+    pub(super) fn pieces(&mut self, range: TextRange, input: &Shape) {
+        if input.is_late {
+            let message =
+                "of late spans alone no trace can be put together: the others are missing";
+            self.report(
+                Diagnostic::new(codes::UNFIT_CLAUSE, range, message)
+                    .label("late spans")
+                    .help("read the stream itself, with a longer `lateness` or `close` that waits"),
+            );
+        }
+    }
+
+    /// What is to leave as it came, but cannot.
+    pub(super) fn must_leave(&mut self, name: &Name, input: &Shape, is_sampled: bool) {
+        if input.is_broken || input.is_rows || input.leaves || (is_sampled && input.is_traces()) {
+            return;
+        }
+        let what = &name.text;
+        let (message, help) = if input.is_traces() {
+            (
+                "whole traces leave by a `sample`, a `route` takes items and rows".to_owned(),
+                format!("write `sample {what} {{ keep 100% otherwise }} to …`, or route the spans"),
+            )
+        } else if input.is_trace_part() {
+            (
+                "what traces say of themselves are no items that came".to_owned(),
+                format!("make rows of them: `rows NAME = {what} select {{ … }}`, and route these"),
+            )
+        } else {
+            (
+                format!(
+                    "items of `{what}` cannot leave as they came: OTLP has no message for them"
+                ),
+                "take what is wanted of them into rows of an `aggregate` or a `pattern`; rows can \
+                 leave"
+                    .to_owned(),
+            )
+        };
+        self.report(Diagnostic::new(codes::SHAPE, name.range, message).help(help));
     }
 
     /// `on no data` where nobody can say when a group has none.

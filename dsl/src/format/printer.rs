@@ -226,6 +226,21 @@ impl<'a> Printer<'a> {
         if self.ended && !body.is_empty() {
             self.newline(margin.base);
         }
+        let (body, below) = body.split_at(self.below(body));
+        self.entry(body, key_width, margin);
+        for at in 0..below.len() {
+            self.token(below, at, margin.base);
+        }
+    }
+
+    /// Where comments on lines of their own begin that stand below an item.
+    fn below(&self, tokens: &[Token]) -> usize {
+        let last = tokens.iter().rposition(|token| !token.is_comment()).map_or(0, |at| at + 1);
+        (last..tokens.len()).find(|at| self.is_own_line(tokens, *at)).unwrap_or(tokens.len())
+    }
+
+    /// An item without the comments around it.
+    fn entry(&mut self, body: &[Token], key_width: usize, margin: Margin) {
         let Some(colon) = key_colon(body, self.text) else {
             if !body.is_empty() {
                 self.render(body, margin);

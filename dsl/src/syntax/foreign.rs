@@ -7,6 +7,7 @@ use super::lexer::TokenKind;
 use super::literal::unit_for;
 use super::parse::CLAUSES;
 use crate::diagnostic::Diagnostic;
+use crate::text_range::TextRange;
 
 const AGGREGATE: &str = "a question is an aggregate: `aggregate errors from spans where status == \
                          error by service.name over tumbling(1m) select { n: count() }`";
@@ -86,6 +87,46 @@ pub(super) fn colon_behind_clause(place: &Place<'_>) -> Option<Diagnostic> {
             .help("leave it out; what clauses hold by name stands in braces")
             .guess(range, "")
     })
+}
+
+/// `labels severity=critical`: pairs without their braces, up to the end of the line.
+pub(super) fn bare_pairs(place: &Place<'_>) -> Option<Diagnostic> {
+    let (clause, name, sign) = (place.before()?, place.found(), place.after()?);
+    let word = clause.text(place.text);
+    let is_pair = name.kind == TokenKind::Word && matches!(sign.text(place.text), "=" | ":");
+    if !(is_pair && matches!(word, "labels" | "annotations")) {
+        return None;
+    }
+    let line = &place.text[name.start..];
+    let line = &line[..line.find('\n').unwrap_or(line.len())];
+    let line = line.split("//").next().unwrap_or_default().trim_end();
+    let range = TextRange::new(place.file, name.start, name.start + line.len());
+    let pairs: Option<Vec<String>> = line.split(',').map(pair).collect();
+    let help = format!("write `{word} {{ team: \"web\" }}`");
+    let diagnostic = spelling(range, format!("the pairs of `{word}` stand in braces")).help(help);
+    Some(match pairs {
+        Some(pairs) => diagnostic.guess(range, format!("{{ {} }}", pairs.join(", "))),
+        None => diagnostic,
+    })
+}
+
+/// `team=web` as a pair; a word is meant as a text. None where it is more than that.
+fn pair(written: &str) -> Option<String> {
+    let (name, value) = written.split_once(['=', ':'])?;
+    let (name, value) = (name.trim(), value.trim());
+    let is_word = |text: &str| {
+        !text.is_empty()
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
+    };
+    let quoted = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+    let is_text = quoted.is_some_and(|text| !text.contains(['"', '\\']));
+    match (is_word(name), is_text, is_word(value)) {
+        (true, true, _) => Some(format!("{name}: {value}")),
+        (true, false, true) => Some(format!("{name}: \"{value}\"")),
+        _ => None,
+    }
 }
 
 /// `left join b`

@@ -71,9 +71,10 @@ impl<'a> Place<'a> {
 
 /// The first habit that explains the place.
 pub(super) fn answer(place: &Place<'_>) -> Option<Diagnostic> {
-    const ASKED: [fn(&Place<'_>) -> Option<Diagnostic>; 21] = [
+    const ASKED: [fn(&Place<'_>) -> Option<Diagnostic>; 22] = [
         foreign::pipe,
         foreign::colon_behind_clause,
+        foreign::bare_pairs,
         foreign::outer_join,
         foreign::interval,
         foreign::last_minutes,

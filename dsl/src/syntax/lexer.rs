@@ -40,6 +40,12 @@ impl Token {
         &source[self.start..self.end]
     }
 
+    /// Whether it is a comment as other languages write it, which the grammar does not know.
+    pub(crate) fn is_foreign_comment(&self, text: &str) -> bool {
+        self.kind == TokenKind::LineComment && !self.text(text).starts_with("//")
+    }
+
+    /// Whether it is a comment.
     pub(crate) fn is_comment(&self) -> bool {
         matches!(
             self.kind,
@@ -104,6 +110,8 @@ impl<'a> Lexer<'a> {
             ' ' | '\t' | '\r' | '\n' => self.at += 1,
             _ if rest.starts_with("//") => self.line_comment(),
             _ if rest.starts_with("/*") => self.block_comment(),
+            '#' => self.foreign_comment("#"),
+            '-' if rest.starts_with("-- ") && self.begins_line() => self.foreign_comment("--"),
             '"' => self.string(0),
             'r' if rest.starts_with("r\"") => self.string(1),
             '\'' => self.single_quoted(),
@@ -151,6 +159,22 @@ impl<'a> Lexer<'a> {
         let is_doc = rest.starts_with("///") && !rest.starts_with("////");
         let kind = if is_doc { TokenKind::DocComment } else { TokenKind::LineComment };
         self.push(kind, length);
+    }
+
+    fn begins_line(&self) -> bool {
+        let before = self.text[..self.at].trim_end_matches([' ', '\t', '\r']);
+        before.is_empty() || before.ends_with('\n')
+    }
+
+    /// A comment as other languages write it: the rest of its line is none of the rules.
+    fn foreign_comment(&mut self, sign: &str) {
+        let signs = self.rest().len() - self.rest().trim_start_matches(sign).len();
+        let range = self.range(signs);
+        let message = format!("a comment begins with `//`, not with `{sign}`");
+        self.report(
+            Diagnostic::new(codes::CHARACTER, range, message).help("write `//`").fix(range, "//"),
+        );
+        self.line_comment();
     }
 
     fn block_comment(&mut self) {

@@ -120,6 +120,8 @@ fn parse_piece(
         return misspelt(text, tokens, piece, file);
     };
     let doc = doc_text(text, &tokens[piece.start..first]);
+    let foreign = |token: &&Token| token.is_foreign_comment(text);
+    let foreign: Vec<Token> = tokens[first..piece.end].iter().filter(foreign).copied().collect();
     let tokens: Vec<Token> =
         tokens[first..piece.end].iter().copied().filter(|token| !token.is_comment()).collect();
     let (head, last) = (tokens.first()?, tokens.last()?);
@@ -139,6 +141,10 @@ fn parse_piece(
         return Some(declaration);
     }
     let mut source = text[range.bytes()].to_owned();
+    let start = head.start;
+    for comment in foreign.iter().filter(|comment| comment.end <= last.end) {
+        blank(&mut source, comment.start - start..comment.end - start);
+    }
     let (tokens, is_blanked) = balanced(text, tokens, file, &mut source, diagnostics);
     // A bad token has been reported; where it stands inside a clause, the others still count.
     let had_bad = tokens.iter().any(|token| token.kind == TokenKind::Bad);
@@ -377,6 +383,9 @@ impl Attempt<'_> {
                     let joined =
                         before.kind == TokenKind::Punctuation && before.text(self.text) != "%";
                     let word = token.text(self.text);
+                    // `severity=critical` is a pair.
+                    let next = self.tokens.get(index + 1).map(|next| next.text(self.text));
+                    let joined = joined || (next == Some("=") && word != "by");
                     if !joined && (own.contains(&word) || CLAUSES.contains(&word)) {
                         starts.push(index);
                     }

@@ -112,7 +112,8 @@ fn update_wide(
             }
         }
         Partial::Exemplars(exemplars) => {
-            let candidate = value().and_then(|value| candidate(value, arguments, row, order));
+            let candidate =
+                value().and_then(|value| candidate(value, arguments, (batch, row), order));
             if let Some(candidate) = candidate {
                 exemplars.add(candidate);
             }
@@ -142,16 +143,24 @@ fn update_wide(
 fn candidate(
     value: Value,
     arguments: &[&Column],
-    row: u32,
+    (batch, row): (&Batch, u32),
     order: &OrderColumn<'_>,
 ) -> Option<Candidate> {
-    let (Some(Column::Ids16(traces)), Some(Column::Ids8(spans))) =
-        (arguments.get(1), arguments.get(2))
-    else {
-        return None;
-    };
-    let (trace, span) = (traces[row as usize], spans[row as usize]);
+    let (trace, span) = (id(batch, arguments.get(1)?, row)?, id(batch, arguments.get(2)?, row)?);
     (trace != [0; 16]).then(|| Candidate { value, key: order.key(row), trace, span })
+}
+
+/// An id of so many bytes; of none it is all zeros.
+fn id<const N: usize>(batch: &Batch, column: &Column, row: u32) -> Option<[u8; N]> {
+    let row = row as usize;
+    match column {
+        Column::Ids16(ids) => <[u8; N]>::try_from(&ids[row][..]).ok(),
+        Column::Ids8(ids) => <[u8; N]>::try_from(&ids[row][..]).ok(),
+        other => match batch.value_at(other, row) {
+            Value::Bytes(bytes) => <[u8; N]>::try_from(&*bytes).ok(),
+            _ => Some([0; N]),
+        },
+    }
 }
 
 /// A point of a sum: by its temporality it says what was added, or stands in the series that its

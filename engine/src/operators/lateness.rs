@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::apply::Apply;
 use super::clock::UNSEEN;
 use super::decode::PreparedBatch;
+use super::late_leaving;
 use crate::model::{Row, RowKind, RuleId, Value};
 use crate::plan::{RuleKind, Table, TableWindow};
 
@@ -124,6 +125,7 @@ impl Apply {
         let value = |(_, column): &(Arc<str>, u32)| {
             batch.value_at(&batch.columns[*column as usize], row as usize)
         };
+        let whole = rule.is_whole.then(|| late_leaving::whole(batch, row));
         let place = [Value::Int(batch.frame_seq.cast_signed()), Value::Int(row.into())];
         let row = Row {
             rule: id,
@@ -133,7 +135,7 @@ impl Apply {
             kind: RowKind::Final,
             is_other: false,
             key: Arc::default(),
-            values: rule.values.iter().map(value).chain(place).collect(),
+            values: rule.values.iter().map(value).chain(whole).chain(place).collect(),
         };
         Some((id, row))
     }

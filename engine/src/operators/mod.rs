@@ -24,6 +24,7 @@ pub(crate) mod key_limit;
 pub(crate) mod keyed;
 mod keyed_rows;
 mod keyed_window;
+mod late_leaving;
 mod lateness;
 pub(crate) mod local_rows;
 pub(crate) mod output;

@@ -19,6 +19,7 @@ use super::decode::LocalState;
 use super::feeds::{Distributed, Feeds, FeedsState, PairChange, owner_of_rule};
 use super::group_key::key_hash;
 use super::groups::GroupId;
+use super::late_leaving::LateLeaving;
 use super::local_rows::LocalSlices;
 use super::past::{Pasts, PastsState};
 use super::pattern::{Patterns, PatternsState, Watermarks};
@@ -79,6 +80,7 @@ pub(crate) struct Relate {
     patterns: Patterns,
     correlations: Correlations,
     retraces: Retraces,
+    late: LateLeaving,
     feeds: Feeds,
     memory: Memory,
     /// By rule: whether a rule above this level reads its rows here.
@@ -136,6 +138,7 @@ impl Relate {
             patterns: Patterns::new(plan, is_mine, restored.patterns),
             correlations: Correlations::new(plan, is_mine, restored.correlations),
             retraces: Retraces::new(plan, is_mine, restored.retraces),
+            late: LateLeaving::new(plan, is_mine),
             feeds: Feeds::new(plan, peers, restored.feeds),
             memory: Memory {
                 pasts: Pasts::restore(restored.pasts),
@@ -394,6 +397,7 @@ impl Stage for Relate {
         self.patterns.step(&plan, events, (&fed, watermarks), &mut self.alerts, &mut own);
         self.correlations.step(&plan, correlated, (&fed, watermarks), &mut self.alerts, &mut own);
         self.retraces.step(&plan, &fed, watermarks, &mut own);
+        self.late.step(&plan, &fed, &mut own);
         own.rows.sort_by(Row::output_cmp);
         let passed_ns = |rule| rule_watermark_ns(&plan, rule, &self.times);
         let mut sent = self.feeds.distribute(epoch, &own.rows, &own.transitions, passed_ns);

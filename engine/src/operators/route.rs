@@ -7,7 +7,7 @@ use super::placed::Placed;
 use super::taken::Taking;
 use crate::ingest::emit;
 use crate::model::{EmittedItem, RuleId};
-use crate::plan::{RouteRule, RuleKind};
+use crate::plan::{RoutedFrom, RuleKind};
 
 impl Apply {
     /// Sends the items of a batch that routes take or samplings keep, and spans to their traces.
@@ -15,9 +15,9 @@ impl Apply {
         let plan = Arc::clone(&self.plan);
         for (index, rule) in plan.rules.iter().enumerate() {
             let RuleKind::Route(route) = &rule.kind else { continue };
+            let RoutedFrom::Items { filter, dedupe, timeline } = route.from else { continue };
             if plan.signals[route.signal as usize].signal == at.batch.batch.signal {
-                let id = RuleId(index as u32);
-                self.route(id, route, at);
+                self.route(Taking { rule: RuleId(index as u32), filter, dedupe, timeline }, at);
             }
         }
         self.sampled(at);
@@ -25,9 +25,8 @@ impl Apply {
         self.trace_spans(at);
     }
 
-    fn route(&mut self, id: RuleId, route: &RouteRule, at: Placed<'_>) {
-        let RouteRule { filter, dedupe, timeline, .. } = *route;
-        let taking = Taking { rule: id, filter, dedupe, timeline };
+    fn route(&mut self, taking: Taking, at: Placed<'_>) {
+        let id = taking.rule;
         let Some(mut taken) = self.take(taking, at) else { return };
         let rows = std::mem::take(&mut taken.rows);
         for (&row, content) in rows.iter().zip(emit(&at.batch.batch, &rows)) {

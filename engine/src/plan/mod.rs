@@ -32,7 +32,7 @@ pub use pattern::{
 };
 pub use redaction::{ClassRule, KeyRule, RedactAction, Redaction, ValueClass};
 pub use retrace::{KeepLine, RetraceRule};
-pub use route::{Route, RouteRule, RowRoute};
+pub use route::{Route, RouteRule, RoutedFrom, RowRoute};
 pub use rows::{
     LateRule, ROW_KEY_FROM, RowInput, RowTable, RowTime, RowsJoin, RowsRule, RowsTop, RulePlace,
 };
@@ -126,6 +126,7 @@ impl Plan {
             RuleKind::Sample(sample) => match sample.from {
                 SampledFrom::Traces { .. } => true,
                 SampledFrom::Items { .. } => self.samples_spans(sample),
+                SampledFrom::Late { .. } => false,
             },
             _ => false,
         });

@@ -73,10 +73,28 @@ impl Plan {
 pub struct RouteRule {
     /// Index of the signal's plan, which keeps where items lie.
     pub signal: u32,
-    /// Index of the filter that an item must pass.
-    pub filter: Option<u32>,
-    /// Index of the removal of duplicates before it.
-    pub dedupe: Option<u32>,
-    /// Index of the timeline that its items count by. No item is late for it: it has no windows.
-    pub timeline: u32,
+    /// Which of its items.
+    pub from: RoutedFrom,
+}
+
+/// Which items a route takes of a signal.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum RoutedFrom {
+    /// Items as they come.
+    Items {
+        /// Index of the filter that an item must pass.
+        filter: Option<u32>,
+        /// Index of the removal of duplicates before it.
+        dedupe: Option<u32>,
+        /// Index of the timeline that its items count by. No item is late for it: it has no
+        /// windows.
+        timeline: u32,
+    },
+    /// Late items of a stream, as rules find them late.
+    Late {
+        /// The rule that takes them.
+        rule: RuleId,
+        /// Which of them, over the columns of its rows.
+        filter: Option<Expr>,
+    },
 }

@@ -94,6 +94,8 @@ pub struct LateRule {
     pub signal: u32,
     /// (name, column of the batch) of every value that is read.
     pub values: Vec<(Arc<str>, u32)>,
+    /// Whether items leave as they came: then the whole item travels behind the values.
+    pub is_whole: bool,
 }
 
 /// The moment at which a row counts for the rules that read it.

@@ -9,7 +9,9 @@ use super::expr::Expr;
 use super::past::PastCall;
 use super::pattern::{PatternInput, PatternRule, PatternSource, TimeoutRule};
 use super::retrace::RetraceRule;
+use super::route::RoutedFrom;
 use super::rows::{LateRule, ROW_KEY_FROM, RowsRule, RulePlace};
+use super::sample::SampledFrom;
 use super::trace::TracePart;
 use crate::aggregate::Finisher;
 use crate::model::RuleId;
@@ -131,9 +133,15 @@ impl Rule {
             | RuleKind::Timeout(_)
             | RuleKind::Outcome(_)
             | RuleKind::Traces(_)
-            | RuleKind::TracePart(_)
-            | RuleKind::Route(_)
-            | RuleKind::Sample(_) => Vec::new(),
+            | RuleKind::TracePart(_) => Vec::new(),
+            RuleKind::Route(route) => match route.from {
+                RoutedFrom::Late { rule, .. } => vec![rule],
+                RoutedFrom::Items { .. } => Vec::new(),
+            },
+            RuleKind::Sample(sample) => match sample.from {
+                SampledFrom::Late { rule, .. } => vec![rule],
+                SampledFrom::Items { .. } | SampledFrom::Traces { .. } => Vec::new(),
+            },
             RuleKind::Alert(alert) => vec![alert.source],
             RuleKind::Pattern(pattern) => rules_of(&pattern.inputs),
             RuleKind::Correlate(rule) => rules_of(&rule.inputs),

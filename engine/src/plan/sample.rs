@@ -149,6 +149,19 @@ pub enum SampledFrom {
         /// Which of them, over the columns of its rows.
         filter: Option<Expr>,
     },
+    /// Late items of a stream, as rules find them late.
+    Late {
+        /// The rule that takes them.
+        rule: RuleId,
+        /// Index of the signal's plan, which keeps where items lie.
+        signal: u32,
+        /// Which of them, over the columns of its rows.
+        filter: Option<Expr>,
+        /// Column of its rows with the trace id, where items have one.
+        trace_id: Option<u32>,
+        /// Column of its rows with the tracestate, where items have one.
+        trace_state: Option<u32>,
+    },
 }
 
 /// One line.

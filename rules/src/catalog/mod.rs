@@ -58,6 +58,7 @@ fn source(signal: Signal) -> SourceDef {
         has_attributes: true,
         time: time.to_owned(),
         has_start,
+        leaves: matches!(signal, Signal::Spans | Signal::Logs | Signal::Metrics),
         totals: (signal == Signal::Metrics).then(metric_totals),
         inner: None,
     }
@@ -150,6 +151,8 @@ fn scalar(function: Function) -> FunctionDef {
         class: FunctionClass::Scalar,
         params: def.params.iter().map(param).collect(),
         variadic: def.variadic,
+        alternatives: false,
+        needs: Vec::new(),
         result,
         optional: def.nullable,
         doc: def.doc.to_owned(),

@@ -21,6 +21,8 @@ pub(super) fn all() -> Vec<FunctionDef> {
             class: FunctionClass::RowWindow,
             params,
             variadic: false,
+            alternatives: false,
+            needs: Vec::new(),
             result,
             optional: true,
             doc: doc.to_owned(),

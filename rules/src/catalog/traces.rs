@@ -69,6 +69,7 @@ fn traces() -> SourceDef {
         has_attributes: false,
         time: "when the trace closes".to_owned(),
         has_start: false,
+        leaves: false,
         totals: None,
         inner: Some(Signal::Spans.name().to_owned()),
     }

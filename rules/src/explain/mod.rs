@@ -22,8 +22,8 @@ use tailwater_engine::model::RuleId;
 use tailwater_engine::model::render::duration;
 use tailwater_engine::plan::expr::Expr;
 use tailwater_engine::plan::{
-    Plan, ROW_KEY_FROM, RedactAction, Redaction, Results, Route, RowTable, RowsRule, Rule,
-    RuleKind, Table, TableWindow, WindowShape,
+    Plan, ROW_KEY_FROM, RedactAction, Redaction, Results, Route, RouteRule, RoutedFrom, RowTable,
+    RowsRule, Rule, RuleKind, Table, TableWindow, WindowShape,
 };
 
 pub use words::expression;
@@ -167,22 +167,37 @@ fn sent(plan: &Plan, route: &Route) -> String {
         format!("{}{}", rule.name, filter.unwrap_or_default())
     });
     let items = plan.rules.iter().find_map(|rule| match &rule.kind {
-        RuleKind::Route(items) if rule.name == route.name => {
-            let signal = &plan.signals[items.signal as usize];
-            let filter = items.filter.map(|at| words::expr(signal, &signal.filters[at as usize]));
-            let filter = filter.map(|filter| format!(" where {filter}"));
-            let duplicates = match items.dedupe {
-                Some(_) if plan.is_of_duplicates(items.dedupe) => ", only duplicates",
-                Some(_) => ", without duplicates",
-                None => "",
-            };
-            let filter = filter.unwrap_or_default();
-            Some(format!("{}{filter}{duplicates}", signal.signal.name()))
-        }
+        RuleKind::Route(items) if rule.name == route.name => Some(routed(plan, items)),
         _ => None,
     });
     let what = rows.or(items).unwrap_or_else(|| route.name.to_string());
     format!("{what} to {}", route.to.join(", "))
+}
+
+/// The items that a route sends on.
+fn routed(plan: &Plan, items: &RouteRule) -> String {
+    let signal = &plan.signals[items.signal as usize];
+    match &items.from {
+        RoutedFrom::Items { filter, dedupe, .. } => {
+            let filter = filter.map(|at| words::expr(signal, &signal.filters[at as usize]));
+            let filter = filter.map(|filter| format!(" where {filter}")).unwrap_or_default();
+            let duplicates = match dedupe {
+                Some(_) if plan.is_of_duplicates(*dedupe) => ", only duplicates",
+                Some(_) => ", without duplicates",
+                None => "",
+            };
+            format!("{}{filter}{duplicates}", signal.signal.name())
+        }
+        RoutedFrom::Late { rule, filter } => late(plan, *rule, filter.as_ref()),
+    }
+}
+
+/// Which late items of a stream.
+fn late(plan: &Plan, rule: RuleId, filter: Option<&Expr>) -> String {
+    let rule = &plan.rules[rule.0 as usize];
+    let named = |at: u32| rule.column_name(at).to_string();
+    let filter = filter.map(|filter| format!(" where {}", expression(filter, &named)));
+    format!("late items of {}{}", rule.name, filter.unwrap_or_default())
 }
 
 /// What a redaction does, a line an action.

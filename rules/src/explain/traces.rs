@@ -169,7 +169,7 @@ fn kept(sample: &SampleRule) -> String {
     let keyed = sample.lines.iter().any(|line| line.verb.is_global());
     let keys =
         if keyed { format!("at most {SAMPLE_KEYS_MAX} keys a line") } else { "none".to_owned() };
-    if matches!(sample.from, SampledFrom::Items { .. }) {
+    if !matches!(sample.from, SampledFrom::Traces { .. }) {
         return keys;
     }
     let verdicts = format!(
@@ -200,6 +200,12 @@ fn sampled<'a>(plan: &'a Plan, sample: &'a SampleRule) -> (String, Vec<String>, 
                     .unwrap_or_else(|| value.map_or_else(String::new, |at| column(signal, *at)))
             };
             (input(signal, filter), reads, Box::new(named))
+        }
+        SampledFrom::Late { rule, filter, .. } => {
+            let of = &plan.rules[rule.0 as usize];
+            let named = move |at: u32| of.column_name(at).to_string();
+            let what = super::late(plan, *rule, filter.as_ref());
+            (what, vec![of.name.to_string()], Box::new(named))
         }
         SampledFrom::Traces { rule, filter } => {
             let of = &plan.rules[rule.0 as usize];
@@ -296,7 +302,9 @@ fn decides(plan: &Plan, sample: &SampleRule) -> Vec<String> {
     let is_global = sample.lines.iter().any(|line| line.verb.is_global());
     let place = match (&sample.from, is_global || sample.is_ordered()) {
         (SampledFrom::Items { .. }, false) => "as each item comes, on the worker that has it",
-        (SampledFrom::Items { .. }, true) => "in order of time, on one worker",
+        (SampledFrom::Items { .. }, true) | (SampledFrom::Late { .. }, _) => {
+            "in order of time, on one worker"
+        }
         (SampledFrom::Traces { .. }, false) => "when a trace closes, on the worker that has it",
         (SampledFrom::Traces { .. }, true) => {
             "when traces close, in order of (time, trace id), on one worker"

@@ -291,21 +291,16 @@ fn exemplar(
     call: &AggregateCall,
 ) -> Result<(TableAccumulator, Finisher), Vec<NotYet>> {
     let order = match (call.args.first(), call.args.get(1)) {
-        (Some(Some(_)), Some(Some(_))) => {
-            return Err(not_yet("`exemplar` with both `max` and `min`", call.range));
-        }
         (Some(Some(_)), _) => ExemplarOrder::Max,
         (_, Some(Some(_))) => ExemplarOrder::Min,
         _ => ExemplarOrder::Any,
     };
-    let unknown = || not_yet("`exemplar` of items without traces", call.range);
-    let signal = composed.signal().ok_or_else(unknown)? as usize;
-    let id = |plan: &mut Plan, path: &str| {
-        let field = Field::by_path(plan.signals[signal].signal, path)?;
-        Some(demand(&mut plan.signals[signal], ColumnSpec::Field(field)))
+    let mut id = |path: &str| {
+        let id = composed.field(plan, streams, path);
+        let id = id.ok_or_else(|| not_yet("`exemplar` of these items", call.range))?;
+        Ok::<u32, Vec<NotYet>>(composed.column(plan, id))
     };
-    let trace = id(plan, "trace.id").ok_or_else(unknown)?;
-    let span = id(plan, "span.id").ok_or_else(unknown)?;
+    let (trace, span) = (id("trace.id")?, id("span.id")?);
     let value = match call.args.iter().flatten().next() {
         Some(argument) => {
             let value = composed.lower(plan, streams, argument)?;

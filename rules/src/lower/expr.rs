@@ -134,16 +134,29 @@ fn coalesce(items: &[hir::Expr], names: &mut impl Names) -> Lowered {
     Ok(lowered.into_iter().rev().fold(last, nest))
 }
 
+/// `or` of the comparisons; those with constants are one.
 fn is_in(x: &hir::Expr, items: &[hir::Expr], names: &mut impl Names) -> Lowered {
-    let value = lower(x, names)?;
     let mut constants = Vec::with_capacity(items.len());
+    let mut comparisons = Vec::new();
     for item in items {
-        let Expr::Const(constant) = lower(item, names)? else {
-            return Err(not_yet("`in` with values that vary", item.range));
-        };
-        constants.push(as_type(constant, &x.ty));
+        match lower(item, names)? {
+            Expr::Const(constant) => constants.push(as_type(constant, &x.ty)),
+            _ => comparisons.push(binary(BinaryOp::Equal, x, item, names)?),
+        }
     }
-    Ok(Expr::In(Box::new(value), constants))
+    if comparisons.is_empty() || !constants.is_empty() {
+        comparisons.insert(0, Expr::In(Box::new(lower(x, names)?), constants));
+    }
+    Ok(any(comparisons))
+}
+
+/// Whether any holds, no deeper than need be: a list may be as long as a file.
+fn any(mut conditions: Vec<Expr>) -> Expr {
+    let half = conditions.split_off(conditions.len().div_ceil(2));
+    match (conditions.len(), half.is_empty()) {
+        (_, false) => Expr::binary(Op::Or, any(conditions), any(half)),
+        _ => conditions.pop().unwrap_or(Expr::Const(Value::Bool(false))),
+    }
 }
 
 fn binary(op: BinaryOp, a: &hir::Expr, b: &hir::Expr, names: &mut impl Names) -> Lowered {

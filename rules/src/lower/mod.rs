@@ -20,6 +20,7 @@ mod rows;
 mod sample;
 mod sample_facts;
 mod sample_items;
+mod sample_late;
 mod selected;
 mod signal;
 mod span_set;
@@ -30,6 +31,7 @@ mod twins;
 
 use tailwater_dsl::hir::{Declaration, DeclarationKind, Program};
 use tailwater_dsl::text_range::TextRange;
+use tailwater_engine::limits::LEVELS_MAX;
 use tailwater_engine::plan::Plan;
 
 use stream::Streams;
@@ -139,4 +141,11 @@ pub(crate) fn wrong(
 
 pub(crate) fn not_yet(what: &str, range: TextRange) -> Vec<NotYet> {
     vec![NotYet::new(what, range)]
+}
+
+/// Rules that read one another beyond what is allowed.
+fn too_deep(range: TextRange) -> Vec<NotYet> {
+    let what = format!("more than {LEVELS_MAX} rules read one another in a row");
+    let help = "let this rule read one of the first of them, or select more at once".to_owned();
+    wrong("E0006", (what, help), range)
 }

@@ -16,7 +16,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::expr::{Names, lower as lower_expr};
 use super::row_names::Columns;
 use super::stream::Streams;
-use super::{NotYet, not_yet, retrace_spans};
+use super::{NotYet, not_yet, retrace_spans, too_deep};
 
 /// Lowers derived traces into the plan.
 pub(super) fn lower(
@@ -38,7 +38,7 @@ pub(super) fn lower(
     let place = &plan.rules[outcome.0 as usize].place;
     let place = RulePlace { level: place.level + 1, is_hidden: false, ..place.clone() };
     if place.level > LEVELS_MAX {
-        return Err(not_yet(&format!("more than {LEVELS_MAX} rules that read one another"), range));
+        return Err(too_deep(range));
     }
     let source = plan.rules[outcome.0 as usize].clone();
     let over_row = |expr: &Expression| lower_expr(expr, &mut Columns { rule: &source });

@@ -16,7 +16,7 @@ use tailwater_engine::plan::{
 
 use super::pattern::Lowering;
 use super::stream::Streams;
-use super::{NotYet, not_yet, pattern_identity};
+use super::{NotYet, not_yet, pattern_identity, too_deep};
 
 /// The rule that says a row for each span: its key, for each line of `keep` with a condition
 /// whether that holds, the span as it came, and nobody beside it.
@@ -40,7 +40,7 @@ pub(super) fn rows(
     }
     let place = RulePlace { is_hidden: true, ..lowering.place() };
     if place.level > LEVELS_MAX {
-        return Err(not_yet(&format!("more than {LEVELS_MAX} rules that read one another"), range));
+        return Err(too_deep(range));
     }
     let Lowering { plan, mut inputs, symbols, slots: item_slot, .. } = lowering;
     let PatternSource::Signal { signal, .. } = inputs[0].from else {

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use tailwater_dsl::hir::{Declaration, DeclarationKind, Outcome, Route};
-use tailwater_engine::model::{RuleId, Signal};
+use tailwater_engine::model::RuleId;
 use tailwater_engine::plan::{
-    Plan, Route as PlanRoute, RouteRule, RowRoute, Rule, RuleKind, RulePlace,
+    Plan, Route as PlanRoute, RouteRule, RoutedFrom, RowRoute, Rule, RuleKind, RulePlace,
 };
 
 use super::expr::lower as lower_expr;
 use super::row_names::Columns;
-use super::stream::{Streams, both, timeline};
+use super::stream::{Composed, Origin, Streams, both, timeline};
 use super::{NotYet, not_yet};
 
 /// Puts a route into the plan.
@@ -53,28 +53,44 @@ fn items(
     declaration: &Declaration,
     route: &Route,
 ) -> Result<(), Vec<NotYet>> {
-    let range = declaration.range;
-    let source = streams.compose(plan, &route.input, range)?;
-    let Some(index) = source.signal() else {
-        return Err(not_yet("`route` of late items", range));
-    };
-    let signal = plan.signals[index as usize].signal;
-    if !matches!(signal, Signal::Spans | Signal::Logs | Signal::Metrics) {
-        let what = format!("`route` of {}, which OTLP has no message for,", signal.name());
-        return Err(not_yet(&what, range));
-    }
+    let source = streams.compose(plan, &route.input, declaration.range)?;
     let own =
         route.filter.as_ref().map(|filter| source.lower(plan, streams, filter)).transpose()?;
     let condition = both(source.condition.clone(), own);
-    let filter = condition.map(|condition| source.filter(plan, condition));
-    let timeline = timeline(plan, &source, index);
-    plan.signals[index as usize].raw = true;
+    let (signal, from, place) = match source.signal() {
+        Some(signal) => {
+            let filter = condition.map(|condition| source.filter(plan, condition));
+            let timeline = timeline(plan, &source, signal);
+            plan.signals[signal as usize].raw = true;
+            let place = RulePlace { timelines: vec![timeline], ..RulePlace::default() };
+            (signal, RoutedFrom::Items { filter, dedupe: source.dedupe, timeline }, place)
+        }
+        None => {
+            let late = leaving(plan, &source);
+            let (rule, signal, place) =
+                late.ok_or_else(|| not_yet("`route` of these items", declaration.range))?;
+            (signal, RoutedFrom::Late { rule, filter: condition }, place)
+        }
+    };
     plan.rules.push(Rule {
         name: Arc::from(&*declaration.name),
-        kind: RuleKind::Route(RouteRule { signal: index, filter, dedupe: source.dedupe, timeline }),
-        place: RulePlace { timelines: vec![timeline], ..RulePlace::default() },
+        kind: RuleKind::Route(RouteRule { signal, from }),
+        place,
     });
     Ok(())
+}
+
+/// The rule of late items, their signal, and the place of a rule that lets them leave; whole
+/// items travel with its rows from now on. `None` where a source gives something else.
+pub(super) fn leaving(plan: &mut Plan, source: &Composed) -> Option<(RuleId, u32, RulePlace)> {
+    let Origin::Rows(input) = source.origin else { return None };
+    let id = plan.row_inputs[input as usize].rule;
+    let rule = &mut plan.rules[id.0 as usize];
+    let place = RulePlace { level: rule.place.level + 1, is_hidden: false, ..rule.place.clone() };
+    let RuleKind::Late(late) = &mut rule.kind else { return None };
+    late.is_whole = true;
+    plan.signals[late.signal as usize].raw = true;
+    Some((id, late.signal, place))
 }
 
 /// Notes the sinks of a rule.

@@ -17,7 +17,7 @@ use super::expr::{Names, lower as lower_expr};
 use super::row_names::row_column;
 use super::stream::Streams;
 use super::table::rule_identity;
-use super::{NotYet, not_yet, past, traces};
+use super::{NotYet, not_yet, past, too_deep, traces};
 
 /// Lowers a `rows` rule into the plan.
 pub(super) fn lower(
@@ -147,7 +147,7 @@ pub(super) fn check_level(place: &RulePlace, range: TextRange) -> Result<(), Vec
     if place.level <= LEVELS_MAX {
         return Ok(());
     }
-    Err(not_yet(&format!("more than {LEVELS_MAX} rules that read one another"), range))
+    Err(too_deep(range))
 }
 
 fn rule_place(plan: &Plan, input: RuleId, joined: Option<RuleId>) -> RulePlace {

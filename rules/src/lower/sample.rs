@@ -18,7 +18,7 @@ use super::row_names::RowNames;
 use super::sample_facts::{self, SampleNames};
 use super::signal::{demand, resolve};
 use super::stream::{Composed, Origin, Streams};
-use super::{NotYet, not_yet, route, sample_items};
+use super::{NotYet, not_yet, route, sample_items, sample_late};
 
 /// Puts a sampling into the plan.
 pub(super) fn lower(
@@ -30,6 +30,9 @@ pub(super) fn lower(
     let source = streams.compose(plan, &sample.input, declaration.range)?;
     let name = name_of(plan, streams, sample);
     match source.origin {
+        Origin::Rows(_) if let Some(late) = route::leaving(plan, &source) => {
+            sample_late::lower(plan, streams, (sample, &source, &name), late)?;
+        }
         Origin::Rows(input) => {
             let rule = plan.row_inputs[input as usize].rule;
             traces(plan, streams, declaration, (sample, &source, &name, rule))?;
@@ -64,7 +67,7 @@ fn traces(
 ) -> Result<(), Vec<NotYet>> {
     let range = declaration.range;
     if !matches!(plan.rules[rule.0 as usize].kind, RuleKind::Traces(_)) {
-        return Err(not_yet("`sample` of late items", range));
+        return Err(not_yet("`sample` of these rows", range));
     }
     let (mut lines, mut identity) = (Vec::new(), vec![name.to_owned()]);
     let (asked, facts) = sample_facts::facts(plan, streams, sample, rule)?;

@@ -28,7 +28,7 @@ pub(super) fn lower(
 ) -> Result<(), Vec<NotYet>> {
     let range = declaration.range;
     let Some(index) = source.signal() else {
-        return Err(not_yet("`sample` of late items", range));
+        return Err(not_yet("`sample` of these items", range));
     };
     let signal = plan.signals[index as usize].signal;
     if !matches!(signal, Signal::Spans | Signal::Logs | Signal::Metrics) {

@@ -19,7 +19,7 @@ use tailwater_engine::trace::{NamedStructure, Relation as PlanRelation, Structur
 use super::expr::{Lowered, Names, lower};
 use super::signal::find_or_push;
 use super::traces::Reading;
-use super::{NotYet, not_yet};
+use super::{NotYet, wrong};
 
 impl Reading<'_, '_> {
     pub(super) fn has(&mut self, set: &SpanSet) -> Result<TraceValue, Vec<NotYet>> {
@@ -64,10 +64,11 @@ impl Reading<'_, '_> {
 
     fn set(&mut self, set: &SpanSet) -> Result<Structure, Vec<NotYet>> {
         Ok(match set {
-            SpanSet::All => Structure::Leaf(self.leaf(None).ok_or_else(too_many)?),
+            SpanSet::All => Structure::Leaf(self.leaf(None).ok_or_else(|| too_many(nowhere()))?),
             SpanSet::Where(condition) => {
                 let lowered = self.composed.lower(self.plan, self.streams, condition)?;
-                Structure::Leaf(self.leaf(Some(lowered)).ok_or_else(too_many)?)
+                let leaf = self.leaf(Some(lowered));
+                Structure::Leaf(leaf.ok_or_else(|| too_many(condition.range))?)
             }
             SpanSet::Named(_, set) => self.set(set)?,
             SpanSet::Union(left, right) => {
@@ -253,9 +254,12 @@ fn both(a: Option<hir::Expr>, b: hir::Expr) -> hir::Expr {
     hir::Expr { ty, optional, range, kind }
 }
 
-fn too_many() -> Vec<NotYet> {
-    let what = format!("more than {TRACE_CONDITIONS_MAX} conditions over spans of one trace");
-    not_yet(&what, nowhere())
+fn too_many(range: TextRange) -> Vec<NotYet> {
+    let what = format!(
+        "the rules over these traces ask more than {TRACE_CONDITIONS_MAX} conditions of single spans"
+    );
+    let help = "let some of the rules read another `traces` of the same spans".to_owned();
+    wrong("E0006", (what, help), range)
 }
 
 fn nowhere() -> TextRange {

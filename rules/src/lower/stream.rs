@@ -100,6 +100,17 @@ impl Composed {
         }
     }
 
+    /// A field of its items, where they have it.
+    pub(super) fn field(&self, plan: &mut Plan, streams: &Streams<'_>, path: &str) -> Option<Expr> {
+        let (columns, field) = (&self.columns, FieldRef::Builtin(path.to_owned()));
+        match self.origin {
+            Origin::Signal(signal) => {
+                ItemNames { signal: &mut plan.signals[signal as usize], columns }.field(&field)
+            }
+            Origin::Rows(input) => RowNames { plan, streams, input, columns }.field(&field),
+        }
+    }
+
     /// The column that holds an expression's values.
     pub(super) fn column(&self, plan: &mut Plan, expr: Expr) -> u32 {
         match self.origin {
@@ -220,13 +231,13 @@ impl<'a> Streams<'a> {
         }
         let composed = self.compose(plan, &source, declaration.name_range)?;
         let Some(signal) = composed.signal() else {
-            return Err(not_yet("`late side` of late items", declaration.name_range));
+            return Err(not_yet("`late side` of these items", declaration.name_range));
         };
         let rule = RuleId(plan.rules.len() as u32);
         let timelines = vec![timeline(plan, &composed, signal)];
         plan.rules.push(Rule {
             name: Arc::from(name.as_str()),
-            kind: RuleKind::Late(LateRule { signal, values: Vec::new() }),
+            kind: RuleKind::Late(LateRule { signal, values: Vec::new(), is_whole: false }),
             place: RulePlace { timelines, is_hidden: true, ..RulePlace::default() },
         });
         self.late.insert(id, (rule, composed));
@@ -251,14 +262,24 @@ impl<'a> Streams<'a> {
 
     /// The name of a source in the rules.
     pub(super) fn source_name(&self, source: &SourceRef) -> String {
+        let declared = |id: &DeclarationId| self.program.declaration(*id);
         match source {
             SourceRef::Catalog(name) => name.clone(),
+            SourceRef::Late(id) | SourceRef::Duplicates(id) => {
+                let DeclarationKind::Stream(stream) = &declared(id).kind else {
+                    return declared(id).name.clone();
+                };
+                let side = match (source, &stream.late, &stream.dedupe) {
+                    (SourceRef::Late(_), Late::Side(name), _) => Some(name),
+                    (_, _, Some(dedupe)) => dedupe.side.as_ref(),
+                    _ => None,
+                };
+                side.unwrap_or(&declared(id).name).clone()
+            }
             SourceRef::Declaration(id)
-            | SourceRef::Late(id)
-            | SourceRef::Duplicates(id)
             | SourceRef::Timeout(id)
             | SourceRef::TracePart(id, _)
-            | SourceRef::Outcome(id, _) => self.program.declaration(*id).name.clone(),
+            | SourceRef::Outcome(id, _) => declared(id).name.clone(),
         }
     }
 

@@ -67,7 +67,7 @@ pub(super) fn lower(
     let close = traces.close.iter().map(term).collect();
     let caps = (traces.spans_max, traces.bytes_max);
     let rule = rule_of(plan, &composed, close, caps)
-        .ok_or_else(|| not_yet("traces of late spans", declaration.name_range))?;
+        .ok_or_else(|| not_yet("traces of these items", declaration.name_range))?;
     let id = push(plan, &declaration.name, rule);
     streams.traces.insert(id, composed);
     Ok(id)

@@ -199,7 +199,7 @@ fn facts(sample: &SampleRule, batch: &PreparedBatch, rows: Vec<u32>) -> Vec<RowF
 }
 
 /// The item as it came; in text formats its text.
-fn raw_bytes(batch: &Batch, row: u32) -> &[u8] {
+pub(crate) fn raw_bytes(batch: &Batch, row: u32) -> &[u8] {
     let Some(raw) = &batch.raw else { return &[] };
     let range = raw.rows.get(row as usize).map(|row| row.range.indices());
     range.and_then(|range| raw.payload.get(range)).unwrap_or_default()

@@ -11,6 +11,7 @@ mod exemplars;
 mod explained;
 mod followers;
 mod items;
+mod late;
 mod linked;
 mod ordered;
 mod traces;
@@ -22,6 +23,8 @@ pub use counts::{DECISION_SECONDS, EarlyClose, LineCounts};
 pub(crate) use counts::{Tally, Timing, merge};
 pub(crate) use decide::{Decided, Heard, Sampler, SamplerState};
 pub use explained::{LineExplained, LineOutcome, TraceExplained};
+pub(crate) use items::raw_bytes;
+pub(crate) use late::late_case;
 pub(crate) use traces::{
     ClosedTrace, Contents, LateSpan, ROW_ID, Sampled, SpansWanted, TraceSampler,
 };

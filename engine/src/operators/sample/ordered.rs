@@ -345,6 +345,7 @@ impl Ordered {
                         names(column, &mut ids);
                         ids.into_iter().any(|id| self.facts.is_named(id))
                     }
+                    SampledFrom::Late { .. } => false, // asks nothing
                 },
             };
             *column = Value::Bool(holds);
@@ -369,7 +370,7 @@ impl Ordered {
 /// Up to when nothing is to come, neither of what is decided nor of what is asked about.
 fn passed_ns(plan: &Plan, (id, sample): Own<'_>, times: &[(i64, i64)]) -> i64 {
     let own_ns = match sample.from {
-        SampledFrom::Traces { .. } => rule_watermark_ns(plan, id, times),
+        SampledFrom::Traces { .. } | SampledFrom::Late { .. } => rule_watermark_ns(plan, id, times),
         // An item is decided at how far its timeline has come with it: none is to come before.
         SampledFrom::Items { timeline, .. } => match times.get(timeline as usize) {
             Some((i64::MAX, _)) => i64::MAX,
