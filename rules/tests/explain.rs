@@ -267,3 +267,28 @@ fn orders_and_memories_of_patterns_are_said() {
         assert!(text.contains(said), "{said}:\n{text}");
     }
 }
+
+#[test]
+fn what_is_kept_is_said_in_words() {
+    let rules = "stream s = spans lateness 5s late side tardy
+     aggregate all from s over tumbling(1m) select {
+       total: sum(duration), spread: stddev(duration), least: min(duration), most: max(duration),
+       one: first(name), other: last(name), failed: ratio(status == error), shape: histogram(duration),
+       kinds: distinct(kind), often: top(2, name), some: collect(name, limit: 3),
+       slow: exemplar(max: duration), quick: exemplar(min: duration), any: exemplar(),
+       happy: apdex(duration, 100ms)
+     }
+     aggregate grown from metrics over tumbling(1m) select { more: increase(value) }
+     route tardy where duration > 1s to archive
+     sample tardy { keep 50% when duration > 1ms drop otherwise } to archive";
+    let said = text(&explain(&plan(rules).unwrap()));
+    let keeps = "sum of duration; sum of duration and of its square; min of duration; max of \
+        duration; first of name; last of name; ratio of status == \"error\"; histogram of \
+        duration; distinct of kind; top of name; the first 3 of name; exemplars of the largest \
+        duration; exemplars of the smallest duration; exemplars; apdex of duration at 100ms";
+    assert!(said.contains(&format!("  keeps     {keeps}\n")), "{said}");
+    assert!(said.contains("  keeps     increase of value by series\n"), "{said}");
+    assert!(said.contains("late items of tardy where duration > 1s to archive\n"), "{said}");
+    assert!(said.contains("some of late items of tardy\n"), "{said}");
+    assert!(said.contains("line 1: keep 50% when duration > 1ms\n"), "{said}");
+}

@@ -91,8 +91,13 @@ impl Alerts {
         if let Some(row) = &transition.evidence {
             let (name, rule) = rule_of(plan, row.rule);
             let values = pairs(rule.value_names().into_iter().zip(&row.values));
-            let window = format!("{} to {}", time(row.start_ns), time(row.end_ns));
-            let line = format!("    row of {name}, {window}: {values}");
+            let row = if alert.is_per_item {
+                format!("item of {}", time(row.start_ns)) // its rule is the alert's own
+            } else {
+                format!("row of {name}, {} to {}", time(row.start_ns), time(row.end_ns))
+            };
+            let values = if values.is_empty() { values } else { format!(": {values}") };
+            let line = format!("    {row}{values}");
             let _ = writeln!(text, "{}", Style::Dim.paint(&line, self.style.is_colored));
         }
     }

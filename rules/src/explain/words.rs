@@ -1,6 +1,7 @@
 //! Parts of a plan as rules would write them.
 
-use tailwater_engine::aggregate::AccumulatorKind;
+use tailwater_engine::aggregate::{AccumulatorKind, ExemplarOrder};
+use tailwater_engine::model::render::duration;
 use tailwater_engine::model::{AttributePlace, ColumnSpec, Value};
 use tailwater_engine::plan::expr::{BinaryOp, Expr};
 use tailwater_engine::plan::{SignalPlan, TableAccumulator};
@@ -35,10 +36,32 @@ pub(super) fn accumulator(
 ) -> String {
     let arguments: Vec<String> = accumulator.arguments.iter().map(|c| name(*c)).collect();
     let of = arguments.join(", ");
+    let first = arguments.first().map_or("", String::as_str);
     let what = match accumulator.kind {
         AccumulatorKind::Count => "count".to_owned(),
+        AccumulatorKind::Sum => format!("sum of {of}"),
+        AccumulatorKind::SumSquares => format!("sum of {of} and of its square"),
+        AccumulatorKind::Min => format!("min of {of}"),
+        AccumulatorKind::Max => format!("max of {of}"),
+        AccumulatorKind::First => format!("first of {of}"),
+        AccumulatorKind::Last => format!("last of {of}"),
+        AccumulatorKind::Truth => format!("ratio of {of}"),
         AccumulatorKind::Sketch { digits } => format!("distribution of {of} ({digits} digits)"),
-        other => format!("{} of {of}", format!("{other:?}").to_lowercase()),
+        AccumulatorKind::Histogram => format!("histogram of {of}"),
+        AccumulatorKind::Distinct { .. } => format!("distinct of {of}"),
+        AccumulatorKind::Top => format!("top of {of}"),
+        AccumulatorKind::Collect { limit } => format!("the first {limit} of {of}"),
+        AccumulatorKind::Exemplar { order: ExemplarOrder::Max } => {
+            format!("exemplars of the largest {first}")
+        }
+        AccumulatorKind::Exemplar { order: ExemplarOrder::Min } => {
+            format!("exemplars of the smallest {first}")
+        }
+        AccumulatorKind::Exemplar { order: ExemplarOrder::Any } => "exemplars".to_owned(),
+        AccumulatorKind::Apdex { threshold_ns } => {
+            format!("apdex of {of} at {}", duration(threshold_ns))
+        }
+        AccumulatorKind::Series => format!("increase of {first} by series"),
     };
     match accumulator.filter {
         Some(filter) => format!("{what} where {}", expression(&filters[filter as usize], name)),
