@@ -273,7 +273,8 @@ fn what_is_kept_is_said_in_words() {
     let rules = "stream s = spans lateness 5s late side tardy
      aggregate all from s over tumbling(1m) select {
        total: sum(duration), spread: stddev(duration), least: min(duration), most: max(duration),
-       one: first(name), other: last(name), failed: ratio(status == error), shape: histogram(duration),
+       one: first(name), other: last(name), failed: ratio(status == error),
+       shape: histogram(duration),
        kinds: distinct(kind), often: top(2, name), some: collect(name, limit: 3),
        slow: exemplar(max: duration), quick: exemplar(min: duration), any: exemplar(),
        happy: apdex(duration, 100ms)
