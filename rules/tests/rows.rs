@@ -210,12 +210,13 @@ fn duplicates_count_once() {
 }
 
 #[test]
-fn what_does_not_run_yet_is_said() {
-    let text = plan(
-        "aggregate b from spans where name in [service.name] over tumbling(1m)
-           select { n: count() }",
-    );
-    assert!(text.unwrap_err().contains("`in` with values that vary"));
+fn what_is_beyond_a_bound_is_said() {
+    let mut rules = "aggregate r0 from spans over tumbling(1m) select { c0: count() }\n".to_owned();
+    for at in 1..10 {
+        let read = at - 1;
+        rules += &format!("rows r{at} = r{read} select {{ c{at}: c{read} + 1 }}\n");
+    }
+    assert!(plan(&rules).unwrap_err().contains("more than 8 rules read one another"));
 }
 
 #[test]
