@@ -52,6 +52,7 @@ fn run(args: &Args) -> anyhow::Result<Exit> {
         Command::Explain(explain) => command::explain::run(explain, general),
         Command::Test(test) => command::test::run(test, general),
         Command::Replay(replay) => command::replay::run(replay, general),
+        Command::Why(why) => command::replay::run(&why.replay(), general),
         Command::Run(run) => command::run::run(run, general),
         Command::PrintConfig(print) => command::print_config::run(print, general),
         Command::Backtest(backtest) => command::backtest::run(backtest, general),

@@ -211,12 +211,10 @@ fn duplicates_count_once() {
 
 #[test]
 fn what_is_beyond_a_bound_is_said() {
-    let mut rules = "aggregate r0 from spans over tumbling(1m) select { c0: count() }\n".to_owned();
-    for at in 1..10 {
-        let read = at - 1;
-        rules += &format!("rows r{at} = r{read} select {{ c{at}: c{read} + 1 }}\n");
-    }
-    assert!(plan(&rules).unwrap_err().contains("more than 8 rules read one another"));
+    let first = "aggregate r0 from spans over tumbling(1m) select { c0: count() }".to_owned();
+    let above = |at: usize| format!("rows r{at} = r{0} select {{ c{at}: c{0} + 1 }}", at - 1);
+    let rules: Vec<String> = std::iter::once(first).chain((1..10).map(above)).collect();
+    assert!(plan(&rules.join("\n")).unwrap_err().contains("more than 8 rules read one another"));
 }
 
 #[test]

@@ -19,7 +19,7 @@ use crate::terminal::{ColorChoice, Colors};
 pub(crate) use r#gen::{Gen, GenFormat};
 pub(crate) use observe::{Health, LogFormat, LogLevel, Observe};
 pub(crate) use replay::{
-    Content, Format, InputFormat, Inputs, Order, Replay, RuleInputs, SignalName, TablesFrom,
+    Content, Format, InputFormat, Inputs, Order, Replay, RuleInputs, SignalName, TablesFrom, Why,
 };
 pub(crate) use run::{At, ConfigFormat, PrintConfig, Run};
 pub(crate) use view::{Sort, View, ViewFormat};
@@ -107,6 +107,8 @@ pub(crate) enum Command {
     Test(Test),
     /// Run rules over recorded telemetry and show what they say
     Replay(Box<Replay>),
+    /// Show what is behind an alert, or why a trace was kept or dropped: `replay --why`
+    Why(Box<Why>),
     /// Run rules over a live feed, and send on what they say
     Run(Box<Run>),
     /// Print the configuration that a run would have, and where each value comes from

@@ -80,7 +80,7 @@ pub(crate) struct Content {
 }
 
 /// Where telemetry is read.
-#[derive(Debug, ClapArgs)]
+#[derive(Debug, Clone, ClapArgs)]
 pub(crate) struct Inputs {
     /// Recorded telemetry; `-` is standard input. Format and compression are recognised by
     /// content
@@ -114,7 +114,7 @@ pub(crate) struct Inputs {
 }
 
 /// Which rules run.
-#[derive(Debug, ClapArgs)]
+#[derive(Debug, Clone, ClapArgs)]
 pub(crate) struct RuleInputs {
     /// Rule files, folders of them, or packs such as `std/red` (repeatable); here or by `-e` some
     /// rules are needed
@@ -140,7 +140,7 @@ pub(crate) enum TablesFrom {
 }
 
 /// `tailwater replay`
-#[derive(Debug, ClapArgs)]
+#[derive(Debug, Clone, ClapArgs)]
 pub(crate) struct Replay {
     /// Where telemetry is read.
     #[command(flatten)]
@@ -193,4 +193,23 @@ pub(crate) struct Replay {
     /// name's end says how: svg, dot or gv, mmd or mermaid. Needs no rules
     #[arg(long, value_name = "FILE", help_heading = "Results")]
     pub(crate) graph: Option<PathBuf>,
+}
+
+/// `tailwater why`: a replay with `--why`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Why {
+    /// An alert, or a trace by its id of 32 hex digits
+    #[arg(value_name = "ALERT|TRACE", conflicts_with = "why")]
+    pub(crate) what: String,
+
+    /// What is asked, and where.
+    #[command(flatten)]
+    pub(crate) replay: Replay,
+}
+
+impl Why {
+    /// The same as a replay.
+    pub(crate) fn replay(&self) -> Replay {
+        Replay { why: Some(self.what.clone()), ..self.replay.clone() }
+    }
 }

@@ -36,6 +36,20 @@ fn steps(arguments: &[&str]) -> Vec<Value> {
 }
 
 #[test]
+fn why_is_a_command_too() {
+    let asked = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tailwater"));
+        command.current_dir(crate::tidy::root()).args(["why", "Slow", DEMO, "-e", RULES, "-q"]);
+        command.args(arguments).output().unwrap()
+    };
+    let output = asked(&[]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), text(&["Slow"]));
+    let twice = asked(&["--why", "Never"]);
+    assert_eq!(twice.status.code(), Some(2), "two things are asked at once");
+}
+
+#[test]
 fn conditions_carry_the_values_of_their_row() {
     let text = text(&["Slow"]);
     assert!(text.starts_with("Slow (alert) from ops\n  where       n > 2\n"), "{text}");
