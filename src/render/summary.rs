@@ -156,7 +156,11 @@ impl Summary {
             let counts = self.ledger.signals[signal.index()];
             total += counts.received;
             if counts.received > 0 {
-                read.push(format!("{} {}", grouped(counts.received), signal.name()));
+                let what = match (counts.received, signal) {
+                    (1, Signal::Progress) | (2.., _) => signal.name(),
+                    _ => signal.name().trim_end_matches('s'),
+                };
+                read.push(format!("{} {what}", grouped(counts.received)));
             }
         }
         let read = if read.is_empty() { "nothing".to_owned() } else { read.join(", ") };
@@ -233,15 +237,16 @@ impl Summary {
                 format!(", {}", sampled(RuleId(index as u32), sample, &self.samples))
             }
             RuleKind::Retrace(_) => {
-                let (kept, dropped) = (grouped(counts.traces_kept), grouped(counts.traces_dropped));
+                let kept = counted(counts.traces_kept, "trace");
+                let dropped = grouped(counts.traces_dropped);
                 let early = match counts.traces_early {
                     0 => String::new(),
                     early => format!(", {} of them early, for want of room", grouped(early)),
                 };
-                format!(", {kept} traces sent on, {dropped} dropped{early}\n")
+                format!(", {kept} sent on, {dropped} dropped{early}\n")
             }
             _ if rule.place.is_hidden => "\n".to_owned(),
-            _ => format!(", {} rows\n", grouped(self.rows[index])),
+            _ => format!(", {}\n", counted(self.rows[index], "row")),
         }
     }
 
@@ -292,9 +297,9 @@ impl Summary {
 
 /// How many items a rule has taken, and which of them went no further: the begin of its line.
 fn taken_text(rule: &Rule, counts: &RuleCounts, text: &mut String) {
-    let _ = write!(text, "{}: {} items taken", rule.name, grouped(counts.taken));
+    let _ = write!(text, "{}: {} taken", rule.name, counted(counts.taken, "item"));
     if counts.duplicates > 0 {
-        let _ = write!(text, ", {} duplicates left out", grouped(counts.duplicates));
+        let _ = write!(text, ", {} left out", counted(counts.duplicates, "duplicate"));
     }
     if counts.late > 0 {
         let (late, worst) = (grouped(counts.late), duration(counts.worst_late_ns));
@@ -363,6 +368,11 @@ pub(crate) fn grouped(count: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+/// `1 item`, `2_000 items`.
+pub(crate) fn counted(count: u64, what: &str) -> String {
+    format!("{} {what}{}", grouped(count), if count == 1 { "" } else { "s" })
 }
 
 /// Whether a rule is another view of rows that are counted with the rule that they are of.

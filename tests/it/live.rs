@@ -101,7 +101,7 @@ fn one_run_takes_what_another_one_sends_over_otlp() {
     assert_eq!(code, Some(0), "{stderr}");
     let (code, _, stderr) = second.end();
     assert_eq!(code, Some(0), "{stderr}");
-    assert!(stderr.contains("got: 1 items taken") && stderr.contains("fired: 1 items taken"));
+    assert!(stderr.contains("got: 1 item taken") && stderr.contains("fired: 1 item taken"));
     let dead = start(&["--otlp", "http://127.0.0.1:9", "--grace", "1"]);
     spans(&dead, "shop", 3, 0);
     spans(&dead, "shop", 1, 30);
