@@ -306,7 +306,10 @@ fn an_exemplar_without_a_value_counts_itself_and_is_in_no_bucket() {
     let page = read(&store, PageFormat::OpenMetrics);
     let with: Vec<&str> = page.lines().filter(|line| line.contains("trace_id")).collect();
     assert_eq!(with.len(), 1, "{page}");
-    assert!(with[0].starts_with("http_n_seen_total") && with[0].contains("} 1.0 5.0"), "{page}");
+    assert!(
+        with[0].starts_with("http_n_seen_total") && with[0].ends_with("} 1 5.000000000"),
+        "{page}"
+    );
 }
 
 #[test]
