@@ -151,6 +151,9 @@ fn needles(globs: &[&Glob]) -> Result<AhoCorasick, Error> {
     })
 }
 
+/// How often a text is looked at that changes each time.
+const PASSES_MAX: usize = 4;
+
 impl Policy {
     /// # Errors
     /// [`ErrorKind::Setting`] where something is hashed without a secret.
@@ -263,8 +266,28 @@ impl Policy {
         if action == RedactAction::Drop { Fate::Drop } else { Fate::Changed }
     }
 
-    /// Looks at a text, and writes it again where something is in it.
+    /// Looks at a text, and writes it again where something is in it. Beside a mark something may
+    /// come to light that nobody saw beside what stood there, as `::1` in `+14155552671::1`: what
+    /// has changed is looked at again.
     pub(super) fn text(&self, text: &[u8], out: &mut Vec<u8>) -> Fate {
+        let start = out.len();
+        let mut fate = self.marked(text, out);
+        for _ in 1..PASSES_MAX {
+            if fate != Fate::Changed {
+                return fate;
+            }
+            let before = out.split_off(start);
+            fate = self.marked(&before, out);
+            if fate == Fate::Same {
+                out.extend_from_slice(&before);
+                return Fate::Changed;
+            }
+        }
+        fate
+    }
+
+    /// Writes a text with marks in place of what is in it.
+    fn marked(&self, text: &[u8], out: &mut Vec<u8>) -> Fate {
         let mut hits = Hits::new();
         self.finder.hits(text, &mut hits);
         if hits.is_empty() {

@@ -97,6 +97,8 @@ fn the_kept_bits_of_an_address_are_the_rules() {
 fn telephone_numbers() {
     check("call +49 (30) 1234-5678", "call [phone]");
     check("+14155552671", "[phone]");
+    // What a number hid is seen beside its mark.
+    check("+14155552671::1", "[phone]::");
     check("(212) 555-0123 or 212-555-0123 or 1-212-555-0123", "[phone] or [phone] or [phone]");
     stays("+0200");
     stays("+1234567");
