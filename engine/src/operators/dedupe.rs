@@ -3,8 +3,9 @@
 //! The sequencer keeps the keys, because order is the log's and not a worker's. Only a key's
 //! hash, its time and its place travel there.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
+use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -27,38 +28,61 @@ pub(crate) struct Candidate {
 
 /// The keys of one dedupe that later items can be equal to.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(from = "Stored", into = "Stored")]
 pub(crate) struct Remembered {
-    /// By key: event times of the items that were kept.
-    times: BTreeMap<u128, Vec<i64>>,
-    /// By event time: keys to forget.
-    by_time: BTreeMap<i64, Vec<u128>>,
-    count: u64,
+    /// Key and event time of the items that were kept, by the key's hash alone: nobody sees their
+    /// order. In a tree by key finding the place was half of a replay.
+    kept: HashTable<(u128, i64)>,
+    /// The same by event time, in which order they are forgotten.
+    by_time: BTreeSet<(i64, u128)>,
     /// Keys forgotten because of the limit.
     pub(crate) forgotten: u64,
+}
+
+/// What a snapshot holds of it.
+#[derive(Clone, Serialize, Deserialize)]
+struct Stored {
+    by_time: BTreeSet<(i64, u128)>,
+    forgotten: u64,
+}
+
+impl From<Remembered> for Stored {
+    fn from(Remembered { by_time, forgotten, .. }: Remembered) -> Self {
+        Self { by_time, forgotten }
+    }
+}
+
+impl From<Stored> for Remembered {
+    fn from(Stored { by_time, forgotten }: Stored) -> Self {
+        let mut kept = HashTable::with_capacity(by_time.len());
+        for &(time_ns, key) in &by_time {
+            kept.insert_unique(key as u64, (key, time_ns), hash_of);
+        }
+        Self { kept, by_time, forgotten }
+    }
+}
+
+/// Keys are hashes already.
+fn hash_of(kept: &(u128, i64)) -> u64 {
+    kept.0 as u64
 }
 
 impl Remembered {
     /// Forgets what no item ahead of the watermark can be near to.
     pub(crate) fn forget_before(&mut self, dedupe: &Dedupe, watermark_ns: i64) {
         let before_ns = watermark_ns.saturating_sub(dedupe.within_ns);
-        while let Some(entry) = self.by_time.first_entry() {
-            if *entry.key() >= before_ns {
+        while let Some(&(time_ns, key)) = self.by_time.first() {
+            if time_ns >= before_ns {
                 break;
             }
-            let (time_ns, keys) = entry.remove_entry();
-            keys.into_iter().for_each(|key| self.drop_key(key, time_ns));
+            self.forget(time_ns, key);
         }
     }
 
-    fn drop_key(&mut self, key: u128, time_ns: i64) {
-        if let Some(times) = self.times.get_mut(&key) {
-            if let Some(at) = times.iter().position(|time| *time == time_ns) {
-                times.swap_remove(at);
-                self.count -= 1;
-            }
-            if times.is_empty() {
-                self.times.remove(&key);
-            }
+    fn forget(&mut self, time_ns: i64, key: u128) {
+        self.by_time.remove(&(time_ns, key));
+        if let Ok(found) = self.kept.find_entry(key as u64, |kept| *kept == (key, time_ns)) {
+            found.remove();
         }
     }
 
@@ -71,19 +95,23 @@ impl Remembered {
         item: &Candidate,
         watermark_ns: &dyn Fn() -> i64,
     ) -> bool {
-        let near = |time: &&i64| time.abs_diff(item.time_ns) <= dedupe.within_ns.unsigned_abs();
-        let times = self.times.entry(item.key_hash).or_default();
-        let last_ns = times.iter().filter(near).max();
+        let (key, time_ns) = (item.key_hash, item.time_ns);
+        let alike = self.kept.iter_hash(key as u64).filter(|kept| kept.0 == key);
+        let near = |at: &i64| at.abs_diff(time_ns) <= dedupe.within_ns.unsigned_abs();
+        let last_ns = alike.map(|kept| kept.1).filter(near).max();
         if last_ns.is_some_and(|at| at.saturating_add(dedupe.within_ns) >= watermark_ns()) {
             return true;
         }
-        times.push(item.time_ns);
-        self.by_time.entry(item.time_ns).or_default().push(item.key_hash);
-        self.count += 1;
-        while self.count > dedupe.keys_max {
-            let Some((time_ns, keys)) = self.by_time.pop_first() else { break };
-            self.forgotten += keys.len() as u64;
-            keys.into_iter().for_each(|key| self.drop_key(key, time_ns));
+        if self.by_time.insert((time_ns, key)) {
+            self.kept.insert_unique(key as u64, (key, time_ns), hash_of);
+        }
+        while self.kept.len() as u64 > dedupe.keys_max {
+            // Those of one time go together.
+            let Some(&(first_ns, _)) = self.by_time.first() else { break };
+            while let Some(&(at_ns, key)) = self.by_time.first().filter(|at| at.0 == first_ns) {
+                self.forget(at_ns, key);
+                self.forgotten += 1;
+            }
         }
         false
     }

@@ -300,7 +300,10 @@ impl Arriving {
         while let Some((_, delta)) = self.deltas.next_if(|(start_ns, _)| *start_ns < before_ns) {
             delta.groups.into_iter().for_each(|group| keyed.merge(group, terms));
         }
-        let is_before = |event: &KeyedEvent| stop == Stop::Whole || arrived_ns(event) < at_ns;
+        // What came when the watermark was there already comes behind the stop, whenever it is.
+        let is_before = |event: &KeyedEvent| {
+            stop == Stop::Whole || (event.watermark_ns < at_ns && event.time_ns < before_ns)
+        };
         while let Some(event) = self.events.next_if(is_before) {
             keyed.take(event, terms, (counts, late), say);
         }
