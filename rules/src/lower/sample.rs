@@ -7,8 +7,8 @@ use tailwater_dsl::hir::{
 };
 use tailwater_engine::model::{ColumnSpec, Field, RuleId};
 use tailwater_engine::plan::{
-    Plan, Rule, RuleKind, RulePlace, SampleFit, SampleKeys, SampleLine, SampleMeasure, SampleRule,
-    SampleVerb, SampledFrom,
+    Plan, Rule, RuleKind, RulePlace, SampleFact, SampleFit, SampleKeys, SampleLine, SampleMeasure,
+    SampleRule, SampleVerb, SampledFrom,
 };
 use tailwater_engine::sampling::{Goal, RateLimit, Threshold};
 use xxhash_rust::xxh3::xxh3_64;
@@ -202,5 +202,27 @@ pub(super) fn resolve_keys(plan: &mut Plan) {
                 keys.iter_mut().for_each(|key| *key = resolve(columns, *key));
             }
         }
+    }
+}
+
+/// A sampling that decides on each item by itself: by its lines, whose facts are what they ask
+/// about. Which rules name items is known when all rules are.
+pub(super) fn of_items(
+    sample: &Sample,
+    from: SampledFrom,
+    (lines, facts): (Vec<SampleLine>, Vec<SampleFact>),
+    identity: &[String],
+) -> SampleRule {
+    SampleRule {
+        from,
+        lines,
+        is_shadow: sample.is_shadow,
+        mark: sample.mark.as_deref().map(Arc::from),
+        facts,
+        named_by: Vec::new(),
+        named_wait_ns: 0,
+        logs: None,
+        links: None,
+        hash: xxh3_64(identity.join("\n").as_bytes()),
     }
 }

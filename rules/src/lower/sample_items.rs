@@ -8,12 +8,11 @@ use tailwater_engine::model::{ColumnSpec, Field, Signal};
 use tailwater_engine::plan::expr::Expr;
 use tailwater_engine::plan::{
     AskingColumns, Plan, Rule, RuleKind, RulePlace, SampleAbout, SampleFact, SampleFit, SampleKeys,
-    SampleLine, SampleRule, SampledFrom,
+    SampleLine, SampledFrom,
 };
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::expr::{Names, lower as lower_expr};
-use super::sample::{keys_of, question, texts, verb};
+use super::sample::{keys_of, of_items, question, texts, verb};
 use super::sample_facts::{Asked, asks, key_columns, of_rule, questions};
 use super::signal::{demand, find_or_push};
 use super::stream::{Composed, ItemNames, Streams, timeline};
@@ -79,18 +78,7 @@ pub(super) fn lower(
     };
     plan.rules.push(Rule {
         name: Arc::from(name),
-        kind: RuleKind::Sample(Box::new(SampleRule {
-            from,
-            lines,
-            is_shadow: sample.is_shadow,
-            mark: sample.mark.as_deref().map(Arc::from),
-            facts,
-            named_by: Vec::new(), // known when all rules are
-            named_wait_ns: 0,
-            logs: None,
-            links: None,
-            hash: xxh3_64(identity.join("\n").as_bytes()),
-        })),
+        kind: RuleKind::Sample(Box::new(of_items(sample, from, (lines, facts), &identity))),
         place: RulePlace { timelines: vec![timeline], ..RulePlace::default() },
     });
     Ok(())

@@ -6,11 +6,10 @@ use tailwater_dsl::hir::Sample;
 use tailwater_engine::model::{Field, RuleId};
 use tailwater_engine::plan::expr::Expr;
 use tailwater_engine::plan::{
-    Plan, Rule, RuleKind, RulePlace, SampleFit, SampleKeys, SampleLine, SampleRule, SampledFrom,
+    Plan, Rule, RuleKind, RulePlace, SampleFit, SampleKeys, SampleLine, SampledFrom,
 };
-use xxhash_rust::xxh3::xxh3_64;
 
-use super::sample::{keys_of, texts, verb};
+use super::sample::{keys_of, of_items, texts, verb};
 use super::sample_facts::questions;
 use super::stream::{Composed, Streams};
 use super::{NotYet, wrong};
@@ -59,18 +58,7 @@ pub(super) fn lower(
     };
     plan.rules.push(Rule {
         name: Arc::from(name),
-        kind: RuleKind::Sample(Box::new(SampleRule {
-            from,
-            lines,
-            is_shadow: sample.is_shadow,
-            mark: sample.mark.as_deref().map(Arc::from),
-            facts: Vec::new(),
-            named_by: Vec::new(),
-            named_wait_ns: 0,
-            logs: None,
-            links: None,
-            hash: xxh3_64(identity.join("\n").as_bytes()),
-        })),
+        kind: RuleKind::Sample(Box::new(of_items(sample, from, (lines, Vec::new()), &identity))),
         place,
     });
     Ok(())
