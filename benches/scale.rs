@@ -90,13 +90,26 @@ fn groups(groups: u64, workers: usize) {
     measure(&format!("{groups} groups, {workers} workers"), spans, || {
         let mut engine = engine(&plan, workers, vec![source]);
         let (mut rows, mut warm) = (0, 0.0);
-        for index in 0..groups / OPERATIONS * VALUES {
+        let frames = groups / OPERATIONS * VALUES;
+        for index in 0..frames {
             if index == 0 {
                 warm = memory("VmRSS:");
             }
             let frame = otlp_frame(request(groups, index));
             engine.push(frame).expect("workers run");
             rows += drain(&mut engine);
+        }
+        // What waits in the queue is no group's.
+        engine.flush().expect("workers run");
+        loop {
+            let Some(output) = engine.poll() else {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+                continue;
+            };
+            rows += output.rows.len();
+            if output.ledger.frames >= frames {
+                break;
+            }
         }
         let held = memory("VmRSS:");
         println!("{:>10.0} bytes a group while open", (held - warm) / groups as f64);

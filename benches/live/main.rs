@@ -72,7 +72,7 @@ fn cpu(peer: Option<&str>, of: &str) {
         ("OTLP/HTTP protobuf", Way::Http, Form::Protobuf, 8),
         ("OTLP/gRPC", Way::Grpc, Form::Protobuf, 8),
         ("OTLP/HTTP JSON", Way::Http, Form::Json, 4),
-        ("line protocol", Way::Lines, Form::Lines, 4),
+        ("line protocol", Way::Lines, Form::Lines, 12),
     ] {
         if !name.contains(of) {
             continue;

@@ -9,10 +9,12 @@
 //! Formats: text 0.0.4, OpenMetrics 1.0 with exemplars, and protobuf with native histograms. Names
 //! follow OpenTelemetry's rules for Prometheus.
 
+mod by_labels;
 mod histogram;
 mod name;
 mod page;
 mod protobuf;
+mod series;
 mod store;
 
 pub(super) use name::{label, label_text};

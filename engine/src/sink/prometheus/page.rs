@@ -4,10 +4,12 @@ use std::fmt::Write as _;
 
 use bytes::Bytes;
 
+use super::by_labels::Labels;
 use super::histogram::classic;
 use super::name::escaped;
 use super::protobuf;
-use super::store::{Family, Kind, Labels, PrometheusStore, Sample, Series};
+use super::series::{Sample, Series};
+use super::store::{Family, Kind, PrometheusStore};
 use crate::model::HistogramPoint;
 use crate::sink::exemplar::{Exemplar, hex};
 
@@ -75,7 +77,8 @@ fn is_family<'a>(parameter: &impl Fn(&str) -> Option<&'a str>) -> bool {
 
 impl PrometheusStore {
     /// The page.
-    pub fn page(&self, format: PageFormat) -> Bytes {
+    pub fn page(&mut self, format: PageFormat) -> Bytes {
+        self.families.values_mut().for_each(|family| family.series.sort());
         match format {
             PageFormat::Protobuf => Bytes::from(protobuf::page(self)),
             PageFormat::Text | PageFormat::OpenMetrics => Bytes::from(self.text(format)),
@@ -114,7 +117,7 @@ fn write_family(name: &str, family: &Family, format: PageFormat, out: &mut Strin
     if is_open && !family.unit.is_empty() && name.ends_with(&format!("_{}", family.unit)) {
         let _ = writeln!(out, "# UNIT {title} {}", family.unit);
     }
-    for (labels, series) in &family.series {
+    for (labels, series) in family.series.iter() {
         match &series.value {
             Sample::Number(value) => {
                 let one = series.exemplars.first().filter(|_| is_open);

@@ -3,8 +3,10 @@
 //! Source: Prometheus client model, `io.prometheus.client.MetricFamily`, each with its length
 //! before it.
 
+use super::by_labels::Labels;
 use super::histogram::{classic, native};
-use super::store::{Family, Kind, Labels, PrometheusStore, Sample, Series};
+use super::series::{Sample, Series};
+use super::store::{Family, Kind, PrometheusStore};
 use crate::model::HistogramPoint;
 use crate::otlp::wire::{Message, zigzag};
 use crate::sink::exemplar::{Exemplar, hex};
@@ -36,7 +38,7 @@ fn family_of(name: &str, family: &Family) -> Message {
     }
     out.text(2, &family.help);
     out.varint(3, kind);
-    for (labels, series) in &family.series {
+    for (labels, series) in family.series.iter() {
         let mut metric = labels_of(labels);
         let value = match &series.value {
             Sample::Number(value) => number_of(*value, family.kind, series),

@@ -6,12 +6,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::by_labels::{ByLabels, Labels, hash_of};
 use super::name::{label, label_text, labels, metric, sample};
-use crate::limits::{EXEMPLARS_MAX, PROMETHEUS_EXPIRY_NS, PROMETHEUS_SERIES_MAX};
-use crate::model::{AlertState, ExemplarVerdict, HistogramPoint, Row, RowKind, Transition, Value};
+use super::series::{Added, Sample, Series};
+use crate::limits::{PROMETHEUS_EXPIRY_NS, PROMETHEUS_SERIES_MAX};
+use crate::model::{AlertState, ExemplarVerdict, Row, RowKind, Transition, Value};
 use crate::sink::exemplar::{Exemplar, exemplars, valued};
 use crate::sink::held::of_histogram;
-use crate::sink::merge;
 use crate::sink::{AlertShape, RuleShape, Shape};
 
 /// How much is held, and how long.
@@ -55,95 +56,7 @@ pub(super) struct Family {
     pub(super) kind: Kind,
     pub(super) unit: &'static str,
     pub(super) help: String,
-    pub(super) series: BTreeMap<Labels, Series>,
-}
-
-/// Sorted label pairs.
-pub(super) type Labels = Vec<(String, String)>;
-
-/// What a series says now.
-#[derive(Debug, Clone)]
-pub(super) enum Sample {
-    Number(f64),
-    Histogram(Box<HistogramPoint>),
-}
-
-/// One series.
-#[derive(Debug, Clone)]
-pub(super) struct Series {
-    pub(super) value: Sample,
-    /// Items that stand for what was added last.
-    pub(super) exemplars: Vec<Exemplar>,
-    /// Others of which it is not known yet that their trace is kept.
-    open: Vec<Exemplar>,
-    /// When it was made, nanoseconds since the Unix epoch: a counter counts since then.
-    pub(super) created_ns: i64,
-    expires_ns: i64,
-}
-
-/// What a row says of a series.
-enum Added<'a> {
-    /// How things are.
-    Now(f64),
-    /// How much came.
-    More(f64, &'a [Exemplar]),
-    /// What came.
-    Histogram(&'a HistogramPoint, &'a [Exemplar]),
-}
-
-impl Series {
-    fn new(added: &Added<'_>, created_ns: i64, expires_ns: i64) -> Self {
-        let (value, exemplars) = match added {
-            Added::Now(number) => (Sample::Number(*number), &[][..]),
-            Added::More(number, exemplars) => (Sample::Number(*number), *exemplars),
-            Added::Histogram(window, exemplars) => {
-                (Sample::Histogram(Box::new((*window).clone())), *exemplars)
-            }
-        };
-        let (open, exemplars) = exemplars.iter().copied().partition(|one| one.is_open);
-        Self { value, exemplars, open, created_ns, expires_ns }
-    }
-
-    /// A trace got its verdict.
-    fn decided(&mut self, verdict: &ExemplarVerdict) {
-        while let Some(at) = self.open.iter().position(|one| one.trace_id == verdict.trace_id) {
-            let one = Exemplar { is_open: false, ..self.open.remove(at) };
-            if verdict.is_kept {
-                self.exemplars.insert(0, one);
-                self.exemplars.truncate(EXEMPLARS_MAX);
-            }
-        }
-    }
-
-    fn add(&mut self, added: &Added<'_>, now_ns: i64) {
-        let is_added = match (&mut self.value, added) {
-            (Sample::Number(held), Added::Now(number)) => {
-                *held = *number;
-                true
-            }
-            (Sample::Number(held), Added::More(number, _)) => {
-                *held += number;
-                true
-            }
-            (Sample::Histogram(held), Added::Histogram(window, _)) => merge::add(held, window),
-            _ => false,
-        };
-        if !is_added {
-            // Other bounds than before: it begins anew, and says since when.
-            *self = Self::new(added, now_ns, self.expires_ns);
-        }
-        match added {
-            Added::More(_, exemplars) | Added::Histogram(_, exemplars) if !exemplars.is_empty() => {
-                let (open, kept): (_, Vec<_>) =
-                    exemplars.iter().copied().partition(|one| one.is_open);
-                self.open = open;
-                if !kept.is_empty() {
-                    self.exemplars = kept;
-                }
-            }
-            _ => {}
-        }
-    }
+    pub(super) series: ByLabels<Series>,
 }
 
 /// The page's contents.
@@ -157,6 +70,36 @@ pub struct PrometheusStore {
     /// When a full page is looked through again for series that are over.
     look_ns: i64,
     counts: PrometheusCounts,
+    /// By rule: the metrics of its columns, as far as any came.
+    metrics: Vec<Vec<Metric>>,
+}
+
+/// What a column is on the page.
+#[derive(Debug)]
+struct Metric {
+    column: usize,
+    unit: &'static str,
+    name: String,
+    /// The counter beside it.
+    seen: String,
+}
+
+impl Metric {
+    /// The metric of a column with a unit, among those of its rule.
+    fn of<'a>(
+        known: &'a mut Vec<Self>,
+        shape: &RuleShape,
+        (column, unit): (usize, &'static str),
+    ) -> Option<&'a Self> {
+        let is_it = |own: &Self| own.column == column && own.unit == unit;
+        let place = known.iter().position(is_it).unwrap_or(known.len());
+        if place == known.len() {
+            let name = metric(&shape.name, shape.values.get(column)?, unit);
+            let seen = format!("{name}_seen");
+            known.push(Self { column, unit, name, seen });
+        }
+        known.get(place)
+    }
 }
 
 /// How long a full page waits before it is looked through again, nanoseconds: that takes a step for
@@ -179,8 +122,9 @@ impl PrometheusStore {
     /// An empty page; shapes are by rule id.
     pub fn new(config: PrometheusConfig, shapes: Arc<[Shape]>) -> Self {
         let counts = PrometheusCounts::default();
-        let families = BTreeMap::new();
-        Self { config, shapes, families, series: 0, bytes: 0, look_ns: i64::MIN, counts }
+        let (families, look_ns) = (BTreeMap::new(), i64::MIN);
+        let metrics = shapes.iter().map(|_| Vec::new()).collect();
+        Self { config, shapes, families, series: 0, bytes: 0, look_ns, counts, metrics }
     }
 
     /// What became of what it was given.
@@ -210,37 +154,39 @@ impl PrometheusStore {
         if row.kind != RowKind::Final {
             return;
         }
+        let mut metrics = std::mem::take(&mut self.metrics[row.rule.0 as usize]);
+        self.values((shape, row), &mut metrics, now_ns);
+        self.metrics[row.rule.0 as usize] = metrics;
+    }
+
+    fn values(&mut self, (shape, row): (&RuleShape, &Row), known: &mut Vec<Metric>, now_ns: i64) {
         let labels = row_labels(shape, row);
+        let place = (hash_of(&labels), &labels);
         let exemplars = exemplars(row);
         let lasts_ns = self.config.expiry_ns.max(shape.every_ns.saturating_mul(2));
-        let expires_ns = now_ns.saturating_add(lasts_ns);
+        let times_ns = (now_ns, now_ns.saturating_add(lasts_ns));
         for (index, (name, value)) in shape.values.iter().zip(&row.values).enumerate() {
             if value.is_null() {
                 continue;
             }
+            let of_all = || format!("`{name}` of all windows of `{}` so far", shape.name);
             if let (Value::Histogram(window), Some(true)) = (value, shape.histograms.get(index)) {
-                let full = metric(&shape.name, name, "");
-                let help = || format!("`{name}` of all windows of `{}` so far", shape.name);
-                let place = (full.as_str(), Kind::Histogram, "");
+                let Some(own) = Metric::of(known, shape, (index, "")) else { continue };
                 let exemplars = valued(&exemplars);
                 let added = Added::Histogram(window, &exemplars);
-                self.put(place, help, &labels, (now_ns, expires_ns), &added);
+                self.put((&own.name, Kind::Histogram, ""), of_all, place, times_ns, &added);
                 continue;
             }
             let Some((number, unit)) = sample(value) else {
                 self.counts.not_numbers += 1;
                 continue;
             };
-            let full = metric(&shape.name, name, unit);
+            let Some(own) = Metric::of(known, shape, (index, unit)) else { continue };
             let help = || format!("`{name}` of the newest window of `{}`", shape.name);
-            let place = (full.as_str(), Kind::Gauge, unit);
-            self.put(place, help, &labels, (now_ns, expires_ns), &Added::Now(number));
+            self.put((&own.name, Kind::Gauge, unit), help, place, times_ns, &Added::Now(number));
             if shape.counts.get(index) == Some(&true) && number >= 0.0 {
-                let full = format!("{full}_seen");
-                let help = || format!("`{name}` of all windows of `{}` so far", shape.name);
-                let place = (full.as_str(), Kind::Counter, unit);
                 let added = Added::More(number, &exemplars);
-                self.put(place, help, &labels, (now_ns, expires_ns), &added);
+                self.put((&own.seen, Kind::Counter, unit), of_all, place, times_ns, &added);
             }
         }
     }
@@ -265,7 +211,8 @@ impl PrometheusStore {
             if transition.state == state {
                 let help = || "Alerts that are pending or firing".to_owned();
                 let place = ("ALERTS", Kind::Gauge, "");
-                self.put(place, help, &labels, (now_ns, i64::MAX), &Added::Now(1.0));
+                let labels = (hash_of(&labels), &labels);
+                self.put(place, help, labels, (now_ns, i64::MAX), &Added::Now(1.0));
             } else {
                 self.remove("ALERTS", &labels);
             }
@@ -276,7 +223,7 @@ impl PrometheusStore {
         &mut self,
         (name, kind, unit): (&str, Kind, &'static str),
         help: impl FnOnce() -> String,
-        labels: &Labels,
+        (hash, labels): (u64, &Labels),
         (now_ns, expires_ns): (i64, i64),
         added: &Added<'_>,
     ) {
@@ -286,7 +233,7 @@ impl PrometheusStore {
             self.counts.overflowed += 1;
             return;
         }
-        if let Some(series) = known.and_then(|family| family.series.get_mut(labels)) {
+        if let Some(series) = known.and_then(|family| family.series.get_mut(hash, labels)) {
             let before = of_series(labels, series);
             series.expires_ns = expires_ns;
             series.add(added, now_ns);
@@ -307,16 +254,16 @@ impl PrometheusStore {
             kind,
             unit,
             help: help(),
-            series: BTreeMap::new(),
+            series: ByLabels::default(),
         });
         let series = Series::new(added, now_ns, expires_ns);
         self.bytes += of_series(labels, &series);
-        family.series.insert(labels.clone(), series);
+        family.series.insert(hash, labels.clone(), series);
     }
 
     fn remove(&mut self, name: &str, labels: &Labels) {
         if let Some(family) = self.families.get_mut(name)
-            && let Some(series) = family.series.remove(labels)
+            && let Some(series) = family.series.remove(hash_of(labels), labels)
         {
             self.series -= 1;
             self.bytes = self.bytes.saturating_sub(of_series(labels, &series));

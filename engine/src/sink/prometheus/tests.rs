@@ -35,7 +35,7 @@ fn store(series: usize) -> PrometheusStore {
     PrometheusStore::new(config, Arc::from([Shape::Rule(rule), Shape::Alert(alert)]))
 }
 
-fn read(store: &PrometheusStore, format: PageFormat) -> String {
+fn read(store: &mut PrometheusStore, format: PageFormat) -> String {
     String::from_utf8(store.page(format).to_vec()).unwrap()
 }
 
@@ -90,8 +90,8 @@ http_p99_seconds{service_name=\"shop\"} 1.5
 # TYPE http_share_ratio gauge
 http_share_ratio{service_name=\"shop\"} 0.25
 ";
-    assert_eq!(read(&store, PageFormat::Text), text);
-    let open = read(&store, PageFormat::OpenMetrics);
+    assert_eq!(read(&mut store, PageFormat::Text), text);
+    let open = read(&mut store, PageFormat::OpenMetrics);
     assert!(open.contains("# TYPE http_n_seen counter\n"), "{open}");
     assert!(open.contains("http_n_seen_total{service_name=\"shop\"} 7\n"), "{open}");
     assert!(open.contains("http_n_seen_created{service_name=\"shop\"} 2.000000000\n"), "{open}");
@@ -106,7 +106,7 @@ fn revisions_show_nothing_and_the_overflow_group_says_so() {
     store.row(&Row { kind: RowKind::Revision(1), ..row("shop", 3) }, 0);
     assert!(store.is_empty());
     store.row(&Row { is_other: true, key: Arc::from([Value::Null]), ..row("shop", 3) }, 0);
-    let page = read(&store, PageFormat::Text);
+    let page = read(&mut store, PageFormat::Text);
     assert!(page.contains("http_n{otel_metric_overflow=\"true\"} 3\n"), "{page}");
 }
 
@@ -116,12 +116,12 @@ fn a_series_leaves_when_it_is_not_renewed() {
     store.row(&row("old", 1), 0);
     store.row(&row("new", 1), 200 * SECOND);
     store.expire(301 * SECOND);
-    let page = read(&store, PageFormat::Text);
+    let page = read(&mut store, PageFormat::Text);
     assert!(!page.contains("old") && page.contains("http_n{service_name=\"new\"} 1\n"), "{page}");
     assert_eq!((store.counts().expired, store.len()), (4, 4));
     assert!(store.held_bytes() > page.len(), "{}", store.held_bytes());
     store.expire(501 * SECOND);
-    assert_eq!((read(&store, PageFormat::Text).as_str(), store.held_bytes()), ("", 0));
+    assert_eq!((read(&mut store, PageFormat::Text).as_str(), store.held_bytes()), ("", 0));
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn further_series_are_left_out_and_counted() {
     store.row(&row("b", 1), 0);
     assert_eq!((store.len(), store.counts().overflowed), (5, 3));
     store.row(&row("a", 9), 0);
-    let page = read(&store, PageFormat::Text);
+    let page = read(&mut store, PageFormat::Text);
     assert!(page.contains("http_n{service_name=\"a\"} 9\n"), "known series go on: {page}");
 }
 
@@ -150,7 +150,7 @@ fn series_that_are_over_make_room_though_nobody_asks_for_the_page() {
         (store.len(), store.counts()),
         (8, PrometheusCounts { expired: 4, ..store.counts() })
     );
-    let page = read(&store, PageFormat::Text);
+    let page = read(&mut store, PageFormat::Text);
     assert!(page.contains("service_name=\"b\"} 2\n") && !page.contains("\"a\""), "{page}");
     assert!(page.contains("http_n{service_name=\"c\"} 1\n"), "{page}");
 }
@@ -165,13 +165,13 @@ fn an_alert_is_on_the_page_while_it_is_pending_or_firing() {
              severity=\"page\"}} 1\n"
         )
     };
-    assert!(read(&store, PageFormat::Text).contains(&labels("pending")));
+    assert!(read(&mut store, PageFormat::Text).contains(&labels("pending")));
     store.transition(&transition(AlertState::Firing), 0);
-    let page = read(&store, PageFormat::Text);
+    let page = read(&mut store, PageFormat::Text);
     assert!(page.contains(&labels("firing")) && !page.contains("pending\""), "{page}");
     store.expire(i64::MAX - 1);
     assert!(
-        read(&store, PageFormat::Text).contains(&labels("firing")),
+        read(&mut store, PageFormat::Text).contains(&labels("firing")),
         "it fires until it resolves"
     );
     store.transition(&transition(AlertState::Resolved), 0);
@@ -234,10 +234,10 @@ http_times_bucket{le=\"+Inf\",service_name=\"shop\"} 6
 http_times_sum{service_name=\"shop\"} 6
 http_times_count{service_name=\"shop\"} 6
 ";
-    let found = read(&store, PageFormat::Text);
+    let found = read(&mut store, PageFormat::Text);
     assert!(found.contains(lines), "{found}");
     assert!(!found.contains("trace_id"), "text has no exemplars: {found}");
-    let found = read(&store, PageFormat::OpenMetrics);
+    let found = read(&mut store, PageFormat::OpenMetrics);
     let trace = "07".repeat(16);
     let exemplar =
         format!("# {{trace_id=\"{trace}\",span_id=\"{}\"}} 3 5.000000000\n", "09".repeat(8));
@@ -264,7 +264,7 @@ fn marked_row(marks: &[(u8, &str)]) -> Row {
 }
 
 /// The trace that the counter shows.
-fn shown(store: &PrometheusStore) -> Option<String> {
+fn shown(store: &mut PrometheusStore) -> Option<String> {
     let page = read(store, PageFormat::OpenMetrics);
     let line = page.lines().find(|line| line.starts_with("http_n_seen_total")).unwrap().to_owned();
     Some(line.split_once("trace_id=\"")?.1[..2].to_owned())
@@ -275,18 +275,18 @@ fn an_exemplar_is_shown_once_its_trace_is_kept() {
     let mut store = with_histogram();
     let verdict = |trace: u8, is_kept| ExemplarVerdict { trace_id: [trace; 16], is_kept };
     store.row(&marked_row(&[(1, "dropped"), (2, "open"), (3, "open")]), 0);
-    assert_eq!(shown(&store), None);
+    assert_eq!(shown(&mut store), None);
     store.verdicts(&[verdict(1, true), verdict(3, false), verdict(9, true)]);
-    assert_eq!(shown(&store), None);
+    assert_eq!(shown(&mut store), None);
     store.verdicts(&[verdict(2, true)]);
-    assert_eq!(shown(&store).as_deref(), Some("02"));
+    assert_eq!(shown(&mut store).as_deref(), Some("02"));
     // One that is open does not take the place of one that is kept.
     store.row(&marked_row(&[(4, "open")]), 0);
-    assert_eq!(shown(&store).as_deref(), Some("02"));
+    assert_eq!(shown(&mut store).as_deref(), Some("02"));
     store.row(&marked_row(&[(6, "open"), (5, "kept")]), 0);
-    assert_eq!(shown(&store).as_deref(), Some("05"));
+    assert_eq!(shown(&mut store).as_deref(), Some("05"));
     store.verdicts(&[verdict(4, true), verdict(6, true)]);
-    assert_eq!(shown(&store).as_deref(), Some("06"));
+    assert_eq!(shown(&mut store).as_deref(), Some("06"));
 }
 
 #[test]
@@ -303,7 +303,7 @@ fn an_exemplar_without_a_value_counts_itself_and_is_in_no_bucket() {
         row.values[2] = Value::List([Value::map(without.collect())].into());
     }
     store.row(&row, 0);
-    let page = read(&store, PageFormat::OpenMetrics);
+    let page = read(&mut store, PageFormat::OpenMetrics);
     let with: Vec<&str> = page.lines().filter(|line| line.contains("trace_id")).collect();
     assert_eq!(with.len(), 1, "{page}");
     assert!(
@@ -321,10 +321,10 @@ fn a_sum_that_may_go_back_is_left_out_of_openmetrics_with_its_count() {
         exponential.negative = vec![1];
     }
     store.row(&below_zero, 0);
-    let found = read(&store, PageFormat::OpenMetrics);
+    let found = read(&mut store, PageFormat::OpenMetrics);
     assert!(found.contains("http_times_bucket{le=\"-1.0\",service_name=\"shop\"} 1\n"), "{found}");
     assert!(!found.contains("http_times_sum") && !found.contains("http_times_count"), "{found}");
-    assert!(read(&store, PageFormat::Text).contains("http_times_sum"));
+    assert!(read(&mut store, PageFormat::Text).contains("http_times_sum"));
 }
 
 #[test]
