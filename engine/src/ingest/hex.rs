@@ -54,6 +54,13 @@ pub(super) fn decode<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
     (is_good == HIGHS).then_some(id)
 }
 
+/// The bytes of exactly `2 * N` digits that a quote follows.
+#[inline]
+pub(super) fn before_quote<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
+    let digits = text.get(..2 * N)?;
+    if text.get(2 * N) == Some(&b'"') { decode(digits) } else { None }
+}
+
 /// The bytes of at most `2 * N` digits, padded with zeros on the left.
 fn decode_padded<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
     if digits.len() > 2 * N {

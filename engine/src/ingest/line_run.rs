@@ -137,10 +137,7 @@ fn id<const N: usize>(json: &mut Json<'_>) -> Option<[u8; N]> {
         json.seek(json.pos() + 1);
         return Some([0; N]);
     }
-    let digits = ahead.get(..2 * N)?;
-    if ahead.get(2 * N) != Some(&b'"') {
-        return None;
-    }
+    let id = hex::before_quote(ahead)?;
     json.seek(json.pos() + 2 * N + 1);
-    hex::decode(digits)
+    Some(id)
 }

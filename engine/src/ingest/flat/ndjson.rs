@@ -8,6 +8,7 @@ use super::row::{Row, set_attribute};
 use super::target::{Expected, FlatSource, Target};
 use super::time::Unit;
 use crate::ingest::damage::{Damage, Reason};
+use crate::ingest::hex;
 use crate::ingest::json::{Json, Members, Pattern, cell};
 use crate::ingest::layout::Level;
 use crate::ingest::writer::Writer;
@@ -133,6 +134,18 @@ fn value(
             row.set_cell(field, cell, json.pos())
         }
         Target::Nested => nested(json, source, w),
+        Target::TraceId if let Some(id) = id(json) => {
+            row.item.trace_id = id;
+            Ok(())
+        }
+        Target::SpanId if let Some(id) = id(json) => {
+            row.item.span_id = id;
+            Ok(())
+        }
+        Target::ParentId if let Some(id) = id(json) => {
+            row.item.parent_id = id;
+            Ok(())
+        }
         Target::Kind
         | Target::Status
         | Target::Severity
@@ -146,6 +159,14 @@ fn value(
         }
         _ => text(json, target, row, source, w),
     }
+}
+
+/// Passes over an id of all its digits, if one is next.
+#[inline]
+fn id<const N: usize>(json: &mut Json<'_>) -> Option<[u8; N]> {
+    let id = hex::before_quote(json.ahead().strip_prefix(b"\"")?)?;
+    json.seek(json.pos() + 2 * N + 2);
+    Some(id)
 }
 
 /// The members of an object as attributes.
