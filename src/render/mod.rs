@@ -4,6 +4,7 @@ mod alerts;
 mod hint;
 pub(crate) mod instant;
 pub(crate) mod items;
+mod left_open;
 pub(crate) mod rows;
 mod sampled;
 pub(crate) mod summary;

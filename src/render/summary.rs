@@ -12,8 +12,10 @@ use tailwater_engine::model::{AlertState, DropReason, Ledger, RuleId, Signal, So
 use tailwater_engine::plan::{Plan, Rule, RuleKind};
 use tailwater_engine::redact::{Bound, RedactCounters, Redactor, TrimCounters};
 use tailwater_engine::runtime::{EpochOutput, RuleCounts};
+use tailwater_engine::self_metrics::EngineGauges;
 
 use super::hint::{KeysSeen, nothing_taken};
+use super::left_open::left_open;
 use super::sampled::{LinesCounted, is_of_traces, lines_counted, sampled};
 use crate::args::General;
 use crate::command::replay::Ended;
@@ -42,6 +44,8 @@ pub(crate) struct Summary {
     seconds: f64,
     /// Whether it is of telemetry as it came, not of files.
     is_live: bool,
+    /// What had not been decided.
+    open: Option<String>,
 }
 
 impl Summary {
@@ -63,6 +67,7 @@ impl Summary {
             started: Instant::now(),
             seconds: 0.0,
             is_live: false,
+            open: None,
         }
     }
 
@@ -107,9 +112,10 @@ impl Summary {
         self.fired.iter().any(|&count| count > 0)
     }
 
-    /// Tells how a live run went, on standard error.
-    pub(crate) fn tell_live(&mut self, general: General) {
+    /// Tells how a live run went, on standard error, and what it had not decided.
+    pub(crate) fn tell_live(&mut self, gauges: &EngineGauges, general: General) {
         self.is_live = true; // what came cannot be sorted any more
+        self.open = left_open(&self.plan, gauges);
         self.tell_below(String::from("\n"), general);
     }
 
@@ -140,6 +146,9 @@ impl Summary {
         }
         if let Some(counters) = &self.trimmed {
             trim_line(counters, &mut text);
+        }
+        if let Some(open) = &self.open {
+            let _ = writeln!(text, "{open}");
         }
         let rules: i64 = self.rules.iter().map(RuleCounts::unaccounted).sum();
         let unaccounted = self.ledger.unaccounted() + rules;

@@ -133,6 +133,28 @@ fn ticks_close_the_windows_of_an_idle_source() {
 }
 
 #[test]
+fn what_was_open_when_a_run_ends_is_told() {
+    let rules = "stream s = spans lateness 0s\n\
+                 aggregate c from s by service.name over tumbling(1h) select { n: count() }\n\
+                 traces open from s close when quiet 1m or age 5m\n\
+                 alert Old from open when span_count > 100 hold 1m\n\
+                 stream l = logs lateness 0s\n\
+                 aggregate d from l by service.name over tumbling(1s) select { n: count() }\n\
+                 alert Never from d when n > 1 on no data resolve\n\
+                 traces closed from s close when quiet 0.1s or age 5m\n\
+                 sample closed { keep when firing(Never) drop otherwise } to otlp\n";
+    let run = Run::start(rules, &["--otlp", "http://127.0.0.1:9"], &[]);
+    spans(&run, "shop", 3, -2);
+    spans(&run, "bank", 1, 0); // joins one of the traces, and closes two
+    let waiting = "tailwater_rule_groups{rule=\"sample closed\"} 2";
+    run.shows("admin", "/metrics", waiting);
+    let (code, _, stderr) = run.end();
+    let told = "\nopen at the end, and gone with the run: c: windows of 2 groups; open: 3 traces; \
+                closed: 1 trace; sample closed: 2 traces without a verdict\nunaccounted 0";
+    assert!(code == Some(0) && stderr.contains(told), "{stderr}");
+}
+
+#[test]
 fn a_record_that_cannot_be_written_is_told_and_the_run_goes_on() {
     let run = start(&["--record", "/dev/full"]);
     spans(&run, "shop", 3, 0);

@@ -105,7 +105,8 @@ pub(crate) fn build(
     let apply = Apply::new(plan, &local, clock, mine, (index, peers), snapshots.clone());
     let mine = restored.close.of_worker(index, peers);
     let close = Close::new(plan, &local, times.clone(), mine, (index, peers), snapshots.clone());
-    let output = Output::new(plan, restored.output.clone(), sender.clone(), snapshots.clone());
+    let passed_on = (sender.clone(), snapshots.clone());
+    let output = Output::new(plan, restored.output.clone(), passed_on, gauges);
 
     let handle = ProbeHandle::new();
     let mut feed = Feed::new();

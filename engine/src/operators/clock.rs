@@ -7,6 +7,10 @@
 //! the ticks do. So a feed that runs minutes behind the clock keeps its distance and loses
 //! nothing. The rejected way, time = the last tick less the idle time, declares such a feed late
 //! as a whole.
+//!
+//! A signal of which nothing ever came would hold what reads it beside others for good. By ticks it
+//! is idle, too, after its idle time, and then its time is that much behind the others'. Without
+//! ticks it is not: files are read one after the other, and the next one may bring it.
 
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +32,8 @@ pub(crate) struct Clock {
     heard: Vec<Vec<i64>>,
     /// By source: whether it ended.
     ended: Vec<bool>,
-    /// The last recorded tick.
+    /// The first and the last recorded tick.
+    first_tick_ns: i64,
     tick_ns: i64,
     is_end: bool,
     /// By timeline: watermark, monotone.
@@ -44,6 +49,7 @@ impl Clock {
             highs: vec![Vec::new(); columns.unwrap_or(0)],
             heard: vec![Vec::new(); columns.unwrap_or(0)],
             ended: Vec::new(),
+            first_tick_ns: UNSEEN,
             tick_ns: UNSEEN,
             is_end: false,
             watermarks: vec![UNSEEN; timelines.len()],
@@ -104,14 +110,32 @@ impl Clock {
             ClockStep::SourceEnd(source) => *slot(&mut self.ended, *source, false) = true,
             ClockStep::End => self.is_end = true,
         }
+        let mut unheard = Vec::new();
         for (index, timeline) in timelines.iter().enumerate() {
             let now = self.compute(timeline, None);
             self.watermarks[index] = self.watermarks[index].max(now);
-            if !self.is_end && now != UNSEEN {
+            if now == UNSEEN {
+                unheard.push(index);
+            } else if !self.is_end {
                 let reached_ns = now.saturating_add(timeline.lateness_ns);
                 self.reached[index] = self.reached[index].max(reached_ns);
             }
         }
+        for index in unheard {
+            let now = self.without_telemetry(&timelines[index]);
+            self.watermarks[index] = self.watermarks[index].max(now);
+        }
+    }
+
+    /// The watermark of a timeline of whose signal nothing ever came.
+    fn without_telemetry(&self, timeline: &Timeline) -> i64 {
+        let others_ns = self.reached.iter().copied().max().unwrap_or(UNSEEN);
+        // No tick has been while both are unseen.
+        let ticked_ns = self.tick_ns.saturating_sub(self.first_tick_ns);
+        if others_ns == UNSEEN || ticked_ns <= timeline.idle_ns {
+            return UNSEEN;
+        }
+        others_ns.saturating_sub(timeline.idle_ns).saturating_sub(timeline.lateness_ns)
     }
 
     /// The watermark that a timeline would have if `source` had reached `high_ns` by now: used
@@ -134,6 +158,7 @@ impl Clock {
         if self.tick_ns == UNSEEN {
             // Whoever was heard before the first tick counts as heard at it.
             self.heard.iter_mut().flatten().for_each(|heard| *heard = tick_ns);
+            self.first_tick_ns = tick_ns;
         }
         self.tick_ns = self.tick_ns.max(tick_ns);
     }
@@ -264,6 +289,31 @@ mod tests {
             steps.push(data(0, index * 60));
         }
         assert_eq!(watermark_after(&steps), 230 * SECOND);
+    }
+
+    #[test]
+    fn a_signal_that_never_came_follows_the_others_once_ticks_say_so() {
+        let lines = [line(), Timeline { time_column: 1, ..line() }];
+        let watermarks_after = |steps: &[ClockStep]| {
+            let mut clock = Clock::new(&lines);
+            steps.iter().for_each(|step| clock.step(step, &lines));
+            (clock.watermark(0), clock.watermark(1))
+        };
+        assert_eq!(watermarks_after(&[data(0, 100), data(0, 900)]), (890 * SECOND, UNSEEN));
+        let begun = [tick(0), data(0, 100), tick(30)];
+        assert_eq!(watermarks_after(&begun), (90 * SECOND, UNSEEN));
+        let idle = [&begun[..], &[tick(31)]].concat();
+        assert_eq!(watermarks_after(&idle), (90 * SECOND, 60 * SECOND));
+        let further = [&idle[..], &[data(0, 110)]].concat();
+        assert_eq!(watermarks_after(&further), (100 * SECOND, 70 * SECOND));
+        // Once it speaks, its own time counts; what was passed stays passed.
+        let of_it = |high_s| ClockStep::Data {
+            source: SourceId(0),
+            highs: vec![(1, high_s * SECOND)],
+            ends: false,
+        };
+        let spoken = |high_s| watermarks_after(&[&further[..], &[of_it(high_s)]].concat()).1;
+        assert_eq!((spoken(50), spoken(105)), (70 * SECOND, 95 * SECOND));
     }
 
     #[test]

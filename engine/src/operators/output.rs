@@ -12,6 +12,7 @@ use super::snapshot::{Snapshots, StageName};
 use super::stream::{EpochNumber, Outbox, Stage};
 use crate::model::{EmittedItem, ExemplarVerdict, Ledger, Row, Transition};
 use crate::plan::Plan;
+use crate::self_metrics::EngineGauges;
 
 /// What the engine says at the end of an epoch.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -82,19 +83,21 @@ pub(crate) struct Output {
     sampler: Sampler,
     sender: Sender<EngineMessage>,
     snapshots: Snapshots,
+    gauges: Arc<EngineGauges>,
 }
 
 impl Output {
     pub(crate) fn new(
         plan: &Arc<Plan>,
         restored: Option<OutputState>,
-        sender: Sender<EngineMessage>,
-        snapshots: Snapshots,
+        (sender, snapshots): (Sender<EngineMessage>, Snapshots),
+        gauges: &Arc<EngineGauges>,
     ) -> Self {
         let mut totals = restored.unwrap_or_default();
         totals.rules.resize(plan.rules.len(), RuleCounts::default());
         let sampler = Sampler::new(plan, std::mem::take(&mut totals.sampler));
-        Self { plan: Arc::clone(plan), totals, sampler, sender, snapshots }
+        let gauges = Arc::clone(gauges);
+        Self { plan: Arc::clone(plan), totals, sampler, sender, snapshots, gauges }
     }
 }
 
@@ -124,6 +127,7 @@ impl Stage for Output {
         let heard = Heard { rows: &rows, transitions: &transitions, times: &said.times };
         let mut decided = Decided { items: &mut items, tally, explained: &mut explained };
         self.sampler.decide(&self.plan, said.cases, heard, &mut decided);
+        self.sampler.tell(&self.plan, &self.gauges);
         let exemplars =
             self.sampler.mark_exemplars(&self.plan, &items, &mut rows, &mut transitions);
         EmittedItem::sort(&mut items);

@@ -226,6 +226,7 @@ impl Relate {
         self.alerts.iter().for_each(|alert| alert.tell(gauges, self.worker));
         self.patterns.tell(gauges, self.worker);
         self.correlations.tell(gauges, self.worker);
+        self.retraces.tell(gauges, self.worker);
     }
 
     /// Sends what is said to worker 0, rows to the workers of the rules that read them.

@@ -22,6 +22,7 @@ use crate::plan::eval::eval_row;
 use crate::plan::expr::Expr;
 use crate::plan::{KeepLine, Plan, RetraceRule, RuleKind};
 use crate::sampling::{Randomness, Threshold, rewrite_tracestate};
+use crate::self_metrics::{EngineGauges, Holder};
 
 /// Seed of every derived id. Changing it changes them all.
 const ID_SEED: u64 = 0x7461_696c_7761_7465;
@@ -105,6 +106,15 @@ impl Retraces {
 
     pub(crate) fn state(&self) -> RetracesState {
         self.own.iter().map(|own| (own.rule.hash, own.state.clone())).collect()
+    }
+
+    /// Tells what is held on a worker.
+    pub(crate) fn tell(&self, gauges: &EngineGauges, worker: usize) {
+        for own in &self.own {
+            let rule = own.id.0 as usize;
+            gauges.set_instances(worker, rule, own.state.traces.len() as u64);
+            gauges.set_state_bytes(Holder::Rows, worker, rule, own.bytes as u64);
+        }
     }
 
     /// Takes the rows of an epoch, then ends what the watermark has passed.

@@ -256,7 +256,8 @@ impl Live<'_> {
         let style = TableStyle { is_colored: false, width: None, shows_all: true };
         let mut rows = RowWriter::new(Arc::clone(&self.plan), Format::Jsonl, style);
         let mut summary = Summary::new(Arc::clone(&self.plan));
-        self.observed.ready(engine.gauges());
+        let gauges = engine.gauges();
+        self.observed.ready(Arc::clone(&gauges));
         if self.feeds_itself {
             self.feed_itself(intake.clone());
         }
@@ -301,7 +302,7 @@ impl Live<'_> {
         self.screen.sum_up(&mut summary);
         summary.close(&tailwater_engine::model::Ledger::default(), &self.opening.sources);
         if !self.general.is_quiet {
-            summary.tell_live(self.general);
+            summary.tell_live(&gauges, self.general);
         }
         lost.iter().for_each(|text| tell(&format!("warning: {text}\n")));
         let is_whole = lost.is_empty() && !recorder.has_failed();

@@ -16,6 +16,7 @@ use crate::plan::{Plan, RuleKind, SampleMeasure, SampleRule, SampleVerb, Sampled
 use crate::sampling::{
     Buckets, Decisions, DecisionsState, KeyTimes, Past, Target, TargetState, Threshold, Verdict,
 };
+use crate::self_metrics::{EngineGauges, Holder};
 
 type Key = Vec<Value>;
 
@@ -145,6 +146,16 @@ impl Sampler {
             ordered: self.ordered.iter().map(|(hash, own)| (*hash, own.clone())).collect(),
             awaited: self.core.awaited.clone(),
             left: self.core.left.clone(),
+        }
+    }
+
+    /// Tells what waits for a verdict.
+    pub(crate) fn tell(&self, plan: &Plan, gauges: &EngineGauges) {
+        for (id, sample) in samplings(plan) {
+            if let Some(own) = self.ordered.get(&sample.hash) {
+                gauges.set_instances(0, id.0 as usize, own.waiting());
+                gauges.set_state_bytes(Holder::Rows, 0, id.0 as usize, own.held_bytes());
+            }
         }
     }
 

@@ -106,6 +106,11 @@ impl Linked {
         near.into_iter().filter_map(|id| self.take(id)).collect()
     }
 
+    /// Traces that wait.
+    pub(super) fn len(&self) -> u64 {
+        self.waiting.len() as u64
+    }
+
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }

@@ -63,6 +63,8 @@ pub(super) struct Ordered {
     sayings: u64,
     /// Of events.
     bytes: u64,
+    /// Cases among the events.
+    cases: u64,
 }
 
 fn bytes_of(case: &Case) -> u64 {
@@ -109,6 +111,7 @@ impl Ordered {
             CaseKind::Undecided | CaseKind::Known(_) => (Rank::Trace, (0, 0)),
         };
         self.bytes += bytes_of(&case);
+        self.cases += 1;
         let place = (case.decision_ns, rank, case.order, place);
         self.events.insert(place, Event::Case(Box::new(case)));
     }
@@ -159,6 +162,16 @@ impl Ordered {
         }
     }
 
+    /// Bytes of what waits.
+    pub(super) fn held_bytes(&self) -> u64 {
+        self.bytes + self.followers.bytes() + self.linked.bytes()
+    }
+
+    /// Traces and items that wait for their verdict; not log records that wait for their trace's.
+    pub(super) fn waiting(&self) -> u64 {
+        self.cases + self.linked.len()
+    }
+
     fn say(&mut self, question: u16, at_ns: i64, saying: Saying) {
         let place = (at_ns, Rank::Said, [0; 16], (self.sayings, 0));
         self.sayings += 1;
@@ -177,13 +190,12 @@ impl Ordered {
         out: &mut Decided<'_>,
     ) {
         let until_ns = passed_ns(plan, own, times);
-        while let Some(first) = self.events.first_entry() {
-            let is_hurried = first.key().0 > until_ns;
-            let held = self.bytes + self.followers.bytes() + self.linked.bytes();
-            if is_hurried && held <= SAMPLE_WAITING_BYTES_MAX as u64 {
+        while let Some((&place, _)) = self.events.first_key_value() {
+            let is_hurried = place.0 > until_ns;
+            if is_hurried && self.held_bytes() <= SAMPLE_WAITING_BYTES_MAX as u64 {
                 break;
             }
-            let (place, event) = first.remove_entry();
+            let Some((_, event)) = self.events.pop_first() else { break };
             if is_hurried && matches!(place.1, Rank::Trace | Rank::LinksOver | Rank::LogOver) {
                 let last = own.1.lines.len() as u16 - 1;
                 out.tally.entry((own.0, last)).or_default().hurried += 1;
@@ -210,6 +222,7 @@ impl Ordered {
             }
             Event::Case(case) => {
                 self.bytes -= bytes_of(&case);
+                self.cases -= 1;
                 match case.kind {
                     CaseKind::LateSpans => {
                         if let Some(case) = self.linked.join(*case) {
