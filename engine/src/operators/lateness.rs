@@ -34,7 +34,7 @@ fn first_after(
         UNSEEN => i64::MIN,
         i64::MAX => i64::MAX,
         _ => {
-            let longest_ns = windows.iter().map(|w| w.shape.size_ns()).max().unwrap_or(0);
+            let longest_ns = windows.iter().map(|w| w.shape.reach_ns()).max().unwrap_or(0);
             let longest_ns = longest_ns.saturating_add(table.amend_slices() * table.width_ns);
             let mut slice = table.slice_of(watermark_ns.saturating_sub(longest_ns)) - 1;
             while end_ns(slice) <= watermark_ns {
@@ -138,5 +138,49 @@ impl Apply {
             values: rule.values.iter().map(value).chain(whole).chain(place).collect(),
         };
         Some((id, row))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::live_from;
+    use crate::model::RuleId;
+    use crate::plan::{Results, Table, TableWindow, WindowShape};
+
+    const SECOND: i64 = 1_000_000_000;
+
+    fn table(shape: WindowShape, width_s: i64, amend_s: i64) -> Table {
+        Table {
+            signal: 0,
+            timeline: 0,
+            filter: None,
+            dedupe: None,
+            key: Vec::new(),
+            width_ns: width_s * SECOND,
+            offset_ns: 0,
+            accumulators: Vec::new(),
+            windows: vec![TableWindow { shape, rule: RuleId(0), results: Results::Final }],
+            groups_max: 2,
+            amend_ns: amend_s * SECOND,
+            late: None,
+            hash: 0,
+        }
+    }
+
+    #[test]
+    fn the_slices_before_the_first_live_one_are_dead_and_no_others() {
+        let session = WindowShape::Session { gap_ns: 3 * SECOND, max_ns: None };
+        let sliding = WindowShape::Sliding { size_ns: 60 * SECOND, every_ns: 10 * SECOND };
+        let cumulate = WindowShape::Cumulate { size_ns: 60 * SECOND, every_ns: 20 * SECOND };
+        for (shape, width_s) in [(session, 3), (session, 1), (sliding, 10), (cumulate, 20)] {
+            for amend_s in [0, 7] {
+                let table = table(shape, width_s, amend_s);
+                for watermark_ns in (0..200 * SECOND).step_by(SECOND as usize / 4) {
+                    let first = live_from(&table, watermark_ns);
+                    assert!(table.slice_dead_ns(first) > watermark_ns, "{shape:?} {width_s}");
+                    assert!(table.slice_dead_ns(first - 1) <= watermark_ns, "{shape:?} {width_s}");
+                }
+            }
+        }
     }
 }

@@ -73,6 +73,15 @@ impl WindowShape {
         }
     }
 
+    /// How long after the start of a slice the last window that holds it may end, nanoseconds: at
+    /// most. Slices of sessions may be shorter than the gap.
+    pub fn reach_ns(self) -> i64 {
+        match self {
+            Self::Session { gap_ns, .. } => gap_ns.saturating_add(gap_ns),
+            _ => self.size_ns(),
+        }
+    }
+
     /// Distance between window ends, nanoseconds.
     pub fn every_ns(self) -> i64 {
         match self {

@@ -81,3 +81,35 @@ proptest! {
         }
     }
 }
+
+/// Slices of sessions that speak every so often are shorter than the gap: one was given up while
+/// its keys were still asked about, and another key of `other` got its place, by the timing of
+/// threads.
+#[test]
+fn what_a_limit_leaves_out_of_sessions_is_the_same_every_time() {
+    let rules = "aggregate c from spans by service.name, name over session(gap: 3s)\n\
+                 select { n: count() } limit groups 2 overflow other results every 4s";
+    let input = "0ms span shop \"y\" server error 3000ms @a\n\
+                 18700ms span shop \"x\" client ok 3000ms @a\n\
+                 18800ms span shop \"y\" client ok 10ms @a\n\
+                 17398ms span shop \"y\" server error 10ms @b\n\
+                 6233ms span mail \"x\" client ok 500ms @a\n\
+                 tick 21700ms\n\
+                 24129ms span mail \"x\" client ok 3000ms @b\n\
+                 34700ms span bank \"x\" error 10ms @b\n\
+                 43700ms span bank \"x\" client ok 0ms @b\n\
+                 44400ms span bank \"y\" server error 10ms @b\n\
+                 62267ms span mail \"y\" server ok 3000ms @b\n\
+                 57860ms span bank \"x\" ok 0ms @b";
+    let plan = compile(&format!("edition 1\n{rules}")).unwrap();
+    let input: Vec<String> = input.lines().map(str::to_owned).collect();
+    let log = super::input::log(&input).unwrap();
+    let said = |workers| {
+        let way = Way { workers, lines: 2, frames: 3, between: Between::Nothing };
+        answer(&plan, &log, (false, Shown::All), way).unwrap()
+    };
+    let first = said(1);
+    for workers in [2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 4, 4] {
+        assert!(said(workers) == first, "{workers}: {}\nand\n{first}", said(workers));
+    }
+}
