@@ -110,24 +110,26 @@ impl Clock {
             ClockStep::SourceEnd(source) => *slot(&mut self.ended, *source, false) = true,
             ClockStep::End => self.is_end = true,
         }
-        let mut unheard = Vec::new();
         for (index, timeline) in timelines.iter().enumerate() {
             let now = self.compute(timeline, None);
             self.watermarks[index] = self.watermarks[index].max(now);
-            if now == UNSEEN {
-                unheard.push(index);
-            } else if !self.is_end {
+            if !self.is_end && now != UNSEEN {
                 let reached_ns = now.saturating_add(timeline.lateness_ns);
                 self.reached[index] = self.reached[index].max(reached_ns);
             }
         }
-        for index in unheard {
-            let now = self.without_telemetry(&timelines[index]);
-            self.watermarks[index] = self.watermarks[index].max(now);
+        if matches!(step, ClockStep::Tick(_)) {
+            for (index, timeline) in timelines.iter().enumerate() {
+                if self.reached[index] == UNSEEN {
+                    let now = self.without_telemetry(timeline);
+                    self.watermarks[index] = self.watermarks[index].max(now);
+                }
+            }
         }
     }
 
-    /// The watermark of a timeline of whose signal nothing ever came.
+    /// The watermark of a timeline of whose signal nothing ever came, as of a tick: with the items of
+    /// other signals it would depend on which of them share a frame.
     fn without_telemetry(&self, timeline: &Timeline) -> i64 {
         let others_ns = self.reached.iter().copied().max().unwrap_or(UNSEEN);
         // No tick has been while both are unseen.
@@ -303,8 +305,10 @@ mod tests {
         let begun = [tick(0), data(0, 100), tick(30)];
         assert_eq!(watermarks_after(&begun), (90 * SECOND, UNSEEN));
         let idle = [&begun[..], &[tick(31)]].concat();
-        assert_eq!(watermarks_after(&idle), (90 * SECOND, 60 * SECOND));
+        assert_eq!(watermarks_after(&idle), (91 * SECOND, 61 * SECOND)); // the other goes on, too
         let further = [&idle[..], &[data(0, 110)]].concat();
+        assert_eq!(watermarks_after(&further), (100 * SECOND, 61 * SECOND));
+        let further = [&further[..], &[tick(32)]].concat();
         assert_eq!(watermarks_after(&further), (100 * SECOND, 70 * SECOND));
         // Once it speaks, its own time counts; what was passed stays passed.
         let of_it = |high_s| ClockStep::Data {

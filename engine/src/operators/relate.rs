@@ -338,7 +338,11 @@ pub(super) fn watch(
             } else {
                 watermark_ns
             };
-            let next_ns = ((after_ns - offset_ns).div_euclid(every_ns) + 1) * every_ns + offset_ns;
+            if after_ns >= last_ns {
+                return None; // behind the end of the log, too, where there is no next one
+            }
+            let window = after_ns.saturating_sub(offset_ns).div_euclid(every_ns);
+            let next_ns = (window + 1) * every_ns + offset_ns;
             (next_ns <= last_ns).then_some(next_ns)
         });
         let Some(at_ns) = row_ns.into_iter().chain(next_ns).min() else { break };
