@@ -128,8 +128,8 @@ impl Clock {
         }
     }
 
-    /// The watermark of a timeline of whose signal nothing ever came, as of a tick: with the items of
-    /// other signals it would depend on which of them share a frame.
+    /// The watermark of a timeline of whose signal nothing ever came, as of a tick: with the items
+    /// of other signals it would depend on which of them share a frame.
     fn without_telemetry(&self, timeline: &Timeline) -> i64 {
         let others_ns = self.reached.iter().copied().max().unwrap_or(UNSEEN);
         // No tick has been while both are unseen.

@@ -237,6 +237,14 @@ impl Live<'_> {
         self.runtime.spawn(feed_self(observed, source, intake, clock));
     }
 
+    fn engine(&self) -> anyhow::Result<Engine> {
+        let engine = Engine::builder(Arc::clone(&self.plan))
+            .sources(self.opening.sources.clone())
+            .workers(self.config.workers.value.0 as usize)
+            .cut(EpochCut { frames_max: EPOCH_FRAMES_MAX, ..EpochCut::default() });
+        Ok(engine.build()?)
+    }
+
     fn work(
         self,
         (intake, receiver): (Intake, &IntakeReceiver),
@@ -246,18 +254,14 @@ impl Live<'_> {
         (pages, greeting): (Pages, &str),
     ) -> anyhow::Result<Exit> {
         let grace = self.config.grace.value;
-        let engine = Engine::builder(Arc::clone(&self.plan))
-            .sources(self.opening.sources.clone())
-            .workers(self.config.workers.value.0 as usize)
-            .cut(EpochCut { frames_max: EPOCH_FRAMES_MAX, ..EpochCut::default() })
-            .build()?;
+        let engine = self.engine()?;
         let recorder = Recorder::open(self.config.record.value.as_deref(), &self.opening)?;
         let mut output = Output::append(self.config.output.value.as_deref())?;
         let style = TableStyle { is_colored: false, width: None, shows_all: true };
         let mut rows = RowWriter::new(Arc::clone(&self.plan), Format::Jsonl, style);
         let mut summary = Summary::new(Arc::clone(&self.plan));
         let gauges = engine.gauges();
-        self.observed.ready(Arc::clone(&gauges));
+        self.observed.ready(gauges.clone());
         if self.feeds_itself {
             self.feed_itself(intake.clone());
         }
