@@ -230,7 +230,7 @@ fn row(line: &[u8]) -> Option<(u64, u64)> {
 }
 
 /// CPU seconds a span of a replay of the same spans as plain NDJSON, W1 running on two workers as
-/// beside DuckDB: the median of some, as each is short.
+/// beside `DuckDB`: the median of some, as each is short.
 pub(super) fn replayed(spans: usize) -> f64 {
     const RUNS: usize = 5;
     let path = folder("live-spans.ndjson");
