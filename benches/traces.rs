@@ -5,8 +5,9 @@
 //! the service graph and the critical path, or the one of that name. `… -- live [SPANS_A_SECOND]`
 //! runs W5 over 40 s of event time at a rate, 100 000 spans a second without one, and says what a
 //! live span costs.
-//! `… -- one WORK [SPANS]` runs the work of that number, from 0, once on one worker: what other
-//! works cost beside it is the difference of their instructions.
+//! `… -- one WORK [SPANS [WORKERS]]` runs the work of that number, from 0, once, on one worker
+//! where nothing else is said: what works cost beside each other is the difference of their
+//! instructions.
 
 #![allow(
     clippy::disallowed_methods,
@@ -201,11 +202,11 @@ fn works() -> [(&'static str, Arc<Plan>); 6] {
     ]
 }
 
-/// One work on one worker, for tools that count instructions.
-fn one(number: usize, spans: usize) {
+/// One work once, for tools that count instructions or take samples.
+fn one(number: usize, spans: usize, workers: usize) {
     let requests = Traffic::new(5_000).next(spans);
     let (name, plan) = &works()[number];
-    measure(name, requests.len() * SPANS, || in_memory(plan, &requests, 1));
+    measure(name, requests.len() * SPANS, || in_memory(plan, &requests, workers));
 }
 
 fn ratios(spans: usize, only: Option<&str>) {
@@ -248,7 +249,7 @@ fn resident_mb() -> u64 {
 fn live(spans_a_second: u64) {
     const SECONDS: u64 = 40;
     /// Bytes by which the engine counts a closed trace that is remembered, for how many seconds.
-    const CLOSED: (u64, u64) = (48, 60);
+    const CLOSED: (u64, u64) = (38, 60);
     let plan = plan(&[STREAM, W5]);
     let is_traces = |rule: &tailwater_engine::plan::Rule| matches!(rule.kind, RuleKind::Traces(_));
     let rule = plan.rules.iter().position(is_traces).expect("there is one");
@@ -297,8 +298,8 @@ fn main() {
     match args.next().as_deref() {
         Some("live") => live(args.next().and_then(|n| n.parse().ok()).unwrap_or(100_000)),
         Some("one") => {
-            let mut number = || args.next().and_then(|n| n.parse().ok()).unwrap_or(100_000);
-            one(number().min(5), number());
+            let mut number = |or| args.next().and_then(|n| n.parse().ok()).unwrap_or(or);
+            one(number(0).min(5), number(100_000), number(1));
         }
         count => {
             let spans = count.and_then(|n| n.parse().ok()).unwrap_or(1_000_000);

@@ -438,8 +438,8 @@ pub const TRACE_CLOSED_KEPT_NS: i64 = 60_000_000_000;
 /// Closed traces that are remembered in one shard of trace ids, for one `traces` rule.
 pub const TRACES_CLOSED_PER_SHARD_MAX: usize = 4_096;
 
-/// Closed traces of one shard that wait to be remembered together.
-pub const TRACES_CLOSED_WAITING_PER_SHARD: usize = 32;
+/// Closed traces that are forgotten together, on one worker.
+pub const TRACES_CLOSED_RUN: usize = 4_096;
 
 /// Words of eight bytes of one generation of the bits that tell traces which may have closed from
 /// others; with more ids than have room in them they tell fewer apart.

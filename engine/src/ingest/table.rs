@@ -307,7 +307,8 @@ impl Table {
         }
         for filled in [&self.row.around, &self.row.written] {
             for &at in filled {
-                let (at, cell) = (usize::from(at), self.row.cells[usize::from(at)]);
+                let at = usize::from(at);
+                let cell = &self.row.cells[at]; // copied as a whole, not by its parts
                 if !matches!(cell, Cell::Null)
                     && let Column::Cells(cells) = &mut self.columns[self.layout.attributes[at]]
                     && cells.len() <= self.rows
@@ -315,7 +316,7 @@ impl Table {
                     if cells.len() < self.rows {
                         cells.resize(self.rows, Cell::Null);
                     }
-                    cells.push(cell);
+                    cells.push(*cell);
                 }
             }
         }

@@ -6,14 +6,14 @@
 //! their slot, so a slot can be reused at once.
 
 mod batch_keys;
+mod open;
 mod renewal;
 mod row_keys;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
-use hashbrown::HashTable;
 use std::hash::BuildHasher;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -24,20 +24,13 @@ use crate::model::{Batch, Column, Symbols, Value};
 use crate::plan::Table;
 
 pub(crate) use batch_keys::Sharing;
+use open::{OpenSlices, Slice};
 
 /// A row without a slot: no time, or its slice is dead already.
 pub(crate) const NO_SLOT: u32 = u32::MAX;
 
 /// The span of no event.
 const EMPTY_SPAN: (i64, i64) = (i64::MAX, i64::MIN);
-
-/// One open slice.
-#[derive(Default)]
-struct Slice {
-    index: HashTable<u32>,
-    slots: Vec<u32>,
-    other: Option<u32>,
-}
 
 /// What is known of a slot; packed, as a million of them are held. Its hash in the index is made
 /// from its words where the index grows: held, it was 8 bytes a slot.
@@ -73,7 +66,7 @@ pub(crate) struct SliceTable {
     hasher: FixedState,
     kinds: Vec<KeyKind>,
     arity: usize,
-    slices: BTreeMap<i64, Slice>,
+    slices: OpenSlices,
     pub(super) info: Vec<SlotInfo>,
     pub(super) words: Vec<u64>,
     free: Vec<u32>,
@@ -99,7 +92,7 @@ impl SliceTable {
             hasher: FixedState::with_seed(1),
             kinds: Vec::new(),
             arity: 0,
-            slices: BTreeMap::new(),
+            slices: OpenSlices::default(),
             info: Vec::new(),
             words: Vec::new(),
             free: Vec::new(),
@@ -212,8 +205,10 @@ impl SliceTable {
                 }
                 Column::Cells(v) => {
                     for (position, row) in rows.enumerate() {
-                        let words = cell_words(v[row], batch, &mut self.heap);
-                        self.scratch[position * arity + at..][..2].copy_from_slice(&words);
+                        let [first, second] = cell_words(v[row], batch, &mut self.heap);
+                        // As a whole the copy would wait for its halves.
+                        self.scratch[position * arity + at] = first;
+                        self.scratch[position * arity + at + 1] = second;
                     }
                 }
             }
@@ -232,11 +227,11 @@ impl SliceTable {
 
     fn slot(&mut self, slice: i64, key: &[u64], hash: u64) -> (u32, bool) {
         let arity = self.arity;
-        let open = self.slices.entry(slice).or_default();
+        let open = self.slices.open(slice);
         let words = &self.words;
         let found = open.index.find(hash, |&slot| {
             let at = slot as usize * arity;
-            words[at..at + arity] == *key
+            words[at..at + arity].iter().eq(key) // `==` is a call, for two words or so
         });
         if let Some(&slot) = found {
             return (slot, false);
@@ -297,7 +292,7 @@ impl SliceTable {
 
     /// The slot that takes the rows of refused keys in a slice.
     fn other_slot(&mut self, slice: i64) -> u32 {
-        let open = self.slices.entry(slice).or_default();
+        let open = self.slices.open(slice);
         if let Some(slot) = open.other {
             return slot;
         }
@@ -308,7 +303,7 @@ impl SliceTable {
             (self.info.len() - 1) as u32
         });
         self.info[slot as usize] = info;
-        self.slices.entry(slice).or_default().other = Some(slot);
+        self.slices.open(slice).other = Some(slot);
         for accumulator in &mut self.accumulators {
             accumulator.ensure_slots(self.info.len());
         }
@@ -329,7 +324,7 @@ impl SliceTable {
             let at = slot as usize * self.arity;
             let hash = Self::hash_words(&self.hasher, &self.words[at..at + self.arity]);
             self.info[slot as usize].is_refused = true;
-            if let Some(open) = self.slices.get_mut(&slice) {
+            if let Some(open) = self.slices.get_mut(slice) {
                 if let Ok(entry) = open.index.find_entry(hash, |&known| known == slot) {
                     entry.remove();
                 }
@@ -339,7 +334,7 @@ impl SliceTable {
         }
         for slice in slices {
             // Once for all of them: one by one a million keys took 50 s.
-            if let Some(open) = self.slices.get_mut(&slice) {
+            if let Some(open) = self.slices.get_mut(slice) {
                 let info = &self.info;
                 open.slots.retain(|&known| !info[known as usize].is_refused);
             }
@@ -379,7 +374,7 @@ impl SliceTable {
     /// Takes everything accumulated in slices that begin before `before`, by slice; slots of
     /// slices below `live_from` are freed.
     pub(crate) fn flush(&mut self, before: i64, live_from: i64) -> Vec<(i64, Vec<GroupDelta>)> {
-        let ended: Vec<i64> = self.slices.range(..before).map(|(slice, _)| *slice).collect();
+        let ended = self.slices.before(before);
         let mut flushed = Vec::new();
         for slice in ended {
             let groups = self.take_slice(slice);
@@ -387,7 +382,7 @@ impl SliceTable {
                 flushed.push((slice, groups));
             }
             if slice < live_from
-                && let Some(dead) = self.slices.remove(&slice)
+                && let Some(dead) = self.slices.remove(slice)
             {
                 self.free.extend(dead.slots.iter().chain(&dead.other));
                 self.generation += 1;
@@ -400,7 +395,7 @@ impl SliceTable {
     }
 
     fn take_slice(&mut self, slice: i64) -> Vec<GroupDelta> {
-        let Some(open) = self.slices.get(&slice) else {
+        let Some(open) = self.slices.get(slice) else {
             return Vec::new();
         };
         let other = open.other;
@@ -475,19 +470,19 @@ impl SliceTable {
 
     /// Keys of all slices.
     pub(crate) fn open(&self) -> usize {
-        self.slices.values().map(|slice| slice.slots.len()).sum()
+        self.slices.iter().map(|(_, slice)| slice.slots.len()).sum()
     }
 
     /// Everything accumulated and not yet flushed, by slice, left in place.
     pub(crate) fn read(&self) -> Vec<(i64, Vec<GroupDelta>)> {
-        let read = |(slice, open): (&i64, &Slice)| {
+        let read = |(slice, open): (i64, &Slice)| {
             let slots = open.slots.iter().copied().chain(open.other);
             let dirty = slots.filter(|&slot| self.info[slot as usize].is_dirty);
             let delta = |slot| {
                 let partials = self.accumulators.iter().map(|a| a.read(slot)).collect();
                 self.delta(slot, Some(slot) == open.other, partials)
             };
-            (*slice, dirty.map(delta).collect::<Vec<_>>())
+            (slice, dirty.map(delta).collect::<Vec<_>>())
         };
         self.slices.iter().map(read).filter(|(_, groups)| !groups.is_empty()).collect()
     }

@@ -73,42 +73,49 @@ impl Decisions {
     }
 
     /// Remembers a verdict. A later one of the same id (parts of a trace that came hours apart)
-    /// replaces it.
+    /// counts in place of it.
     pub fn remember(&mut self, id: Id, verdict: Verdict) {
-        let hash = id_hash(&id);
-        let known = self.recent.get_mut(hash, &id).or_else(|| self.kept.get_mut(hash, &id));
-        if let Some(known) = known {
-            *known = verdict;
-            return;
-        }
         // Before the new one comes, which then takes the memory of the old one.
         if self.recent.len() >= VERDICTS_RECENT_PER_SHARD {
             self.retire();
         }
-        self.recent.push(hash, id, verdict);
+        self.recent.push(id, verdict);
     }
 
     /// Takes the oldest out of the newest.
     fn retire(&mut self) {
         let Some((id, verdict)) = self.recent.pop() else { return };
         if verdict.is_kept {
-            self.keep(id, verdict);
+            // Looked for among all of them: a search would keep an index of many for few.
+            if !self.recent.has(&id) {
+                self.keep(id, verdict);
+            }
             return;
         }
-        let (places, generations) = (VERDICTS_DROPPED_PLACES, VERDICTS_DROPPED_GENERATIONS);
-        self.dropped.insert(id_hash(&id), places, generations);
+        let hash = id_hash(&id);
+        match self.kept.get_mut(hash, &id) {
+            Some(known) => *known = verdict,
+            None => {
+                let (places, generations) = (VERDICTS_DROPPED_PLACES, VERDICTS_DROPPED_GENERATIONS);
+                self.dropped.insert(hash, places, generations);
+            }
+        }
     }
 
     /// Remembers a verdict to keep that is not recent.
     fn keep(&mut self, id: Id, verdict: Verdict) {
+        if let Some(known) = self.kept.get_mut(id_hash(&id), &id) {
+            *known = verdict;
+            return;
+        }
         if self.kept.len() >= VERDICTS_KEPT_PER_SHARD {
             self.kept.pop();
         }
-        self.kept.push(id_hash(&id), id, verdict);
+        self.kept.push(id, verdict);
     }
 
     /// What was decided about an id.
-    pub fn past(&self, id: Id) -> Past {
+    pub fn past(&mut self, id: Id) -> Past {
         let hash = id_hash(&id);
         match self.recent.get(hash, &id).or_else(|| self.kept.get(hash, &id)) {
             Some(verdict) => Past::Exact(*verdict),

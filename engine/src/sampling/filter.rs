@@ -57,6 +57,10 @@ impl Generation {
         }
         at
     }
+
+    fn contains(&self, hash: u64) -> bool {
+        self.places[self.find(hash)] != 0
+    }
 }
 
 fn fingerprint(hash: u64) -> u32 {
@@ -64,18 +68,19 @@ fn fingerprint(hash: u64) -> u32 {
 }
 
 impl IdFilter {
-    /// Puts in an id by its 64-bit hash. Where there is no room, as much as so many generations of
-    /// so many places, the oldest generation gives way.
+    /// Puts in an id by its 64-bit hash, unless it is in the newest generation: to look for it in
+    /// all of them would wait for the memory of each. Where there is no room, as much as so many
+    /// generations of so many places, the oldest generation gives way.
     ///
     /// # Panics
     /// Where `places_max` is no power of two, or beyond 2^22.
     pub fn insert(&mut self, hash: u64, places_max: usize, generations_max: usize) {
         assert!(places_max.is_power_of_two(), "a generation has a power of two of places");
         assert!(places_max <= PLACES_MOST, "a hash has bits for 2^22 places");
-        if self.contains(hash) {
-            return;
-        }
         if self.generations.last().is_none_or(Generation::is_full) {
+            if self.generations.last().is_some_and(|newest| newest.contains(hash)) {
+                return;
+            }
             let places = self.generations.last().map_or(PLACES_FIRST, |g| g.places.len() * 2);
             self.generations.push(Generation::new(places.min(places_max)));
             while self.bytes() > places_max * generations_max * 4 {
@@ -84,13 +89,13 @@ impl IdFilter {
         }
         let Some(generation) = self.generations.last_mut() else { return };
         let at = generation.find(hash);
+        generation.taken += u32::from(generation.places[at] == 0);
         generation.places[at] = fingerprint(hash);
-        generation.taken += 1;
     }
 
     /// Whether an id was put in, or looks like one.
     pub fn contains(&self, hash: u64) -> bool {
-        self.generations.iter().any(|generation| generation.places[generation.find(hash)] != 0)
+        self.generations.iter().any(|generation| generation.contains(hash))
     }
 
     /// Bytes of its places.

@@ -1,7 +1,8 @@
 //! What is remembered of ids, oldest first.
 //!
 //! An id is found by a number of two bytes, so that the indices of all shards stay in the
-//! processor's cache; what is remembered is looked at only where the id is most likely the one.
+//! processor's cache; what is remembered is looked at only where the id is most likely the one. The
+//! index is made of what came since when somebody asks: most queues forget most ids unasked.
 
 use std::collections::VecDeque;
 
@@ -13,16 +14,18 @@ type Id = [u8; 16];
 /// Ids with what is remembered of each, in the order in which they came; below 65 536 of them.
 #[derive(Debug, Clone)]
 pub(crate) struct IdQueue<V> {
-    /// Numbers, which come round.
+    /// Numbers, which come round: of an id the last.
     index: HashTable<u16>,
     entries: VecDeque<(Id, V)>,
     /// The number of the oldest.
     first: u16,
+    /// How many of the oldest have been put into the index.
+    indexed: usize,
 }
 
 impl<V> Default for IdQueue<V> {
     fn default() -> Self {
-        Self { index: HashTable::new(), entries: VecDeque::new(), first: 0 }
+        Self { index: HashTable::new(), entries: VecDeque::new(), first: 0, indexed: 0 }
     }
 }
 
@@ -39,13 +42,26 @@ fn key_of(hash: u64) -> u64 {
 }
 
 impl<V> IdQueue<V> {
-    fn find(&self, hash: u64, id: &Id) -> Option<usize> {
-        let at = |number: &u16| usize::from(number.wrapping_sub(self.first));
-        self.index.find(key_of(hash), |number| self.entries[at(number)].0 == *id).map(at)
+    fn find(&mut self, hash: u64, id: &Id) -> Option<usize> {
+        let (entries, first) = (&self.entries, self.first);
+        let at = |number: &u16| usize::from(number.wrapping_sub(first));
+        for place in self.indexed..entries.len() {
+            let own = &entries[place].0;
+            let (key, number) = (key_of(id_hash(own)), first.wrapping_add(place as u16));
+            match self.index.find_mut(key, |known| entries[at(known)].0 == *own) {
+                Some(known) => *known = number,
+                None => {
+                    let key = |known: &u16| key_of(id_hash(&entries[at(known)].0));
+                    self.index.insert_unique(key_of(id_hash(own)), number, key);
+                }
+            }
+        }
+        self.indexed = entries.len();
+        self.index.find(key_of(hash), |number| entries[at(number)].0 == *id).map(at)
     }
 
-    /// What is remembered of an id, by its hash.
-    pub(crate) fn get(&self, hash: u64, id: &Id) -> Option<&V> {
+    /// What is remembered of an id, by its hash: the newest of it.
+    pub(crate) fn get(&mut self, hash: u64, id: &Id) -> Option<&V> {
         self.find(hash, id).map(|at| &self.entries[at].1)
     }
 
@@ -54,29 +70,28 @@ impl<V> IdQueue<V> {
         self.find(hash, id).map(|at| &mut self.entries[at].1)
     }
 
-    /// Remembers an id, by its hash, that is not remembered yet.
-    pub(crate) fn push(&mut self, hash: u64, id: Id, value: V) {
-        let number = self.first.wrapping_add(self.entries.len() as u16);
-        self.entries.push_back((id, value));
-        let (entries, first) = (&self.entries, self.first);
-        let key =
-            |number: &u16| key_of(id_hash(&entries[usize::from(number.wrapping_sub(first))].0));
-        self.index.insert_unique(key_of(hash), number, key);
+    /// Whether an id is remembered, found by looking at all of them.
+    pub(crate) fn has(&self, id: &Id) -> bool {
+        self.entries.iter().any(|(own, _)| own == id)
     }
 
-    /// The oldest.
-    pub(crate) fn front(&self) -> Option<&V> {
-        self.entries.front().map(|(_, value)| value)
+    /// Remembers an id. What was remembered of it before stays until its turn comes.
+    pub(crate) fn push(&mut self, id: Id, value: V) {
+        self.entries.push_back((id, value));
     }
 
     /// Forgets the oldest.
     pub(crate) fn pop(&mut self) -> Option<(Id, V)> {
         let (id, value) = self.entries.pop_front()?;
         let number = self.first;
-        if let Ok(entry) = self.index.find_entry(key_of(id_hash(&id)), |known| *known == number) {
-            entry.remove();
-        }
         self.first = self.first.wrapping_add(1);
+        if let Some(indexed) = self.indexed.checked_sub(1) {
+            self.indexed = indexed;
+            let is_it = |known: &u16| *known == number;
+            if let Ok(entry) = self.index.find_entry(key_of(id_hash(&id)), is_it) {
+                entry.remove();
+            }
+        }
         Some((id, value))
     }
 
@@ -106,21 +121,44 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_found_while_numbers_come_round() {
-        let mut queue = IdQueue::default();
+    fn ids_are_found_while_numbers_come_round_however_seldom_one_asks() {
         let hash = |n| id_hash(&id(n));
-        for n in 0..200_000_u64 {
-            queue.push(hash(n), id(n), n);
-            if n >= 100 {
-                assert_eq!(queue.pop(), Some((id(n - 100), n - 100)));
-                assert_eq!(queue.get(hash(n - 100), &id(n - 100)), None);
-                *queue.get_mut(hash(n - 99), &id(n - 99)).unwrap() += 0;
-                assert_eq!(
-                    (queue.front(), queue.get(hash(n), &id(n))),
-                    (Some(&(n - 99)), Some(&n))
-                );
+        for every in [1, 7, 250] {
+            let mut queue = IdQueue::default();
+            for n in 0..200_000_u64 {
+                queue.push(id(n), n);
+                if n >= 100 {
+                    assert_eq!(queue.pop(), Some((id(n - 100), n - 100)));
+                }
+                if n >= 100 && n % every == 0 {
+                    assert_eq!(queue.get(hash(n - 100), &id(n - 100)), None);
+                    *queue.get_mut(hash(n - 99), &id(n - 99)).unwrap() += 0;
+                    assert_eq!(queue.get(hash(n), &id(n)), Some(&n));
+                    assert_eq!(queue.index.len(), 100);
+                }
             }
+            assert_eq!((queue.len(), queue.iter().count()), (100, 100));
         }
-        assert_eq!((queue.len(), queue.iter().count(), queue.index.len()), (100, 100, 100));
+    }
+
+    #[test]
+    fn the_newest_of_an_id_counts_and_the_older_one_goes_in_its_turn() {
+        let mut queue = IdQueue::default();
+        let find = |queue: &mut IdQueue<u64>| queue.get(id_hash(&id(1)), &id(1)).copied();
+        for asks in [false, true] {
+            queue.push(id(1), 10);
+            queue.push(id(2), 20);
+            if asks {
+                assert_eq!(find(&mut queue), Some(10));
+            }
+            queue.push(id(1), 11);
+            if asks {
+                assert_eq!(find(&mut queue), Some(11));
+            }
+            assert_eq!(queue.pop(), Some((id(1), 10)));
+            assert_eq!(find(&mut queue), Some(11));
+            assert_eq!((queue.pop(), queue.pop()), (Some((id(2), 20)), Some((id(1), 11))));
+            assert_eq!((find(&mut queue), queue.index.len()), (None, 0));
+        }
     }
 }

@@ -37,11 +37,17 @@ impl Verdicts {
         }
     }
 
+    /// Reads ahead where a verdict will be written, by the hash of its id.
+    pub(crate) fn read_ahead(&self, hash: u64) -> u64 {
+        let last = self.waiting[(hash % SHARDS) as usize].last();
+        last.map_or(0, |(_, verdict)| verdict.line.into())
+    }
+
     /// What was decided about an id.
     pub(crate) fn past(&mut self, id: Id) -> Past {
         let shard = (id_hash(&id) % SHARDS) as usize;
         self.settle(shard);
-        self.known[shard].as_ref().map_or(Past::Unknown, |known| known.past(id))
+        self.known[shard].as_mut().map_or(Past::Unknown, |known| known.past(id))
     }
 
     /// Nothing of a shard waits any more.

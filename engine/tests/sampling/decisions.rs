@@ -55,6 +55,29 @@ fn a_later_verdict_replaces_the_first() {
 }
 
 #[test]
+fn the_last_verdict_counts_wherever_the_first_is_remembered() {
+    let recent = VERDICTS_RECENT_PER_SHARD as u64;
+    for between in [0, recent / 2, recent * 2] {
+        for (first, last) in [(false, true), (true, false), (true, true)] {
+            let mut decisions = Decisions::default();
+            let pass = |decisions: &mut Decisions, from: u64, count: u64| {
+                (from..from + count).for_each(|n| decisions.remember(id(n), verdict(false, 9)));
+            };
+            decisions.remember(id(1), verdict(first, 3));
+            pass(&mut decisions, 1_000, between);
+            decisions.remember(id(1), verdict(last, 4));
+            for count in [0, recent / 2, recent, recent] {
+                pass(&mut decisions, 5_000, count);
+                // One to drop is remembered exactly as long as it is recent, or was to be kept.
+                let past = decisions.past(id(1));
+                let is_mark = past == Past::Dropped && !last;
+                assert!(is_mark || past == Past::Exact(verdict(last, 4)), "{between} {past:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_restored_memory_goes_on_alike() {
     let mut decisions = Decisions::default();
     (0..5_000).for_each(|n| decisions.remember(id(n), verdict(n % 3 == 0, 1)));

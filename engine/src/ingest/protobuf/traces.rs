@@ -132,8 +132,13 @@ fn span(mut wire: Wire<'_>, w: &mut Writer<'_>) -> Result<(), Damage> {
             other => wire.skip_unknown(other, SPAN)?,
         }
     }
-    item.body = w.list(SPANS, names);
-    item.value = w.list(SPANS, links);
+    // Most have none: a cell that was written in parts is waited for when it is copied.
+    if !names.is_empty() {
+        item.body = w.list(SPANS, names);
+    }
+    if !links.is_empty() {
+        item.value = w.list(SPANS, links);
+    }
     w.push_span(&mut item)?;
     if !wants_events {
         w.count_events(&item);

@@ -227,9 +227,9 @@ impl Core {
     }
 
     /// What was decided about a trace.
-    pub(super) fn past(&self, sample: &SampleRule, id: [u8; 16]) -> Past {
+    pub(super) fn past(&mut self, sample: &SampleRule, id: [u8; 16]) -> Past {
         let shard = (sample.hash, xxh3_64(&id) % SHARDS);
-        self.verdicts.get(&shard).map_or(Past::Unknown, |verdicts| verdicts.past(id))
+        self.verdicts.get_mut(&shard).map_or(Past::Unknown, |verdicts| verdicts.past(id))
     }
 
     fn remember(&mut self, sample: &SampleRule, id: [u8; 16], verdict: Verdict) {

@@ -220,7 +220,12 @@ fn decides_spans(plan: &Plan, sample: &SampleRule) -> bool {
 
 /// What the samplings of traces have decided about a trace up to a time: one that keeps it is
 /// enough.
-fn verdict(plan: &Plan, core: &Core, id: [u8; 16], until_ns: i64) -> Mark {
+fn verdict(plan: &Plan, core: &mut Core, id: [u8; 16], until_ns: i64) -> Mark {
+    let by_item = samplings(plan).any(|(_, sample)| plan.samples_spans(sample)).then(|| {
+        // More may leave at the time up to which all is known.
+        let has_left = core.left.at_ns(&id).is_some_and(|at_ns| at_ns < until_ns);
+        if has_left { Mark::Kept } else { Mark::Open }
+    });
     let traces = samplings(plan).filter(|(_, s)| matches!(s.from, SampledFrom::Traces { .. }));
     let of_one = |(_, sample): (RuleId, &SampleRule)| match core.past(sample, id) {
         Past::Exact(verdict) if verdict.at_ns > until_ns => Mark::Open,
@@ -228,11 +233,6 @@ fn verdict(plan: &Plan, core: &Core, id: [u8; 16], until_ns: i64) -> Mark {
         Past::Exact(_) | Past::Dropped => Mark::Dropped,
         Past::Unknown => Mark::Open,
     };
-    let by_item = samplings(plan).any(|(_, sample)| plan.samples_spans(sample)).then(|| {
-        // More may leave at the time up to which all is known.
-        let has_left = core.left.at_ns(&id).is_some_and(|at_ns| at_ns < until_ns);
-        if has_left { Mark::Kept } else { Mark::Open }
-    });
     traces.map(of_one).chain(by_item).fold(Mark::Dropped, |all, one| match (all, one) {
         (Mark::Kept, _) | (_, Mark::Kept) => Mark::Kept,
         (Mark::Open, _) | (_, Mark::Open) => Mark::Open,

@@ -128,6 +128,11 @@ impl TraceSampler {
         self.reads_id
     }
 
+    /// Reads ahead what is looked at when a trace closes, by the hash of its id.
+    pub(crate) fn read_ahead(&self, hash: u64) -> u64 {
+        self.verdicts.read_ahead(hash)
+    }
+
     /// A trace has closed.
     pub(crate) fn closed(
         &mut self,

@@ -9,12 +9,11 @@ use crate::model::{Symbol, Symbols};
 impl SliceTable {
     /// Moves the table to a new symbol table: keys are written again in its symbols.
     pub(crate) fn adopt(&mut self, symbols: &Symbols) {
-        let slices: Vec<i64> = self.slices.keys().copied().collect();
         let mut words = std::mem::take(&mut self.words);
         for (index, kind) in self.kinds.iter().enumerate() {
             let at: usize = self.kinds[..index].iter().map(|kind| kind.words()).sum();
-            for slice in &slices {
-                for &slot in &self.slices[slice].slots {
+            for (_, open) in self.slices.iter() {
+                for &slot in &open.slots {
                     let base = slot as usize * self.arity + at;
                     let word = match kind {
                         KeyKind::Symbol => &mut words[base],

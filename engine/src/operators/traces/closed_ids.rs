@@ -4,33 +4,63 @@
 //! of a new trace unless it is as old as one that would have closed.
 //!
 //! Nearly every trace that opens never had closed, which a few bits say that stay in the
-//! processor's cache; what is remembered exactly is looked at where they say it may have. So ids
-//! can wait by shard until the memory of a shard is fetched for some of them at once.
+//! processor's cache. So what is remembered exactly is seldom asked for: ids lie one after the
+//! other as they closed, in runs that go as a whole, and are put in order when somebody asks. (By
+//! shard each id was in cache lines that nobody had looked at since the shard's last one: 5 % of a
+//! worker's time.)
+
+use std::collections::VecDeque;
+
+use hashbrown::HashTable;
 
 use super::bits::Bits;
-use crate::limits::{
-    SHARDS, TRACE_CLOSED_KEPT_NS, TRACES_CLOSED_PER_SHARD_MAX, TRACES_CLOSED_WAITING_PER_SHARD,
-};
-use crate::sampling::{IdQueue, id_hash};
+use crate::limits::{SHARDS, TRACE_CLOSED_KEPT_NS, TRACES_CLOSED_PER_SHARD_MAX, TRACES_CLOSED_RUN};
+use crate::sampling::id_hash;
 
 type Id = [u8; 16];
 
-/// What is out of date is dropped all 16th of the time that it is kept: each time is a walk
-/// through all shards.
+/// What is out of date is dropped all 16th of the time that it is kept.
 const FORGET_EVERY_NS: i64 = TRACE_CLOSED_KEPT_NS / 16;
+
+/// Ids with which runs are looked through for those beyond the bound of their shard, at the
+/// earliest: an eighth of what all shards may have.
+const COMPACT_AT: usize = SHARDS as usize * TRACES_CLOSED_PER_SHARD_MAX / 8;
+
+/// A closed trace.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    id: Id,
+    decided_ns: i64,
+    /// Which it is among those of its shard; comes round.
+    number: u32,
+}
+
+/// Closed traces, in the order in which they closed.
+#[derive(Debug, Default)]
+struct Run {
+    entries: Vec<Entry>,
+    /// The places of the first of them: of an id the last.
+    index: HashTable<u16>,
+    indexed: usize,
+    /// The latest time of them.
+    last_ns: i64,
+}
 
 /// Ids of closed traces, with when they were decided.
 #[derive(Debug)]
 pub(super) struct ClosedIds {
-    /// By shard, as below.
-    waiting: Vec<Vec<(Id, i64)>>,
-    decided_ns: Vec<IdQueue<i64>>,
+    /// The oldest first; only the last has room.
+    runs: VecDeque<Run>,
+    /// By shard: how many have closed; comes round.
+    of_shard: Vec<u32>,
     bits: Bits,
     /// The latest watermark.
     now_ns: i64,
     /// The one with which what was out of date went.
     forgot_ns: i64,
     len: usize,
+    /// With so many they are looked through.
+    compact_at: usize,
 }
 
 /// Whether a trace that was decided then is remembered at a watermark.
@@ -42,15 +72,55 @@ fn shard_of(hash: u64) -> usize {
     (hash % SHARDS) as usize
 }
 
+/// What an id is found by: the lowest bits of its hash are those of its worker.
+fn key_of(hash: u64) -> u64 {
+    hash.rotate_left(32)
+}
+
+impl Run {
+    /// The last that is remembered of an id, by its hash.
+    fn find(&mut self, hash: u64, id: &Id) -> Option<&Entry> {
+        let entries = &self.entries;
+        if self.index.capacity() == 0 {
+            self.index = HashTable::with_capacity(TRACES_CLOSED_RUN);
+        }
+        for place in self.indexed..entries.len() {
+            let own = &entries[place];
+            let key = key_of(id_hash(&own.id));
+            let is_it = |known: &u16| entries[usize::from(*known)].id == own.id;
+            match self.index.find_mut(key, is_it) {
+                Some(known) => *known = place as u16,
+                None => {
+                    let key = |known: &u16| key_of(id_hash(&entries[usize::from(*known)].id));
+                    self.index.insert_unique(key_of(id_hash(&own.id)), place as u16, key);
+                }
+            }
+        }
+        self.indexed = entries.len();
+        let is_it = |place: &u16| entries[usize::from(*place)].id == *id;
+        self.index.find(key_of(hash), is_it).map(|place| &entries[usize::from(*place)])
+    }
+
+    fn push(&mut self, entry: Entry) {
+        if self.entries.is_empty() {
+            self.entries.reserve_exact(TRACES_CLOSED_RUN);
+            self.last_ns = i64::MIN;
+        }
+        self.last_ns = self.last_ns.max(entry.decided_ns);
+        self.entries.push(entry);
+    }
+}
+
 impl ClosedIds {
     pub(super) fn new() -> Self {
         Self {
-            waiting: vec![Vec::new(); SHARDS as usize],
-            decided_ns: (0..SHARDS).map(|_| IdQueue::default()).collect(),
+            runs: VecDeque::new(),
+            of_shard: vec![0; SHARDS as usize],
             bits: Bits::default(),
             now_ns: i64::MIN,
             forgot_ns: i64::MIN,
             len: 0,
+            compact_at: COMPACT_AT,
         }
     }
 
@@ -66,42 +136,56 @@ impl ClosedIds {
 
     #[cold]
     fn holds_exactly(&mut self, hash: u64, id: &Id, watermark_ns: i64) -> bool {
-        let shard = shard_of(hash);
-        self.settle(shard);
-        self.decided_ns[shard].get(hash, id).is_some_and(|at| keeps(*at, watermark_ns))
+        let found = self.runs.iter_mut().rev().find_map(|run| run.find(hash, id).copied());
+        found.is_some_and(|own| keeps(own.decided_ns, watermark_ns) && self.is_within(hash, &own))
+    }
+
+    /// Whether a trace is among the newest of its shard.
+    fn is_within(&self, hash: u64, own: &Entry) -> bool {
+        let newer = self.of_shard[shard_of(hash)].wrapping_sub(own.number);
+        newer as usize <= TRACES_CLOSED_PER_SHARD_MAX
     }
 
     /// Remembers a closed trace, by the hash of its id.
     pub(super) fn insert(&mut self, hash: u64, id: Id, decided_ns: i64) {
-        let shard = shard_of(hash);
         self.bits.add(hash, decided_ns);
-        let waiting = &mut self.waiting[shard];
-        if waiting.capacity() == 0 {
-            waiting.reserve_exact(TRACES_CLOSED_WAITING_PER_SHARD);
-        }
-        waiting.push((id, decided_ns));
+        let number = &mut self.of_shard[shard_of(hash)];
+        let entry = Entry { id, decided_ns, number: *number };
+        *number = number.wrapping_add(1);
         self.len += 1;
-        if waiting.len() >= TRACES_CLOSED_WAITING_PER_SHARD {
-            self.settle(shard);
+        match self.runs.back_mut() {
+            Some(last) if last.entries.len() < TRACES_CLOSED_RUN => last.push(entry),
+            _ => {
+                if self.len > self.compact_at {
+                    self.compact();
+                }
+                let mut run = Run::default();
+                run.push(entry);
+                self.runs.push_back(run);
+            }
         }
     }
 
-    /// Nothing of a shard waits any more.
-    fn settle(&mut self, shard: usize) {
-        let (own, waiting) = (&mut self.decided_ns[shard], &mut self.waiting[shard]);
-        for (id, decided_ns) in waiting.drain(..) {
-            let hash = id_hash(&id);
-            if let Some(known) = own.get_mut(hash, &id) {
-                *known = decided_ns;
-                self.len -= 1;
-                continue;
-            }
-            own.push(hash, id, decided_ns);
-            if own.len() > TRACES_CLOSED_PER_SHARD_MAX {
-                own.pop();
-                self.len -= 1;
+    /// Gives up what is beyond the bound of its shard.
+    #[cold]
+    fn compact(&mut self) {
+        let mut kept: VecDeque<Run> = VecDeque::new();
+        for run in std::mem::take(&mut self.runs) {
+            for own in run.entries {
+                if !self.is_within(id_hash(&own.id), &own) {
+                    continue;
+                }
+                if kept.back().is_none_or(|last| last.entries.len() >= TRACES_CLOSED_RUN) {
+                    kept.push_back(Run::default());
+                }
+                if let Some(last) = kept.back_mut() {
+                    last.push(own);
+                }
             }
         }
+        self.runs = kept;
+        self.len = self.runs.iter().map(|run| run.entries.len()).sum();
+        self.compact_at = COMPACT_AT.max(self.len / 4 * 5);
     }
 
     /// Forgets what is not remembered at a watermark, now and then.
@@ -114,35 +198,35 @@ impl ClosedIds {
         let until_ns = watermark_ns.saturating_sub(TRACE_CLOSED_KEPT_NS);
         let half_ns = watermark_ns.saturating_sub(TRACE_CLOSED_KEPT_NS / 2);
         self.bits.forget(until_ns, half_ns, watermark_ns);
-        for shard in 0..self.decided_ns.len() {
-            let is_old = |(_, at): &(Id, i64)| !keeps(*at, watermark_ns);
-            if self.waiting[shard].first().is_some_and(is_old) {
-                self.settle(shard);
-            }
-            let own = &mut self.decided_ns[shard];
-            while own.front().is_some_and(|at| !keeps(*at, watermark_ns)) {
-                own.pop();
-                self.len -= 1;
-            }
+        while self.runs.front().is_some_and(|run| !keeps(run.last_ns, watermark_ns)) {
+            let gone = self.runs.pop_front();
+            self.len -= gone.map_or(0, |run| run.entries.len());
         }
     }
 
-    /// Every trace that is remembered, oldest first within a shard.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (Id, i64)> + '_ {
-        let shards = self.decided_ns.iter().zip(&self.waiting);
-        let all = shards.flat_map(|(known, waiting)| known.iter().chain(waiting)).copied();
-        all.filter(|(_, at)| keeps(*at, self.now_ns))
+    /// Every trace that is remembered, by shard, oldest first.
+    pub(super) fn all(&self) -> Vec<(Id, i64)> {
+        let all = self.runs.iter().flat_map(|run| &run.entries);
+        let is_known = |own: &&Entry| {
+            keeps(own.decided_ns, self.now_ns) && self.is_within(id_hash(&own.id), own)
+        };
+        let mut all: Vec<_> = all.filter(is_known).map(|own| (own.id, own.decided_ns)).collect();
+        all.sort_by_key(|(id, _)| shard_of(id_hash(id)));
+        all
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.len
+    /// Bytes that they take, about: an entry, and two places in an index for the half of it.
+    pub(super) fn bytes(&self) -> u64 {
+        self.len as u64 * (size_of::<Entry>() as u64 + 6)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::{ClosedIds, FORGET_EVERY_NS, id_hash, keeps};
-    use crate::limits::TRACE_CLOSED_KEPT_NS;
+    use crate::limits::{
+        SHARDS, TRACE_CLOSED_KEPT_NS, TRACES_CLOSED_PER_SHARD_MAX, TRACES_CLOSED_RUN,
+    };
 
     const STEP_NS: i64 = TRACE_CLOSED_KEPT_NS / 1_000;
 
@@ -166,10 +250,43 @@ mod tests {
                 assert_eq!(closed.holds(id_hash(&id(n)), &id(n), now_ns), is_kept);
             }
             if step % 500 == 0 {
-                assert_eq!(closed.iter().count() as i64, (step + 1).min(1_000) * 10);
+                assert_eq!(closed.all().len() as i64, (step + 1).min(1_000) * 10);
             }
         }
-        let most = (1_000 + FORGET_EVERY_NS / STEP_NS + 1) * 10;
-        assert!(closed.len() as i64 <= most, "{} of {most}", closed.len());
+        let most = (1_000 + FORGET_EVERY_NS / STEP_NS + 1) * 10 + TRACES_CLOSED_RUN as i64;
+        assert!(closed.len as i64 <= most, "{} of {most}", closed.len);
+    }
+
+    #[test]
+    fn one_that_closes_again_counts_from_then_on() {
+        let mut closed = ClosedIds::new();
+        let hash = id_hash(&id(1));
+        closed.insert(hash, id(1), 0);
+        assert!(closed.holds(hash, &id(1), 5));
+        // Forgotten, and not yet gone.
+        assert!(!closed.holds(hash, &id(1), TRACE_CLOSED_KEPT_NS));
+        closed.insert(hash, id(1), TRACE_CLOSED_KEPT_NS);
+        assert!(closed.holds(hash, &id(1), TRACE_CLOSED_KEPT_NS * 2 - 1));
+        assert_eq!(closed.all().len(), 2);
+        closed.forget(TRACE_CLOSED_KEPT_NS);
+        assert_eq!(closed.all(), [(id(1), TRACE_CLOSED_KEPT_NS)]);
+    }
+
+    #[test]
+    fn a_shard_holds_its_bound_however_many_close() {
+        let own = (0..).map(id).filter(|id| id_hash(id) % SHARDS == 3);
+        let ids: Vec<[u8; 16]> = own.take(TRACES_CLOSED_PER_SHARD_MAX + 40).collect();
+        let mut closed = ClosedIds::new();
+        ids.iter().for_each(|id| closed.insert(id_hash(id), *id, 0));
+        for compacts in [false, true] {
+            if compacts {
+                closed.compact();
+                assert_eq!(closed.len, TRACES_CLOSED_PER_SHARD_MAX);
+            }
+            assert_eq!(closed.all().len(), TRACES_CLOSED_PER_SHARD_MAX);
+            for (n, id) in ids.iter().enumerate() {
+                assert_eq!(closed.holds(id_hash(id), id, 1), n >= 40, "{n}");
+            }
+        }
     }
 }

@@ -51,6 +51,10 @@ impl<'a> Hearing<'a> {
 }
 
 impl Hears for Hearing<'_> {
+    fn read_ahead(&self, key: u64) -> u64 {
+        self.samplers.iter().fold(0, |read, sampler| read ^ sampler.read_ahead(key))
+    }
+
     fn closed(&mut self, trace: &Assembled, held: &mut HeldSpans) {
         if self.reader.is_asked() || !self.samplers.is_empty() {
             let is_sampled = !self.samplers.is_empty();

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::block::SpanBlock;
-use super::spans::NONE;
+use super::spans::{NONE, READ_AHEAD_SPANS};
 use crate::ingest::emit_parts;
 use crate::model::{
     Batch, ByteRange, Cell, Column, ColumnMapping, ItemContent, ItemKey, PayloadFormat, RawContext,
@@ -25,9 +25,6 @@ const PAGE_SPANS: usize = 256;
 
 /// In place of the span before one that nobody holds.
 const GONE: u32 = NONE - 1;
-
-/// Spans of a trace that are read ahead.
-const READ_AHEAD_SPANS: usize = 8;
 
 /// A span, by its number.
 #[derive(Debug, Clone, Copy)]

@@ -157,7 +157,7 @@ impl Found {
                 Part::Duration(time.inclusive_ns),
                 Part::Duration(time.self_ns),
             ];
-            said.row(trace, n, row, out);
+            said.row(trace, n, &row, out);
         }
         times.len() as u64
     }
@@ -200,7 +200,7 @@ impl Found {
                 duration(edge.client_ns),
                 duration(edge.server_ns),
             ];
-            said.row(trace, n, row, out);
+            said.row(trace, n, &row, out);
         }
         edges.len() as u64
     }

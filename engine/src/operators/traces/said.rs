@@ -49,7 +49,7 @@ struct Texts {
 /// A row beside that of the trace itself.
 struct PartRow<'a, const N: usize> {
     place: i64,
-    values: [Part; N],
+    values: &'a [Part; N],
     trace: &'a Assembled,
     texts: &'a mut Texts,
     fixed_texts: &'static [&'static str],
@@ -197,7 +197,7 @@ impl Said {
         &mut self,
         trace: &Assembled,
         place: i64,
-        values: [Part; N],
+        values: &[Part; N],
         out: &mut Vec<Row>,
     ) {
         if let Some(local) = &mut self.local {

@@ -1,4 +1,4 @@
-//! Spans of open traces: rows with a free list, those of one trace linked newest first.
+//! Spans of open traces: rows, those of one trace linked newest first.
 //!
 //! What is known of a span lies together, as spans come and go in an order that memory does not
 //! have. What nothing reads has no place: without structure a span is 12 bytes here, with it 36.
@@ -11,6 +11,9 @@ use crate::plan::TraceRule;
 
 /// No span.
 pub(super) const NONE: u32 = u32::MAX;
+
+/// Spans of a trace that are read ahead.
+pub(super) const READ_AHEAD_SPANS: usize = 8;
 
 /// Places that are made at once.
 const ROOM: usize = 256;
@@ -54,15 +57,16 @@ pub(super) struct Spans {
     kept: Kept,
     bytes_each: u64,
     words: Vec<u64>,
-    /// The span before it in its trace, or the next free place; numbers of the values it carries.
+    /// The span before it in its trace; numbers of the values it carries.
     numbers: Vec<u32>,
     values: Box<Values>,
     /// By carried column: the numbers of the values of the block at hand.
     of_block: Vec<Vec<u32>>,
-    free: u32,
+    /// Beside the rows: which is the next one would be read in a row that nobody had looked at for
+    /// long, and taking a span would wait for it.
+    free: Vec<u32>,
     /// Places that have been used at all.
     fresh: usize,
-    used: usize,
     /// Spans of the trace at hand: start, id, which they were in the log, place.
     order: Vec<(i64, u64, u32, u32)>,
 }
@@ -89,9 +93,8 @@ impl Spans {
             numbers: Vec::new(),
             values: Box::default(),
             of_block: vec![Vec::new(); rule.carried.len()],
-            free: NONE,
+            free: Vec::new(),
             fresh: 0,
-            used: 0,
             order: Vec::new(),
         }
     }
@@ -142,7 +145,6 @@ impl Spans {
         (start_ns, duration_ns): (i64, i64),
         mask: u64,
     ) -> u32 {
-        self.used += 1;
         let (kept, place) = (self.kept, self.place());
         let row = &mut self.words[place as usize * kept.words..][..kept.words];
         row[0] = span_id;
@@ -159,9 +161,7 @@ impl Spans {
     }
 
     fn place(&mut self) -> u32 {
-        if self.free != NONE {
-            let place = self.free;
-            self.free = self.next(place);
+        if let Some(place) = self.free.pop() {
             return place;
         }
         if self.fresh * self.kept.numbers == self.numbers.len() {
@@ -172,13 +172,26 @@ impl Spans {
         self.fresh as u32 - 1
     }
 
-    /// The span before one in its trace, or the next free place.
+    /// The span before one in its trace.
     fn next(&self, place: u32) -> u32 {
         self.numbers[place as usize * self.kept.numbers]
     }
 
     fn word(&self, place: u32, at: usize) -> u64 {
         self.words[place as usize * self.kept.words + at]
+    }
+
+    /// Reads ahead the rows that so many spans will take. What it returns is made of what it read.
+    pub(super) fn read_free(&self, spans: usize) -> u64 {
+        let next = self.free.iter().rev().take(spans);
+        next.fold(0, |read, place| read ^ self.row_ends(*place))
+    }
+
+    /// Made of the first and the last of a row: it may begin in one cache line and end in the next.
+    fn row_ends(&self, place: u32) -> u64 {
+        let last = place as usize * self.kept.numbers + self.kept.numbers - 1;
+        let words = self.word(place, 0) ^ self.word(place, self.kept.words - 1);
+        words ^ u64::from(self.numbers[last])
     }
 
     /// Takes all spans of a trace out: by start, then id; repeated ids in the order of the log.
@@ -211,14 +224,29 @@ impl Spans {
                 out.masks[to] = words[at];
             }
             let row = &mut self.numbers[place as usize * kept.numbers..][..kept.numbers];
-            row[0] = self.free;
-            self.free = place;
+            self.free.push(place);
             for (number, out) in row[1..].iter_mut().zip(&mut out.carried) {
                 out[to] = std::mem::replace(number, NOTHING);
             }
         }
-        self.used -= order.len();
         self.order = order;
+    }
+
+    /// Follows the spans of some traces side by side, so that the memory of all is on its way at
+    /// once. What it returns is made of what it read.
+    pub(super) fn read_ahead(&self, newest: &mut Vec<u32>) -> u64 {
+        let mut read = 0;
+        for _ in 0..READ_AHEAD_SPANS {
+            newest.retain_mut(|place| {
+                if *place == NONE {
+                    return false;
+                }
+                read ^= self.row_ends(*place);
+                *place = self.next(*place);
+                true
+            });
+        }
+        read
     }
 
     /// Lends out what spans carry, or takes it back.
@@ -252,7 +280,7 @@ impl Spans {
 
     /// Spans held.
     pub(super) fn len(&self) -> usize {
-        self.used
+        self.fresh - self.free.len()
     }
 
     /// Bytes of one span here, without the texts that it carries.

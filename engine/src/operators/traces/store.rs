@@ -60,6 +60,9 @@ pub(super) type OnClose<'a> = dyn Hears + 'a;
 
 /// What is told of traces.
 pub(super) trait Hears {
+    /// Reads ahead what is looked at when a trace closes, by its key.
+    fn read_ahead(&self, key: u64) -> u64;
+
     /// A trace has closed.
     fn closed(&mut self, trace: &Assembled, held: &mut HeldSpans);
 
@@ -138,9 +141,8 @@ impl Store {
         let head = size_of::<Head>() + size_of::<Rest>() + root;
         let index = self.index.capacity() * (size_of::<u32>() + 1);
         let heads = (self.heads.len() * head + index) as u64;
-        let closed = self.closed.len() as u64 * 48;
         let spans = self.spans.len() as u64 * self.spans.bytes_each();
-        heads + closed + spans + self.held.bytes_beside()
+        heads + self.closed.bytes() + spans + self.held.bytes_beside()
     }
 
     /// Takes spans, those of a block in log order, blocks in log order.
@@ -165,6 +167,10 @@ impl Store {
         for at in 0..block.len() {
             if at % LOOKED_UP == 0 {
                 self.look_up(&block.trace_ids[at..], &mut found);
+                self.read_roots((at, &roots[next_root..]), &found);
+                if self.needs_spans {
+                    self.read_ahead ^= self.spans.read_free(LOOKED_UP) == 0;
+                }
             }
             while let Some(mark) = block.watermarks.get(next_mark).filter(|m| m.0 as usize <= at) {
                 watermark_ns = mark.1;
@@ -199,15 +205,30 @@ impl Store {
         }
     }
 
-    /// The keys and the places of traces as they are now.
+    /// The keys and the places of traces as they are now. What those look at that will open is
+    /// read ahead.
     fn look_up(&mut self, ids: &[[u8; 16]], found: &mut [(u64, u32); LOOKED_UP]) {
+        let mut free = self.free.iter().rev();
         for (found, id) in found.iter_mut().zip(ids) {
             let key = shard_key(id);
             *found = (key, self.find(key, id).unwrap_or(NONE));
             if found.1 == NONE {
-                // Asked again when it opens; read by then.
-                self.read_ahead ^= self.closed.may_hold(key);
+                let place = free.next().copied().unwrap_or(0) as usize;
+                let is_read = self.rests.get(place).is_some_and(|rest| rest.bucket == 0)
+                    ^ self.heads.get(place).is_some_and(|head| head.generation == 0);
+                self.read_ahead ^= self.closed.may_hold(key) ^ is_read;
             }
+        }
+    }
+
+    /// Reads ahead what those of the spans look at that are roots.
+    fn read_roots(&mut self, (from, roots): (usize, &[u32]), found: &[(u64, u32); LOOKED_UP]) {
+        let values = self.rule.of_root.len();
+        for entry in roots {
+            let Some((_, place)) = found.get(*entry as usize - from) else { break };
+            let bucket = self.rests.get(*place as usize).map_or(0, |rest| rest.bucket);
+            let root = self.roots.get(*place as usize * values);
+            self.read_ahead ^= (bucket == 0) ^ root.is_some_and(Value::is_null);
         }
     }
 

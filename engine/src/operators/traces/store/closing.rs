@@ -13,7 +13,7 @@ use crate::operators::traces::wheel::bucket_of;
 pub(super) struct Closing {
     /// Places, keys, deadlines.
     due: Vec<(u32, u64, i64)>,
-    /// The newest spans held.
+    /// The newest spans.
     newest: Vec<u32>,
     /// Made of what was read ahead, so that it is read. Nobody asks.
     read: u64,
@@ -53,7 +53,7 @@ impl Store {
         let mut again = Vec::new();
         while let Some((bucket, places)) = self.wheel.next(watermark_ns) {
             for places in places.chunks(LOOKED_UP) {
-                self.look_ahead((bucket, places), watermark_ns, &mut again);
+                self.look_ahead((bucket, places), watermark_ns, &mut again, close);
                 for at in 0..self.closing.due.len() {
                     let (place, key, deadline_ns) = self.closing.due[at];
                     // It may have waited twice.
@@ -78,6 +78,7 @@ impl Store {
         (own_bucket, places): (i64, &[(u32, u16)]),
         watermark_ns: i64,
         again: &mut Vec<(i64, (u32, u16))>,
+        close: &OnClose<'_>,
     ) {
         let mut closing = std::mem::take(&mut self.closing);
         closing.due.clear();
@@ -107,11 +108,17 @@ impl Store {
             let root = self.roots.get(*place as usize * values);
             let is_known = self.index.find(*key, |at| at == place).is_some();
             closing.read ^= u64::from(root.is_some_and(Value::is_null)) ^ u64::from(is_known);
+            closing.read ^= u64::from(self.closed.may_hold(*key)) ^ close.read_ahead(*key);
         }
-        let newest = closing.due.iter().map(|due| self.heads[due.0 as usize].held);
-        closing.newest.clear();
-        closing.newest.extend(newest);
-        self.held.read_ahead(&mut closing.newest);
+        let mut newest = std::mem::take(&mut closing.newest);
+        let heads = closing.due.iter().map(|due| &self.heads[due.0 as usize]);
+        newest.clear();
+        newest.extend(heads.clone().map(|head| head.held));
+        self.held.read_ahead(&mut newest);
+        newest.clear();
+        newest.extend(heads.map(|head| head.newest));
+        closing.read ^= self.spans.read_ahead(&mut newest);
+        closing.newest = newest;
         self.closing = closing;
     }
 
@@ -135,10 +142,10 @@ impl Store {
         assembled.held_bytes = head.bytes - u64::from(head.spans) * self.spans.bytes_each();
         assembled.randomness = rest.randomness.take().map(|stated| stated.2);
         let (newest, held, id) = (head.newest, head.held, head.id);
-        assembled.root.clear();
         let count = self.rule.of_root.len();
-        let root = &mut self.roots[place as usize * count..][..count];
-        assembled.root.extend(root.iter_mut().map(std::mem::take));
+        assembled.root.clear();
+        assembled.root.resize(count, Value::Null);
+        assembled.root.swap_with_slice(&mut self.roots[place as usize * count..][..count]);
         self.held.linked(held, &mut assembled.held);
         self.spans.take(newest, &mut assembled.spans);
         if let Ok(entry) = self.index.find_entry(key, |&at| at == place) {

@@ -36,7 +36,7 @@ impl Store {
                 randomness: rest.randomness.as_deref().copied(),
             }))
         });
-        let closed = self.closed.iter().map(|(id, at)| TraceState::Closed(id, at));
+        let closed = self.closed.all().into_iter().map(|(id, at)| TraceState::Closed(id, at));
         open.chain(closed).collect()
     }
 
