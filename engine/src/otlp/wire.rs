@@ -10,6 +10,11 @@ use bytes::Bytes;
 pub(crate) struct Message(Vec<u8>);
 
 impl Message {
+    /// One with room for so many bytes.
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Self(Vec::with_capacity(bytes))
+    }
+
     /// A number of variable length; also enumerations, truth values and `int64`.
     pub(crate) fn varint(&mut self, field: u32, value: u64) {
         self.raw(u64::from(field << 3));

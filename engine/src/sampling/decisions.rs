@@ -82,6 +82,14 @@ impl Decisions {
         self.recent.push(id, verdict);
     }
 
+    /// Reads ahead where so many of the oldest will be marked. What it returns is made of what it
+    /// read.
+    pub(super) fn read_ahead(&self, verdicts: usize) -> u32 {
+        let free = VERDICTS_RECENT_PER_SHARD - self.recent.len();
+        let leave = self.recent.iter().take(verdicts.saturating_sub(free));
+        leave.fold(0, |read, (id, _)| read ^ self.dropped.read_ahead(id_hash(id)))
+    }
+
     /// Takes the oldest out of the newest.
     fn retire(&mut self) {
         let Some((id, verdict)) = self.recent.pop() else { return };

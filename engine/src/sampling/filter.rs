@@ -93,6 +93,13 @@ impl IdFilter {
         generation.places[at] = fingerprint(hash);
     }
 
+    /// What is where an id would be put in: its memory is on its way then.
+    pub(super) fn read_ahead(&self, hash: u64) -> u32 {
+        let newest = self.generations.last();
+        newest
+            .map_or(0, |own| own.places[(hash >> HOME_FROM_BIT) as usize & (own.places.len() - 1)])
+    }
+
     /// Whether an id was put in, or looks like one.
     pub fn contains(&self, hash: u64) -> bool {
         self.generations.iter().any(|generation| generation.contains(hash))

@@ -9,6 +9,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
 use smallvec::SmallVec;
 
 use super::message::attribute;
@@ -27,6 +29,10 @@ const MEMBERS_MAX: usize = 64;
 const NESTED_BYTES_MAX: usize = 2 * 1024;
 /// Names that are remembered; lines with others are left to the other way.
 const NAMES_MAX: usize = 512;
+
+/// Bytes of spans that lie together. In one piece they would be moved as it grows, into memory that
+/// the system has to clear first, and a span that waits to be sent would hold all of them.
+const OUT_BYTES: usize = 96 * 1024;
 
 /// What a member fills.
 #[derive(Debug, Clone, Copy)]
@@ -99,8 +105,11 @@ pub(super) struct PlainSpans {
     known: Vec<(Box<[u8]>, Target)>,
     /// Names where the line before had them, and what they fill.
     expected: Vec<(Pattern, Target)>,
+    /// What is full, and what is being filled.
+    full: Vec<Bytes>,
     out: Message,
-    places: Vec<Option<[Range<usize>; 2]>>,
+    /// Of each span: in which of these it lies, what stands around it there, and where itself.
+    places: Vec<Option<(usize, [Range<usize>; 2])>>,
 }
 
 impl PlainSpans {
@@ -112,6 +121,7 @@ impl PlainSpans {
             keys: Vec::new(),
             known: Vec::new(),
             expected: Vec::new(),
+            full: Vec::new(),
             out: Message::default(),
             places: Vec::new(),
         })
@@ -120,18 +130,28 @@ impl PlainSpans {
     /// Writes the span of a line, if it is an ordinary one.
     pub(super) fn add(&mut self, text: &[u8]) {
         let place = self.line(text).and_then(|line| self.write(line));
-        self.places.push(place);
+        self.places.push(place.map(|place| (self.full.len(), place)));
+        if self.out.len() >= OUT_BYTES {
+            let next = Message::with_capacity(OUT_BYTES + OUT_BYTES / 8);
+            self.full.push(std::mem::replace(&mut self.out, next).finish());
+        }
     }
 
     /// The spans in the order in which they came; `None` for those that are not ordinary.
-    pub(super) fn finish(self) -> Vec<Option<ItemContent>> {
-        let made = self.out.finish();
-        let content = |[resource, item]: [Range<usize>; 2]| {
-            let around = ItemAround { resource: made.slice(resource), ..ItemAround::default() };
-            let (around, append) = (Arc::new(around), Bytes::new());
+    pub(super) fn finish(mut self) -> Vec<Option<ItemContent>> {
+        self.full.push(self.out.finish());
+        // Most spans of a payload are of a few services.
+        let mut known: HashMap<&[u8], Arc<ItemAround>, FixedState> = HashMap::default();
+        let mut content = |(made, [resource, item]): (usize, [Range<usize>; 2])| {
+            let made = &self.full[made];
+            let around = known.entry(&made[resource.clone()]).or_insert_with(|| {
+                let resource = made.slice(resource);
+                Arc::new(ItemAround { resource, ..ItemAround::default() })
+            });
+            let (around, append) = (Arc::clone(around), Bytes::new());
             ItemContent { around, item: made.slice(item), append }
         };
-        self.places.into_iter().map(|place| place.map(content)).collect()
+        self.places.into_iter().map(|place| place.map(&mut content)).collect()
     }
 
     fn line<'a>(&mut self, text: &'a [u8]) -> Option<Line<'a>> {

@@ -15,17 +15,32 @@ use crate::ingest::writer::Writer;
 use crate::limits::FLAT_NAMES_MAX;
 use crate::model::{ByteRange, Cell};
 
+/// How far ahead a payload is read, and how much of it at once.
+const READ_AHEAD_BYTES: usize = 512;
+
+const CACHE_LINE_BYTES: usize = 64;
+
 /// Decodes all lines of a payload; a damaged one is set aside.
 pub(in crate::ingest) fn decode(payload: &[u8], source: &mut FlatSource, w: &mut Writer<'_>) {
     let mut json = Json::at(payload, 0);
     while !json.is_at_end() {
         let start = json.pos();
+        read_ahead(payload, start);
         if let Err(damage) = line(&mut json, source, w) {
             let next = next_line(payload, start);
             w.set_aside(damage.before(next));
             json.seek(next);
         }
     }
+}
+
+/// Reads ahead a part of the payload as long as a line or so: another thread has written it, so that
+/// what is read line by line would wait at each.
+#[inline]
+fn read_ahead(payload: &[u8], at: usize) {
+    let ahead = payload.get(at + READ_AHEAD_BYTES..at + 2 * READ_AHEAD_BYTES).unwrap_or_default();
+    let read = ahead.iter().step_by(CACHE_LINE_BYTES).fold(0, |read, byte| read ^ byte);
+    std::hint::black_box(read);
 }
 
 /// The start of the line after the one at `start`.

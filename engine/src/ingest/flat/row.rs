@@ -162,13 +162,14 @@ impl Row {
         Ok(())
     }
 
-    /// Settles times and writes the row.
+    /// Settles times and writes the row, where it lies: moved, it is read as a whole right after
+    /// it was written by parts, which waits for these.
     ///
     /// # Errors
     /// As [`Writer::push`].
     #[inline]
     pub(in crate::ingest) fn finish(
-        mut self,
+        &mut self,
         source: &FlatSource,
         w: &mut Writer<'_>,
     ) -> Result<(), Damage> {

@@ -120,11 +120,14 @@ impl Reader {
 
     fn read(&mut self, trace: &Assembled, reads_id: bool) {
         let (values, mut read) = (std::mem::take(&mut self.values), std::mem::take(&mut self.read));
-        let id = ROW_ID as usize;
-        let last_id = read.get_mut(id).filter(|_| reads_id).map(std::mem::take);
-        read.clear();
-        read.extend([Value::Time(trace.start_ns), Value::Time(trace.decided_ns)]);
-        read.push(last_id.map_or(Value::Null, |last| id_value(&trace.id, last)));
+        // Written in place: what is moved after it was written by parts is waited for.
+        read[0] = Value::Time(trace.start_ns);
+        read[1] = Value::Time(trace.decided_ns);
+        if reads_id {
+            let id = &mut read[ROW_ID as usize];
+            *id = id_value(&trace.id, std::mem::take(id));
+        }
+        read.truncate(ROW_ID as usize + 1);
         read.extend(values.iter().map(|value| self.value(value, trace)));
         (self.values, self.read) = (values, read);
     }

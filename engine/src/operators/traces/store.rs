@@ -308,6 +308,8 @@ impl Store {
         let bytes = self.spans.bytes_each();
         let (head, rest) = (&mut self.heads[place as usize], &mut self.rests[place as usize]);
         let (time_ns, start_ns) = (block.time_ns(at), block.starts_ns[at]);
+        // It is read in one word with what is written below, and would wait for that.
+        let generation = head.generation;
         // Nothing else brings a deadline nearer.
         let mut is_sooner = head.spans == 0 || time_ns < head.first_ns;
         head.first_ns = head.first_ns.min(time_ns);
@@ -352,7 +354,7 @@ impl Store {
         let (spans, bytes, shard) = (head.spans, head.bytes, (key % SHARDS) as usize);
         self.spans_of[shard] += 1;
         if is_sooner {
-            self.wait(place);
+            self.wait((place, generation));
         }
         let early = if spans >= self.rule.spans_max {
             Some(EarlyClose::Spans)
@@ -374,13 +376,13 @@ impl Store {
     }
 
     /// Lets a trace wait for its deadline.
-    fn wait(&mut self, place: u32) {
+    fn wait(&mut self, (place, generation): (u32, u16)) {
         let bucket = bucket_of(self.deadline_ns(&self.heads[place as usize]));
         let rest = &mut self.rests[place as usize];
         // Later deadlines are looked up again when the bucket comes.
         if bucket < rest.bucket {
             rest.bucket = bucket;
-            self.wheel.wait(bucket, (place, self.heads[place as usize].generation));
+            self.wheel.wait(bucket, (place, generation));
         }
     }
 }

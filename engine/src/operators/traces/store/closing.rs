@@ -143,9 +143,14 @@ impl Store {
         assembled.randomness = rest.randomness.take().map(|stated| stated.2);
         let (newest, held, id) = (head.newest, head.held, head.id);
         let count = self.rule.of_root.len();
-        assembled.root.clear();
-        assembled.root.resize(count, Value::Null);
-        assembled.root.swap_with_slice(&mut self.roots[place as usize * count..][..count]);
+        if assembled.root.len() < count {
+            assembled.root.resize(count, Value::Null); // the first trace
+        }
+        // Set to null after the exchange: a word of which a byte was just written can be read only
+        // once all that was written before is in memory, which took 130 ns a trace.
+        let root = &mut self.roots[place as usize * count..][..count];
+        assembled.root.swap_with_slice(root);
+        root.iter_mut().for_each(|value| *value = Value::Null);
         self.held.linked(held, &mut assembled.held);
         self.spans.take(newest, &mut assembled.spans);
         if let Ok(entry) = self.index.find_entry(key, |&at| at == place) {

@@ -70,7 +70,7 @@ impl Store {
                 for span in trace.spans {
                     head.newest = self.spans.add(span, head.newest);
                 }
-                self.wait(place);
+                self.wait((place, self.heads[place as usize].generation));
             }
         }
     }
