@@ -34,8 +34,8 @@ pub(in crate::ingest) fn decode(payload: &[u8], source: &mut FlatSource, w: &mut
     }
 }
 
-/// Reads ahead a part of the payload as long as a line or so: another thread has written it, so that
-/// what is read line by line would wait at each.
+/// Reads ahead a part of the payload as long as a line or so: another thread has written it, so
+/// that what is read line by line would wait at each.
 #[inline]
 fn read_ahead(payload: &[u8], at: usize) {
     let ahead = payload.get(at + READ_AHEAD_BYTES..at + 2 * READ_AHEAD_BYTES).unwrap_or_default();

@@ -55,7 +55,7 @@ impl Hears for Hearing<'_> {
         self.samplers.iter().fold(0, |read, sampler| read ^ sampler.read_ahead(key))
     }
 
-    fn closed(&mut self, trace: &Assembled, held: &mut HeldSpans) {
+    fn closed(&mut self, trace: &mut Assembled, held: &mut HeldSpans) {
         if self.reader.is_asked() || !self.samplers.is_empty() {
             let is_sampled = !self.samplers.is_empty();
             let reads_id = self.samplers.iter().any(TraceSampler::reads_id);

@@ -12,6 +12,7 @@ mod hears;
 mod held;
 mod parts;
 mod read;
+mod rows;
 mod said;
 mod spans;
 mod state;

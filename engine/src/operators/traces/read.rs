@@ -25,6 +25,8 @@ pub(super) struct Reader {
     values: Vec<TraceValue>,
     needs_forest: bool,
     needs_path: bool,
+    /// Whether no value of the root is read twice.
+    takes_root: bool,
     /// Carried column of the kind, where the critical path reads it.
     kind: Option<u32>,
     forest: Forest,
@@ -59,6 +61,7 @@ impl Reader {
             values: rule.values.iter().map(|(_, value)| value.clone()).collect(),
             needs_forest: rule.needs_forest(),
             needs_path: rule.needs_path(),
+            takes_root: reads_root_once(rule),
             kind: path_kind(rule),
             parts: Parts::new(plan, rule, restored),
             said: Said::new(plan, (id, &[]), restored),
@@ -76,7 +79,7 @@ impl Reader {
     /// some read the id.
     pub(super) fn rows(
         &mut self,
-        trace: &Assembled,
+        trace: &mut Assembled,
         (is_sampled, reads_id): (bool, bool),
         out: &mut Vec<Row>,
     ) {
@@ -118,7 +121,7 @@ impl Reader {
         &self.read
     }
 
-    fn read(&mut self, trace: &Assembled, reads_id: bool) {
+    fn read(&mut self, trace: &mut Assembled, reads_id: bool) {
         let (values, mut read) = (std::mem::take(&mut self.values), std::mem::take(&mut self.read));
         // Written in place: what is moved after it was written by parts is waited for.
         read[0] = Value::Time(trace.start_ns);
@@ -128,7 +131,14 @@ impl Reader {
             *id = id_value(&trace.id, std::mem::take(id));
         }
         read.truncate(ROW_ID as usize + 1);
-        read.extend(values.iter().map(|value| self.value(value, trace)));
+        read.extend(values.iter().map(|value| match value {
+            // Each once, and nobody else reads it: a reference that is counted up and down waits
+            // twice for all that was written before.
+            TraceValue::Root(at) if self.takes_root => {
+                trace.root.get_mut(*at as usize).map(std::mem::take).unwrap_or_default()
+            }
+            value => self.value(value, trace),
+        }));
         (self.values, self.read) = (values, read);
     }
 
@@ -269,6 +279,16 @@ impl Reader {
         };
         Value::List(self.path.segments().iter().map(segment).collect())
     }
+}
+
+/// Whether a rule's traces are asked once for each value of their root.
+fn reads_root_once(rule: &TraceRule) -> bool {
+    let is_root = |at: u32| {
+        rule.values
+            .iter()
+            .filter(move |(_, value)| matches!(value, TraceValue::Root(of) if *of == at))
+    };
+    (0..rule.of_root.len() as u32).all(|at| is_root(at).count() <= 1)
 }
 
 /// An id as a value, in the memory of another one where nobody else holds that.

@@ -1,11 +1,12 @@
 //! Spans of open traces: rows, those of one trace linked newest first.
 //!
 //! What is known of a span lies together, as spans come and go in an order that memory does not
-//! have. What nothing reads has no place: without structure a span is 12 bytes here, with it 36.
+//! have. What nothing reads has no place: without structure a span is 16 bytes here, with it 64.
 
 use super::assembled::ClosedSpans;
 use super::block::SpanBlock;
-use super::values::{NOTHING, Values};
+use super::rows::Rows;
+use super::values::Values;
 use crate::model::Value;
 use crate::plan::TraceRule;
 
@@ -25,7 +26,7 @@ struct Kept {
     places: Option<usize>,
     durations: Option<usize>,
     masks: Option<usize>,
-    /// Words of a row; the first is the span's id.
+    /// Words of a row before its numbers; the first is the span's id.
     words: usize,
     /// Numbers of a row: the next span, and what it carries.
     numbers: usize,
@@ -56,9 +57,8 @@ impl Kept {
 pub(super) struct Spans {
     kept: Kept,
     bytes_each: u64,
-    words: Vec<u64>,
-    /// The span before it in its trace; numbers of the values it carries.
-    numbers: Vec<u32>,
+    /// What is kept; the number of the span before it in its trace, those of values it carries.
+    rows: Rows,
     values: Box<Values>,
     /// By carried column: the numbers of the values of the block at hand.
     of_block: Vec<Vec<u32>>,
@@ -89,8 +89,7 @@ impl Spans {
         Self {
             kept,
             bytes_each: (4 + kept.words * 8 + carried) as u64,
-            words: Vec::new(),
-            numbers: Vec::new(),
+            rows: Rows::new(kept.words, kept.numbers),
             values: Box::default(),
             of_block: vec![Vec::new(); rule.carried.len()],
             free: Vec::new(),
@@ -102,8 +101,9 @@ impl Spans {
     /// Gets ready to take the spans of a block: its values get their numbers here.
     pub(super) fn begin(&mut self, block: &mut SpanBlock) {
         if self.values.wants_sweep() {
-            let carried = self.numbers.chunks_exact(self.kept.numbers).flat_map(|row| &row[1..]);
-            self.values.sweep(carried.copied());
+            let (rows, numbers) = (&self.rows, self.kept.numbers);
+            let carried = |place| (1..numbers).map(move |at| rows.number(place, at));
+            self.values.sweep((0..self.fresh as u32).flat_map(carried));
         }
         for (numbers, carried) in self.of_block.iter_mut().zip(&mut block.carried) {
             numbers.clear();
@@ -118,12 +118,9 @@ impl Spans {
             (block.starts_ns[at], block.durations_ns.get(at).copied().unwrap_or(0)),
             block.masks.get(at).copied().unwrap_or(0),
         );
-        let row = &mut self.numbers[place as usize * self.kept.numbers..][..self.kept.numbers];
-        row[0] = head;
-        let columns = block.carried.iter();
-        for (column, (of_block, carried)) in (1..).zip(self.of_block.iter().zip(columns)) {
-            row[column] = of_block[carried.of[at] as usize];
-        }
+        let columns = self.of_block.iter().zip(&block.carried);
+        let carried = columns.map(|(of_block, carried)| of_block[carried.of[at] as usize]);
+        self.rows.set_numbers(place, std::iter::once(head).chain(carried));
         place
     }
 
@@ -131,11 +128,8 @@ impl Spans {
     pub(super) fn add(&mut self, span: SpanState, head: u32) -> u32 {
         let SpanState { span_id, parent_id, start_ns, duration_ns, mask, carried } = span;
         let place = self.add_words((span_id, parent_id), (start_ns, duration_ns), mask);
-        let row = &mut self.numbers[place as usize * self.kept.numbers..][..self.kept.numbers];
-        row[0] = head;
-        for (number, value) in row[1..].iter_mut().zip(carried) {
-            *number = self.values.add(value);
-        }
+        let carried = carried.into_iter().map(|value| self.values.add(value));
+        self.rows.set_numbers(place, std::iter::once(head).chain(carried));
         place
     }
 
@@ -146,16 +140,17 @@ impl Spans {
         mask: u64,
     ) -> u32 {
         let (kept, place) = (self.kept, self.place());
-        let row = &mut self.words[place as usize * kept.words..][..kept.words];
-        row[0] = span_id;
+        let rows = &mut self.rows;
+        rows.set_word(place, 0, span_id);
         if let Some(at) = kept.places {
-            row[at..at + 2].copy_from_slice(&[parent_id, start_ns.cast_unsigned()]);
+            rows.set_word(place, at, parent_id);
+            rows.set_word(place, at + 1, start_ns.cast_unsigned());
         }
         if let Some(at) = kept.durations {
-            row[at] = duration_ns.cast_unsigned();
+            rows.set_word(place, at, duration_ns.cast_unsigned());
         }
         if let Some(at) = kept.masks {
-            row[at] = mask;
+            rows.set_word(place, at, mask);
         }
         place
     }
@@ -164,9 +159,8 @@ impl Spans {
         if let Some(place) = self.free.pop() {
             return place;
         }
-        if self.fresh * self.kept.numbers == self.numbers.len() {
-            self.words.resize(self.words.len() + ROOM * self.kept.words, 0);
-            self.numbers.resize(self.numbers.len() + ROOM * self.kept.numbers, NOTHING);
+        if self.fresh == self.rows.places() {
+            self.rows.grow(ROOM);
         }
         self.fresh += 1;
         self.fresh as u32 - 1
@@ -174,24 +168,17 @@ impl Spans {
 
     /// The span before one in its trace.
     fn next(&self, place: u32) -> u32 {
-        self.numbers[place as usize * self.kept.numbers]
+        self.rows.number(place, 0)
     }
 
     fn word(&self, place: u32, at: usize) -> u64 {
-        self.words[place as usize * self.kept.words + at]
+        self.rows.word(place, at)
     }
 
     /// Reads ahead the rows that so many spans will take. What it returns is made of what it read.
     pub(super) fn read_free(&self, spans: usize) -> u64 {
         let next = self.free.iter().rev().take(spans);
-        next.fold(0, |read, place| read ^ self.row_ends(*place))
-    }
-
-    /// Made of the first and the last of a row: it may begin in one cache line and end in the next.
-    fn row_ends(&self, place: u32) -> u64 {
-        let last = place as usize * self.kept.numbers + self.kept.numbers - 1;
-        let words = self.word(place, 0) ^ self.word(place, self.kept.words - 1);
-        words ^ u64::from(self.numbers[last])
+        next.fold(0, |read, place| read ^ self.rows.read_ahead(*place))
     }
 
     /// Takes all spans of a trace out: by start, then id; repeated ids in the order of the log.
@@ -211,23 +198,22 @@ impl Spans {
         }
         out.resize(order.len(), kept.numbers - 1, kept.is_kept());
         for (to, &(start_ns, id, _, place)) in order.iter().enumerate() {
-            let words = &self.words[place as usize * kept.words..][..kept.words];
             out.ids[to] = id;
             if let Some(at) = kept.places {
-                out.parents[to] = words[at];
+                out.parents[to] = self.word(place, at);
                 out.starts_ns[to] = start_ns;
             }
             if let Some(at) = kept.durations {
-                out.durations_ns[to] = words[at].cast_signed();
+                out.durations_ns[to] = self.word(place, at).cast_signed();
             }
             if let Some(at) = kept.masks {
-                out.masks[to] = words[at];
+                out.masks[to] = self.word(place, at);
             }
-            let row = &mut self.numbers[place as usize * kept.numbers..][..kept.numbers];
+            for (at, out) in (1..kept.numbers).zip(&mut out.carried) {
+                out[to] = self.rows.number(place, at);
+            }
+            self.rows.set_numbers(place, std::iter::empty());
             self.free.push(place);
-            for (number, out) in row[1..].iter_mut().zip(&mut out.carried) {
-                out[to] = std::mem::replace(number, NOTHING);
-            }
         }
         self.order = order;
     }
@@ -241,7 +227,7 @@ impl Spans {
                 if *place == NONE {
                     return false;
                 }
-                read ^= self.row_ends(*place);
+                read ^= self.rows.read_ahead(*place);
                 *place = self.next(*place);
                 true
             });
@@ -267,14 +253,14 @@ impl Spans {
 
     fn span(&self, place: u32) -> SpanState {
         let word = |at: Option<usize>| at.map_or(0, |at| self.word(place, at));
-        let carried = &self.numbers[place as usize * self.kept.numbers..][1..self.kept.numbers];
+        let carried = (1..self.kept.numbers).map(|at| self.rows.number(place, at));
         SpanState {
             span_id: self.word(place, 0),
             parent_id: word(self.kept.places),
             start_ns: word(self.kept.places.map(|at| at + 1)).cast_signed(),
             duration_ns: word(self.kept.durations).cast_signed(),
             mask: word(self.kept.masks),
-            carried: carried.iter().map(|number| self.values.get(*number).clone()).collect(),
+            carried: carried.map(|number| self.values.get(number).clone()).collect(),
         }
     }
 

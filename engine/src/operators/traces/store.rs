@@ -64,7 +64,7 @@ pub(super) trait Hears {
     fn read_ahead(&self, key: u64) -> u64;
 
     /// A trace has closed.
-    fn closed(&mut self, trace: &Assembled, held: &mut HeldSpans);
+    fn closed(&mut self, trace: &mut Assembled, held: &mut HeldSpans);
 
     /// A span came to a trace that had closed, at a watermark.
     fn late(&mut self, id: [u8; 16], watermark_ns: i64, span: HeldSpan, held: &mut HeldSpans);

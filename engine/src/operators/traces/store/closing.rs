@@ -159,7 +159,7 @@ impl Store {
         self.free.push(place);
         self.closed.insert(key, id, decided_ns);
         self.spans.swap_values(&mut assembled.values);
-        close.closed(&assembled, &mut self.held);
+        close.closed(&mut assembled, &mut self.held);
         self.spans.swap_values(&mut assembled.values);
         self.held.release_all(&assembled.held);
         self.assembled = Some(assembled);
