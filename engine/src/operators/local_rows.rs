@@ -36,6 +36,21 @@ pub(crate) trait RowCells {
 
     /// The value, as a cell of a batch.
     fn cell(&mut self, at: usize, batch: &mut Batch) -> Cell;
+
+    /// Adds the value to a column of cells.
+    #[inline]
+    fn push(&mut self, at: usize, batch: &mut Batch, column: usize) {
+        let cell = self.cell(at, batch);
+        push_cell(batch, column, cell);
+    }
+}
+
+/// Adds a cell to a column of cells.
+#[inline]
+pub(crate) fn push_cell(batch: &mut Batch, column: usize, cell: Cell) {
+    if let Column::Cells(cells) = &mut batch.columns[column] {
+        cells.push(cell);
+    }
 }
 
 /// Groups of slices that have not ended, as a snapshot holds them: (table hash, slice, group).
@@ -214,10 +229,7 @@ impl LocalRows {
             table.find(&mut self.batch, of);
         }
         for &at in &self.filled {
-            let cell = of.cell(at, &mut self.batch);
-            if let Column::Cells(cells) = &mut self.batch.columns[at + FIRST_VALUE] {
-                cells.push(cell);
-            }
+            of.push(at, &mut self.batch, at + FIRST_VALUE);
         }
         for &at in &self.of_trace {
             match &mut self.batch.columns[at] {

@@ -7,7 +7,7 @@ use super::assembled::Assembled;
 use crate::model::{Batch, Cell, Row, RowKind, RuleId, Value};
 use crate::operators::close::Closed;
 use crate::operators::local_rows::{
-    LocalRows, LocalRowsState, RowCells, SharedTexts, is_read_by_row, short_of,
+    LocalRows, LocalRowsState, RowCells, SharedTexts, is_read_by_row, push_cell, short_of,
 };
 use crate::plan::Plan;
 use crate::self_metrics::EngineGauges;
@@ -102,6 +102,21 @@ impl<const N: usize> RowCells for PartRow<'_, N> {
                 Some(Some(cell)) => *cell,
                 _ => self.texts.learn(number, self.trace, batch),
             },
+        }
+    }
+
+    /// Numbers go to their place at once: moved there as a whole, a cell would wait for its parts.
+    #[inline]
+    fn push(&mut self, at: usize, batch: &mut Batch, column: usize) {
+        match at.checked_sub(1).map(|at| self.values[at]) {
+            Some(Part::Duration(ns)) => push_cell(batch, column, Cell::Duration(ns)),
+            Some(Part::Bool(value)) => push_cell(batch, column, Cell::Bool(value)),
+            Some(Part::Int(value)) => push_cell(batch, column, Cell::Int(value)),
+            Some(Part::Null) => push_cell(batch, column, Cell::Null),
+            _ => {
+                let cell = self.cell(at, batch);
+                push_cell(batch, column, cell);
+            }
         }
     }
 }
