@@ -6,6 +6,7 @@
 //!
 //! Must not know: rules, windows, watermarks, timely.
 
+mod cache_lines;
 mod damage;
 mod decoder;
 mod emit;

@@ -82,12 +82,12 @@ impl Decisions {
         self.recent.push(id, verdict);
     }
 
-    /// Reads ahead where so many of the oldest will be marked. What it returns is made of what it
-    /// read.
-    pub(super) fn read_ahead(&self, verdicts: usize) -> u32 {
+    /// Reads ahead where so many of the oldest will be marked.
+    pub(super) fn read_ahead(&self, verdicts: usize) {
         let free = VERDICTS_RECENT_PER_SHARD - self.recent.len();
         let leave = self.recent.iter().take(verdicts.saturating_sub(free));
-        leave.fold(0, |read, (id, _)| read ^ self.dropped.read_ahead(id_hash(id)))
+        let mark = |id| self.dropped.read_ahead(id_hash(id));
+        std::hint::black_box(leave.fold(0, |read, (id, _)| read ^ mark(id)));
     }
 
     /// Takes the oldest out of the newest.

@@ -42,9 +42,18 @@ fn key_of(hash: u64) -> u64 {
 }
 
 impl<V> IdQueue<V> {
+    /// A queue with room for so many ids.
+    pub(crate) fn with_capacity(ids: usize) -> Self {
+        Self { entries: VecDeque::with_capacity(ids), ..Self::default() }
+    }
+
     fn find(&mut self, hash: u64, id: &Id) -> Option<usize> {
         let (entries, first) = (&self.entries, self.first);
         let at = |number: &u16| usize::from(number.wrapping_sub(first));
+        if self.indexed < entries.len() {
+            let key = |known: &u16| key_of(id_hash(&entries[at(known)].0));
+            self.index.reserve(entries.len() - self.indexed, key);
+        }
         for place in self.indexed..entries.len() {
             let own = &entries[place].0;
             let (key, number) = (key_of(id_hash(own)), first.wrapping_add(place as u16));

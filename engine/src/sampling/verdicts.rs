@@ -14,14 +14,12 @@ type Id = [u8; 16];
 pub(crate) struct Verdicts {
     waiting: Vec<Vec<(Id, Verdict)>>,
     known: Vec<Option<Box<Decisions>>>,
-    /// Made of what was read ahead, so that it is read. Nobody asks.
-    read_ahead: u32,
 }
 
 impl Default for Verdicts {
     fn default() -> Self {
         let shards = SHARDS as usize;
-        Self { waiting: vec![Vec::new(); shards], known: vec![None; shards], read_ahead: 0 }
+        Self { waiting: vec![Vec::new(); shards], known: vec![None; shards] }
     }
 }
 
@@ -56,7 +54,7 @@ impl Verdicts {
     fn settle(&mut self, shard: usize) {
         if !self.waiting[shard].is_empty() {
             let known = self.known[shard].get_or_insert_default();
-            self.read_ahead ^= known.read_ahead(self.waiting[shard].len());
+            known.read_ahead(self.waiting[shard].len());
             self.waiting[shard].drain(..).for_each(|(id, verdict)| known.remember(id, verdict));
         }
     }

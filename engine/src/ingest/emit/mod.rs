@@ -13,6 +13,7 @@ mod references;
 
 use bytes::Bytes;
 
+use crate::ingest::cache_lines::byte_of_each_line;
 use crate::model::{Batch, ItemContent, PayloadFormat, RawItems, Signal};
 
 /// The items of some rows; `None` for one that cannot be written as OTLP.
@@ -51,9 +52,6 @@ pub fn emit_parts(parts: &[(&RawItems, Vec<u32>)], signal: Signal) -> Vec<Option
     made
 }
 
-/// Bytes of a cache line.
-const CACHE_LINE_BYTES: usize = 64;
-
 /// Reads a byte of each cache line of some items. They came long ago, and one after the other each
 /// would wait for memory: half of what writing a kept line cost.
 fn read_ahead(parts: &[(&RawItems, Vec<u32>)]) {
@@ -61,7 +59,7 @@ fn read_ahead(parts: &[(&RawItems, Vec<u32>)]) {
     for (raw, rows) in parts {
         for row in rows {
             let item = &raw.payload[raw.rows[*row as usize].range.indices()];
-            read ^= item.iter().step_by(CACHE_LINE_BYTES).fold(0, |read, byte| read ^ byte);
+            read ^= byte_of_each_line(item);
         }
     }
     std::hint::black_box(read);

@@ -11,11 +11,9 @@
 
 use std::collections::VecDeque;
 
-use hashbrown::HashTable;
-
 use super::bits::Bits;
 use crate::limits::{SHARDS, TRACE_CLOSED_KEPT_NS, TRACES_CLOSED_PER_SHARD_MAX, TRACES_CLOSED_RUN};
-use crate::sampling::id_hash;
+use crate::sampling::{IdQueue, id_hash};
 
 type Id = [u8; 16];
 
@@ -26,22 +24,18 @@ const FORGET_EVERY_NS: i64 = TRACE_CLOSED_KEPT_NS / 16;
 /// earliest: an eighth of what all shards may have.
 const COMPACT_AT: usize = SHARDS as usize * TRACES_CLOSED_PER_SHARD_MAX / 8;
 
-/// A closed trace.
+/// What is remembered of a closed trace.
 #[derive(Debug, Clone, Copy)]
-struct Entry {
-    id: Id,
+struct Closed {
     decided_ns: i64,
     /// Which it is among those of its shard; comes round.
     number: u32,
 }
 
 /// Closed traces, in the order in which they closed.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Run {
-    entries: Vec<Entry>,
-    /// The places of the first of them: of an id the last.
-    index: HashTable<u16>,
-    indexed: usize,
+    ids: IdQueue<Closed>,
     /// The latest time of them.
     last_ns: i64,
 }
@@ -72,42 +66,28 @@ fn shard_of(hash: u64) -> usize {
     (hash % SHARDS) as usize
 }
 
-/// What an id is found by: the lowest bits of its hash are those of its worker.
-fn key_of(hash: u64) -> u64 {
-    hash.rotate_left(32)
-}
-
 impl Run {
-    /// The last that is remembered of an id, by its hash.
-    fn find(&mut self, hash: u64, id: &Id) -> Option<&Entry> {
-        let entries = &self.entries;
-        if self.index.capacity() == 0 {
-            self.index = HashTable::with_capacity(TRACES_CLOSED_RUN);
-        }
-        for place in self.indexed..entries.len() {
-            let own = &entries[place];
-            let key = key_of(id_hash(&own.id));
-            let is_it = |known: &u16| entries[usize::from(*known)].id == own.id;
-            match self.index.find_mut(key, is_it) {
-                Some(known) => *known = place as u16,
-                None => {
-                    let key = |known: &u16| key_of(id_hash(&entries[usize::from(*known)].id));
-                    self.index.insert_unique(key_of(id_hash(&own.id)), place as u16, key);
-                }
-            }
-        }
-        self.indexed = entries.len();
-        let is_it = |place: &u16| entries[usize::from(*place)].id == *id;
-        self.index.find(key_of(hash), is_it).map(|place| &entries[usize::from(*place)])
+    fn new() -> Self {
+        Self { ids: IdQueue::with_capacity(TRACES_CLOSED_RUN), last_ns: i64::MIN }
     }
 
-    fn push(&mut self, entry: Entry) {
-        if self.entries.is_empty() {
-            self.entries.reserve_exact(TRACES_CLOSED_RUN);
-            self.last_ns = i64::MIN;
-        }
-        self.last_ns = self.last_ns.max(entry.decided_ns);
-        self.entries.push(entry);
+    fn is_full(&self) -> bool {
+        self.ids.len() >= TRACES_CLOSED_RUN
+    }
+
+    fn push(&mut self, id: Id, own: Closed) {
+        self.last_ns = self.last_ns.max(own.decided_ns);
+        self.ids.push(id, own);
+    }
+}
+
+/// Adds a trace to the last run, or to a new one.
+fn add(runs: &mut VecDeque<Run>, id: Id, own: Closed) {
+    if runs.back().is_none_or(Run::is_full) {
+        runs.push_back(Run::new());
+    }
+    if let Some(last) = runs.back_mut() {
+        last.push(id, own);
     }
 }
 
@@ -136,12 +116,12 @@ impl ClosedIds {
 
     #[cold]
     fn holds_exactly(&mut self, hash: u64, id: &Id, watermark_ns: i64) -> bool {
-        let found = self.runs.iter_mut().rev().find_map(|run| run.find(hash, id).copied());
+        let found = self.runs.iter_mut().rev().find_map(|run| run.ids.get(hash, id).copied());
         found.is_some_and(|own| keeps(own.decided_ns, watermark_ns) && self.is_within(hash, &own))
     }
 
     /// Whether a trace is among the newest of its shard.
-    fn is_within(&self, hash: u64, own: &Entry) -> bool {
+    fn is_within(&self, hash: u64, own: &Closed) -> bool {
         let newer = self.of_shard[shard_of(hash)].wrapping_sub(own.number);
         newer as usize <= TRACES_CLOSED_PER_SHARD_MAX
     }
@@ -150,41 +130,26 @@ impl ClosedIds {
     pub(super) fn insert(&mut self, hash: u64, id: Id, decided_ns: i64) {
         self.bits.add(hash, decided_ns);
         let number = &mut self.of_shard[shard_of(hash)];
-        let entry = Entry { id, decided_ns, number: *number };
+        let own = Closed { decided_ns, number: *number };
         *number = number.wrapping_add(1);
-        self.len += 1;
-        match self.runs.back_mut() {
-            Some(last) if last.entries.len() < TRACES_CLOSED_RUN => last.push(entry),
-            _ => {
-                if self.len > self.compact_at {
-                    self.compact();
-                }
-                let mut run = Run::default();
-                run.push(entry);
-                self.runs.push_back(run);
-            }
+        if self.len >= self.compact_at && self.runs.back().is_none_or(Run::is_full) {
+            self.compact();
         }
+        self.len += 1;
+        add(&mut self.runs, id, own);
     }
 
     /// Gives up what is beyond the bound of its shard.
     #[cold]
     fn compact(&mut self) {
-        let mut kept: VecDeque<Run> = VecDeque::new();
-        for run in std::mem::take(&mut self.runs) {
-            for own in run.entries {
-                if !self.is_within(id_hash(&own.id), &own) {
-                    continue;
-                }
-                if kept.back().is_none_or(|last| last.entries.len() >= TRACES_CLOSED_RUN) {
-                    kept.push_back(Run::default());
-                }
-                if let Some(last) = kept.back_mut() {
-                    last.push(own);
-                }
+        let mut kept = VecDeque::new();
+        for (id, own) in std::mem::take(&mut self.runs).iter().flat_map(|run| run.ids.iter()) {
+            if self.is_within(id_hash(id), own) {
+                add(&mut kept, *id, *own);
             }
         }
         self.runs = kept;
-        self.len = self.runs.iter().map(|run| run.entries.len()).sum();
+        self.len = self.runs.iter().map(|run| run.ids.len()).sum();
         self.compact_at = COMPACT_AT.max(self.len / 4 * 5);
     }
 
@@ -200,24 +165,24 @@ impl ClosedIds {
         self.bits.forget(until_ns, half_ns, watermark_ns);
         while self.runs.front().is_some_and(|run| !keeps(run.last_ns, watermark_ns)) {
             let gone = self.runs.pop_front();
-            self.len -= gone.map_or(0, |run| run.entries.len());
+            self.len -= gone.map_or(0, |run| run.ids.len());
         }
     }
 
     /// Every trace that is remembered, by shard, oldest first.
     pub(super) fn all(&self) -> Vec<(Id, i64)> {
-        let all = self.runs.iter().flat_map(|run| &run.entries);
-        let is_known = |own: &&Entry| {
-            keeps(own.decided_ns, self.now_ns) && self.is_within(id_hash(&own.id), own)
-        };
-        let mut all: Vec<_> = all.filter(is_known).map(|own| (own.id, own.decided_ns)).collect();
+        let all = self.runs.iter().flat_map(|run| run.ids.iter());
+        let known = all.filter(|(id, own)| {
+            keeps(own.decided_ns, self.now_ns) && self.is_within(id_hash(id), own)
+        });
+        let mut all: Vec<_> = known.map(|(id, own)| (*id, own.decided_ns)).collect();
         all.sort_by_key(|(id, _)| shard_of(id_hash(id)));
         all
     }
 
     /// Bytes that they take, about: an entry, and two places in an index for the half of it.
     pub(super) fn bytes(&self) -> u64 {
-        self.len as u64 * (size_of::<Entry>() as u64 + 6)
+        self.len as u64 * (size_of::<(Id, Closed)>() as u64 + 6)
     }
 }
 
@@ -270,6 +235,19 @@ mod tests {
         assert_eq!(closed.all().len(), 2);
         closed.forget(TRACE_CLOSED_KEPT_NS);
         assert_eq!(closed.all(), [(id(1), TRACE_CLOSED_KEPT_NS)]);
+    }
+
+    #[test]
+    fn all_are_counted_out_that_were_counted_in() {
+        let mut closed = ClosedIds::new();
+        closed.compact_at = 0; // as after many: each new run looks them through
+        (0..TRACES_CLOSED_RUN as i64 * 3).for_each(|n| closed.insert(id_hash(&id(n)), id(n), n));
+        assert_eq!(closed.len, TRACES_CLOSED_RUN * 3);
+        closed.compact_at = closed.len;
+        closed.insert(id_hash(&id(-1)), id(-1), 0);
+        assert_eq!(closed.len, TRACES_CLOSED_RUN * 3 + 1);
+        closed.forget(TRACE_CLOSED_KEPT_NS * 2);
+        assert_eq!(closed.len, 0);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::block::SpanBlock;
-use super::spans::{NONE, READ_AHEAD_SPANS};
+use super::spans::{NONE, follow};
 use crate::ingest::emit_parts;
 use crate::model::{
     Batch, ByteRange, Cell, Column, ColumnMapping, ItemContent, ItemKey, PayloadFormat, RawContext,
@@ -322,18 +322,9 @@ impl HeldSpans {
         out.reverse();
     }
 
-    /// Follows the spans of some traces side by side, so that the memory of all is on its way at
-    /// once.
+    /// Reads ahead the spans of some traces.
     pub(super) fn read_ahead(&self, newest: &mut Vec<u32>) {
-        for _ in 0..READ_AHEAD_SPANS {
-            newest.retain_mut(|number| {
-                if *number == NONE {
-                    return false;
-                }
-                *number = self.before[*number as usize];
-                true
-            });
-        }
+        follow(newest, |number| self.before[number as usize]);
     }
 
     /// The frame of a span, and its place there.

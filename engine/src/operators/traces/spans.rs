@@ -14,10 +14,23 @@ use crate::plan::TraceRule;
 pub(super) const NONE: u32 = u32::MAX;
 
 /// Spans of a trace that are read ahead.
-pub(super) const READ_AHEAD_SPANS: usize = 8;
+const READ_AHEAD_SPANS: usize = 8;
 
 /// Places that are made at once.
 const ROOM: usize = 256;
+
+/// Follows the spans of some traces side by side, so that the memory of all is on its way at once.
+pub(super) fn follow(newest: &mut Vec<u32>, mut before: impl FnMut(u32) -> u32) {
+    for _ in 0..READ_AHEAD_SPANS {
+        newest.retain_mut(|span| {
+            let is_one = *span != NONE;
+            if is_one {
+                *span = before(*span);
+            }
+            is_one
+        });
+    }
+}
 
 /// Where in a span's row something is, if it is kept.
 #[derive(Debug, Clone, Copy)]
@@ -175,10 +188,10 @@ impl Spans {
         self.rows.word(place, at)
     }
 
-    /// Reads ahead the rows that so many spans will take. What it returns is made of what it read.
-    pub(super) fn read_free(&self, spans: usize) -> u64 {
+    /// Reads ahead the rows that so many spans will take.
+    pub(super) fn read_free(&self, spans: usize) {
         let next = self.free.iter().rev().take(spans);
-        next.fold(0, |read, place| read ^ self.rows.read_ahead(*place))
+        std::hint::black_box(next.fold(0, |read, place| read ^ self.rows.read_ahead(*place)));
     }
 
     /// Takes all spans of a trace out: by start, then id; repeated ids in the order of the log.
@@ -218,21 +231,14 @@ impl Spans {
         self.order = order;
     }
 
-    /// Follows the spans of some traces side by side, so that the memory of all is on its way at
-    /// once. What it returns is made of what it read.
-    pub(super) fn read_ahead(&self, newest: &mut Vec<u32>) -> u64 {
+    /// Reads ahead the spans of some traces.
+    pub(super) fn read_ahead(&self, newest: &mut Vec<u32>) {
         let mut read = 0;
-        for _ in 0..READ_AHEAD_SPANS {
-            newest.retain_mut(|place| {
-                if *place == NONE {
-                    return false;
-                }
-                read ^= self.rows.read_ahead(*place);
-                *place = self.next(*place);
-                true
-            });
-        }
-        read
+        follow(newest, |place| {
+            read ^= self.rows.read_ahead(place);
+            self.next(place)
+        });
+        std::hint::black_box(read);
     }
 
     /// Lends out what spans carry, or takes it back.

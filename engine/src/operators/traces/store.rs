@@ -46,8 +46,6 @@ pub(super) struct Store {
     held: HeldSpans,
     wheel: Wheel,
     closed: ClosedIds,
-    /// Made of what was read ahead, so that it is read. Nobody asks.
-    read_ahead: bool,
     /// By shard: spans of open traces.
     spans_of: Vec<u32>,
     /// Reused between traces.
@@ -114,7 +112,6 @@ impl Store {
             held: HeldSpans::default(),
             wheel: Wheel::default(),
             closed: ClosedIds::new(),
-            read_ahead: false,
             spans_of: vec![0; SHARDS as usize],
             assembled: None,
             closing: Closing::default(),
@@ -169,7 +166,7 @@ impl Store {
                 self.look_up(&block.trace_ids[at..], &mut found);
                 self.read_roots((at, &roots[next_root..]), &found);
                 if self.needs_spans {
-                    self.read_ahead ^= self.spans.read_free(LOOKED_UP) == 0;
+                    self.spans.read_free(LOOKED_UP);
                 }
             }
             while let Some(mark) = block.watermarks.get(next_mark).filter(|m| m.0 as usize <= at) {
@@ -207,8 +204,8 @@ impl Store {
 
     /// The keys and the places of traces as they are now. What those look at that will open is
     /// read ahead.
-    fn look_up(&mut self, ids: &[[u8; 16]], found: &mut [(u64, u32); LOOKED_UP]) {
-        let mut free = self.free.iter().rev();
+    fn look_up(&self, ids: &[[u8; 16]], found: &mut [(u64, u32); LOOKED_UP]) {
+        let (mut free, mut read) = (self.free.iter().rev(), false);
         for (found, id) in found.iter_mut().zip(ids) {
             let key = shard_key(id);
             *found = (key, self.find(key, id).unwrap_or(NONE));
@@ -216,20 +213,22 @@ impl Store {
                 let place = free.next().copied().unwrap_or(0) as usize;
                 let is_read = self.rests.get(place).is_some_and(|rest| rest.bucket == 0)
                     ^ self.heads.get(place).is_some_and(|head| head.generation == 0);
-                self.read_ahead ^= self.closed.may_hold(key) ^ is_read;
+                read ^= self.closed.may_hold(key) ^ is_read;
             }
         }
+        std::hint::black_box(read);
     }
 
     /// Reads ahead what those of the spans look at that are roots.
-    fn read_roots(&mut self, (from, roots): (usize, &[u32]), found: &[(u64, u32); LOOKED_UP]) {
-        let values = self.rule.of_root.len();
+    fn read_roots(&self, (from, roots): (usize, &[u32]), found: &[(u64, u32); LOOKED_UP]) {
+        let (values, mut read) = (self.rule.of_root.len(), false);
         for entry in roots {
             let Some((_, place)) = found.get(*entry as usize - from) else { break };
             let bucket = self.rests.get(*place as usize).map_or(0, |rest| rest.bucket);
             let root = self.roots.get(*place as usize * values);
-            self.read_ahead ^= (bucket == 0) ^ root.is_some_and(Value::is_null);
+            read ^= (bucket == 0) ^ root.is_some_and(Value::is_null);
         }
+        std::hint::black_box(read);
     }
 
     fn find(&self, key: u64, id: &[u8; 16]) -> Option<u32> {
