@@ -115,18 +115,22 @@ pub(super) fn card(text: &[u8], start: usize, end: usize, look: Look) -> Option<
             (is_card(digits) && !is_fraction(text, start) && !is_id(text, start, end, look))
                 .then_some((start, end))
         }
-        Look::Bytes if digits.len() >= *CARD_DIGITS.start() => {
-            // A length before it, or a tag behind it, may be a digit too.
-            let trims = [(0, 0), (1, 0), (0, 1), (1, 1)];
-            let fits = |(head, tail)| is_card(&digits[head..digits.len() - tail]);
-            trims.into_iter().any(fits).then_some((start, end))
-        }
+        Look::Bytes if has_card(digits) => Some((start, end)),
         Look::Value if digits.len() == 4 => card_groups(text, start, look),
-        Look::Text | Look::Bytes if (4..=5).contains(&digits.len()) => {
-            card_groups(text, end - 4, look)
-        }
+        Look::Text | Look::Bytes if digits.len() >= 4 => card_groups(text, end - 4, look),
         _ => None,
     }
+}
+
+/// Whether some of the digits are a card number. In a frame of bytes the length before a value,
+/// and the tag, the length and the bytes of what follows it, may be digits too: attributes of 48
+/// bytes behind a body end it with `20`.
+fn has_card(digits: &[u8]) -> bool {
+    let longest = *CARD_DIGITS.end();
+    (0..digits.len()).any(|from| {
+        let rest = &digits[from..digits.len().min(from + longest)];
+        CARD_DIGITS.take_while(|count| *count <= rest.len()).any(|count| is_card(&rest[..count]))
+    })
 }
 
 fn card_groups(text: &[u8], start: usize, look: Look) -> Option<(usize, usize)> {

@@ -350,6 +350,29 @@ fn numbers_can_be_card_numbers() {
 }
 
 #[test]
+fn lengths_and_tags_that_are_digits_hide_no_card() {
+    // Behind a body stands the tag of attributes, `2`, and their length, a digit from 48 bytes on;
+    // before it stands its own length.
+    let cards = ["4222222222222", "4111111111111111", "4111111111111111110"];
+    for (card, attribute_bytes) in cards.iter().flat_map(|card| (30..70).map(move |n| (card, n))) {
+        for body in [(*card).to_owned(), format!("{card} {}", "x".repeat(attribute_bytes - 20))] {
+            let log_record = LogRecord {
+                body: Some(text(body)),
+                attributes: vec![pair("k".to_owned(), text("v".repeat(attribute_bytes)))],
+                ..LogRecord::default()
+            };
+            let scope_logs =
+                vec![ScopeLogs { log_records: vec![log_record], ..Default::default() }];
+            let resource_logs = vec![ResourceLogs { scope_logs, ..Default::default() }];
+            let request = ExportLogsServiceRequest { resource_logs }.encode_to_vec();
+            let redactor = redactor(&classes(RedactAction::Mask, &[ValueClass::Card]));
+            let out = redactor.frame(frame(PayloadFormat::OtlpLogs, request)).payload;
+            assert!(!holds(&out, card), "{card} beside {attribute_bytes} bytes");
+        }
+    }
+}
+
+#[test]
 fn compressed_frames_are_looked_into() {
     let redactor = redactor(&all(RedactAction::Mask));
     let mut encoder = GzEncoder::new(Vec::new(), Level::fast());
