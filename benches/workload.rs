@@ -183,6 +183,7 @@ pub(crate) fn plan(shape: WindowShape, by_trace: bool) -> Arc<Plan> {
         rules: vec![Rule { name: Arc::from("work"), kind: RuleKind::Aggregate(rule), place }],
         redaction: None,
         explained: None,
+        items_unread: false,
     })
 }
 

@@ -160,12 +160,16 @@ def check_traces(args, source):
 def beside_own(args, source, millions, own):
     """W4 or W5 beside W1, by tailwater in turn; what is found beside what is found without an engine."""
     runs = {"w1": [], own: []}
+    if own == "w5":
+        runs["w5+"] = []  # kept spans are written to a file, as OTLP in JSON
     out = {work: os.path.join(args.out, f"tailwater_{work}.csv") for work in runs}
     for _ in range(args.runs):
         for work, measured in runs.items():
-            rules = os.path.join(HERE, work + ".tw")
+            rules = os.path.join(HERE, work.rstrip("+") + ".tw")
             command = [os.path.abspath(args.tailwater), "replay", source, "--rules", rules]
             command += ["--workers", "2", "--format", "csv", "-q"]
+            if work == "w5+":
+                command += ["--items", os.path.join(args.out, "tailwater_w5.otlp.jsonl")]
             measured.append(measure(command, out[work]))
     medians = {work: [statistics.median(column) for column in zip(*runs[work])] for work in runs}
     for work, (cpu, wall, memory) in medians.items():

@@ -103,6 +103,7 @@ fn plan(windows: Windows) -> Arc<Plan> {
         routes: Vec::new(),
         redaction: None,
         explained: None,
+        items_unread: false,
         row_inputs: Vec::new(),
         row_tables: Vec::new(),
         rules: vec![Rule { name: Arc::from("windows"), kind: RuleKind::Aggregate(rule), place }],

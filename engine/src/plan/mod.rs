@@ -103,6 +103,10 @@ pub struct Plan {
     pub redaction: Option<Redaction>,
     /// The trace whose verdicts are told line by line.
     pub explained: Option<[u8; 16]>,
+    /// Whether nobody takes the items that leave: those of sampled traces are then decided on and
+    /// counted, but not written. No part of what the plan is.
+    #[serde(skip)]
+    pub items_unread: bool,
 }
 
 impl Plan {

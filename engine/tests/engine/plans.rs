@@ -70,6 +70,7 @@ pub fn count_by_name(shape: WindowShape, width_ns: i64, groups_max: u32) -> Arc<
         routes: Vec::new(),
         redaction: None,
         explained: None,
+        items_unread: false,
         row_inputs: Vec::new(),
         row_tables: Vec::new(),
         rules: vec![

@@ -39,6 +39,7 @@ pub(crate) fn run(args: &Replay, general: General) -> anyhow::Result<Exit> {
     let compiled = rules(args, opening.as_ref(), &mut settings.read, general)?;
     compiled.tell(general);
     let Some(mut plan) = compiled.plan.clone() else { return Ok(Exit::Rules) };
+    Arc::make_mut(&mut plan).items_unread = args.items.is_none();
     let writer = Writer::open(args.why.as_deref(), &mut plan, (&compiled, &settings))?;
     let mut results = Results {
         writer,

@@ -23,7 +23,7 @@ fn cases() -> ProptestConfig {
 
 /// What each rule says by itself: rules may take turns as the cut into epochs has it.
 fn by_rule(answer: Answer) -> Answer {
-    let Answer { mut rows, counts } = answer;
+    let Answer { mut rows, items, counts } = answer;
     rows.sort_by_key(|row| {
         let mut words = row.split(' ');
         let first = words.next().unwrap_or_default().to_owned();
@@ -31,7 +31,7 @@ fn by_rule(answer: Answer) -> Answer {
         let more = if first == "sample" { 2 } else { 0 };
         words.take(more).fold(first, |name, word| name + " " + word)
     });
-    Answer { rows, counts }
+    Answer { rows, items, counts }
 }
 
 proptest! {

@@ -10,6 +10,7 @@ mod sampling_page;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use parse::Spec;
 use run::{Between, Way, answer, compile};
@@ -55,6 +56,19 @@ fn check(path: &Path) -> Result<(), String> {
         let other = answer(&plan, &log, (spec.is_open, spec.shown), *way)?;
         if other != first {
             return Err(format!("{way:?} differs from {:?}:\n{other}\nand\n{first}", ways[0]));
+        }
+    }
+    if first.items > 0 {
+        let mut unread = plan.clone();
+        Arc::make_mut(&mut unread).items_unread = true;
+        let other = answer(&unread, &log, (spec.is_open, spec.shown), ways[1])?;
+        let said = first.rows.len() - first.items;
+        if (&other.rows[..], &other.counts) != (&first.rows[..said], &first.counts) {
+            return Err(format!(
+                "where nobody takes items:
+{other}
+and\n{first}"
+            ));
         }
     }
     if first.rows == spec.expect && first.counts == spec.counts {

@@ -48,7 +48,10 @@ pub(super) struct Way {
 /// What a run says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Answer {
+    /// Rows, transitions, items.
     pub(super) rows: Vec<String>,
+    /// How many of those are items.
+    pub(super) items: usize,
     pub(super) counts: Vec<String>,
 }
 
@@ -181,9 +184,12 @@ pub(super) fn answer(
         alerts.sort_by_key(|transition| transition.rule);
     }
     lines.extend(alerts.into_iter().map(|transition| alert(plan, transition)));
-    lines.extend(outputs.iter().flat_map(|output| &output.items).map(|one| item(plan, one)));
+    let said = lines.len();
+    if !plan.items_unread {
+        lines.extend(outputs.iter().flat_map(|output| &output.items).map(|one| item(plan, one)));
+    }
     let counts = outputs.last().map_or_else(Vec::new, |last| counts(plan, last));
-    Ok(Answer { rows: lines, counts })
+    Ok(Answer { items: lines.len() - said, rows: lines, counts })
 }
 
 fn redacted(redactor: &Redactor, body: FrameBody) -> FrameBody {

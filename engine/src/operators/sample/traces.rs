@@ -23,16 +23,36 @@ const TRACE_STATE: u64 = 3;
 /// The column of the id in the row of a trace.
 pub(crate) const ROW_ID: u32 = 2;
 
+/// Who decides on the traces of a sampling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum DecidedBy {
+    /// The worker that holds them.
+    Itself,
+    /// Worker 0 decides on some, or tells verdicts, and so remembers all.
+    Both,
+    /// Worker 0 decides on all.
+    Worker0,
+}
+
+impl DecidedBy {
+    fn of(sample: &SampleRule, is_told: bool) -> Self {
+        match sample.is_ordered() {
+            true => Self::Worker0,
+            false if is_told || sample.lines.iter().any(|line| line.verb.is_global()) => Self::Both,
+            false => Self::Itself,
+        }
+    }
+}
+
 /// A sampling of traces on one worker.
 pub(crate) struct TraceSampler {
     id: RuleId,
     rule: Arc<SampleRule>,
-    /// Whether worker 0 decides some of its traces or tells verdicts, and so remembers all.
-    is_global: bool,
-    /// Whether worker 0 decides all of them.
-    is_ordered: bool,
+    by: DecidedBy,
     explained: Option<[u8; 16]>,
     reads_id: bool,
+    /// Whether what leaves is looked at by nobody.
+    is_unread: bool,
     verdicts: Verdicts,
     last: LastStamp,
 }
@@ -94,12 +114,10 @@ impl TraceSampler {
             RuleKind::Sample(sample) => match &sample.from {
                 SampledFrom::Traces { rule, .. } if *rule == traces => Some(Self {
                     id: RuleId(index as u32),
-                    is_global: is_told
-                        || sample.is_ordered()
-                        || sample.lines.iter().any(|line| line.verb.is_global()),
-                    is_ordered: sample.is_ordered(),
+                    by: DecidedBy::of(sample, is_told),
                     explained: plan.explained,
                     reads_id: plan.explained.is_some() || reads_id(sample),
+                    is_unread: plan.items_unread && !is_told,
                     rule: Arc::new((**sample).clone()),
                     verdicts: Verdicts::default(),
                     last: LastStamp::default(),
@@ -133,6 +151,12 @@ impl TraceSampler {
         self.verdicts.read_ahead(hash)
     }
 
+    /// Whether of a trace's spans only their tracestates matter, for what is counted of those: the
+    /// trace leaves, and nobody takes what leaves.
+    pub(crate) fn only_counts(&self, trace: &SpansWanted) -> bool {
+        self.is_unread && matches!(trace, SpansWanted::Kept(_))
+    }
+
     /// A trace has closed.
     pub(crate) fn closed(
         &mut self,
@@ -147,7 +171,7 @@ impl TraceSampler {
             self.explain(trace, (0, randomness), None, out);
             return None;
         }
-        if self.is_ordered {
+        if self.by == DecidedBy::Worker0 {
             let case = self.case(trace, randomness);
             let case = Case { columns: trace.columns.to_vec(), ..case };
             return Some(SpansWanted::Undecided(Box::new(case)));
@@ -294,7 +318,7 @@ impl TraceSampler {
 
     /// Remembers a verdict: here, or on worker 0 where that decides others of the rule.
     fn remember(&mut self, id: [u8; 16], verdict: Verdict, out: &mut Sampled, decision_ns: i64) {
-        if !self.is_global {
+        if self.by == DecidedBy::Itself {
             self.verdicts.remember(id, verdict);
             return;
         }
@@ -327,8 +351,8 @@ impl TraceSampler {
         out: &mut Sampled,
     ) -> Option<LateSpan> {
         // Where an order is kept, what leaves at the watermark may have left.
-        let at_ns = watermark_ns.saturating_add(i64::from(self.is_ordered));
-        let past = (!self.is_global).then(|| self.verdicts.past(id));
+        let at_ns = watermark_ns.saturating_add(i64::from(self.by == DecidedBy::Worker0));
+        let past = (self.by == DecidedBy::Itself).then(|| self.verdicts.past(id));
         if let Some(past) = past {
             let (is_kept, line, _) = of_past(&self.rule, past, Randomness::of_trace_id(id));
             if !is_kept && !self.rule.is_shadow {

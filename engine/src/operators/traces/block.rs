@@ -37,6 +37,8 @@ pub(crate) struct SpanBlock {
     pub(crate) late: Vec<(u32, Row)>,
     /// Where the spans lie as received, where they may be said again; one row an entry.
     pub(crate) raw: Option<RawItems>,
+    /// Whether none of them has a tracestate, where they may be said again.
+    pub(crate) is_stateless: bool,
     pub(crate) source: SourceId,
     /// (entry, explicit randomness) of the spans that state one, ascending.
     pub(crate) randomness: Vec<(u32, Randomness)>,

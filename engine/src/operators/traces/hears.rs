@@ -69,7 +69,9 @@ impl Hears for Hearing<'_> {
             let columns = self.reader.columns();
             let closed = ClosedTrace { id, columns, decision_ns, randomness, weight, timing };
             for (index, sampler) in self.samplers.iter_mut().enumerate() {
-                if let Some(wanted) = sampler.closed(&closed, &mut self.sampled) {
+                if let Some(wanted) = sampler.closed(&closed, &mut self.sampled)
+                    && !(sampler.only_counts(&wanted) && held.are_stateless(&trace.held))
+                {
                     held.retain(&trace.held);
                     self.wanted.push((index, wanted, trace.held.clone()));
                 }

@@ -51,6 +51,7 @@ struct Received {
     source: SourceId,
     rows: Rows,
     times: Times,
+    is_stateless: bool,
 }
 
 /// Where spans lie in their payload; most are short.
@@ -120,6 +121,10 @@ impl SpanBlock {
         });
         let column = batch.columns.get(trace_state as usize);
         let Some(Column::Symbols(symbols)) = column else { return };
+        self.is_stateless = self.rows.iter().all(|row| symbols[*row as usize] == Symbol::EMPTY);
+        if self.is_stateless {
+            return;
+        }
         for (entry, row) in (0..).zip(&self.rows) {
             let symbol = symbols[*row as usize];
             if symbol == Symbol::EMPTY {
@@ -222,6 +227,7 @@ impl Received {
             source: block.source,
             rows: Rows::new(&block.rows),
             times: Times::new(block.times_ns()),
+            is_stateless: block.is_stateless,
         }
     }
 
@@ -331,6 +337,14 @@ impl HeldSpans {
     fn place(&self, span: HeldSpan) -> (u32, usize) {
         let (frame, first) = self.pages[span.0 as usize / PAGE_SPANS];
         (frame, first as usize + span.0 as usize % PAGE_SPANS)
+    }
+
+    /// Whether surely none of some spans has a tracestate.
+    pub(super) fn are_stateless(&self, spans: &[HeldSpan]) -> bool {
+        spans.iter().all(|span| match self.content(self.place(*span).0) {
+            Some(Content::Received(received)) => received.is_stateless,
+            Some(Content::Stored(_)) | None => false,
+        })
     }
 
     fn content(&self, frame: u32) -> Option<&Content> {
