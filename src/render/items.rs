@@ -11,7 +11,9 @@ const LINE_ITEMS_MAX: usize = 500;
 /// An item as a line with its newline; `None` where JSON has no form for it.
 pub(crate) fn item_line(item: &EmittedItem) -> Option<String> {
     let request = item_requests(Encoding::Json, &[item]).into_iter().find(|one| one.items > 0)?;
-    Some(line(&request.body))
+    let mut out = String::new();
+    line(&request.body, &mut out);
+    Some(out)
 }
 
 /// Items as lines, one request each: those of a rule together, in their order. What JSON has no
@@ -24,13 +26,14 @@ pub(crate) fn item_lines(items: &[EmittedItem]) -> (String, u64) {
         for request in item_requests(Encoding::Json, chunk) {
             left_out += request.left_out as u64;
             if request.items > 0 {
-                lines += &line(&request.body);
+                line(&request.body, &mut lines);
             }
         }
     }
     (lines, left_out)
 }
 
-fn line(body: &[u8]) -> String {
-    String::from_utf8_lossy(body).into_owned() + "\n"
+fn line(body: &[u8], out: &mut String) {
+    out.push_str(&String::from_utf8_lossy(body));
+    out.push('\n');
 }

@@ -47,6 +47,13 @@ pub(crate) enum Kind {
     Message(&'static Schema),
 }
 
+impl Kind {
+    /// Whether a list of them may be packed: written without a tag for each.
+    pub(crate) fn is_packable(self) -> bool {
+        !matches!(self, Text | Bytes | Id | Message(_))
+    }
+}
+
 impl Member {
     /// The message that it holds.
     pub(crate) fn inside(&self) -> Option<&'static Schema> {
@@ -68,9 +75,9 @@ impl Schema {
         }
     }
 
-    /// A field by its number.
-    pub(crate) fn member(&self, number: u64) -> Option<&'static Member> {
-        self.members.iter().find(|member| member.number == number)
+    /// Which of the members has a number.
+    pub(crate) fn place(&self, number: u64) -> Option<usize> {
+        self.members.iter().position(|member| member.number == number)
     }
 
     /// A field by its name in JSON.

@@ -5,16 +5,18 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde_json::{Map, Value as Json, json};
 
 use super::weight;
 use super::wire::Encoding;
 use crate::model::{EmittedItem, ItemContent, Signal};
 use crate::otlp::request::{Grouped, request};
 use crate::otlp::schema::{RESOURCE, SCOPE, Schema};
-use crate::otlp::to_json;
+use crate::otlp::{write_json, write_text};
 use crate::sink::Shape;
 use crate::sink::push::{Encode, Said};
+
+/// Bytes of JSON for a byte of protobuf, about.
+const JSON_OVER_PROTOBUF: usize = 3;
 
 /// One request of one signal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,51 +124,69 @@ fn json(signal: Signal, items: &[&ItemContent]) -> ItemRequest {
         Signal::Logs => ("resourceLogs", "scopeLogs", "logRecords"),
         _ => ("resourceSpans", "scopeSpans", "spans"),
     };
+    let bytes: usize = items.iter().map(|item| item.item_len()).sum();
+    let mut out = Vec::with_capacity(JSON_OVER_PROTOBUF * bytes);
     let mut left_out = 0;
-    let mut resources = Vec::new();
-    for ((resource, resource_schema), scopes) in Grouped::new(items).resources {
-        let mut groups = Vec::new();
-        for ((scope, scope_schema), items) in scopes {
-            let own: Vec<Json> = items.iter().filter_map(|item| item_json(signal, item)).collect();
-            left_out += items.len() - own.len();
-            let mut group = head_json("scope", &SCOPE, scope, scope_schema);
-            group.insert(member.to_owned(), Json::Array(own));
-            groups.push(Json::Object(group));
+    open(Some(b'{'), of_resources, &mut out);
+    for (index, ((resource, url), scopes)) in Grouped::new(items).resources.iter().enumerate() {
+        separate(index, &mut out);
+        out.push(b'{');
+        head("resource", &RESOURCE, (resource, url), &mut out);
+        open(None, of_scopes, &mut out);
+        for (index, ((scope, url), items)) in scopes.iter().enumerate() {
+            separate(index, &mut out);
+            out.push(b'{');
+            head("scope", &SCOPE, (scope, url), &mut out);
+            open(None, member, &mut out);
+            left_out += list(signal, items, &mut out);
+            out.extend_from_slice(b"]}");
         }
-        let mut group = head_json("resource", &RESOURCE, resource, resource_schema);
-        group.insert(of_scopes.to_owned(), Json::Array(groups));
-        resources.push(Json::Object(group));
+        out.extend_from_slice(b"]}");
     }
-    let body = Bytes::from(json!({ of_resources: resources }).to_string());
-    ItemRequest { signal, body, items: items.len() - left_out, left_out }
+    out.extend_from_slice(b"]}");
+    ItemRequest { signal, body: Bytes::from(out), items: items.len() - left_out, left_out }
 }
 
-/// An item as JSON; `None` where its bytes are damaged.
-fn item_json(signal: Signal, item: &ItemContent) -> Option<Json> {
-    let schema = Schema::of_item(signal)?;
-    let object = if item.append.is_empty() {
-        to_json(schema, &item.item)
-    } else {
-        to_json(schema, &[&item.item[..], &item.append].concat())
-    };
-    object.map(Json::Object)
+/// The items of a list; how many are left out, as their bytes are damaged.
+fn list(signal: Signal, items: &[&ItemContent], out: &mut Vec<u8>) -> usize {
+    let Some(schema) = Schema::of_item(signal) else { return items.len() };
+    let (start, mut left_out) = (out.len(), 0);
+    for item in items {
+        let before = out.len();
+        separate(before - start, out);
+        if write_json(schema, &[&item.item, &item.append], out).is_none() {
+            out.truncate(before);
+            left_out += 1;
+        }
+    }
+    left_out
 }
 
-/// Resource or scope; one that is damaged is left out, its items stay.
-fn head_json(
-    name: &str,
-    schema: &'static Schema,
-    head: &[u8],
-    schema_url: &[u8],
-) -> Map<String, Json> {
-    let mut group = Map::new();
+/// Resource or scope, with what goes between it and what follows; one that is damaged is left
+/// empty, its items stay.
+fn head(name: &str, schema: &'static Schema, (head, url): (&[u8], &[u8]), out: &mut Vec<u8>) {
     if !head.is_empty() {
-        let head = to_json(schema, head).unwrap_or_default();
-        group.insert(name.to_owned(), Json::Object(head));
+        out.extend_from_slice(format!("\"{name}\":").as_bytes());
+        if write_json(schema, &[head], out).is_none() {
+            out.extend_from_slice(b"{}");
+        }
+        out.push(b',');
     }
-    if !schema_url.is_empty() {
-        let url = String::from_utf8_lossy(schema_url).into_owned();
-        group.insert("schemaUrl".to_owned(), json!(url));
+    if !url.is_empty() {
+        out.extend_from_slice(b"\"schemaUrl\":");
+        write_text(&String::from_utf8_lossy(url), out);
+        out.push(b',');
     }
-    group
+}
+
+/// The name of a list and its begin, behind a `{` or nothing.
+fn open(before: Option<u8>, name: &str, out: &mut Vec<u8>) {
+    out.extend(before);
+    out.extend_from_slice(format!("\"{name}\":[").as_bytes());
+}
+
+fn separate(index: usize, out: &mut Vec<u8>) {
+    if index > 0 {
+        out.push(b',');
+    }
 }
