@@ -79,6 +79,7 @@ rows of http and http
             join http before 1h on service.name
             where http's n > 10
             top 3 by n / http's n
+  by        service.name
   level     1
   state     rows of its inputs until the watermark is 1h1m past their window
             alert Shift

@@ -8,7 +8,9 @@ use super::{Checker, Site};
 use crate::ast::{self, Clause, ClauseKind};
 use crate::diagnostic::suggest::{listed, nearest};
 use crate::diagnostic::{Diagnostic, codes};
-use crate::hir::{DeclarationKind, FieldRef, Join, Rows, SelectItem, SourceRef, Top};
+use crate::hir::{
+    DeclarationKind, ExprKind, FieldRef, Join, Rows, RowsKey, SelectItem, SourceRef, Top,
+};
 use crate::text_range::TextRange;
 
 pub(super) const CLAUSES: [&str; 6] = ["from", "where", "join", "top", "select", "to"];
@@ -29,6 +31,7 @@ impl Checker<'_> {
             join: None,
             top: None,
             items: Vec::new(),
+            keys: Vec::new(),
             to: Vec::new(),
         };
         let mut scope = Scope::new(site.module, Some(Rc::clone(&input)));
@@ -64,7 +67,8 @@ impl Checker<'_> {
         if rows.join.is_some() && rows.items.is_empty() {
             self.missing(site, "select", "say which columns of both sides the rows hold");
         }
-        let columns = output(&input, &scope, &rows);
+        let (keys, columns) = output(&input, &scope, &rows);
+        rows.keys = keys;
         let mut shape = Shape::rows(&site.name, SourceRef::Declaration(site.id), columns);
         shape.rows_of = match input.rows_of {
             RowsOf::Sessions => RowsOf::SessionRows,
@@ -202,17 +206,71 @@ fn rows_of_traces(input: Rc<Shape>) -> Rc<Shape> {
     Rc::new(shape)
 }
 
-/// Columns of the result: the selected ones with the keys, else the input's.
-fn output(input: &Shape, scope: &Scope, rows: &Rows) -> Vec<ShapeColumn> {
-    let as_column = |column: &ShapeColumn| ShapeColumn {
-        field: FieldRef::Column(column.name.clone()),
+/// What tells the rows apart, and all columns of them: the key, then what is selected beside it,
+/// else the input's other columns.
+fn output(input: &Shape, scope: &Scope, rows: &Rows) -> (Vec<RowsKey>, Vec<ShapeColumn>) {
+    let named = |name: &str, column: &ShapeColumn| ShapeColumn {
+        name: name.to_owned(),
+        field: FieldRef::Column(name.to_owned()),
         ..column.clone()
     };
-    let own = |column: &&ShapeColumn| !column.name.starts_with("window.");
-    if rows.items.is_empty() {
-        return input.columns.iter().filter(own).map(as_column).collect();
+    let keys = keys(input, scope, rows);
+    let joined = scope.joined.as_ref().map(|(_, shape)| shape);
+    let of_key = keys.iter().filter_map(|key| match &key.field {
+        FieldRef::Joined(name) => Some(named(&key.name, joined?.column(name.as_str())?)),
+        FieldRef::Column(name) => Some(named(&key.name, input.column(name.as_str())?)),
+        _ => None,
+    });
+    let others: &[ShapeColumn] = if rows.items.is_empty() { &input.columns } else { &scope.bound };
+    let is_other = |column: &&ShapeColumn| {
+        !column.name.starts_with("window.") && keys.iter().all(|key| key.name != column.name)
+    };
+    let others = others.iter().filter(is_other).map(|column| named(&column.name, column));
+    let columns = of_key.chain(others).collect();
+    (keys, columns)
+}
+
+/// The key of the rows: that of the input, and of the joined rows' key what is not equal anyway, as
+/// one row may meet several of them. A key column that is selected has the name it is given there.
+fn keys(input: &Shape, scope: &Scope, rows: &Rows) -> Vec<RowsKey> {
+    let mut keys: Vec<RowsKey> = Vec::new();
+    for name in input.keys() {
+        let field = FieldRef::Column(name.clone());
+        // Selected under another name it is shown twice.
+        let is_own = rows.items.iter().any(|item| item.name == name && is_field(item, &field));
+        let name = if is_own { name } else { free_name(&name, &input.name, rows, &keys) };
+        keys.push(RowsKey { name, field });
     }
-    let selected = |name: &str| scope.bound.iter().any(|bound| bound.name == name);
-    let keys = input.columns.iter().filter(|column| column.is_key && !selected(&column.name));
-    keys.chain(&scope.bound).map(as_column).collect()
+    let (Some((alias, other)), Some(join)) = (&scope.joined, &rows.join) else { return keys };
+    for name in other.keys().into_iter().filter(|name| !join.on.contains(name)) {
+        let field = FieldRef::Joined(name.clone());
+        let own = rows.items.iter().find(|item| is_field(item, &field));
+        let name = own.map_or_else(
+            || free_name(&format!("{alias}.{name}"), alias, rows, &keys),
+            |item| item.name.clone(),
+        );
+        keys.push(RowsKey { name, field });
+    }
+    keys
+}
+
+/// Whether an item is a column and nothing else.
+fn is_field(item: &SelectItem, field: &FieldRef) -> bool {
+    match (&item.value.kind, field) {
+        (ExprKind::Field(FieldRef::Builtin(name)), FieldRef::Column(column)) => name == column,
+        (ExprKind::Field(own), field) => own == field,
+        _ => false,
+    }
+}
+
+/// The name of a key column, behind that of its rows as often as another column has it.
+fn free_name(name: &str, of: &str, rows: &Rows, keys: &[RowsKey]) -> String {
+    let mut name = name.to_owned();
+    let is_taken = |name: &str| {
+        rows.items.iter().any(|item| item.name == name) || keys.iter().any(|key| key.name == name)
+    };
+    while is_taken(&name) {
+        name = format!("{of}.{name}");
+    }
+    name
 }

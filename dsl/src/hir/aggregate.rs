@@ -1,6 +1,6 @@
 //! Aggregates over windows, and rows made from rows.
 
-use super::{Binding, Expr, SourceRef};
+use super::{Binding, Expr, FieldRef, SourceRef};
 use crate::text_range::TextRange;
 use crate::types::Type;
 
@@ -123,8 +123,20 @@ pub struct Rows {
     /// Selected values; empty where rows stay as they are. They see the input's columns as
     /// `FieldRef::Column`, the joined row's as `FieldRef::Joined`.
     pub items: Vec<SelectItem>,
+    /// What tells the rows of a window apart; an item of the same name is this column.
+    pub keys: Vec<RowsKey>,
     /// Names of sinks.
     pub to: Vec<String>,
+}
+
+/// A column of the key of rows made from rows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RowsKey {
+    /// Its name in the rows made.
+    pub name: String,
+    /// The key column that it is: `FieldRef::Column` of the input, `FieldRef::Joined` of the other
+    /// side.
+    pub field: FieldRef,
 }
 
 /// Rows put beside others: an inner join of equal keys.

@@ -18,7 +18,9 @@ mod test;
 mod traces;
 
 pub use aggregate::Window;
-pub use aggregate::{Aggregate, AggregateCall, GroupLimit, Join, Results, Rows, SelectItem, Top};
+pub use aggregate::{
+    Aggregate, AggregateCall, GroupLimit, Join, Results, Rows, RowsKey, SelectItem, Top,
+};
 pub use alert::{Alert, NoData, Route};
 pub use correlate::{Correlate, Outcome, Pick};
 pub use expr::{BinaryOp, Expr, ExprKind, FieldRef, Place, TemplatePart, UnaryOp};

@@ -72,6 +72,8 @@ pub struct Relation {
     pub level: u32,
     /// The rules that it reads.
     pub reads: Vec<String>,
+    /// The key of its rows.
+    pub by: Vec<String>,
     /// What it does with their rows, as rules write it.
     pub does: Vec<String>,
     /// The bound of its state.
@@ -362,6 +364,7 @@ fn relation(plan: &Plan, id: RuleId, rule: &Rule, rows: &RowsRule) -> Relation {
         rule: rule.name.to_string(),
         level: rule.place.level,
         reads: rule.inputs().into_iter().map(name).collect(),
+        by: rows.key_names.iter().map(ToString::to_string).collect(),
         does,
         bound,
         alerts: alerts_of(plan, id),

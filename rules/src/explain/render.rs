@@ -35,6 +35,9 @@ fn relation(relation: &Relation, out: &mut String) {
     let _ = writeln!(out, "rows of {}", relation.reads.join(" and "));
     line(out, "rule", &relation.rule);
     relation.does.iter().for_each(|does| line(out, "", does));
+    if !relation.by.is_empty() {
+        line(out, "by", &relation.by.join(", "));
+    }
     line(out, "level", &relation.level.to_string());
     line(out, "state", &relation.bound);
     relation.alerts.iter().for_each(|alert| line(out, "", &format!("alert {alert}")));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tailwater_dsl::hir::{Declaration, FieldRef, Rows};
+use tailwater_dsl::hir::{Declaration, FieldRef, Rows, SelectItem};
 use tailwater_dsl::text_range::TextRange;
 use tailwater_engine::limits::LEVELS_MAX;
 use tailwater_engine::model::RuleId;
@@ -41,6 +41,7 @@ pub(super) fn lower(
     check_level(&place, range)?;
     let left = &plan.rules[input.0 as usize];
     let right = joined.map(|joined| &plan.rules[joined.0 as usize]);
+    let is_key = |item: &SelectItem| rows.keys.iter().any(|key| key.name == item.name);
     let columns = |rule: &Rule| ROW_KEY_FROM + rule.column_names().len() as u32;
     let from = columns(left) + right.map_or(0, columns);
     let mut names = PairNames {
@@ -48,8 +49,9 @@ pub(super) fn lower(
         right,
         left_columns: columns(left),
         items: BTreeMap::new(),
+        values: 0,
         pasts: None,
-        pasts_from: from + rows.items.len() as u32,
+        pasts_from: from + rows.items.iter().filter(|item| !is_key(item)).count() as u32,
     };
     let filter = rows.filter.as_ref().map(|filter| lower_expr(filter, &mut names)).transpose()?;
     let top = match &rows.top {
@@ -64,14 +66,20 @@ pub(super) fn lower(
     names.pasts = Some(Vec::new());
     for item in &rows.items {
         let value = lower_expr(&item.value, &mut names)?;
-        names.items.insert(item.name.clone(), from + values.len() as u32);
+        if let (true, Expr::Column(at)) = (is_key(item), &value) {
+            names.items.insert(item.name.clone(), *at);
+            continue;
+        }
+        names.items.insert(item.name.clone(), from + names.values);
+        names.values += 1;
         values.push((Arc::from(item.name.as_str()), value));
     }
-    let keys = left.key_names().iter().filter(|key| !names.items.contains_key(&***key));
-    let key_names: Vec<Arc<str>> = keys.cloned().collect();
-    let column = |name: &Arc<str>| Expr::Column(column_at(left, name).unwrap_or(ROW_KEY_FROM));
-    let key = key_names.iter().map(column).collect();
+    let key_names: Vec<Arc<str>> =
+        rows.keys.iter().map(|key| Arc::from(key.name.as_str())).collect();
+    let key: Option<Vec<Expr>> = rows.keys.iter().map(|key| names.field(&key.field)).collect();
+    let key = key.ok_or_else(|| not_yet("this key", range))?;
     if rows.items.is_empty() {
+        let column = |name: &Arc<str>| Expr::Column(column_at(left, name).unwrap_or(ROW_KEY_FROM));
         let own = left.column_names().into_iter().skip(left.key_names().len());
         values = own.map(|name| (Arc::clone(name), column(name))).collect();
     }
@@ -172,6 +180,8 @@ struct PairNames<'a> {
     left_columns: u32,
     /// Values selected so far.
     items: BTreeMap<String, u32>,
+    /// How many of them are no part of the key.
+    values: u32,
     /// Calls over the past so far, where they may stand.
     pasts: Option<Vec<PastCall>>,
     /// The first column of a call over the past.
@@ -199,7 +209,7 @@ impl Names for PairNames<'_> {
     }
 
     fn past(&mut self, kind: PastKind, argument: Expr) -> Option<Expr> {
-        let before = self.items.len() as u32;
+        let before = self.values;
         Some(past::place(self.pasts.as_mut()?, (kind, argument), before, self.pasts_from))
     }
 }

@@ -15,10 +15,7 @@ pub(super) fn declarations() -> impl Strategy<Value = Vec<Declaration>> {
 
 /// The file.
 pub(super) fn text(declarations: &[Declaration]) -> String {
-    let of = |name: &str, shape| {
-        let (name, number) = (name.to_owned(), String::new());
-        Source { name, shape, number, has_more_keys: false }
-    };
+    let of = |name: &str, shape| Source { name: name.to_owned(), shape, number: String::new() };
     let sources = vec![of("spans", Shape::Spans), of("logs", Shape::Logs)];
     let text = "edition 1\n".to_owned();
     let (traces, alerts, matches) = (Vec::new(), Vec::new(), Vec::new());
@@ -58,8 +55,6 @@ struct Source {
     shape: Shape,
     /// The column with a number, of rows.
     number: String,
-    /// Whether rows of one service may have several keys.
-    has_more_keys: bool,
 }
 
 /// Numbers that choose, one after another; then zeros.
@@ -102,7 +97,7 @@ impl Rules {
     }
 
     fn add(&mut self, name: String, shape: Shape, number: String) {
-        self.sources.push(Source { name, shape, number, has_more_keys: false });
+        self.sources.push(Source { name, shape, number });
     }
 
     /// A source; the newest are the likeliest, so that there are chains.
@@ -203,7 +198,7 @@ impl Rules {
             "aggregate {name} from {from} by {by} over {over} select {{ {values} }}\
              {having}{limit}{results}"
         );
-        self.sources.push(Source { name, shape, number, has_more_keys: by.contains(", ") });
+        self.sources.push(Source { name, shape, number });
     }
 
     fn rows(&mut self, index: usize, choose: &mut Choices<'_>) {
@@ -213,16 +208,11 @@ impl Rules {
         let is_revised = left.shape == Shape::Revised || right.shape == Shape::Revised;
         let (name, number) = (format!("r{index}"), format!("n{index}"));
         let (from, n, other, o) = (left.name, left.number, right.name, right.number);
-        // Of several matches each has the window and the key of the left row: which of them is
-        // withdrawn could not be told.
-        let is_told_apart = !is_revised || !right.has_more_keys;
         let rule = match choose.number() % 4 {
-            0 if is_told_apart => {
+            0 => {
                 format!("join {other} before 10s as o on service.name select {{ {number}: o.{o} }}")
             }
-            1 if is_told_apart => {
-                format!("join {other} as o on service.name select {{ {number}: {n} + o.{o} }}")
-            }
+            1 => format!("join {other} as o on service.name select {{ {number}: {n} + o.{o} }}"),
             2 => {
                 format!("select {{ {number}: {n}, e{index}: ewma({n}, alpha: 0.5) }}")
             }
@@ -230,7 +220,7 @@ impl Rules {
         };
         let _ = writeln!(self.text, "rows {name} = {from} {rule}");
         let shape = if is_revised { Shape::Revised } else { Shape::Grid };
-        self.sources.push(Source { name, shape, number, has_more_keys: left.has_more_keys });
+        self.sources.push(Source { name, shape, number });
     }
 
     fn alert(&mut self, index: usize, choose: &mut Choices<'_>) {
