@@ -14,6 +14,7 @@ mod correlate;
 mod csv;
 mod expect;
 mod expr;
+mod first_event;
 mod fold;
 mod foreign_names;
 mod inline;

@@ -58,6 +58,7 @@ impl Checker<'_> {
         let labels = found.labels.clone();
         let hidden = hidden_at(body, None);
         scope.steps = Some(Rc::new(Steps { labels, hidden, ..Steps::default() }));
+        self.lint_first_event(&found);
         if let Some(mode) = mode {
             self.lint_never_taken(body, mode, &found);
         }
