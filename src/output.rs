@@ -83,6 +83,11 @@ impl Output {
         result.map_err(|cause| WriteFailed::new(self.place.as_deref(), cause))
     }
 
+    /// What is said of a write that failed.
+    pub(crate) fn failed(&self, cause: io::Error) -> WriteFailed {
+        WriteFailed::new(self.place.as_deref(), cause)
+    }
+
     /// Writes what is gathered now, for readers that wait for it.
     pub(crate) fn pass_on(&mut self) -> Result<(), WriteFailed> {
         let result = self.write.flush();

@@ -1,6 +1,7 @@
 //! Items that leave, as lines of OTLP/JSON.
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 
 use tailwater_engine::model::EmittedItem;
 use tailwater_engine::sink::otlp::{Encoding, item_requests};
@@ -11,29 +12,23 @@ const LINE_ITEMS_MAX: usize = 500;
 /// An item as a line with its newline; `None` where JSON has no form for it.
 pub(crate) fn item_line(item: &EmittedItem) -> Option<String> {
     let request = item_requests(Encoding::Json, &[item]).into_iter().find(|one| one.items > 0)?;
-    let mut out = String::new();
-    line(&request.body, &mut out);
-    Some(out)
+    Some(String::from_utf8_lossy(&request.body).into_owned() + "\n")
 }
 
-/// Items as lines, one request each: those of a rule together, in their order. What JSON has no
-/// form for is left out, and counted.
-pub(crate) fn item_lines(items: &[EmittedItem]) -> (String, u64) {
+/// Writes items as lines, one request each: those of a rule together, in their order. What JSON
+/// has no form for is left out; how many those are.
+pub(crate) fn write_items(items: &[EmittedItem], out: &mut impl Write) -> io::Result<u64> {
     let mut by_rule: BTreeMap<_, Vec<&EmittedItem>> = BTreeMap::new();
     items.iter().for_each(|item| by_rule.entry(item.rule).or_default().push(item));
-    let (mut lines, mut left_out) = (String::new(), 0);
+    let mut left_out = 0;
     for chunk in by_rule.values().flat_map(|items| items.chunks(LINE_ITEMS_MAX)) {
         for request in item_requests(Encoding::Json, chunk) {
             left_out += request.left_out as u64;
             if request.items > 0 {
-                line(&request.body, &mut lines);
+                out.write_all(&request.body)?;
+                out.write_all(b"\n")?;
             }
         }
     }
-    (lines, left_out)
-}
-
-fn line(body: &[u8], out: &mut String) {
-    out.push_str(&String::from_utf8_lossy(body));
-    out.push('\n');
+    Ok(left_out)
 }

@@ -18,7 +18,7 @@ use crate::args::{General, Replay, RuleInputs, TablesFrom};
 use crate::exit::{Exit, Usage};
 use crate::output::{Output, WriteFailed};
 use crate::plot::Plot;
-use crate::render::items::item_lines;
+use crate::render::items::write_items;
 use crate::render::rows::{RowWriter, Said};
 use crate::render::why::Why;
 use crate::render::why_trace::{WhyTrace, trace_id};
@@ -243,9 +243,9 @@ impl Items {
     }
 
     fn take(&mut self, items: &[EmittedItem]) -> Result<(), WriteFailed> {
-        let (lines, left_out) = item_lines(items);
-        self.left_out += left_out;
-        self.output.text(&lines)
+        let written = write_items(items, &mut self.output);
+        self.left_out += written.map_err(|cause| self.output.failed(cause))?;
+        Ok(())
     }
 
     /// How many items JSON had no form for.
