@@ -234,12 +234,14 @@ fn output(input: &Shape, scope: &Scope, rows: &Rows) -> (Vec<RowsKey>, Vec<Shape
 /// one row may meet several of them. A key column that is selected has the name it is given there.
 fn keys(input: &Shape, scope: &Scope, rows: &Rows) -> Vec<RowsKey> {
     let mut keys: Vec<RowsKey> = Vec::new();
-    for name in input.keys() {
-        let field = FieldRef::Column(name.clone());
+    for column in input.columns.iter().filter(|column| column.is_key) {
         // Selected under another name it is shown twice.
-        let is_own = rows.items.iter().any(|item| item.name == name && is_field(item, &field));
-        let name = if is_own { name } else { free_name(&name, &input.name, rows, &keys) };
-        keys.push(RowsKey { name, field });
+        let is_own = |item: &SelectItem| item.name == column.name && is_field(item, &column.field);
+        let mut name = column.name.clone();
+        if !rows.items.iter().any(is_own) {
+            name = free_name(&name, &input.name, rows, &keys);
+        }
+        keys.push(RowsKey { name, field: FieldRef::Column(column.name.clone()) });
     }
     let (Some((alias, other)), Some(join)) = (&scope.joined, &rows.join) else { return keys };
     for name in other.keys().into_iter().filter(|name| !join.on.contains(name)) {
@@ -256,11 +258,7 @@ fn keys(input: &Shape, scope: &Scope, rows: &Rows) -> Vec<RowsKey> {
 
 /// Whether an item is a column and nothing else.
 fn is_field(item: &SelectItem, field: &FieldRef) -> bool {
-    match (&item.value.kind, field) {
-        (ExprKind::Field(FieldRef::Builtin(name)), FieldRef::Column(column)) => name == column,
-        (ExprKind::Field(own), field) => own == field,
-        _ => false,
-    }
+    matches!(&item.value.kind, ExprKind::Field(own) if own == field)
 }
 
 /// The name of a key column, behind that of its rows as often as another column has it.
