@@ -11,8 +11,9 @@ const LINE_ITEMS_MAX: usize = 500;
 
 /// An item as a line with its newline; `None` where JSON has no form for it.
 pub(crate) fn item_line(item: &EmittedItem) -> Option<String> {
-    let request = item_requests(Encoding::Json, &[item]).into_iter().find(|one| one.items > 0)?;
-    Some(String::from_utf8_lossy(&request.body).into_owned() + "\n")
+    let mut line = Vec::new();
+    write_items(std::slice::from_ref(item), &mut line).ok()?;
+    if line.is_empty() { None } else { String::from_utf8(line).ok() }
 }
 
 /// Writes items as lines, one request each: those of a rule together, in their order. What JSON

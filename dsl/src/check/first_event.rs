@@ -14,14 +14,7 @@ type Never = (TextRange, TextRange);
 impl Checker<'_> {
     /// Warns of steps that compare with the event before, and say nothing of the first.
     pub(super) fn lint_first_event(&mut self, found: &Body) {
-        let mut named: Vec<usize> = Vec::new();
-        for step in found.lanes.iter().flatten() {
-            if !named.contains(&step.symbol) {
-                named.push(step.symbol);
-            }
-        }
-        for symbol in named {
-            let of = &found.symbols[symbol];
+        for (symbol, of) in found.symbols.iter().enumerate() {
             let Some((whole, null)) = of.filter.as_ref().and_then(|f| never_true(f, symbol)) else {
                 continue;
             };

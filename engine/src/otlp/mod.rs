@@ -9,7 +9,6 @@ mod json;
 pub(crate) mod request;
 pub(crate) mod schema;
 pub(crate) mod wire;
-mod write_json;
+pub(crate) mod write_json;
 
 pub(crate) use json::from_json;
-pub(crate) use write_json::{write_json, write_text};

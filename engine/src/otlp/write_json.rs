@@ -1,8 +1,9 @@
 //! A message from protobuf to JSON, written as it is read.
 //!
 //! Members stand in the order of their schema, whatever the order of the fields; what the schema
-//! does not know is left out. A tree of values between the two took ten times as long. Source:
-//! OTLP 1.11, "JSON Protobuf Encoding".
+//! does not know is left out. With a tree of values between the two a replay took more
+//! than three times as long over the items that it wrote. Source: OTLP 1.11, "JSON Protobuf
+//! Encoding".
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -64,14 +65,15 @@ fn object(schema: &Schema, parts: &[&[u8]], depth: usize, out: &mut Vec<u8>) -> 
     Some(())
 }
 
-fn comma(index: usize, out: &mut Vec<u8>) {
+/// A comma before all but the first.
+pub(crate) fn comma(index: usize, out: &mut Vec<u8>) {
     if index > 0 {
         out.push(b',');
     }
 }
 
-/// A name of the schema, which needs no escapes.
-fn name(name: &str, out: &mut Vec<u8>) {
+/// A member's name, one that needs no escapes, and what stands behind it.
+pub(crate) fn name(name: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b"\":");

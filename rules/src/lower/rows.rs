@@ -49,7 +49,7 @@ pub(super) fn lower(
         right,
         left_columns: columns(left),
         items: BTreeMap::new(),
-        values: 0,
+        values: Vec::new(),
         pasts: None,
         pasts_from: from + rows.items.iter().filter(|item| !is_key(item)).count() as u32,
     };
@@ -62,17 +62,17 @@ pub(super) fn lower(
         }),
         None => None,
     };
-    let mut values: Vec<(Arc<str>, Expr)> = Vec::new();
     names.pasts = Some(Vec::new());
     for item in &rows.items {
         let value = lower_expr(&item.value, &mut names)?;
-        if let (true, Expr::Column(at)) = (is_key(item), &value) {
-            names.items.insert(item.name.clone(), *at);
-            continue;
-        }
-        names.items.insert(item.name.clone(), from + names.values);
-        names.values += 1;
-        values.push((Arc::from(item.name.as_str()), value));
+        let at = match value {
+            Expr::Column(at) if is_key(item) => at,
+            value => {
+                names.values.push((Arc::from(item.name.as_str()), value));
+                from + names.values.len() as u32 - 1
+            }
+        };
+        names.items.insert(item.name.clone(), at);
     }
     let key_names: Vec<Arc<str>> =
         rows.keys.iter().map(|key| Arc::from(key.name.as_str())).collect();
@@ -81,7 +81,7 @@ pub(super) fn lower(
     if rows.items.is_empty() {
         let column = |name: &Arc<str>| Expr::Column(column_at(left, name).unwrap_or(ROW_KEY_FROM));
         let own = left.column_names().into_iter().skip(left.key_names().len());
-        values = own.map(|name| (Arc::clone(name), column(name))).collect();
+        names.values = own.map(|name| (Arc::clone(name), column(name))).collect();
     }
     let join = match (&rows.join, joined, right) {
         (Some(join), Some(with), Some(right)) => {
@@ -92,7 +92,8 @@ pub(super) fn lower(
         _ => None,
     };
     let identities = (rule_identity(plan, input), joined.map(|joined| rule_identity(plan, joined)));
-    let pasts = names.pasts.unwrap_or_default();
+    let PairNames { values, pasts, .. } = names;
+    let pasts = pasts.unwrap_or_default();
     let mut rule = RowsRule { input, filter, join, top, key_names, key, values, pasts, hash: 0 };
     rule.hash = xxh3_64(format!("{identities:?}\n{rule:?}").as_bytes());
     let id = RuleId(plan.rules.len() as u32);
@@ -180,8 +181,8 @@ struct PairNames<'a> {
     left_columns: u32,
     /// Values selected so far.
     items: BTreeMap<String, u32>,
-    /// How many of them are no part of the key.
-    values: u32,
+    /// Those of them that are no part of the key.
+    values: Vec<(Arc<str>, Expr)>,
     /// Calls over the past so far, where they may stand.
     pasts: Option<Vec<PastCall>>,
     /// The first column of a call over the past.
@@ -209,7 +210,7 @@ impl Names for PairNames<'_> {
     }
 
     fn past(&mut self, kind: PastKind, argument: Expr) -> Option<Expr> {
-        let before = self.values;
+        let before = self.values.len() as u32;
         Some(past::place(self.pasts.as_mut()?, (kind, argument), before, self.pasts_from))
     }
 }

@@ -64,11 +64,7 @@ fn check(path: &Path) -> Result<(), String> {
         let other = answer(&unread, &log, (spec.is_open, spec.shown), ways[1])?;
         let said = first.rows.len() - first.items;
         if (&other.rows[..], &other.counts) != (&first.rows[..said], &first.counts) {
-            return Err(format!(
-                "where nobody takes items:
-{other}
-and\n{first}"
-            ));
+            return Err(format!("where nobody takes items:\n{other}\nand\n{first}"));
         }
     }
     if first.rows == spec.expect && first.counts == spec.counts {

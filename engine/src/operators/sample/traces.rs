@@ -36,10 +36,12 @@ enum DecidedBy {
 
 impl DecidedBy {
     fn of(sample: &SampleRule, is_told: bool) -> Self {
-        match sample.is_ordered() {
-            true => Self::Worker0,
-            false if is_told || sample.lines.iter().any(|line| line.verb.is_global()) => Self::Both,
-            false => Self::Itself,
+        if sample.is_ordered() {
+            Self::Worker0
+        } else if is_told || sample.lines.iter().any(|line| line.verb.is_global()) {
+            Self::Both
+        } else {
+            Self::Itself
         }
     }
 }

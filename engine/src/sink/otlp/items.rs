@@ -11,7 +11,7 @@ use super::wire::Encoding;
 use crate::model::{EmittedItem, ItemContent, Signal};
 use crate::otlp::request::{Grouped, request};
 use crate::otlp::schema::{RESOURCE, SCOPE, Schema};
-use crate::otlp::{write_json, write_text};
+use crate::otlp::write_json::{comma, name, write_json, write_text};
 use crate::sink::Shape;
 use crate::sink::push::{Encode, Said};
 
@@ -127,18 +127,19 @@ fn json(signal: Signal, items: &[&ItemContent]) -> ItemRequest {
     let bytes: usize = items.iter().map(|item| item.item_len()).sum();
     let mut out = Vec::with_capacity(JSON_OVER_PROTOBUF * bytes);
     let mut left_out = 0;
-    open(Some(b'{'), of_resources, &mut out);
+    out.push(b'{');
+    list(of_resources, &mut out);
     for (index, ((resource, url), scopes)) in Grouped::new(items).resources.iter().enumerate() {
-        separate(index, &mut out);
+        comma(index, &mut out);
         out.push(b'{');
         head("resource", &RESOURCE, (resource, url), &mut out);
-        open(None, of_scopes, &mut out);
+        list(of_scopes, &mut out);
         for (index, ((scope, url), items)) in scopes.iter().enumerate() {
-            separate(index, &mut out);
+            comma(index, &mut out);
             out.push(b'{');
             head("scope", &SCOPE, (scope, url), &mut out);
-            open(None, member, &mut out);
-            left_out += list(signal, items, &mut out);
+            list(member, &mut out);
+            left_out += elements(signal, items, &mut out);
             out.extend_from_slice(b"]}");
         }
         out.extend_from_slice(b"]}");
@@ -147,13 +148,19 @@ fn json(signal: Signal, items: &[&ItemContent]) -> ItemRequest {
     ItemRequest { signal, body: Bytes::from(out), items: items.len() - left_out, left_out }
 }
 
+/// The name of a list, and its begin.
+fn list(of: &str, out: &mut Vec<u8>) {
+    name(of, out);
+    out.push(b'[');
+}
+
 /// The items of a list; how many are left out, as their bytes are damaged.
-fn list(signal: Signal, items: &[&ItemContent], out: &mut Vec<u8>) -> usize {
+fn elements(signal: Signal, items: &[&ItemContent], out: &mut Vec<u8>) -> usize {
     let Some(schema) = Schema::of_item(signal) else { return items.len() };
     let (start, mut left_out) = (out.len(), 0);
     for item in items {
         let before = out.len();
-        separate(before - start, out);
+        comma(before - start, out);
         if write_json(schema, &[&item.item, &item.append], out).is_none() {
             out.truncate(before);
             left_out += 1;
@@ -164,29 +171,17 @@ fn list(signal: Signal, items: &[&ItemContent], out: &mut Vec<u8>) -> usize {
 
 /// Resource or scope, with what goes between it and what follows; one that is damaged is left
 /// empty, its items stay.
-fn head(name: &str, schema: &'static Schema, (head, url): (&[u8], &[u8]), out: &mut Vec<u8>) {
+fn head(of: &str, schema: &'static Schema, (head, url): (&[u8], &[u8]), out: &mut Vec<u8>) {
     if !head.is_empty() {
-        out.extend_from_slice(format!("\"{name}\":").as_bytes());
+        name(of, out);
         if write_json(schema, &[head], out).is_none() {
             out.extend_from_slice(b"{}");
         }
         out.push(b',');
     }
     if !url.is_empty() {
-        out.extend_from_slice(b"\"schemaUrl\":");
+        name("schemaUrl", out);
         write_text(&String::from_utf8_lossy(url), out);
-        out.push(b',');
-    }
-}
-
-/// The name of a list and its begin, behind a `{` or nothing.
-fn open(before: Option<u8>, name: &str, out: &mut Vec<u8>) {
-    out.extend(before);
-    out.extend_from_slice(format!("\"{name}\":[").as_bytes());
-}
-
-fn separate(index: usize, out: &mut Vec<u8>) {
-    if index > 0 {
         out.push(b',');
     }
 }

@@ -198,7 +198,7 @@ impl Rules {
             "aggregate {name} from {from} by {by} over {over} select {{ {values} }}\
              {having}{limit}{results}"
         );
-        self.sources.push(Source { name, shape, number });
+        self.add(name, shape, number);
     }
 
     fn rows(&mut self, index: usize, choose: &mut Choices<'_>) {
@@ -219,8 +219,7 @@ impl Rules {
             _ => format!("top 1 by {n} select {{ {number}: {n} }}"),
         };
         let _ = writeln!(self.text, "rows {name} = {from} {rule}");
-        let shape = if is_revised { Shape::Revised } else { Shape::Grid };
-        self.sources.push(Source { name, shape, number });
+        self.add(name, if is_revised { Shape::Revised } else { Shape::Grid }, number);
     }
 
     fn alert(&mut self, index: usize, choose: &mut Choices<'_>) {
