@@ -58,10 +58,16 @@ impl KeyIndex {
         }
     }
 
+    /// Whether a key of a length is demanded.
+    #[inline]
+    pub(super) fn has_length(&self, length: usize) -> bool {
+        self.lengths >> length.min(63) & 1 == 1
+    }
+
     /// The slots that a key fills; empty if nobody reads it.
     #[inline]
     pub(super) fn find(&self, key: &[u8]) -> &[Slot] {
-        if self.lengths >> key.len().min(63) & 1 == 0 {
+        if !self.has_length(key.len()) {
             return &[];
         }
         self.find_of_length(key)

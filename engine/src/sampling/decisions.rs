@@ -82,12 +82,11 @@ impl Decisions {
         self.recent.push(id, verdict);
     }
 
-    /// Reads ahead where so many of the oldest will be marked.
-    pub(super) fn read_ahead(&self, verdicts: usize) {
+    /// Brings near where so many of the oldest will be marked.
+    pub(super) fn prefetch(&self, verdicts: usize) {
         let free = VERDICTS_RECENT_PER_SHARD - self.recent.len();
         let leave = self.recent.iter().take(verdicts.saturating_sub(free));
-        let mark = |id| self.dropped.read_ahead(id_hash(id));
-        std::hint::black_box(leave.fold(0, |read, (id, _)| read ^ mark(id)));
+        leave.for_each(|(id, _)| self.dropped.prefetch(id_hash(id)));
     }
 
     /// Takes the oldest out of the newest.

@@ -1,5 +1,6 @@
 //! A compact memory of ids: four bytes a place, generations that give way as a whole.
 
+use prefetch_index::prefetch_index;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::SHARDS;
@@ -93,11 +94,11 @@ impl IdFilter {
         generation.places[at] = fingerprint(hash);
     }
 
-    /// What is where an id would be put in: its memory is on its way then.
-    pub(super) fn read_ahead(&self, hash: u64) -> u32 {
-        let newest = self.generations.last();
-        newest
-            .map_or(0, |own| own.places[(hash >> HOME_FROM_BIT) as usize & (own.places.len() - 1)])
+    /// Brings near where an id would be put in.
+    pub(super) fn prefetch(&self, hash: u64) {
+        if let Some(own) = self.generations.last() {
+            prefetch_index(&own.places, (hash >> HOME_FROM_BIT) as usize & (own.places.len() - 1));
+        }
     }
 
     /// Whether an id was put in, or looks like one.

@@ -4,6 +4,8 @@
 //! at since the shard's last one. So they wait by shard until there are some, or until somebody
 //! asks. Invariant: what is known of an id is what it were without waiting.
 
+use prefetch_index::prefetch_index;
+
 use super::{Decisions, DecisionsState, Past, Verdict, id_hash};
 use crate::limits::{SHARDS, VERDICTS_WAITING_PER_SHARD};
 
@@ -37,10 +39,10 @@ impl Verdicts {
         }
     }
 
-    /// Reads ahead where a verdict will be written, by the hash of its id.
-    pub(crate) fn read_ahead(&self, hash: u64) -> u64 {
-        let last = self.waiting[(hash % SHARDS) as usize].last();
-        last.map_or(0, |(_, verdict)| verdict.line.into())
+    /// Brings near where a verdict will be written, by the hash of its id.
+    pub(crate) fn prefetch(&self, hash: u64) {
+        let waiting = &self.waiting[(hash % SHARDS) as usize];
+        prefetch_index(waiting, waiting.len());
     }
 
     /// What was decided about an id.
@@ -54,7 +56,7 @@ impl Verdicts {
     fn settle(&mut self, shard: usize) {
         if !self.waiting[shard].is_empty() {
             let known = self.known[shard].get_or_insert_default();
-            known.read_ahead(self.waiting[shard].len());
+            known.prefetch(self.waiting[shard].len());
             self.waiting[shard].drain(..).for_each(|(id, verdict)| known.remember(id, verdict));
         }
     }

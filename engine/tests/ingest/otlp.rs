@@ -1,5 +1,7 @@
 //! The walkers against prost, on random requests of every field.
 
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value::Value};
 use proptest::prelude::*;
 use prost::Message;
 use tailwater_engine::model::{AttributePlace, Demand, PayloadFormat, Signal};
@@ -96,5 +98,60 @@ proptest! {
         prop_assert_eq!(counts.received, full.report.ledger.signals[events].received);
         prop_assert_eq!(counts.used, counts.received);
         prop_assert_eq!(full.report.ledger.signals[events].used, 0);
+    }
+}
+
+/// Attributes whose fields come in any order and number, as no encoder writes them: keys that are
+/// asked for, keys as long as those, others, and values.
+fn fields_of_attribute() -> impl Strategy<Value = Vec<u8>> {
+    let text = prop_oneof![
+        Just("k".to_owned()),
+        Just("q".to_owned()),
+        Just("a.b.c.d".to_owned()),
+        Just("longer than any".to_owned()),
+        Just("x".repeat(200)),
+    ];
+    let field = (0..3_u8, text).prop_map(|(which, text)| {
+        let any = |text: &str| {
+            let value = Some(Value::StringValue(text.to_owned()));
+            AnyValue { value }.encode_to_vec()
+        };
+        let (tag, bytes) = match which {
+            0 => (0x0a, text.into_bytes()),
+            1 => (0x12, any(&text)),
+            _ => (0x22, text.into_bytes()),
+        };
+        let mut field = vec![tag];
+        prost::encoding::encode_varint(bytes.len() as u64, &mut field);
+        field.extend(bytes);
+        field
+    });
+    proptest::collection::vec(field, 0..5).prop_map(|fields| fields.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn attributes_mean_what_their_last_fields_say(
+        attributes in proptest::collection::vec(fields_of_attribute(), 1..4),
+    ) {
+        let demand = demand();
+        let mut span = Vec::new();
+        for attribute in attributes {
+            span.push(0x4a);
+            prost::encoding::encode_varint(attribute.len() as u64, &mut span);
+            span.extend(attribute);
+        }
+        let around = |tag: u8, bytes: Vec<u8>| {
+            let mut own = vec![tag];
+            prost::encoding::encode_varint(bytes.len() as u64, &mut own);
+            [own, bytes].concat()
+        };
+        let request = around(0x0a, around(0x12, around(0x12, span)));
+        let known = ExportTraceServiceRequest::decode(&request[..]).expect("prost reads it");
+        let (spans, _) = oracle::spans(&known, &demand);
+        let read = decode(&demand, request, PayloadFormat::OtlpTraces);
+        prop_assert_eq!(read.of(Signal::Spans), &spans);
     }
 }

@@ -35,6 +35,12 @@ pub(super) fn attribute(
     table: &mut Table,
     interner: &mut Interner,
 ) -> Result<(), Damage> {
+    if !table.layout.identifies()
+        && let Some(length) = wire.short_key()
+        && !table.layout.keys(level).has_length(length)
+    {
+        return Ok(());
+    }
     let (key, value) = key_value(wire)?;
     if table.layout.identifies()
         && let Some(value) = value

@@ -15,6 +15,10 @@ pub(super) const BYTES: u32 = 2;
 /// Wire type of 4-byte numbers.
 pub(super) const FIXED32: u32 = 5;
 
+/// Tags of a `KeyValue` with a byte each.
+const KEY: u8 = tag(1, BYTES) as u8;
+const VALUE: u8 = tag(2, BYTES) as u8;
+
 /// The tag of a field.
 pub(super) const fn tag(field: u32, wire_type: u32) -> u32 {
     field << 3 | wire_type
@@ -184,6 +188,20 @@ impl<'a> Wire<'a> {
         let message = Wire { data: &self.data[..end], pos: self.pos };
         self.pos = end;
         Ok(message)
+    }
+
+    /// The length of the key of an attribute, where this message is one of the usual shape: a short
+    /// key, a short value, and nothing else. Most attributes are told by it from those that are
+    /// read, without a walk over their fields.
+    #[inline]
+    pub(super) fn short_key(&self) -> Option<usize> {
+        let fields = self.data.get(self.pos..)?;
+        let (&KEY, &length @ 0..0x80) = (fields.first()?, fields.get(1)?) else { return None };
+        let value = 2 + usize::from(length);
+        let (&VALUE, &short @ 0..0x80) = (fields.get(value)?, fields.get(value + 1)?) else {
+            return None;
+        };
+        (fields.len() == value + 2 + usize::from(short)).then_some(length.into())
     }
 
     /// Passes over a field that is not read.

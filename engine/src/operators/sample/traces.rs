@@ -148,9 +148,9 @@ impl TraceSampler {
         self.reads_id
     }
 
-    /// Reads ahead what is looked at when a trace closes, by the hash of its id.
-    pub(crate) fn read_ahead(&self, hash: u64) -> u64 {
-        self.verdicts.read_ahead(hash)
+    /// Brings near what is looked at when a trace closes, by the hash of its id.
+    pub(crate) fn prefetch(&self, hash: u64) {
+        self.verdicts.prefetch(hash);
     }
 
     /// Whether of a trace's spans only their tracestates matter, for what is counted of those: the

@@ -2,6 +2,8 @@
 //! bits of an id in one word (Putze, Sanders, Singler, "Cache-, hash- and space-efficient Bloom
 //! filters", 2007), in generations that go as a whole.
 
+use prefetch_index::prefetch_index;
+
 use crate::limits::TRACES_CLOSED_WORDS_MAX;
 
 /// Ids to a word in a full generation: four bits of each, so that about one id in 100 that was not
@@ -42,6 +44,13 @@ impl Bits {
             let (word, bits) = place(hash, own.words.len());
             own.words[word] & bits == bits
         })
+    }
+
+    /// Brings near what is looked at for an id, by its hash.
+    pub(super) fn prefetch(&self, hash: u64) {
+        for own in &self.generations {
+            prefetch_index(&own.words, place(hash, own.words.len()).0);
+        }
     }
 
     /// Puts in an id of a time. A full generation is followed by a larger one.

@@ -109,6 +109,11 @@ impl ClosedIds {
         self.bits.may_hold(hash)
     }
 
+    /// Brings near what tells whether a trace may have closed, by the hash of its id.
+    pub(super) fn prefetch(&self, hash: u64) {
+        self.bits.prefetch(hash);
+    }
+
     /// Whether a trace had closed, by the hash of its id, as far as is remembered at a watermark.
     pub(super) fn holds(&mut self, hash: u64, id: &Id, watermark_ns: i64) -> bool {
         self.may_hold(hash) && self.holds_exactly(hash, id, watermark_ns)

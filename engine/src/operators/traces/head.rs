@@ -3,6 +3,14 @@
 use super::spans::NONE;
 use crate::sampling::Randomness;
 
+/// An open trace: two cache lines beside each other, as often both are looked at.
+#[derive(Debug)]
+#[repr(align(128))]
+pub(super) struct Trace {
+    pub(super) head: Head,
+    pub(super) rest: Rest,
+}
+
 /// What each span of an open trace changes: one cache line, as looking at traces in the order in
 /// which spans come is waiting for memory.
 #[derive(Debug)]

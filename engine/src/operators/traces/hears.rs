@@ -51,8 +51,8 @@ impl<'a> Hearing<'a> {
 }
 
 impl Hears for Hearing<'_> {
-    fn read_ahead(&self, key: u64) -> u64 {
-        self.samplers.iter().fold(0, |read, sampler| read ^ sampler.read_ahead(key))
+    fn prefetch(&self, key: u64) {
+        self.samplers.iter().for_each(|sampler| sampler.prefetch(key));
     }
 
     fn closed(&mut self, trace: &mut Assembled, held: &mut HeldSpans) {

@@ -9,9 +9,10 @@ mod sparse;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use prefetch_index::prefetch_index;
 
 use super::block::SpanBlock;
-use super::spans::{NONE, follow};
+use super::spans::NONE;
 use crate::ingest::emit_parts;
 use crate::model::{
     Batch, ByteRange, Cell, Column, ColumnMapping, ItemContent, ItemKey, PayloadFormat, RawContext,
@@ -25,6 +26,9 @@ const PAGE_SPANS: usize = 256;
 
 /// In place of the span before one that nobody holds.
 const GONE: u32 = NONE - 1;
+
+/// Spans of a trace that are brought near.
+const PREFETCHED_SPANS: usize = 8;
 
 /// A span, by its number.
 #[derive(Debug, Clone, Copy)]
@@ -328,9 +332,21 @@ impl HeldSpans {
         out.reverse();
     }
 
-    /// Reads ahead the spans of some traces.
-    pub(super) fn read_ahead(&self, newest: &mut Vec<u32>) {
-        follow(newest, |number| self.before[number as usize]);
+    /// Brings near the spans of some traces, by their newest.
+    pub(super) fn prefetch(&self, newest: &mut Vec<u32>) {
+        let prefetch = |number: &u32| prefetch_index(&self.before, *number as usize);
+        newest.retain(|number| *number != NONE);
+        newest.iter().for_each(prefetch);
+        for _ in 1..PREFETCHED_SPANS {
+            newest.retain_mut(|number| {
+                *number = self.before[*number as usize];
+                let is_one = *number != NONE;
+                if is_one {
+                    prefetch(number);
+                }
+                is_one
+            });
+        }
     }
 
     /// The frame of a span, and its place there.

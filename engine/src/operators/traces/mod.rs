@@ -13,6 +13,7 @@ mod held;
 mod parts;
 mod read;
 mod rows;
+mod runs;
 mod said;
 mod spans;
 mod state;

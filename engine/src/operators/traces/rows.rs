@@ -2,6 +2,8 @@
 //! it comes and read when its trace closes, each time from memory that nobody had looked at for
 //! long.
 
+use prefetch_index::prefetch_index;
+
 use super::values::NOTHING;
 
 const LINE_WORDS: usize = 8;
@@ -71,11 +73,14 @@ impl Rows {
         }
     }
 
-    /// Brings a row near. What it returns is made of what it read.
+    /// Brings a row near.
     #[inline]
-    pub(super) fn read_ahead(&self, place: u32) -> u64 {
-        let lines = (0..self.stride).step_by(LINE_WORDS);
-        lines.fold(0, |read, at| read ^ self.word(place, at))
+    pub(super) fn prefetch(&self, place: u32) {
+        let line = place as usize * self.stride / LINE_WORDS;
+        prefetch_index(&self.lines, line);
+        for more in 1..self.stride / LINE_WORDS {
+            prefetch_index(&self.lines, line + more);
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 use super::assembled::ClosedSpans;
 use super::block::SpanBlock;
 use super::rows::Rows;
+use super::runs::{Ahead, Runs, before_in_run};
 use super::values::Values;
 use crate::model::Value;
 use crate::plan::TraceRule;
@@ -13,24 +14,14 @@ use crate::plan::TraceRule;
 /// No span.
 pub(super) const NONE: u32 = u32::MAX;
 
-/// Spans of a trace that are read ahead.
-const READ_AHEAD_SPANS: usize = 8;
+/// Runs of a trace that are brought near: 16 spans.
+const PREFETCHED_RUNS: usize = 4;
+
+/// The newest of the spans of a trace, and how many there are.
+pub(super) type Others = (u32, u32);
 
 /// Places that are made at once.
 const ROOM: usize = 256;
-
-/// Follows the spans of some traces side by side, so that the memory of all is on its way at once.
-pub(super) fn follow(newest: &mut Vec<u32>, mut before: impl FnMut(u32) -> u32) {
-    for _ in 0..READ_AHEAD_SPANS {
-        newest.retain_mut(|span| {
-            let is_one = *span != NONE;
-            if is_one {
-                *span = before(*span);
-            }
-            is_one
-        });
-    }
-}
 
 /// Where in a span's row something is, if it is kept.
 #[derive(Debug, Clone, Copy)]
@@ -75,11 +66,7 @@ pub(super) struct Spans {
     values: Box<Values>,
     /// By carried column: the numbers of the values of the block at hand.
     of_block: Vec<Vec<u32>>,
-    /// Beside the rows: which is the next one would be read in a row that nobody had looked at for
-    /// long, and taking a span would wait for it.
-    free: Vec<u32>,
-    /// Places that have been used at all.
-    fresh: usize,
+    runs: Runs,
     /// Spans of the trace at hand: start, id, which they were in the log, place.
     order: Vec<(i64, u64, u32, u32)>,
 }
@@ -105,8 +92,7 @@ impl Spans {
             rows: Rows::new(kept.words, kept.numbers),
             values: Box::default(),
             of_block: vec![Vec::new(); rule.carried.len()],
-            free: Vec::new(),
-            fresh: 0,
+            runs: Runs::default(),
             order: Vec::new(),
         }
     }
@@ -116,7 +102,7 @@ impl Spans {
         if self.values.wants_sweep() {
             let (rows, numbers) = (&self.rows, self.kept.numbers);
             let carried = |place| (1..numbers).map(move |at| rows.number(place, at));
-            self.values.sweep((0..self.fresh as u32).flat_map(carried));
+            self.values.sweep((0..self.runs.places() as u32).flat_map(carried));
         }
         for (numbers, carried) in self.of_block.iter_mut().zip(&mut block.carried) {
             numbers.clear();
@@ -124,9 +110,10 @@ impl Spans {
         }
     }
 
-    /// Adds a span of the block before the others of its trace.
-    pub(super) fn push(&mut self, block: &SpanBlock, at: usize, head: u32) -> u32 {
+    /// Adds a span of the block before the others of its trace, which are so many.
+    pub(super) fn push(&mut self, block: &SpanBlock, at: usize, (head, count): Others) -> u32 {
         let place = self.add_words(
+            (head, count),
             (block.span_ids[at], block.parent_ids.get(at).copied().unwrap_or(0)),
             (block.starts_ns[at], block.durations_ns.get(at).copied().unwrap_or(0)),
             block.masks.get(at).copied().unwrap_or(0),
@@ -138,9 +125,10 @@ impl Spans {
     }
 
     /// Adds a span of a snapshot before the others of its trace.
-    pub(super) fn add(&mut self, span: SpanState, head: u32) -> u32 {
+    pub(super) fn add(&mut self, span: SpanState, (head, count): Others) -> u32 {
         let SpanState { span_id, parent_id, start_ns, duration_ns, mask, carried } = span;
-        let place = self.add_words((span_id, parent_id), (start_ns, duration_ns), mask);
+        let place =
+            self.add_words((head, count), (span_id, parent_id), (start_ns, duration_ns), mask);
         let carried = carried.into_iter().map(|value| self.values.add(value));
         self.rows.set_numbers(place, std::iter::once(head).chain(carried));
         place
@@ -148,11 +136,12 @@ impl Spans {
 
     fn add_words(
         &mut self,
+        (head, count): Others,
         (span_id, parent_id): (u64, u64),
         (start_ns, duration_ns): (i64, i64),
         mask: u64,
     ) -> u32 {
-        let (kept, place) = (self.kept, self.place());
+        let (kept, place) = (self.kept, self.place(head, count));
         let rows = &mut self.rows;
         rows.set_word(place, 0, span_id);
         if let Some(at) = kept.places {
@@ -168,15 +157,12 @@ impl Spans {
         place
     }
 
-    fn place(&mut self) -> u32 {
-        if let Some(place) = self.free.pop() {
-            return place;
-        }
-        if self.fresh == self.rows.places() {
+    fn place(&mut self, head: u32, count: u32) -> u32 {
+        let place = self.runs.take(count, head);
+        if self.runs.places() > self.rows.places() {
             self.rows.grow(ROOM);
         }
-        self.fresh += 1;
-        self.fresh as u32 - 1
+        place
     }
 
     /// The span before one in its trace.
@@ -188,10 +174,12 @@ impl Spans {
         self.rows.word(place, at)
     }
 
-    /// Reads ahead the rows that so many spans will take.
-    pub(super) fn read_free(&self, spans: usize) {
-        let next = self.free.iter().rev().take(spans);
-        std::hint::black_box(next.fold(0, |read, place| read ^ self.rows.read_ahead(*place)));
+    /// Brings near the row that a span will take, by the others of its trace and the runs that
+    /// spans before it will take.
+    pub(super) fn prefetch_next(&self, (head, count): Others, ahead: &mut Ahead) {
+        if let Some(place) = self.runs.next(count, head, ahead) {
+            self.rows.prefetch(place);
+        }
     }
 
     /// Takes all spans of a trace out: by start, then id; repeated ids in the order of the log.
@@ -210,7 +198,7 @@ impl Spans {
             order.sort_unstable();
         }
         out.resize(order.len(), kept.numbers - 1, kept.is_kept());
-        for (to, &(start_ns, id, _, place)) in order.iter().enumerate() {
+        for (to, &(start_ns, id, number, place)) in order.iter().enumerate() {
             out.ids[to] = id;
             if let Some(at) = kept.places {
                 out.parents[to] = self.word(place, at);
@@ -226,19 +214,30 @@ impl Spans {
                 out[to] = self.rows.number(place, at);
             }
             self.rows.set_numbers(place, std::iter::empty());
-            self.free.push(place);
+            self.runs.release(number, place);
         }
         self.order = order;
     }
 
-    /// Reads ahead the spans of some traces.
-    pub(super) fn read_ahead(&self, newest: &mut Vec<u32>) {
-        let mut read = 0;
-        follow(newest, |place| {
-            read ^= self.rows.read_ahead(place);
-            self.next(place)
-        });
-        std::hint::black_box(read);
+    /// Brings near the spans of some traces, run by run: all of a run, then the one before it.
+    pub(super) fn prefetch(&self, of: &mut Vec<Others>) {
+        let prefetch = |&(newest, count): &Others| {
+            let behind = before_in_run(count - 1);
+            (newest - behind..=newest).for_each(|place| self.rows.prefetch(place));
+        };
+        of.retain(|(_, count)| *count > 0);
+        of.iter().for_each(prefetch);
+        for _ in 1..PREFETCHED_RUNS {
+            of.retain_mut(|own| {
+                let behind = before_in_run(own.1 - 1);
+                *own = (self.next(own.0 - behind), own.1 - 1 - behind);
+                let is_more = own.1 > 0;
+                if is_more {
+                    prefetch(own);
+                }
+                is_more
+            });
+        }
     }
 
     /// Lends out what spans carry, or takes it back.
@@ -270,9 +269,9 @@ impl Spans {
         }
     }
 
-    /// Spans held.
-    pub(super) fn len(&self) -> usize {
-        self.fresh - self.free.len()
+    /// Bytes held here, without the texts that spans carry.
+    pub(super) fn bytes(&self) -> u64 {
+        self.runs.taken() as u64 * self.bytes_each
     }
 
     /// Bytes of one span here, without the texts that it carries.

@@ -5,6 +5,7 @@
 //! beyond, at the other traces of the shard.
 
 mod closing;
+mod found;
 mod stored;
 
 use std::sync::Arc;
@@ -14,9 +15,9 @@ use hashbrown::HashTable;
 use super::assembled::Assembled;
 use super::block::SpanBlock;
 use super::closed_ids::ClosedIds;
-use super::head::{Head, Rest};
+use super::head::{Head, Rest, Trace};
 use super::held::{HeldSpan, HeldSpans};
-use super::spans::{NONE, Spans};
+use super::spans::Spans;
 use super::state::shard_key;
 use super::wheel::{Wheel, bucket_of};
 use crate::limits::{SHARDS, TRACE_SPANS_PER_SHARD_MAX};
@@ -24,8 +25,8 @@ use crate::model::{Row, Value};
 use crate::operators::applied::RuleCounts;
 use crate::operators::sample::EarlyClose;
 use crate::plan::TraceRule;
-use crate::sampling::Randomness;
 use closing::Closing;
+use found::{Found, LOOKED_UP};
 
 /// The open traces.
 pub(super) struct Store {
@@ -35,13 +36,13 @@ pub(super) struct Store {
     /// Whether spans count at their starts, as far as any came.
     counts_at_starts: bool,
     index: HashTable<u32>,
-    heads: Vec<Head>,
-    /// By head.
-    rests: Vec<Rest>,
-    /// By head: what is read of its root.
+    traces: Vec<Trace>,
+    /// By trace: what is read of its root.
     roots: Vec<Value>,
     free: Vec<u32>,
     needs_spans: bool,
+    /// Whether each span may move the end of its trace.
+    needs_ends: bool,
     spans: Spans,
     held: HeldSpans,
     wheel: Wheel,
@@ -50,6 +51,7 @@ pub(super) struct Store {
     spans_of: Vec<u32>,
     /// Reused between traces.
     assembled: Option<Box<Assembled>>,
+    found: Found,
     closing: Closing,
 }
 
@@ -58,8 +60,8 @@ pub(super) type OnClose<'a> = dyn Hears + 'a;
 
 /// What is told of traces.
 pub(super) trait Hears {
-    /// Reads ahead what is looked at when a trace closes, by its key.
-    fn read_ahead(&self, key: u64) -> u64;
+    /// Brings near what is looked at when a trace closes, by its key.
+    fn prefetch(&self, key: u64);
 
     /// A trace has closed.
     fn closed(&mut self, trace: &mut Assembled, held: &mut HeldSpans);
@@ -71,11 +73,9 @@ pub(super) trait Hears {
 /// The place of a span in its block, and the watermark as of the row before.
 type At = (usize, i64);
 
-/// What only some spans have: the place among the roots of the block, and the randomness stated.
-type Extra = (Option<usize>, Option<Randomness>);
-
-/// Spans whose traces are looked up at once: one after the other each would wait for memory.
-const LOOKED_UP: usize = 32;
+/// What only some spans have: their places among the roots of the block, and among those that state
+/// their randomness.
+type Extra = (Option<usize>, Option<usize>);
 
 /// Takes the values of a root in place of those of another one, or of nulls.
 fn take_values(own: &mut [Value], values: &mut [Value], has_other: bool) {
@@ -103,17 +103,18 @@ impl Store {
             soonest_ns: rule.soonest_ns(),
             counts_at_starts: false,
             index: HashTable::new(),
-            heads: Vec::new(),
-            rests: Vec::new(),
+            traces: Vec::new(),
             roots: Vec::new(),
             free: Vec::new(),
             needs_spans: rule.needs_spans(),
+            needs_ends: rule.needs_ends(),
             spans: Spans::new(rule),
             held: HeldSpans::default(),
             wheel: Wheel::default(),
             closed: ClosedIds::new(),
             spans_of: vec![0; SHARDS as usize],
             assembled: None,
+            found: Found::default(),
             closing: Closing::default(),
         }
     }
@@ -135,11 +136,10 @@ impl Store {
     /// An estimate of the bytes held, without texts.
     pub(super) fn held_bytes(&self) -> u64 {
         let root = self.rule.of_root.len() * size_of::<Value>();
-        let head = size_of::<Head>() + size_of::<Rest>() + root;
+        let trace = size_of::<Trace>() + root;
         let index = self.index.capacity() * (size_of::<u32>() + 1);
-        let heads = (self.heads.len() * head + index) as u64;
-        let spans = self.spans.len() as u64 * self.spans.bytes_each();
-        heads + self.closed.bytes() + spans + self.held.bytes_beside()
+        let traces = (self.traces.len() * trace + index) as u64;
+        traces + self.closed.bytes() + self.spans.bytes() + self.held.bytes_beside()
     }
 
     /// Takes spans, those of a block in log order, blocks in log order.
@@ -153,21 +153,16 @@ impl Store {
         let roots = std::mem::take(&mut block.roots);
         let mut next_root = 0;
         let mut late_rows = std::mem::take(&mut block.late).into_iter().peekable();
-        let stated = std::mem::take(&mut block.randomness);
         let mut next_stated = 0;
         let frame = self.held.begin(&mut block);
         self.counts_at_starts = block.times_ns.is_empty();
         self.spans.begin(&mut block);
         let mut next_mark = 0;
         let mut watermark_ns = i64::MIN;
-        let mut found = [(0, NONE); LOOKED_UP];
+        let mut found = std::mem::take(&mut self.found);
         for at in 0..block.len() {
             if at % LOOKED_UP == 0 {
-                self.look_up(&block.trace_ids[at..], &mut found);
-                self.read_roots((at, &roots[next_root..]), &found);
-                if self.needs_spans {
-                    self.spans.read_free(LOOKED_UP);
-                }
+                self.look_ahead_of((&block, &roots), at, &mut found);
             }
             while let Some(mark) = block.watermarks.get(next_mark).filter(|m| m.0 as usize <= at) {
                 watermark_ns = mark.1;
@@ -176,11 +171,11 @@ impl Store {
             let is_own = |entry: &u32| *entry as usize == at;
             let root = roots.get(next_root).is_some_and(is_own).then_some(next_root);
             next_root += usize::from(root.is_some());
-            let own = stated.get(next_stated).filter(|(entry, _)| is_own(entry));
-            let randomness = own.map(|own| own.1);
-            next_stated += usize::from(randomness.is_some());
-            let place = self.place_of(&block.trace_ids[at], found[at % LOOKED_UP]);
-            let extra = (root, randomness);
+            let stated = block.randomness.get(next_stated).is_some_and(|(entry, _)| is_own(entry));
+            let stated = stated.then_some(next_stated);
+            next_stated += usize::from(stated.is_some());
+            let place = self.place_of(&block.trace_ids[at], found.at(at));
+            let extra = (root, stated);
             if self.span(&mut block, (at, watermark_ns), (place, frame), extra, close) {
                 counts.used += 1;
                 continue;
@@ -197,48 +192,20 @@ impl Store {
             counts.worst_late_ns = counts.worst_late_ns.max(behind_ns);
             late.extend(late_row);
         }
+        self.found = found;
         if let Some(frame) = frame {
             self.held.release(frame);
         }
     }
 
-    /// The keys and the places of traces as they are now. What those look at that will open is
-    /// read ahead.
-    fn look_up(&self, ids: &[[u8; 16]], found: &mut [(u64, u32); LOOKED_UP]) {
-        let (mut free, mut read) = (self.free.iter().rev(), false);
-        for (found, id) in found.iter_mut().zip(ids) {
-            let key = shard_key(id);
-            *found = (key, self.find(key, id).unwrap_or(NONE));
-            if found.1 == NONE {
-                let place = free.next().copied().unwrap_or(0) as usize;
-                let is_read = self.rests.get(place).is_some_and(|rest| rest.bucket == 0)
-                    ^ self.heads.get(place).is_some_and(|head| head.generation == 0);
-                read ^= self.closed.may_hold(key) ^ is_read;
-            }
-        }
-        std::hint::black_box(read);
-    }
-
-    /// Reads ahead what those of the spans look at that are roots.
-    fn read_roots(&self, (from, roots): (usize, &[u32]), found: &[(u64, u32); LOOKED_UP]) {
-        let (values, mut read) = (self.rule.of_root.len(), false);
-        for entry in roots {
-            let Some((_, place)) = found.get(*entry as usize - from) else { break };
-            let bucket = self.rests.get(*place as usize).map_or(0, |rest| rest.bucket);
-            let root = self.roots.get(*place as usize * values);
-            read ^= (bucket == 0) ^ root.is_some_and(Value::is_null);
-        }
-        std::hint::black_box(read);
-    }
-
     fn find(&self, key: u64, id: &[u8; 16]) -> Option<u32> {
-        self.index.find(key, |&place| self.heads[place as usize].id == *id).copied()
+        self.index.find(key, |&place| self.traces[place as usize].head.id == *id).copied()
     }
 
     /// The key and the place of a trace that was looked up a few spans before.
     fn place_of(&self, id: &[u8; 16], (key, place): (u64, u32)) -> (u64, Option<u32>) {
         let is_still = |head: &&Head| head.is_open && head.id == *id;
-        let head = self.heads.get(place as usize).filter(is_still);
+        let head = self.traces.get(place as usize).map(|own| &own.head).filter(is_still);
         (key, if head.is_some() { Some(place) } else { self.find(key, id) })
     }
 
@@ -253,7 +220,7 @@ impl Store {
     ) -> bool {
         let id = block.trace_ids[at];
         if let Some(place) = found {
-            let head = &self.heads[place as usize];
+            let head = &self.traces[place as usize].head;
             let is_young = head.first_ns.saturating_add(self.soonest_ns) > watermark_ns;
             if is_young || self.deadline_ns(head) > watermark_ns {
                 self.join((place, key), block, (at, watermark_ns), (extra, frame), close);
@@ -275,23 +242,21 @@ impl Store {
     }
 
     fn open_head(&mut self, key: u64, id: [u8; 16], time_ns: i64) -> u32 {
-        let place = self.free.pop().unwrap_or(self.heads.len() as u32);
-        let before = self.heads.get(place as usize).map_or(0, |head| head.generation);
+        let place = self.free.pop().unwrap_or(self.traces.len() as u32);
+        let old = self.traces.get_mut(place as usize);
+        let before = old.as_ref().map_or(0, |trace| trace.head.generation);
         let head = Head::new(id, time_ns, before.wrapping_add(1));
-        match self.heads.get_mut(place as usize) {
-            Some(old) => {
-                *old = head;
-                self.rests[place as usize] = Rest::default();
-            }
+        let trace = Trace { head, rest: Rest::default() };
+        match old {
+            Some(old) => *old = trace,
             None => {
-                self.heads.push(head);
-                self.rests.push(Rest::default());
-                let values = self.heads.len() * self.rule.of_root.len();
+                self.traces.push(trace);
+                let values = self.traces.len() * self.rule.of_root.len();
                 self.roots.resize(values, Value::Null);
             }
         }
-        let heads = &self.heads;
-        let hash = |place: &u32| shard_key(&heads[*place as usize].id);
+        let traces = &self.traces;
+        let hash = |place: &u32| shard_key(&traces[*place as usize].head.id);
         self.index.insert_unique(key, place, hash);
         place
     }
@@ -301,11 +266,11 @@ impl Store {
         (place, key): (u32, u64),
         block: &mut SpanBlock,
         (at, watermark_ns): At,
-        ((root, randomness), frame): (Extra, Option<u32>),
+        ((root, stated), frame): (Extra, Option<u32>),
         close: &mut OnClose<'_>,
     ) {
         let bytes = self.spans.bytes_each();
-        let (head, rest) = (&mut self.heads[place as usize], &mut self.rests[place as usize]);
+        let Trace { head, rest } = &mut self.traces[place as usize];
         let (time_ns, start_ns) = (block.time_ns(at), block.starts_ns[at]);
         // It is read in one word with what is written below, and would wait for that.
         let generation = head.generation;
@@ -336,10 +301,10 @@ impl Store {
             take_values(own, values, head.has_root);
             (head.has_root, rest.root) = (true, mine);
         }
-        if let Some(randomness) = randomness
+        if let Some((_, randomness)) = stated.and_then(|at| block.randomness.get(at))
             && rest.randomness.as_ref().is_none_or(|known| mine < (known.0, known.1))
         {
-            rest.randomness = Some(Box::new((mine.0, mine.1, randomness)));
+            rest.randomness = Some(Box::new((mine.0, mine.1, *randomness)));
         }
         if let Some(frame) = frame {
             let (span, bytes) = self.held.hold_before(frame, at, head.held);
@@ -347,7 +312,7 @@ impl Store {
             head.held = span.number();
         }
         if self.needs_spans {
-            head.newest = self.spans.push(block, at, head.newest);
+            head.newest = self.spans.push(block, at, (head.newest, head.spans));
         }
         head.spans += 1;
         let (spans, bytes, shard) = (head.spans, head.bytes, (key % SHARDS) as usize);
@@ -376,8 +341,8 @@ impl Store {
 
     /// Lets a trace wait for its deadline.
     fn wait(&mut self, (place, generation): (u32, u16)) {
-        let bucket = bucket_of(self.deadline_ns(&self.heads[place as usize]));
-        let rest = &mut self.rests[place as usize];
+        let bucket = bucket_of(self.deadline_ns(&self.traces[place as usize].head));
+        let rest = &mut self.traces[place as usize].rest;
         // Later deadlines are looked up again when the bucket comes.
         if bucket < rest.bucket {
             rest.bucket = bucket;

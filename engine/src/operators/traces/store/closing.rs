@@ -4,17 +4,21 @@ use super::{LOOKED_UP, OnClose, Store, ends_ns};
 use crate::limits::{SHARDS, TRACE_SPANS_PER_SHARD_MAX};
 use crate::model::Value;
 use crate::operators::sample::EarlyClose;
+use crate::operators::traces::head::Trace;
+use crate::operators::traces::spans::Others;
 use crate::operators::traces::state::shard_key;
 use crate::operators::traces::wheel::bucket_of;
 
-/// Traces that close one after the other. What closing looks at is read ahead: one after the other
-/// each would wait for memory.
+/// Traces that close one after the other. What closing looks at is brought near, as each would wait
+/// for memory.
 #[derive(Default)]
 pub(super) struct Closing {
     /// Places, keys, deadlines.
     due: Vec<(u32, u64, i64)>,
-    /// The newest spans.
-    newest: Vec<u32>,
+    /// Their newest spans as received.
+    held: Vec<u32>,
+    /// Their newest spans, and how many there are.
+    newest: Vec<Others>,
 }
 
 /// The shard of a trace.
@@ -26,8 +30,9 @@ impl Store {
     /// Closes the oldest traces of a shard until a tenth of its room is free.
     pub(super) fn relieve(&mut self, shard: usize, watermark_ns: i64, close: &mut OnClose<'_>) {
         let own = self
-            .heads
+            .traces
             .iter()
+            .map(|trace| &trace.head)
             .enumerate()
             .filter(|(_, head)| head.is_open && shard_of(&head.id) == shard);
         let mut oldest: Vec<_> = own.map(|(at, head)| (head.first_ns, head.id, at)).collect();
@@ -50,12 +55,14 @@ impl Store {
     ) {
         let mut again = Vec::new();
         while let Some((bucket, places)) = self.wheel.next(watermark_ns) {
-            for places in places.chunks(LOOKED_UP) {
-                self.look_ahead((bucket, places), watermark_ns, &mut again, close);
+            self.prefetch_waiting(&places);
+            for (at, own) in (1..).zip(places.chunks(LOOKED_UP)) {
+                self.prefetch_waiting(&places[(at * LOOKED_UP).min(places.len())..]);
+                self.look_ahead((bucket, own), watermark_ns, &mut again, close);
                 for at in 0..self.closing.due.len() {
                     let (place, key, deadline_ns) = self.closing.due[at];
                     // It may have waited twice.
-                    if self.heads[place as usize].is_open {
+                    if self.traces[place as usize].head.is_open {
                         self.close((place, key), deadline_ns, None, close);
                     }
                 }
@@ -70,6 +77,14 @@ impl Store {
         self.closed.forget(watermark_ns);
     }
 
+    /// Brings near the first of some traces that wait.
+    fn prefetch_waiting(&self, places: &[(u32, u16)]) {
+        for &(place, _) in places.iter().take(LOOKED_UP) {
+            self.prefetch_head(place);
+            self.prefetch_rest(place);
+        }
+    }
+
     /// Finds which of some traces of a bucket are due; others wait for a later bucket.
     fn look_ahead(
         &mut self,
@@ -80,16 +95,9 @@ impl Store {
     ) {
         let mut closing = std::mem::take(&mut self.closing);
         closing.due.clear();
-        let mut read = 0;
-        // Without a branch on what is read, which would wait for it.
-        for &(place, _) in places {
-            let (head, rest) = (&self.heads[place as usize], &self.rests[place as usize]);
-            read ^= u64::from(head.spans) ^ rest.mask;
-        }
         for &(place, generation) in places {
-            let head = &self.heads[place as usize];
+            let Trace { head, rest } = &mut self.traces[place as usize];
             let is_own = head.is_open && head.generation == generation;
-            let rest = &mut self.rests[place as usize];
             if !is_own || rest.bucket != own_bucket {
                 continue;
             }
@@ -102,23 +110,20 @@ impl Store {
             rest.bucket = bucket_of(deadline_ns);
             again.push((rest.bucket, (place, generation)));
         }
-        let values = self.rule.of_root.len();
         for (place, key, _) in &closing.due {
-            let root = self.roots.get(*place as usize * values);
-            let is_known = self.index.find(*key, |at| at == place).is_some();
-            read ^= u64::from(root.is_some_and(Value::is_null)) ^ u64::from(is_known);
-            read ^= u64::from(self.closed.may_hold(*key)) ^ close.read_ahead(*key);
+            self.prefetch_root(*place);
+            self.closed.prefetch(*key);
+            close.prefetch(*key);
         }
-        let mut newest = std::mem::take(&mut closing.newest);
-        let heads = closing.due.iter().map(|due| &self.heads[due.0 as usize]);
-        newest.clear();
-        newest.extend(heads.clone().map(|head| head.held));
-        self.held.read_ahead(&mut newest);
-        newest.clear();
-        newest.extend(heads.map(|head| head.newest));
-        self.spans.read_ahead(&mut newest);
-        std::hint::black_box(read);
-        closing.newest = newest;
+        let heads = closing.due.iter().map(|due| &self.traces[due.0 as usize].head);
+        closing.held.clear();
+        closing.held.extend(heads.clone().map(|head| head.held));
+        self.held.prefetch(&mut closing.held);
+        if self.needs_spans {
+            closing.newest.clear();
+            closing.newest.extend(heads.map(|head| (head.newest, head.spans)));
+            self.spans.prefetch(&mut closing.newest);
+        }
         self.closing = closing;
     }
 
@@ -129,7 +134,7 @@ impl Store {
         early: Option<EarlyClose>,
         close: &mut OnClose<'_>,
     ) {
-        let (head, rest) = (&mut self.heads[place as usize], &mut self.rests[place as usize]);
+        let Trace { head, rest } = &mut self.traces[place as usize];
         let shard = (key % SHARDS) as usize;
         head.is_open = false;
         self.spans_of[shard] -= head.spans;

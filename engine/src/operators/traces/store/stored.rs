@@ -3,6 +3,7 @@
 use super::{Store, ends_ns};
 use crate::limits::SHARDS;
 use crate::model::Value;
+use crate::operators::traces::head::Trace;
 use crate::operators::traces::state::{OpenTrace, TraceState, shard_key};
 
 impl Store {
@@ -10,15 +11,14 @@ impl Store {
     fn root_of(&self, place: usize) -> Option<(i64, u64, Vec<Value>)> {
         let count = self.rule.of_root.len();
         let values = &self.roots[place * count..][..count];
-        let (start_ns, id) = self.rests[place].root;
-        self.heads[place].has_root.then(|| (start_ns, id, values.to_vec()))
+        let (start_ns, id) = self.traces[place].rest.root;
+        self.traces[place].head.has_root.then(|| (start_ns, id, values.to_vec()))
     }
 
     /// What a snapshot holds.
     pub(in crate::operators::traces) fn state(&self) -> Vec<TraceState> {
-        let open = self.heads.iter().enumerate().filter(|(_, head)| head.is_open);
-        let open = open.map(|(place, head)| {
-            let rest = &self.rests[place];
+        let open = self.traces.iter().enumerate().filter(|(_, trace)| trace.head.is_open);
+        let open = open.map(|(place, Trace { head, rest })| {
             let (start_ns, end_ns) = ends_ns(head, rest, self.counts_at_starts);
             TraceState::Open(Box::new(OpenTrace {
                 id: head.id,
@@ -50,8 +50,7 @@ impl Store {
             TraceState::Open(trace) => {
                 let key = shard_key(&trace.id);
                 let place = self.open_head(key, trace.id, trace.first_ns);
-                let (head, rest) =
-                    (&mut self.heads[place as usize], &mut self.rests[place as usize]);
+                let Trace { head, rest } = &mut self.traces[place as usize];
                 head.last_ns = trace.last_ns;
                 rest.start_ns = trace.start_ns;
                 rest.end_ns = trace.end_ns;
@@ -67,10 +66,10 @@ impl Store {
                 rest.randomness = trace.randomness.map(Box::new);
                 head.held = self.held.restore(trace.held);
                 self.spans_of[(key % SHARDS) as usize] += trace.span_count;
-                for span in trace.spans {
-                    head.newest = self.spans.add(span, head.newest);
+                for (count, span) in (0..).zip(trace.spans) {
+                    head.newest = self.spans.add(span, (head.newest, count));
                 }
-                self.wait((place, self.heads[place as usize].generation));
+                self.wait((place, self.traces[place as usize].head.generation));
             }
         }
     }
