@@ -272,15 +272,16 @@ fn live(spans_a_second: u64) {
             let open = gauges.groups(rule);
             let closed = (spans / SHAPE.len() as u64).saturating_sub(open);
             let closed = closed.min(spans_a_second / SHAPE.len() as u64 * CLOSED.1);
-            let index = gauges.state_bytes(rule).saturating_sub(closed * CLOSED.0);
+            let payload = gauges.payload_bytes(rule);
+            let index = gauges.state_bytes(rule).saturating_sub(payload + closed * CLOSED.0);
             let live = (open * SHAPE.len() as u64).max(1);
             println!(
                 "{second:>3} s: {open} traces live, {:.1} bytes of index a live span, {} MB \
-                 resident, {} of them before, {} MB of payload pinned or so",
+                 resident, {} of them before, {} MB of payload pinned",
                 index as f64 / live as f64,
                 resident_mb(),
                 before_mb,
-                bytes / spans.max(1) * live / 1_000_000,
+                payload / 1_000_000,
             );
         }
     }

@@ -419,6 +419,10 @@ pub const TRACE_SPANS_MAX: u32 = 20_000;
 /// Bytes of one trace where no rule states it; a trace with more is decided early.
 pub const TRACE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
+/// Bytes of payloads of which a 32nd or less is still held by open traces, of one `traces` rule on
+/// one worker: beyond, what is left of the oldest is copied and the payload let go.
+pub const TRACE_SPARSE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
 /// Groups of slices that have not ended in which a worker holds what it aggregates of the rows of
 /// traces, for one table; with more of them all leave for the rule at the end of the epoch.
 pub const LOCAL_GROUPS_MAX: usize = 65_536;

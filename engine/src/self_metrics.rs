@@ -133,9 +133,11 @@ pub(crate) enum Holder {
     Rows = 2,
     /// Rows in relations, for the rule that relates; several stages of a worker add theirs up.
     Relations = 3,
+    /// Payloads of spans that open traces hold as received.
+    Payloads = 4,
 }
 
-const HOLDERS: usize = 4;
+const HOLDERS: usize = 5;
 
 impl EngineGauges {
     /// For a plan of so many timelines, time columns and rules.
@@ -249,6 +251,13 @@ impl EngineGauges {
     /// Bytes of state that a rule holds, estimated; what rules share is divided among them.
     pub fn state_bytes(&self, rule: usize) -> u64 {
         let own = self.state_bytes.iter().skip(rule).step_by(self.rules.max(1));
+        own.map(|place| place.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Those of them that are payloads of spans which open traces hold as received.
+    pub fn payload_bytes(&self, rule: usize) -> u64 {
+        let first = Holder::Payloads as usize * self.workers * self.rules + rule;
+        let own = self.state_bytes.iter().skip(first).step_by(self.rules.max(1));
         own.map(|place| place.load(Ordering::Relaxed)).sum()
     }
 }

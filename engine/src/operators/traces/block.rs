@@ -37,6 +37,8 @@ pub(crate) struct SpanBlock {
     pub(crate) late: Vec<(u32, Row)>,
     /// Where the spans lie as received, where they may be said again; one row an entry.
     pub(crate) raw: Option<RawItems>,
+    /// Bytes of that payload, as many as its share of the items has.
+    pub(crate) payload_bytes: u64,
     /// Whether none of them has a tracestate, where they may be said again.
     pub(crate) is_stateless: bool,
     pub(crate) source: SourceId,

@@ -4,22 +4,23 @@
 //! the payload that they share. A span is known by a number; those of one trace are linked, newest
 //! first. Spans of a snapshot are held as they will leave.
 
+mod received;
 mod sparse;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use prefetch_index::prefetch_index;
 
 use super::block::SpanBlock;
 use super::spans::NONE;
 use crate::ingest::emit_parts;
 use crate::model::{
-    Batch, ByteRange, Cell, Column, ColumnMapping, ItemContent, ItemKey, PayloadFormat, RawContext,
-    RawItems, RawRow, Signal, SourceId, Symbol, Value,
+    Batch, Cell, Column, ItemContent, ItemKey, RawItems, Signal, SourceId, Symbol, Value,
 };
 use crate::operators::sample::Contents;
 use crate::sampling::read_tracestate;
+use received::{Received, Rows, Times};
+use sparse::Sparse;
 
 /// Spans that are numbered together, a power of two.
 const PAGE_SPANS: usize = 256;
@@ -41,50 +42,35 @@ impl HeldSpan {
     }
 }
 
-/// Spans of one block: where they lie in the payload, and their places in the log.
-#[derive(Debug)]
-struct Received {
-    payload: Bytes,
-    format: PayloadFormat,
-    mapping: Option<Arc<ColumnMapping>>,
-    contexts: Arc<[RawContext]>,
-    ranges: Ranges,
-    /// Empty where all have the first context.
-    context_of: Vec<u32>,
-    seq: u64,
-    source: SourceId,
-    rows: Rows,
-    times: Times,
-    is_stateless: bool,
-}
-
-/// Where spans lie in their payload; most are short.
-#[derive(Debug)]
-enum Ranges {
-    /// Starts, and lengths.
-    Short(Vec<u32>, Vec<u16>),
-    Long(Vec<ByteRange>),
-}
-
-/// Rows of a batch; most batches have few.
-#[derive(Debug)]
-enum Rows {
-    Short(Vec<u16>),
-    Long(Vec<u32>),
-}
-
-/// Times of spans; those of a block mostly lie near each other.
-#[derive(Debug)]
-enum Times {
-    /// The earliest, and how much later each is.
-    Near(i64, Vec<u32>),
-    Far(Vec<i64>),
-}
-
 #[derive(Debug)]
 enum Content {
     Received(Box<Received>),
-    Stored(Vec<(ItemKey, ItemContent)>),
+    Stored(Stored),
+}
+
+/// Spans as they will leave: of a snapshot, or those that are left of a frame.
+#[derive(Debug)]
+struct Stored {
+    /// Their places in their frame, ascending; empty where they are all of it.
+    places: Vec<u32>,
+    items: Contents,
+    /// Whether surely none of them has a tracestate.
+    is_stateless: bool,
+}
+
+impl Stored {
+    fn at(&self, at: usize) -> Option<&(ItemKey, Option<ItemContent>)> {
+        if self.places.is_empty() {
+            return self.items.get(at);
+        }
+        self.items.get(self.places.binary_search(&(at as u32)).ok()?)
+    }
+
+    /// Bytes of its items, without what stands around them, which many share.
+    fn bytes(&self) -> u64 {
+        let contents = self.items.iter().filter_map(|(_, content)| content.as_ref());
+        contents.map(|content| (content.item.len() + content.append.len()) as u64).sum()
+    }
 }
 
 #[derive(Debug)]
@@ -92,8 +78,12 @@ struct Frame {
     content: Content,
     /// Spans held, and one more while they come.
     count: u32,
-    /// With so many left the payload is not worth keeping; 0 where it is kept.
+    /// With so many left it is looked at whether the payload is worth keeping; 0 for never.
     sparse: u32,
+    /// Whether it waits to be copied.
+    is_sparse: bool,
+    /// Bytes of payload that it holds, where other workers hold a part of the same: its own share.
+    payload_bytes: u64,
     pages: Vec<u32>,
 }
 
@@ -107,8 +97,9 @@ pub(crate) struct HeldSpans {
     free_pages: Vec<u32>,
     /// By number: the span before it in its trace.
     before: Vec<u32>,
-    /// Frames of which few spans are left.
-    sparse: Vec<u32>,
+    sparse: Sparse,
+    /// Bytes of payload that frames hold.
+    payload_bytes: u64,
 }
 
 impl SpanBlock {
@@ -116,6 +107,7 @@ impl SpanBlock {
     pub(super) fn hold(&mut self, batch: &Batch, source: SourceId, trace_state: u32) {
         self.source = source;
         let Some(raw) = &batch.raw else { return };
+        self.payload_bytes = (raw.payload.len() * self.rows.len() / batch.rows.max(1)) as u64;
         self.raw = Some(RawItems {
             payload: raw.payload.clone(),
             format: raw.format,
@@ -142,127 +134,6 @@ impl SpanBlock {
     }
 }
 
-impl Ranges {
-    fn new(rows: &[RawRow]) -> Self {
-        let ranges = rows.iter().map(|row| row.range);
-        if rows.iter().any(|row| row.range.len() > usize::from(u16::MAX)) {
-            return Self::Long(ranges.collect());
-        }
-        let lengths = ranges.clone().map(|range| range.len() as u16).collect();
-        Self::Short(ranges.map(|range| range.start).collect(), lengths)
-    }
-
-    fn at(&self, at: usize) -> ByteRange {
-        match self {
-            Self::Short(starts, lengths) => {
-                ByteRange { start: starts[at], end: starts[at] + u32::from(lengths[at]) }
-            }
-            Self::Long(ranges) => ranges[at],
-        }
-    }
-
-    /// Bytes of one.
-    fn bytes_at(&self, at: usize) -> u64 {
-        match self {
-            Self::Short(_, lengths) => lengths[at].into(),
-            Self::Long(ranges) => ranges[at].len() as u64,
-        }
-    }
-
-    /// Bytes that all of them take here.
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Short(starts, _) => starts.len() * 6,
-            Self::Long(ranges) => ranges.len() * size_of::<ByteRange>(),
-        }
-    }
-}
-
-impl Rows {
-    fn new(rows: &[u32]) -> Self {
-        // They ascend.
-        match rows.last() {
-            Some(&last) if last > u32::from(u16::MAX) => Self::Long(rows.to_vec()),
-            _ => Self::Short(rows.iter().map(|row| *row as u16).collect()),
-        }
-    }
-
-    fn at(&self, at: usize) -> u32 {
-        match self {
-            Self::Short(rows) => rows[at].into(),
-            Self::Long(rows) => rows[at],
-        }
-    }
-}
-
-impl Times {
-    fn new(times: &[i64]) -> Self {
-        let earliest_ns = times.iter().copied().min().unwrap_or(0);
-        let latest_ns = times.iter().copied().max().unwrap_or(0);
-        match latest_ns.checked_sub(earliest_ns) {
-            Some(span_ns) if span_ns <= i64::from(u32::MAX) => {
-                let later = times.iter().map(|time| (*time - earliest_ns) as u32);
-                Self::Near(earliest_ns, later.collect())
-            }
-            _ => Self::Far(times.to_vec()),
-        }
-    }
-
-    fn at(&self, at: usize) -> i64 {
-        match self {
-            Self::Near(earliest_ns, later) => earliest_ns + i64::from(later[at]),
-            Self::Far(times) => times[at],
-        }
-    }
-}
-
-impl Received {
-    fn new(block: &SpanBlock, raw: RawItems) -> Self {
-        let has_contexts = raw.rows.iter().any(|row| row.context != 0);
-        let context_of = raw.rows.iter().filter(|_| has_contexts).map(|row| row.context).collect();
-        Self {
-            ranges: Ranges::new(&raw.rows),
-            context_of,
-            payload: raw.payload,
-            format: raw.format,
-            mapping: raw.mapping,
-            contexts: raw.contexts,
-            seq: block.seq,
-            source: block.source,
-            rows: Rows::new(&block.rows),
-            times: Times::new(block.times_ns()),
-            is_stateless: block.is_stateless,
-        }
-    }
-
-    /// Some of the spans, for whoever writes them.
-    fn some(&self, places: impl Iterator<Item = usize>) -> RawItems {
-        let row = |at: usize| RawRow {
-            range: self.ranges.at(at),
-            context: self.context_of.get(at).copied().unwrap_or(0),
-        };
-        RawItems {
-            payload: self.payload.clone(),
-            format: self.format,
-            mapping: self.mapping.clone(),
-            rows: places.map(row).collect(),
-            contexts: Arc::clone(&self.contexts),
-        }
-    }
-
-    fn spans(&self) -> usize {
-        match &self.rows {
-            Rows::Short(rows) => rows.len(),
-            Rows::Long(rows) => rows.len(),
-        }
-    }
-
-    fn key(&self, at: usize) -> ItemKey {
-        let (frame_seq, source) = (self.seq, self.source);
-        ItemKey { frame_seq, row: self.rows.at(at), time_ns: self.times.at(at), source }
-    }
-}
-
 /// Puts spans of one trace into the order of the log, in which they mostly are.
 pub(super) fn in_order(contents: &mut Contents) {
     if !contents.is_sorted_by_key(|(key, _)| *key) {
@@ -275,10 +146,11 @@ impl HeldSpans {
     pub(super) fn begin(&mut self, block: &mut SpanBlock) -> Option<u32> {
         let raw = block.raw.take()?;
         let received = Received::new(block, raw);
-        Some(self.add(Content::Received(Box::new(received)), block.len()))
+        let content = Content::Received(Box::new(received));
+        Some(self.add(content, block.len(), block.payload_bytes))
     }
 
-    fn add(&mut self, content: Content, spans: usize) -> u32 {
+    fn add(&mut self, content: Content, spans: usize, payload_bytes: u64) -> u32 {
         let place = self.free.pop().unwrap_or(self.frames.len() as u32);
         let mut pages = Vec::with_capacity(spans.div_ceil(PAGE_SPANS));
         for first in (0..spans).step_by(PAGE_SPANS) {
@@ -291,8 +163,10 @@ impl HeldSpans {
             pages.push(page);
         }
         // One more than its spans: nothing goes while they come.
-        let sparse = sparse::left(&content);
-        let frame = Some(Frame { content, count: 1, sparse, pages });
+        let sparse = sparse::first_look(&content);
+        let frame = Frame { content, count: 1, sparse, is_sparse: false, payload_bytes, pages };
+        self.payload_bytes += payload_bytes;
+        let frame = Some(frame);
         match self.frames.get_mut(place as usize) {
             Some(old) => *old = frame,
             None => self.frames.push(frame),
@@ -316,7 +190,10 @@ impl HeldSpans {
         self.before[number as usize] = newest;
         let bytes = match &frame.content {
             Content::Received(received) => received.ranges.bytes_at(at),
-            Content::Stored(items) => items[at].1.item.len() as u64,
+            Content::Stored(stored) => {
+                let content = stored.at(at).and_then(|own| own.1.as_ref());
+                content.map_or(0, |content| content.item.len() as u64)
+            }
         };
         (HeldSpan(number), bytes)
     }
@@ -359,7 +236,8 @@ impl HeldSpans {
     pub(super) fn are_stateless(&self, spans: &[HeldSpan]) -> bool {
         spans.iter().all(|span| match self.content(self.place(*span).0) {
             Some(Content::Received(received)) => received.is_stateless,
-            Some(Content::Stored(_)) | None => false,
+            Some(Content::Stored(stored)) => stored.is_stateless,
+            None => false,
         })
     }
 
@@ -373,11 +251,12 @@ impl HeldSpans {
         if let Some(known) = place {
             known.count -= 1;
             if known.count == 0 {
+                self.payload_bytes -= known.payload_bytes;
                 self.free_pages.append(&mut known.pages);
                 *place = None;
                 self.free.push(frame);
             } else if known.count == known.sparse {
-                self.sparse.push(frame);
+                self.sparse.looks.push(frame);
             }
         }
     }
@@ -427,10 +306,11 @@ impl HeldSpans {
                         places.push(to);
                     }
                 }
-                Some(Content::Stored(items)) => {
+                Some(Content::Stored(stored)) => {
                     for (to, at) in part.iter().map(of) {
-                        let (key, content) = &items[at];
-                        contents[to] = (*key, Some(content.clone()));
+                        if let Some(own) = stored.at(at) {
+                            contents[to] = own.clone();
+                        }
                     }
                 }
                 None => {}
@@ -457,13 +337,21 @@ impl HeldSpans {
             return NONE;
         }
         let count = items.len();
-        let frame = self.add(Content::Stored(items), count);
+        let items: Contents = items.into_iter().map(|(key, item)| (key, Some(item))).collect();
+        let stored = Stored { places: Vec::new(), items, is_stateless: false };
+        let bytes = stored.bytes();
+        let frame = self.add(Content::Stored(stored), count, bytes);
         let mut newest = NONE;
         for at in 0..count {
             newest = self.hold_before(frame, at, newest).0.number();
         }
         self.release(frame);
         newest
+    }
+
+    /// Bytes of payloads that are held, about.
+    pub(super) fn payload_bytes(&self) -> u64 {
+        self.payload_bytes
     }
 
     /// Bytes that are held beside payloads, about.
@@ -476,7 +364,9 @@ impl HeldSpans {
                     let own = received.spans() * (time + row);
                     received.ranges.bytes() + own + received.context_of.len() * 4
                 }
-                Content::Stored(items) => items.len() * size_of::<(ItemKey, ItemContent)>(),
+                Content::Stored(stored) => {
+                    stored.items.len() * (size_of::<(ItemKey, ItemContent)>() + size_of::<u32>())
+                }
             };
             (spans + size_of::<Received>()) as u64
         };

@@ -105,7 +105,9 @@ impl Traces {
         for (id, store, reader, _) in &mut self.own {
             reader.tell(gauges, worker);
             gauges.set_instances(worker, id.0 as usize, store.open() as u64);
-            gauges.set_state_bytes(Holder::Windows, worker, id.0 as usize, store.held_bytes());
+            let rule = id.0 as usize;
+            gauges.set_state_bytes(Holder::Windows, worker, rule, store.held_bytes());
+            gauges.set_state_bytes(Holder::Payloads, worker, rule, store.held().payload_bytes());
         }
     }
 
