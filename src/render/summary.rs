@@ -333,8 +333,8 @@ fn why_refused(kind: &RuleKind) -> &'static str {
         RuleKind::Route(_) | RuleKind::Sample(_) => "OTLP cannot hold them",
         RuleKind::Traces(_) => "no trace id, or too many pairs of named spans",
         RuleKind::Retrace(_) => "not whole, or beyond the bounds",
-        RuleKind::Correlate(_) => "bounds of correlations",
-        _ => "bounds of patterns",
+        RuleKind::Correlate(_) => "bounds of correlations, or rows of `other`",
+        _ => "bounds of patterns, or rows of `other`",
     }
 }
 

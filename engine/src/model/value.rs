@@ -147,6 +147,23 @@ fn encode_slice(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(bytes);
 }
 
+/// How a whole number compares with a float, without rounding: not every one is a float. What is
+/// no number lies outside of all, as in the total order of floats.
+fn int_to_float(a: i64, b: f64) -> Ordering {
+    const BEYOND: f64 = 9_223_372_036_854_775_808.0;
+    if b.is_nan() {
+        return if b.is_sign_negative() { Ordering::Greater } else { Ordering::Less };
+    }
+    if b >= BEYOND {
+        return Ordering::Less;
+    }
+    if b < -BEYOND {
+        return Ordering::Greater;
+    }
+    a.cmp(&(b.trunc() as i64))
+        .then_with(|| 0.0_f64.partial_cmp(&b.fract()).unwrap_or(Ordering::Equal))
+}
+
 impl Ord for Value {
     fn cmp(&self, other: &Self) -> Ordering {
         match (self, other) {
@@ -163,6 +180,9 @@ impl Ord for Value {
             (Self::List(a), Self::List(b)) => a.cmp(b),
             (Self::Map(a), Self::Map(b)) => a.cmp(b),
             (Self::Histogram(a), Self::Histogram(b)) => a.total_cmp(b),
+            // By what they are, then as keys are told apart: 1 lies beside 1.0.
+            (Self::Int(a), Self::Float(b)) => int_to_float(*a, *b).then(Ordering::Less),
+            (Self::Float(a), Self::Int(b)) => int_to_float(*b, *a).then(Ordering::Less).reverse(),
             _ => self.rank().cmp(&other.rank()),
         }
     }

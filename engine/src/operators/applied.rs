@@ -26,7 +26,8 @@ pub struct RuleCounts {
     pub worst_late_ns: i64,
     /// Items among the used ones that went to `other` because the group limit was reached.
     pub to_other: u64,
-    /// Events, or matches that they would have begun, that a bound of a pattern left no room for;
+    /// Events, or matches that they would have begun, that a bound of a pattern left no room for,
+    /// and rows of `other` where a pattern or correlation asks for their key;
     /// of a route or sampling, items that cannot be written as OTLP; of traces, spans without a
     /// trace id, and values of named spans that took too many pairs to find; of `rows` that judge
     /// by their past, rows whose values were forgotten before they could be withdrawn.

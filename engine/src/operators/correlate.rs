@@ -89,11 +89,14 @@ impl Correlations {
             let mut events = by_rule.remove(id).unwrap_or_default();
             let taken = self.rows.entry(*id).or_default();
             let counts = &mut out.rules[id.0 as usize];
-            row_events(plan, *id, fed, taken, |event| {
+            let of_nobody = row_events(plan, *id, fed, taken, |event| {
                 counts.taken += 1;
                 counts.used += 1;
                 events.push(event);
             });
+            counts.taken += of_nobody;
+            counts.used += of_nobody;
+            counts.refused += of_nobody;
             // Which ones a bound refuses must not depend on the worker that decoded them.
             events.sort_by_key(|event| (event.place.seq, event.place.at, event.place));
             for event in events {

@@ -117,11 +117,14 @@ impl Patterns {
             let id = own.id;
             if own.reads_rows {
                 let counts = &mut out.rules[id.0 as usize];
-                row_events(plan, id, fed, &mut own.rows, |event| {
+                let of_nobody = row_events(plan, id, fed, &mut own.rows, |event| {
                     counts.taken += 1;
                     counts.used += 1;
                     own.matcher.push(event);
                 });
+                counts.taken += of_nobody;
+                counts.used += of_nobody;
+                counts.refused += of_nobody;
             }
             let timeout = own.matcher.rule().timeout;
             let watchers = [Some(id), timeout].into_iter().flatten();
@@ -169,15 +172,17 @@ impl Own {
     }
 }
 
-/// Rows of rules as events of a rule that takes them.
+/// Rows of rules as events of a rule that takes them. How many rows of the group `other` were left
+/// out, as they have no key that the rule asks for: they are many keys together.
 pub(super) fn row_events(
     plan: &Plan,
     id: RuleId,
     fed: &[Row],
     taken: &mut u64,
     mut push: impl FnMut(Event),
-) {
-    let Some(takes) = plan.rules[id.0 as usize].kind.events() else { return };
+) -> u64 {
+    let mut of_nobody = 0;
+    let Some(takes) = plan.rules[id.0 as usize].kind.events() else { return 0 };
     for row in fed.iter().filter(|row| row.kind == RowKind::Final) {
         for (input, source) in takes.inputs.iter().enumerate() {
             let PatternSource::Rows { input: at, .. } = source.from else { continue };
@@ -198,6 +203,11 @@ pub(super) fn row_events(
             let place = Place { time_ns, source: source_id, seq: *taken, at: 0, signal: 0 };
             for (key, mask) in masks_by_key(takes.symbols, input, is_true) {
                 let value = |column: &u32| columns[*column as usize].clone();
+                let is_key = |column: &u32| known.reads_key(*column, row.key.len() as u32);
+                if row.is_other && key.iter().any(is_key) {
+                    of_nobody += 1;
+                    continue;
+                }
                 let key: Vec<Value> = key.iter().map(value).collect();
                 let mut slots = vec![Value::Null; takes.slots as usize];
                 for (slot, column) in &source.slots {
@@ -209,6 +219,7 @@ pub(super) fn row_events(
         }
         *taken += 1;
     }
+    of_nobody
 }
 
 /// The symbols of an input that a row is, by what they have for a key.

@@ -233,7 +233,11 @@ impl RowTableWindows {
             let mut group = self.slots.take_single(slot, (&prepared.batch, row), false, time_ns);
             let slice = table.slice_of(time_ns);
             self.limit.free(table, table.slice_start_ns(slice));
-            if !self.limit.admit(table, slice, group.key_hash) {
+            // What has no key there has none here.
+            let of = rows[row as usize];
+            let is_key = |column: &u32| input.reads_key(*column, of.key.len() as u32);
+            let is_other = of.is_other && table.key.iter().any(is_key);
+            if is_other || !self.limit.admit(table, slice, group.key_hash) {
                 group = GroupDelta { key_hash: 0, key: Arc::default(), is_other: true, ..group };
                 counts.to_other += 1;
             }

@@ -154,7 +154,6 @@ impl Walk<'_> {
         if self.found.len() >= self.limit || self.left == 0 {
             return;
         }
-        self.left -= 1;
         if done == Step::Done || run.is_waiting {
             if at + 1 == self.held.len() {
                 let (places, run) = (self.places.clone(), run.clone());
@@ -166,6 +165,10 @@ impl Walk<'_> {
         }
         let mut run = Run { is_waiting: false, ..run.clone() };
         for (next, held) in self.held.iter().enumerate().skip(at + 1) {
+            if self.left == 0 {
+                return;
+            }
+            self.left -= 1;
             let event = &held.event;
             if run.is_over(self.rule, event) || run.guard(self.rule, event) == Some(Step::Dead) {
                 return;

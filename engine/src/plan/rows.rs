@@ -137,6 +137,25 @@ pub struct RowInput {
     pub filters: Vec<Expr>,
 }
 
+/// The first column of a row that is of its key: start and end of its window come before.
+const KEY_COLUMNS_FROM: u32 = 2;
+
+impl RowInput {
+    /// Whether a column of a row is of its key or computed of it, a key of so many columns. Those
+    /// of the group `other` have none.
+    pub fn reads_key(&self, column: u32, key_columns: u32) -> bool {
+        let Some(computed) = column.checked_sub(self.columns) else {
+            return (KEY_COLUMNS_FROM..KEY_COLUMNS_FROM + key_columns).contains(&column);
+        };
+        let mut reads = false;
+        if let Some(expr) = self.computed.get(computed as usize) {
+            // Each is computed of columns before it.
+            expr.columns(&mut |at| reads = reads || self.reads_key(at, key_columns));
+        }
+        reads
+    }
+}
+
 /// Whether a result is the same whatever order rows have; others ask for the place of a row in the
 /// log.
 fn is_free_of_order(kind: AccumulatorKind) -> bool {

@@ -236,7 +236,7 @@ fn algorithm(pattern: &PatternRule) -> String {
         }
         MatchMode::All { limit } => format!(
             "events are held and combined anew for each that may be a last one; at most {limit} \
-             matches and {PATTERN_WALK_MAX} tries each"
+             matches and {PATTERN_WALK_MAX} events looked at for each"
         ),
     }
 }
