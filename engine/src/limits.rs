@@ -386,7 +386,8 @@ pub const SINK_FILES_KEPT: usize = 5;
 /// Bytes of lines that a file sink gathers before it writes them.
 pub const SINK_FILE_WRITE_BYTES: usize = 64 * 1024;
 
-/// Bytes of a tracestate that is read, and of one that is written; a longer one is refused whole.
+/// Bytes of a tracestate beyond which a threshold written into it displaces members; one that came
+/// longer does not get longer.
 pub const TRACESTATE_BYTES_MAX: usize = 512;
 
 /// Bytes of a baggage that is read, as W3C lets one be at least; a longer one is null.

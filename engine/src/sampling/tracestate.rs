@@ -68,7 +68,8 @@ pub fn read_tracestate(text: &str) -> Arrived {
 }
 
 /// The tracestate with another `th`, or without one. The entry `ot` comes first if it changes;
-/// all else stays byte for byte, in its order, unless there is no room for it.
+/// all else stays byte for byte, in its order, unless there is no room for it: what leaves is no
+/// longer than what came, or than the bound where that is more.
 pub fn rewrite_tracestate(text: &str, threshold: Option<Threshold>) -> String {
     let read = members(text);
     let is_refused = read.is_none();
@@ -94,7 +95,7 @@ pub fn rewrite_tracestate(text: &str, threshold: Option<Threshold>) -> String {
     }
     let first = if own.is_empty() { String::new() } else { format!("ot={own}") };
     let others = members.iter().filter(|member| member.key != "ot").map(|member| member.text);
-    joined(&first, others.collect())
+    joined(&first, others.collect(), TRACESTATE_BYTES_MAX.max(text.len()))
 }
 
 /// Whether two entries say the same, in whatever order.
@@ -109,14 +110,13 @@ fn same_fields(one: &str, other: &str) -> bool {
 
 /// Joins members within the bounds. What does not fit leaves as W3C asks: long members first,
 /// then from the right.
-fn joined<'a>(first: &'a str, mut others: Vec<&'a str>) -> String {
+fn joined<'a>(first: &'a str, mut others: Vec<&'a str>, bytes_max: usize) -> String {
     let has_first = usize::from(!first.is_empty());
     let bytes = |others: &[&str]| {
         let members = others.len() + has_first;
         first.len() + others.iter().map(|text| text.len()).sum::<usize>() + members.max(1) - 1
     };
-    while bytes(&others) > TRACESTATE_BYTES_MAX || others.len() + has_first > TRACESTATE_MEMBERS_MAX
-    {
+    while bytes(&others) > bytes_max || others.len() + has_first > TRACESTATE_MEMBERS_MAX {
         match others.iter().rposition(|text| text.len() > MEMBER_LONG_BYTES) {
             Some(long) => drop(others.remove(long)),
             None if others.pop().is_none() => break,
@@ -139,12 +139,10 @@ pub(crate) struct Member<'a> {
     pub(crate) value: &'a str,
 }
 
-/// The members of a tracestate; `None` where it breaks the rules. Of equal keys the first counts
+/// The members of a tracestate; `None` where it breaks the rules, which bound members and not the
+/// whole. Of equal keys the first counts
 /// and the others stay; empty members say nothing.
 pub(crate) fn members(text: &str) -> Option<Vec<Member<'_>>> {
-    if text.len() > TRACESTATE_BYTES_MAX {
-        return None;
-    }
     let mut members = Vec::new();
     for part in text.split(',') {
         let part = part.trim_matches([' ', '\t']);

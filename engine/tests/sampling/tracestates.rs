@@ -78,6 +78,26 @@ fn what_has_no_room_leaves_long_members_first_then_from_the_right() {
 }
 
 #[test]
+fn a_long_one_by_the_rules_is_read_and_does_not_get_longer() {
+    let long = |key: char, bytes: usize| format!("{key}={}", key.to_string().repeat(bytes));
+    let text = ["ot=th:4".to_owned(), long('a', 256), long('b', 120), long('c', 250)].join(",");
+    let arrived = read_tracestate(&text);
+    assert_eq!((arrived.reading, arrived.threshold), (Reading::Read, Threshold::from_hex("4")));
+    assert_eq!(rewrite_tracestate(&text, Threshold::from_hex("4")), text);
+    let tightened = text.replace("th:4", "th:8");
+    assert_eq!(rewrite_tracestate(&text, half()), tightened, "there is room for all");
+    let others = text.strip_prefix("ot=th:4,").unwrap();
+    assert_eq!(rewrite_tracestate(&text, None), others);
+    let with_first = ["ot=th:8".to_owned(), long('a', 256), long('b', 120)].join(",");
+    assert_eq!(rewrite_tracestate(others, half()), with_first, "the last long one gives way");
+    // As long as one can be.
+    let full = (0..32).map(|n| format!("{n:0256}={}", "v".repeat(256))).collect::<Vec<_>>();
+    assert_eq!(read_tracestate(&full.join(",")).reading, Reading::Read);
+    let cut = rewrite_tracestate(&full.join(","), half());
+    assert_eq!(cut, format!("ot=th:8,{}", full[..31].join(",")));
+}
+
+#[test]
 fn a_stamped_span_says_its_threshold_and_line_in_any_decoder() {
     let span = Span {
         name: "GET /".into(),
