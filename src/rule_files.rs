@@ -3,6 +3,8 @@
 //! Files are read in the order given, folders sorted by path, so that diagnostics and rule order
 //! are the same everywhere.
 
+mod import;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -15,7 +17,7 @@ use tailwater_dsl::diagnostic::suggest::{aside, listed, nearest};
 use tailwater_dsl::diagnostic::{Diagnostic, explain, human, summary};
 use tailwater_dsl::hir::Program;
 use tailwater_dsl::text_range::FileId;
-use tailwater_dsl::{AttributeRead, Options, SourceFile};
+use tailwater_dsl::{AttributeRead, NoImport, Options, SourceFile};
 use tailwater_engine::journal::{Opening, RuleText};
 use tailwater_engine::plan::Plan;
 use tailwater_engine::runtime::Engine;
@@ -177,11 +179,11 @@ fn read_text(read: impl Read, name: &str) -> anyhow::Result<String> {
     read.read_to_end(&mut bytes).with_context(|| format!("cannot read `{name}`"))?;
     anyhow::ensure!(
         bytes.len() as u64 <= FILE_BYTES_MAX,
-        "`{name}` is no rule file: it has more than {FILE_BYTES_MAX} bytes"
+        "`{name}` is neither rules nor a table: it has more than {FILE_BYTES_MAX} bytes"
     );
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        anyhow::anyhow!("`{name}` is no rule file: it is not UTF-8 from byte {at} on")
+        anyhow::anyhow!("`{name}` is neither rules nor a table: it is not UTF-8 from byte {at} on")
     })
 }
 
@@ -220,7 +222,7 @@ pub(crate) fn compile_for(
 ) -> Compiled {
     let folders = folders(files);
     let catalog = Catalog { sinks, ..tailwater_rules::catalog() };
-    compile_importing(&sources(files), params, &catalog, &|target| import(target, &folders))
+    compile_importing(&sources(files), params, &catalog, &|target| import::import(target, &folders))
 }
 
 /// Compiles rules again; what they import is given.
@@ -250,13 +252,13 @@ fn folders(files: &[RuleFile]) -> BTreeSet<&Path> {
 }
 
 /// What rules import by a name, as it is now.
-pub(crate) fn read_import(files: &[RuleFile], target: &str) -> Option<String> {
-    import(target, &folders(files))
+pub(crate) fn read_import(files: &[RuleFile], target: &str) -> Result<String, NoImport> {
+    import::import(target, &folders(files))
 }
 
-fn among(imports: &[RuleText], target: &str) -> Option<String> {
+fn among(imports: &[RuleText], target: &str) -> Result<String, NoImport> {
     let found = imports.iter().find(|import| import.name == target);
-    found.map(|import| import.text.clone())
+    found.map(|import| import.text.clone()).ok_or(NoImport::Absent)
 }
 
 /// Rules over a log whose tables they follow: those of the log, or others.
@@ -280,9 +282,12 @@ impl Recorded {
         let folders = folders(files);
         let own = |target: &str| {
             let is_table = tables.iter().any(|name| name == target);
-            is_table.then(|| among(&log.imports, target)).flatten()
+            is_table.then(|| among(&log.imports, target).ok()).flatten()
         };
-        let import = |target: &str| own(target).or_else(|| import(target, &folders));
+        let import = |target: &str| match own(target) {
+            Some(text) => Ok(text),
+            None => import::import(target, &folders),
+        };
         let catalog = tailwater_rules::catalog();
         let compiled = compile_importing(&sources(files), params.to_vec(), &catalog, &import);
         let text = |file: &RuleFile| RuleText { name: file.name.clone(), text: file.text.clone() };
@@ -340,13 +345,14 @@ fn compile_importing(
     sources: &[SourceFile],
     params: Vec<(String, String)>,
     catalog: &Catalog,
-    import: &(dyn Fn(&str) -> Option<String> + Sync),
+    import: &(dyn Fn(&str) -> Result<String, NoImport> + Sync),
 ) -> Compiled {
     let imports = Mutex::new(BTreeMap::new());
     let importer = |target: &str| {
         let text = import(target)?;
-        imports.lock().ok()?.insert(target.to_owned(), text.clone());
-        Some(text)
+        let known = imports.lock();
+        known.map_err(|_| NoImport::Absent)?.insert(target.to_owned(), text.clone());
+        Ok(text)
     };
     let packs = PACKS.map(|pack| pack.name);
     let options = Options { params, importer: &importer, packs: &packs };
@@ -373,16 +379,6 @@ fn compile_importing(
 fn is_of_pack(diagnostic: &Diagnostic, files: &[SourceFile]) -> bool {
     let file = files.iter().find(|file| file.id == diagnostic.range().file);
     file.is_some_and(|file| pack(&file.name).is_some())
-}
-
-/// A pack, or a file beside the given ones.
-fn import(target: &str, folders: &BTreeSet<&Path>) -> Option<String> {
-    if target.starts_with(PACK_PREFIX) {
-        return pack(target).map(|pack| pack.text.to_owned());
-    }
-    let open = |folder: &&Path| File::open(folder.join(target)).ok();
-    let file = folders.iter().find_map(open)?;
-    read_text(file, target).ok()
 }
 
 fn not_yet(missing: &tailwater_rules::NotYet) -> Diagnostic {

@@ -33,14 +33,23 @@ pub struct SourceFile {
     pub text: String,
 }
 
+/// Why there is no text of a pack or file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoImport {
+    /// There is none of that name.
+    Absent,
+    /// There is one, and it is not read: what is wrong with it, for people.
+    Refused(String),
+}
+
 /// What a compilation is given beside files and catalogue.
 #[derive(Clone)]
 pub struct Options<'a> {
     /// Values for parameters, as text: `("base_rate", "5%")`, `("pay.objective", "99.9%")`. The
     /// last one of a name counts.
     pub params: Vec<(String, String)>,
-    /// Text of a pack or file by the path in its `import`.
-    pub importer: &'a (dyn Fn(&str) -> Option<String> + Sync),
+    /// Text of a pack or file by the path in its `import` or `table`.
+    pub importer: &'a (dyn Fn(&str) -> Result<String, NoImport> + Sync),
     /// Names of the packs that the importer knows, for hints.
     pub packs: &'a [&'a str],
 }
@@ -53,7 +62,7 @@ impl std::fmt::Debug for Options<'_> {
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        Self { params: Vec::new(), importer: &|_| None, packs: &[] }
+        Self { params: Vec::new(), importer: &|_| Err(NoImport::Absent), packs: &[] }
     }
 }
 

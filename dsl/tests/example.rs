@@ -51,7 +51,7 @@ fn the_example_means_what_it_says() {
 
 #[test]
 fn an_import_sees_its_parameters_and_has_a_name_of_its_own() {
-    assert!(import("std/slo").is_some());
+    assert!(import("std/slo").is_ok());
     let program = analyse(EXAMPLE).program.expect("the example compiles");
     let objective = program.params.iter().find(|p| p.name == "pay.objective").unwrap();
     assert_eq!(objective.value, Literal::Ratio(0.999));

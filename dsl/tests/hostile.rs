@@ -12,7 +12,7 @@ use tailwater_dsl::limits::{
     DECLARATIONS_MAX, DIAGNOSTICS_MAX, FILES_MAX, NESTING_MAX, SOURCE_BYTES_MAX,
 };
 use tailwater_dsl::text_range::FileId;
-use tailwater_dsl::{Analysis, Options, SourceFile, compile, format};
+use tailwater_dsl::{Analysis, NoImport, Options, SourceFile, compile, format};
 
 use crate::{analyse, catalog, file};
 
@@ -25,7 +25,7 @@ fn now() -> Instant {
     Instant::now()
 }
 
-type Importer<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
+type Importer<'a> = &'a (dyn Fn(&str) -> Result<String, NoImport> + Sync);
 
 /// What holds for every text; what can be formatted can be formatted again.
 fn holds(text: &str) -> Analysis {
@@ -359,12 +359,12 @@ fn recursive_functions_and_imports_are_circles() {
     ] {
         assert!(codes(&holds(text)).contains(&"E1006"), "{text}");
     }
-    let deeper = |path: &str| Some(format!("import \"{path}x\" as deeper"));
+    let deeper = |path: &str| Ok(format!("import \"{path}x\" as deeper"));
     let asked = std::sync::atomic::AtomicUsize::new(0);
     let wider = |path: &str| {
         asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let line = |n: usize| format!("import \"{path}/{n}\" as i{n}\n");
-        Some((0..50).map(line).collect())
+        Ok((0..50).map(line).collect())
     };
     let both: [Importer<'_>; 2] = [&deeper, &wider];
     for (importer, name) in both.into_iter().zip(["deeper", "wider"]) {

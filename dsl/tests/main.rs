@@ -9,7 +9,7 @@ mod meaning;
 mod samples;
 
 use tailwater_dsl::text_range::FileId;
-use tailwater_dsl::{Analysis, Options, SourceFile, compile};
+use tailwater_dsl::{Analysis, NoImport, Options, SourceFile, compile};
 
 /// A file of rules named `rules.tw`.
 fn file(text: &str) -> SourceFile {
@@ -26,7 +26,7 @@ fn analyse(text: &str) -> Analysis {
 }
 
 /// Packs of the tests.
-fn import(path: &str) -> Option<String> {
+fn import(path: &str) -> Result<String, NoImport> {
     let text = match path {
         "std/slo" => {
             "edition 1\nparam objective = 99%\nparam from = spans\n\
@@ -38,9 +38,14 @@ fn import(path: &str) -> Option<String> {
         "owners.csv" => {
             "service.name,team,tier,timeout,share\nshop,web,1,750ms,5%\nbank,\"pay, ments\",2,2s,\n"
         }
+        "times.csv" => "start,team\n1,web\n",
+        "blank.csv" => "service.name,te am\nshop,web\n",
+        "pipe.csv" => {
+            return Err(NoImport::Refused("`pipe.csv` is no regular file".to_owned()));
+        }
         "broken.csv" => "name,a,a\nx,1\nx,1,2\nx,3,4\n,5,6\ny,\"7,8\n",
         "std/self" => "import \"std/self\" as again",
-        _ => return None,
+        _ => return Err(NoImport::Absent),
     };
-    Some(text.to_owned())
+    Ok(text.to_owned())
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::sync::Arc;
 
 use tailwater_dsl::text_range::FileId;
-use tailwater_dsl::{Analysis, Options, SourceFile};
+use tailwater_dsl::{Analysis, NoImport, Options, SourceFile};
 use tailwater_rules::{PACKS, Pack, catalog, lower, pack, run_tests};
 
 /// The only lint that a pack may leave: lateness and sample counts are its user's to say.
@@ -13,7 +13,7 @@ const LINTS_LEFT: [&str; 2] = ["W4001", "W4002"];
 
 fn compile(name: &str, text: &str) -> Analysis {
     let file = SourceFile { id: FileId(0), name: name.to_owned(), text: text.to_owned() };
-    let importer = |name: &str| pack(name).map(|pack| pack.text.to_owned());
+    let importer = |name: &str| pack(name).map(|pack| pack.text.to_owned()).ok_or(NoImport::Absent);
     let options = Options { importer: &importer, ..Options::default() };
     tailwater_dsl::compile(&[file], &catalog(), &options)
 }

@@ -2,7 +2,7 @@
 
 use tailwater_dsl::diagnostic::{Severity, all};
 use tailwater_dsl::text_range::FileId;
-use tailwater_dsl::{Options, SourceFile};
+use tailwater_dsl::{NoImport, Options, SourceFile};
 use tailwater_rules::catalog;
 
 /// Codes that no rule text can show by itself: sinks come from a configuration, parameters from
@@ -10,10 +10,10 @@ use tailwater_rules::catalog;
 const WITHOUT_EXAMPLE: [&str; 3] = ["E1007", "E1009", "W4011"];
 
 /// What rules on pages import: packs, and a table that pages speak of.
-fn on_pages(name: &str) -> Option<String> {
+fn on_pages(name: &str) -> Result<String, NoImport> {
     let pack = tailwater_rules::pack(name).map(|pack| pack.text.to_owned());
     let owners = || "service.name,team,pager,timeout\ncart,payments,oncall-a,2s\n".to_owned();
-    pack.or_else(|| name.ends_with("owners.csv").then(owners))
+    pack.or_else(|| name.ends_with("owners.csv").then(owners)).ok_or(NoImport::Absent)
 }
 
 /// Codes and severities that a text is reported with.

@@ -1,7 +1,9 @@
 //! What the checker lets through and the engine does not take is told like any mistake: why, and
 //! what to write instead.
 
+use std::fs;
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// What `check` says of rules.
@@ -72,4 +74,51 @@ fn conditions_over_the_spans_of_traces_have_a_bound() {
         );
     }
     says(&rules, &["E0006", "more than 64 conditions of single spans", "name == \"64\""]);
+}
+
+/// Rules name rules and tables; nothing else is opened, and nothing of it is told.
+#[cfg(unix)]
+#[test]
+fn only_regular_files_of_rules_and_tables_are_read() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("named_by_rules");
+    drop(fs::remove_dir_all(&folder));
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("secret.txt"), "service.name:hidden\n").unwrap();
+    fs::write(folder.join("plain.csv"), "service.name,team\nshop,web\n").unwrap();
+    fs::write(folder.join("latin.csv"), b"service.name,team\nshop,\xe9\n").unwrap();
+    std::os::unix::fs::symlink("secret.txt", folder.join("leads_away.csv")).unwrap();
+    std::os::unix::fs::symlink("plain.csv", folder.join("leads_there.csv")).unwrap();
+    assert!(Command::new("mkfifo").arg(folder.join("pipe.csv")).status().unwrap().success());
+    let rules = folder.join("rules.tw");
+    let check = |text: &str| {
+        fs::write(&rules, text).unwrap();
+        let mut check = Command::new(env!("CARGO_BIN_EXE_tailwater"));
+        let output = check.arg("check").arg(&rules).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let reads = |name: &str| {
+        let text = "by owners.team over tumbling(1m) select { n: count() }";
+        check(&format!(
+            "table owners = csv(\"{name}\") key service.name\naggregate a from spans {text}"
+        ))
+    };
+    for (name, part) in [
+        ("secret.txt", "`secret.txt` is not read: rules name files of rules (`.tw`)"),
+        ("leads_away.csv", "`leads_away.csv` is not read"),
+        ("pipe.csv", "`pipe.csv` is no regular file"),
+        ("latin.csv", "`latin.csv` is neither rules nor a table: it is not UTF-8 from byte 23 on"),
+        ("nothing.csv", "there is no file `nothing.csv`"),
+    ] {
+        let (code, said) = reads(name);
+        assert!(said.contains("E1008") && said.contains(part), "{name}: {said}");
+        assert!(!said.contains("hidden"), "{said}");
+        assert_eq!(code, Some(1), "{name}");
+        let (code, said) = check(&format!("import \"{name}\" as x"));
+        assert!(said.contains("E1008") && !said.contains("hidden"), "{name}: {said}");
+        assert_eq!(code, Some(1), "{name}");
+    }
+    for name in ["plain.csv", "leads_there.csv", "../named_by_rules/plain.csv"] {
+        let (code, said) = reads(name);
+        assert_eq!(code, Some(0), "{name}: {said}");
+    }
 }

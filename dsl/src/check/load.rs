@@ -3,12 +3,12 @@
 use std::rc::Rc;
 
 use super::{Checker, Entity, Given, Item, Module};
-use crate::SourceFile;
 use crate::ast::{self, Declaration, DeclarationKind};
 use crate::diagnostic::{Diagnostic, codes, suggest};
 use crate::limits::{FILES_MAX, FUNCTION_PARAMS_MAX, IMPORT_DEPTH_MAX, NAME_BYTES_MAX};
 use crate::syntax::parse_file;
 use crate::text_range::{FileId, TextRange};
+use crate::{NoImport, SourceFile};
 
 /// Packs named in one message at most.
 const PACKS_SHOWN_MAX: usize = 20;
@@ -126,9 +126,12 @@ impl Checker<'_> {
             self.report(Diagnostic::new(codes::TOO_LARGE, path.range, message));
             return;
         }
-        let Some(text) = (self.options.importer)(&target) else {
-            self.unknown_import(&target, path.range);
-            return;
+        let text = match (self.options.importer)(&target) {
+            Ok(text) => text,
+            Err(NoImport::Absent) => return self.unknown_import(&target, path.range),
+            Err(NoImport::Refused(why)) => {
+                return self.report(Diagnostic::new(codes::UNKNOWN_IMPORT, path.range, why));
+            }
         };
         let Some(name) = &declaration.name else { return };
         let mut given = std::collections::BTreeMap::new();

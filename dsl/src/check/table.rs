@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::csv::{Cell, Csv, CsvMistake};
+use super::expr::article;
 use super::scope::{Scope, broken, constant};
 use super::{Checker, Entity};
-use crate::SourceFile;
 use crate::ast::{Declaration, Name, NumberText, TableSource};
 use crate::diagnostic::suggest::{listed, nearest};
 use crate::diagnostic::{Diagnostic, codes};
@@ -20,10 +20,14 @@ use crate::limits::{
 };
 use crate::text_range::{FileId, TextRange};
 use crate::types::Type;
+use crate::{NoImport, SourceFile};
 
 /// Between the parts of a key. No part of a table's key has it, so that an item's parts with it
 /// inside are equal to none.
 const KEY_SEPARATOR: char = '\u{1f}';
+
+/// The function of every catalogue that makes a value text.
+const TEXT_FUNCTION: &str = "string";
 
 /// A table that was read.
 #[derive(Debug)]
@@ -65,13 +69,17 @@ impl Checker<'_> {
         if !self.table_files.contains(&target) {
             self.table_files.push(target.clone());
         }
-        let Some(text) = (self.options.importer)(&target) else {
-            let message = format!("there is no file `{target}`");
-            self.report(
-                Diagnostic::new(codes::UNKNOWN_IMPORT, source.file.range, message)
-                    .note("files are looked for beside the given ones"),
-            );
-            return None;
+        let text = match (self.options.importer)(&target) {
+            Ok(text) => text,
+            Err(missing) => {
+                let told = |text| Diagnostic::new(codes::UNKNOWN_IMPORT, source.file.range, text);
+                self.report(match missing {
+                    NoImport::Absent => told(format!("there is no file `{target}`"))
+                        .note("files are looked for beside the given ones"),
+                    NoImport::Refused(why) => told(why),
+                });
+                return None;
+            }
         };
         if text.len() > SOURCE_BYTES_MAX {
             let message =
@@ -195,16 +203,20 @@ impl Checker<'_> {
             if key.ty == Type::Broken {
                 return None;
             }
-            let is_text = matches!(key.ty, Type::String | Type::Enum(_)) || key.ty.is_dynamic();
-            if !is_text {
-                let message = format!("the key `{}` of `{full}` is no text here", part.text);
-                self.report(
-                    Diagnostic::new(codes::ARGUMENT, range, message)
-                        .because(part.range, "what the table is read by")
-                        .help("a table is read by a text"),
-                );
-                return None;
-            }
+            let key = match &key.ty {
+                Type::String | Type::Enum(_) => key,
+                ty if ty.is_dynamic() || ty.is_number() || *ty == Type::Bool => as_text(key),
+                _ => {
+                    let message =
+                        format!("the key `{}` of `{full}` is {} here", part.text, article(&key.ty));
+                    self.report(
+                        Diagnostic::new(codes::ARGUMENT, range, message)
+                            .because(part.range, "what the table is read by")
+                            .help("a table is read by a text, a number or a truth value"),
+                    );
+                    return None;
+                }
+            };
             joined = Some(match joined {
                 None => key,
                 Some(before) => {
@@ -222,12 +234,37 @@ impl Checker<'_> {
         let message = format!("the table `{full}` has no column `{name}`");
         let mut diagnostic = Diagnostic::new(codes::UNKNOWN_NAME, range, message)
             .note(format!("columns: {}", listed(known(), 10)));
-        if let Some(near) = nearest(name, known()) {
-            let whole = format!("{full}.{near}");
-            diagnostic = diagnostic.help(format!("did you mean `{near}`?")).guess(range, whole);
+        match nearest(name, known()) {
+            Some(near) if is_readable(near) => {
+                let whole = format!("{full}.{near}");
+                diagnostic = diagnostic.help(format!("did you mean `{near}`?")).guess(range, whole);
+            }
+            Some(near) => {
+                diagnostic = diagnostic.help(format!(
+                    "rules cannot write `{full}.{near}`: give the column `{near}` a name of letters, \
+                     digits and `_` in the file"
+                ));
+            }
+            None => {}
         }
         self.report(diagnostic);
     }
+}
+
+/// Whether a column's name can stand behind its table's in a rule.
+fn is_readable(name: &str) -> bool {
+    let starts = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
+    name.split('.').all(|part| {
+        part.bytes().next().is_some_and(starts)
+            && part.bytes().all(|byte| starts(byte) || byte.is_ascii_digit())
+    })
+}
+
+/// A key whose type is known by item only, as the text that it is looked up by.
+fn as_text(key: Expr) -> Expr {
+    let range = key.range;
+    let kind = ExprKind::Function { name: TEXT_FUNCTION.to_owned(), args: vec![Some(key)] };
+    Expr { ty: Type::String, optional: true, range, kind }
 }
 
 fn add(left: Expr, right: Expr) -> Expr {

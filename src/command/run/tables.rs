@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
+use tailwater_dsl::NoImport;
 use tailwater_dsl::diagnostic::{Diagnostic, human};
 use tailwater_engine::journal::RuleText;
 use tailwater_engine::plan::Plan;
@@ -40,6 +41,8 @@ pub(super) struct Tables {
     identity: u64,
     /// What was last looked at and not taken.
     refused: Vec<RuleText>,
+    /// What is wrong with files that cannot be read, as it was told last.
+    unread: Vec<String>,
     sender: SyncSender<Changed>,
 }
 
@@ -54,22 +57,36 @@ impl Tables {
     ) -> (Self, Receiver<Changed>) {
         let (sender, changed) = sync_channel(1);
         let (imports, files) = (compiled.imports.clone(), compiled.table_files.clone());
-        let (identity, refused) = (plan.identity(), Vec::new());
+        let (identity, refused, unread) = (plan.identity(), Vec::new(), Vec::new());
         paths.retain(|path| path != Path::new("-"));
-        (Self { rules, paths, params, sinks, imports, files, identity, refused, sender }, changed)
+        (
+            Self { rules, paths, params, sinks, imports, files, identity, refused, unread, sender },
+            changed,
+        )
     }
 
     /// Looks at every file once.
     fn look(&mut self) {
-        let mut changed: Vec<RuleText> = Vec::new();
+        let (mut changed, mut unread) = (Vec::<RuleText>::new(), Vec::new());
         for name in &self.files {
             let known = self.imports.iter().find(|import| import.name == *name);
-            // One that is away may be on its way: the table stays.
-            let Some(text) = read_import(&self.rules, name) else { continue };
+            let text = match read_import(&self.rules, name) {
+                Ok(text) => text,
+                // One that is away may be on its way: the table stays.
+                Err(NoImport::Absent) => continue,
+                Err(NoImport::Refused(why)) => {
+                    unread.push(why);
+                    continue;
+                }
+            };
             if known.is_some_and(|known| known.text != text) {
                 changed.push(RuleText { name: name.clone(), text });
             }
         }
+        for why in unread.iter().filter(|why| !self.unread.contains(why)) {
+            say(LogLevel::Warn, &format!("{why}; the table before stays"));
+        }
+        self.unread = unread;
         if changed.is_empty() || changed == self.refused {
             return;
         }

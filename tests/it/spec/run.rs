@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tailwater_dsl::diagnostic::{Diagnostic, human};
 use tailwater_dsl::text_range::FileId;
-use tailwater_dsl::{Options, SourceFile};
+use tailwater_dsl::{NoImport, Options, SourceFile};
 use tailwater_engine::model::render::duration;
 use tailwater_engine::model::{
     Compression, DataFrame, DropReason, FrameBody, PayloadFormat, Row, RowKind, SourceId,
@@ -67,8 +67,8 @@ pub(super) fn compile(rules: &str) -> Result<Arc<Plan>, String> {
     // Tables of specs stand beside them.
     let folder = crate::tidy::root().join("tests/spec/table");
     let importer = |name: &str| match tailwater_rules::pack(name) {
-        Some(pack) => Some(pack.text.to_owned()),
-        None => std::fs::read_to_string(folder.join(name)).ok(),
+        Some(pack) => Ok(pack.text.to_owned()),
+        None => std::fs::read_to_string(folder.join(name)).map_err(|_| NoImport::Absent),
     };
     let options = Options { importer: &importer, ..Options::default() };
     let analysis = tailwater_dsl::compile(&[file], &tailwater_rules::catalog(), &options);

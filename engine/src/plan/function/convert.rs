@@ -36,9 +36,16 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
         (r#"float("2.5")"#, "2.5"),
         to_float,
     ),
-    define("string", Kind::Text, "The value as text.", ("string(200)", r#""200""#), |value| {
-        bounded(&value.to_string())
-    }),
+    define(
+        "string",
+        Kind::Text,
+        "The value as text, a float with all the digits that tell it apart.",
+        ("string(200)", r#""200""#),
+        |value| match value {
+            Float(number) if (1e-6..1e15).contains(&number.abs()) => bounded(&number.to_string()),
+            _ => bounded(&value.to_string()),
+        },
+    ),
     define(
         "bool",
         Kind::Bool,
