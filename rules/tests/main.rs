@@ -13,6 +13,7 @@ mod patterns;
 mod replay;
 mod rows;
 mod symbols;
+mod tables;
 mod traces;
 mod unit_tests;
 mod ways;
