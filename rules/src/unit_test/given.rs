@@ -227,13 +227,11 @@ fn line(given: &Given, time_ns: i64) -> String {
     let name = json(given.name.as_deref().unwrap_or(""));
     let status = json(given.status.as_deref().unwrap_or(""));
     let (kind, data) = match given.kind {
-        GivenKind::Progress => (
-            "progress",
-            format!(
-                r#"{{"job_id":{name},"percent":{:?},"status":{status}}}"#,
-                given.value.unwrap_or(0.0)
-            ),
-        ),
+        GivenKind::Progress => {
+            let percent = given.value.map(|value| format!(r#""percent":{value:?},"#));
+            let percent = percent.unwrap_or_default();
+            ("progress", format!(r#"{{"job_id":{name},{percent}"status":{status}}}"#))
+        }
         GivenKind::Resource => ("resource", object(&given.attributes)),
         GivenKind::Heartbeat => ("heartbeat", "{}".to_owned()),
         _ => (
