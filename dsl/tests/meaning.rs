@@ -447,3 +447,37 @@ fn late_items_go_where_the_stream_says() {
                 aggregate n from tardy over tumbling(1m) select { n: count() }\n";
     assert!(analyse(text).program.is_some(), "the side is a source");
 }
+
+#[test]
+fn declarations_may_stand_on_one_line() {
+    let text = "edition 1 param least = 5 const slow = 1s fn is_slow(x) = x > slow
+        stream s = spans where is_slow(duration) set { it: least } lateness 10s
+        aggregate a from s by name over tumbling(1m) select { n: count() } to prometheus
+        alert Many from a when n > 5 on no data resolve severity critical
+        alert Again from Many
+        pattern p by service.name within 1m { x: spans then y: logs } to alertmanager
+        correlate c { x: spans y: logs } on trace.id within [-1m, 1m] pick first
+        traces t from s close when quiet 5s
+        sample t { keep when error_count > 0 drop otherwise } to archive mark \"line\"
+        route spans to archive route s where name == \"x\" to archive, otlp
+        import \"std/slo\" as slo
+        route slo.requests to archive
+        redact { keys deny [\"password\"] }
+        rows r = a top 5 by n
+        table owners = csv(\"owners.csv\") key service.name
+        aggregate b from s by owners.team over tumbling(1m) select { n: count() }
+        test \"t\" { given { 0s span shop \"x\" 1s } expect { none alert Many } }
+";
+    let codes = |text: &str| {
+        let analysis = analyse(text);
+        let codes = analysis.diagnostics.iter().map(|one| one.code.as_str());
+        (
+            codes.map(str::to_owned).collect::<Vec<_>>(),
+            analysis.program.map(|p| p.declarations.len()),
+        )
+    };
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let (known, declared) = codes(text);
+    assert!(declared.is_some(), "{}", report(&analyse(text)));
+    assert_eq!(codes(&line), (known, declared), "{}", report(&analyse(&line)));
+}

@@ -143,13 +143,36 @@ fn continues(text: &str, previous: Option<&Token>) -> bool {
 }
 
 /// Whether a declaration begins in the middle of a line: behind a bracket or a number, where no
-/// clause goes on with a plain name, or because `NAME from` or `NAME =` follows the keyword.
+/// clause goes on with a plain name, or because what follows is the head of such a declaration.
 fn follows(text: &str, before: Option<&Token>, tokens: &[Token]) -> bool {
     let is_behind = |token: &Token| matches!(token.kind, TokenKind::Close | TokenKind::Number);
+    let is_word = |token: &Token| matches!(token.kind, TokenKind::Word | TokenKind::String);
+    before.is_some_and(|token| is_behind(token) || (is_word(token) && has_head(text, tokens)))
+}
+
+/// Whether a keyword is followed by what only a declaration of its kind begins with.
+fn has_head(text: &str, tokens: &[Token]) -> bool {
     let mut rest = tokens.iter().skip(1).filter(|token| !token.is_comment());
-    let is_named = rest.next().is_some_and(|name| name.kind == TokenKind::Word);
-    let is_headed = is_named && rest.next().is_some_and(|t| matches!(t.text(text), "from" | "="));
-    before.is_some_and(|token| is_behind(token) || (token.kind == TokenKind::Word && is_headed))
+    let Some(next) = rest.next() else { return false };
+    match tokens[0].text(text) {
+        "edition" => return next.kind == TokenKind::Number,
+        "import" | "test" => return next.kind == TokenKind::String,
+        "redact" => return next.kind == TokenKind::Open,
+        _ if next.kind != TokenKind::Word => return false,
+        _ => {}
+    }
+    // The name may be a path.
+    let mut after = rest.next();
+    while after.is_some_and(|dot| dot.text(text) == ".") {
+        (_, after) = (rest.next(), rest.next());
+    }
+    let Some(after) = after else { return false };
+    match tokens[0].text(text) {
+        "route" => matches!(after.text(text), "where" | "to"),
+        "sample" | "correlate" | "fn" => after.kind == TokenKind::Open,
+        "pattern" => after.text(text) == "by",
+        _ => matches!(after.text(text), "from" | "="),
+    }
 }
 
 /// Whether a word in the first column is a misspelt keyword in front of a name: it must not
