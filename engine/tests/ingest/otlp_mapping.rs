@@ -37,7 +37,12 @@ fn json_is_read_as_otlp_maps_it() {
     let found = span(&demand, "\"status\":{\"code\":2}");
     assert_eq!(value(&demand, &found, "status"), Value::str("error"));
     // Integers of 64 bits are texts or numbers.
-    for number in ["\"1700000000000000001\"", "1700000000000000001"] {
+    for number in [
+        "\"1700000000000000001\"",
+        "1700000000000000001",
+        // A text with escapes is the text that it spells.
+        "\"\\u003170000000000000000\\u0031\"",
+    ] {
         let found = span(&demand, &format!("\"startTimeUnixNano\":{number}"));
         assert_eq!(value(&demand, &found, "start"), Value::Time(1_700_000_000_000_000_001));
         let attribute =

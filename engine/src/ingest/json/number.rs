@@ -51,50 +51,47 @@ impl<'a> Json<'a> {
         Some(value)
     }
 
-    /// A number, or a string that holds one; `None` for `null`.
-    fn number(&mut self) -> Result<Option<(&'a [u8], usize)>, Damage> {
+    /// A number, or a string that holds one, by a reader of its characters; `None` for `null`.
+    fn number<T>(
+        &mut self,
+        read: impl FnOnce(&[u8]) -> Option<T>,
+        wrong: Reason,
+    ) -> Result<Option<T>, Damage> {
         let byte = self.peek();
         let at = self.pos;
-        if byte == b'"' {
+        let value = if byte == b'"' {
             let text = self.text()?;
-            let plain = text.plain().ok_or_else(|| Damage::new(at, Reason::BadNumber))?;
-            return Ok(Some((plain, at)));
-        }
-        if self.null() {
+            match text.plain() {
+                Some(plain) => read(plain),
+                None => read(&text.bytes()?),
+            }
+        } else if self.null() {
             return Ok(None);
-        }
-        self.number_token().map(|token| Some((token, at)))
+        } else {
+            read(self.number_token()?)
+        };
+        value.map(Some).ok_or_else(|| Damage::new(at, wrong))
     }
 
     /// A signed whole number; `null` counts as 0.
     pub(in crate::ingest) fn integer(&mut self) -> Result<i64, Damage> {
-        match self.number()? {
-            None => Ok(0),
-            Some((token, at)) => {
-                integer_of(token).ok_or_else(|| Damage::new(at, Reason::NotInteger))
-            }
-        }
+        Ok(self.number(integer_of, Reason::NotInteger)?.unwrap_or(0))
     }
 
     /// An unsigned whole number; `null` counts as 0.
     pub(in crate::ingest) fn unsigned(&mut self) -> Result<u64, Damage> {
-        match self.number()? {
-            None => Ok(0),
-            Some((token, at)) => {
-                unsigned_of(token).ok_or_else(|| Damage::new(at, Reason::NotInteger))
-            }
-        }
+        Ok(self.number(unsigned_of, Reason::NotInteger)?.unwrap_or(0))
     }
 
     /// A floating-point number; `"NaN"`, `"Infinity"` and `"-Infinity"` count, as in proto3 JSON.
     pub(in crate::ingest) fn float(&mut self) -> Result<f64, Damage> {
-        match self.number()? {
-            None => Ok(0.0),
-            Some((b"NaN", _)) => Ok(f64::NAN),
-            Some((b"Infinity", _)) => Ok(f64::INFINITY),
-            Some((b"-Infinity", _)) => Ok(f64::NEG_INFINITY),
-            Some((token, at)) => float_of(token).ok_or_else(|| Damage::new(at, Reason::BadNumber)),
-        }
+        let read = |token: &[u8]| match token {
+            b"NaN" => Some(f64::NAN),
+            b"Infinity" => Some(f64::INFINITY),
+            b"-Infinity" => Some(f64::NEG_INFINITY),
+            token => float_of(token),
+        };
+        Ok(self.number(read, Reason::BadNumber)?.unwrap_or(0.0))
     }
 
     /// A list of numbers.
