@@ -36,8 +36,9 @@ const READERS: [&str; 11] = [
      aggregate a from late_ones over tumbling(1s) select { n: count() }
      sample late_ones { keep 50% when owners.paged drop otherwise } to stdout",
     "traces t from spans close when quiet 1s
-     sample t { keep when has({owners.paged}) keep 10% when count({owners.rank > 2}) > 1 drop otherwise }
-     to stdout",
+     sample t { keep when has({owners.paged})
+       keep 10% when count({owners.rank > 2}) > 1
+       drop otherwise } to stdout",
     "stream s = spans where owners.paged set { team: owners.team } lateness 1s
      traces t from s close when quiet 1s
      aggregate a from t by team: root.team over tumbling(1m) select { n: count() }",
