@@ -14,7 +14,10 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::damage::{Damage, Reason};
 use super::decoder::SenderSeen;
-use super::flat::{FlatSource, Row, by_common_names, field_columns, next_line, object};
+use super::flat::{
+    Column, Columns, FlatSource, Row, by_common_names, field_columns, known_columns, next_line,
+    object,
+};
 use super::hex;
 use super::json::{Json, Members, Text};
 use super::line_run::{Begun, LineRun, signals_of};
@@ -68,6 +71,24 @@ pub(super) fn is_field(name: &[u8]) -> bool {
         names
     });
     NAMES.iter().any(|known| known == name)
+}
+
+/// What the members of `data` stand for in a type of line; of a type that nobody knows all are
+/// attributes.
+pub(super) fn known_members(kind: &[u8]) -> &'static [(Vec<u8>, Column)] {
+    static MEMBERS: LazyLock<[Columns; Signal::ALL.len()]> = LazyLock::new(|| {
+        Signal::ALL.map(|signal| {
+            let (mapping, nested) = match signal {
+                Signal::Spans => (by_common_names(signal), "attributes"),
+                Signal::Metrics => (mapping(signal), "tags"),
+                _ => (mapping(signal), "ctx"),
+            };
+            let mut members = vec![(nested.as_bytes().to_vec(), Column::Nested)];
+            members.extend(known_columns(Some(&mapping)));
+            members
+        })
+    });
+    signals_of(kind).map_or(&[], |signals| &MEMBERS[signals[0].index()])
 }
 
 /// What stands around `data`.

@@ -2,10 +2,8 @@
 //!
 //! Prefixes and lengths are those that the issuers publish for secret scanners.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
-use super::find::{Look, before, run};
+use super::escape::joins;
+use super::find::{Look, Run, at, run, run_back};
 use crate::plan::ValueClass;
 
 /// What the rest of a token is made of.
@@ -56,24 +54,22 @@ const fn named(prefix: &'static [u8], bytes_min: usize) -> Token {
 use Letters::{Loose, Upper, Word};
 
 /// The kinds of tokens.
-pub(super) const TOKENS: [Token; 62] = [
+pub(super) const TOKENS: [Token; 60] = [
     // Amazon Web Services
     of(b"AKIA", Upper, 16),
     of(b"ASIA", Upper, 16),
     of(b"ABIA", Upper, 16),
     of(b"ACCA", Upper, 16),
-    named(b"secret_access_key=", 16),
-    named(b"secret_access_key: ", 16),
-    named(b"secret_access_key\":\"", 16),
-    named(b"SecretAccessKey\":\"", 16),
+    named(b"secret_access_key", 16),
+    named(b"SecretAccessKey", 16),
     // Google Cloud
     of(b"AIza", Word, 35),
     of(b"ya29.", Word, 20),
     of(b"GOCSPX-", Word, 24),
     // Microsoft Azure
-    named(b"AccountKey=", 16),
-    named(b"SharedAccessKey=", 16),
-    named(b"SharedAccessSignature=", 16),
+    named(b"AccountKey", 16),
+    named(b"SharedAccessKey", 16),
+    named(b"SharedAccessSignature", 16),
     of(b"8Q~", Loose, 31),
     // GitHub
     of(b"ghp_", Word, 30),
@@ -138,38 +134,82 @@ const CREDENTIAL_BYTES_MIN: usize = 8;
 /// Bytes from which a word is a credential, whatever it is made of.
 const CREDENTIAL_BYTES_SURE: usize = 20;
 
+/// Runs that were walked behind the prefixes of tokens, by their [`Letters`].
+pub(super) type TokenRuns = [Run; 3];
+
+/// Runs that were walked as parts of a JSON web token.
+#[derive(Debug, Default)]
+pub(super) struct JwtRuns {
+    header: Run,
+    payload: Run,
+    rest: Run,
+}
+
+/// Where the next foot of armour behind a place is, and where it ends.
+#[derive(Debug, Default)]
+pub(super) struct Armour {
+    from: usize,
+    foot: usize,
+    end: usize,
+}
+
 /// A token whose prefix, in whatever case, begins at a place.
-pub(super) fn token_at(
+fn token_at(
     text: &[u8],
     start: usize,
     token: &Token,
     look: Look,
+    past: &mut TokenRuns,
 ) -> Option<(usize, usize)> {
     let from = start + token.prefix.len();
     let head = text.get(start..from)?;
-    if !token.is_name && head != token.prefix {
+    if token.is_name {
+        if !look.is_value() {
+            return Some((from, from)); // what stands between, escapes may hide
+        }
+        let from = behind_assignment(text, from)?;
+        let end = past[token.letters as usize].end(text, from, |byte| token.takes(byte));
+        return (end - from >= token.bytes_min).then_some((from, end));
+    }
+    if head != token.prefix {
         return None;
     }
-    let is_inside = before(text, start).is_ascii_alphanumeric() && token.prefix != b"8Q~";
-    if look.is_value() && is_inside && !token.is_name {
+    let is_inside = joins(text, start) && token.prefix != b"8Q~";
+    if look.is_value() && is_inside {
         return None;
     }
-    let end = run(text, from, |byte| token.takes(byte));
+    let end = past[token.letters as usize].end(text, from, |byte| token.takes(byte));
     if end - from < token.bytes_min {
         return None;
     }
     let begin = match token.prefix {
         // A secret of Entra ID has three characters before its mark.
-        b"8Q~" => start.saturating_sub(3),
-        _ if token.is_name => from,
+        b"8Q~" => run_back(text, start, 3, |byte| token.takes(byte)),
         _ => start,
     };
     Some((begin, end))
 }
 
+/// Behind what stands between a name and its value: `=`, `: `, `" : "`, `=>`.
+fn behind_assignment(text: &[u8], from: usize) -> Option<usize> {
+    const BETWEEN_BYTES_MAX: usize = 16;
+    let rest = &text[from..text.len().min(from + BETWEEN_BYTES_MAX)];
+    let is_between =
+        |byte: &u8| matches!(byte, b' ' | b'\t' | b'"' | b'\'' | b'\\' | b'=' | b':' | b'>');
+    let length = rest.iter().take_while(|byte| is_between(byte)).count();
+    let is_assigned = rest[..length].iter().any(|byte| matches!(byte, b'=' | b':'));
+    is_assigned.then_some(from + length)
+}
+
 /// A token of one kind of [`TOKENS`].
-pub(super) fn token(text: &[u8], start: usize, index: usize, look: Look) -> Option<(usize, usize)> {
-    token_at(text, start, &TOKENS[index], look)
+pub(super) fn token(
+    text: &[u8],
+    start: usize,
+    index: usize,
+    look: Look,
+    past: &mut TokenRuns,
+) -> Option<(usize, usize)> {
+    token_at(text, start, &TOKENS[index], look, past)
 }
 
 /// Whether a byte may stand in a part of a JSON web token.
@@ -178,18 +218,19 @@ pub(super) fn is_jwt_letter(byte: u8) -> bool {
 }
 
 /// A JSON web token: `eyJ…`, a point, a payload, a signature.
-pub(super) fn jwt(text: &[u8], start: usize) -> Option<(usize, usize)> {
+pub(super) fn jwt(text: &[u8], start: usize, past: &mut JwtRuns) -> Option<(usize, usize)> {
     let is_part = is_jwt_letter;
-    let header = run(text, start, is_part);
+    let header = past.header.end(text, start, is_part);
     let is_header = text[start..].starts_with(b"eyJ") && header - start >= JWT_PART_BYTES_MIN;
     if !is_header || text.get(header) != Some(&b'.') {
         return None;
     }
-    let payload = run(text, header + 1, is_part);
+    let payload = past.payload.end(text, header + 1, is_part);
     if payload - header <= JWT_PART_BYTES_MIN {
         return None;
     }
-    let end = run(text, payload, |byte| is_part(byte) || matches!(byte, b'.' | b'='));
+    let is_rest = |byte: u8| is_part(byte) || matches!(byte, b'.' | b'=');
+    let end = past.rest.end(text, payload, is_rest);
     Some((start, end))
 }
 
@@ -201,63 +242,94 @@ pub(super) fn scheme(
     class: ValueClass,
     look: Look,
 ) -> Option<(usize, usize)> {
-    // In JSON a blank may be written with a backslash.
-    let is_blank = |byte: u8| {
-        matches!(byte, b' ' | b'\t' | b'\r' | b'\n') || (!look.is_value() && byte == b'\\')
-    };
-    let from = run(text, end, is_blank);
-    if from == end {
+    let blank = behind_blanks(text, end, look);
+    if blank == end {
         return None;
     }
     if !look.is_value() {
-        return Some((from, from));
+        return Some((blank, blank));
     }
-    if before(text, start).is_ascii_alphanumeric() {
+    if joins(text, start) {
         return None;
     }
-    let is_letter = |byte: u8| {
-        byte.is_ascii_alphanumeric()
-            || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=')
-    };
-    let to = run(text, from, is_letter);
+    // `Bearer "…"`, `Bearer <…>`
+    let quote = blank + usize::from(at(text, blank) == b'\\');
+    let is_quoted = matches!(at(text, quote), b'"' | b'\'' | b'<');
+    let from = if is_quoted { quote + 1 } else { blank };
+    let to = run(text, from, is_credential_letter);
     let found = &text[from..to];
     if found.is_empty() {
         return None;
     }
-    let is_whole = text[..start].trim_ascii().is_empty() && text[to..].trim_ascii().is_empty();
-    let is_credential = match class {
+    let is_sure = match class {
         ValueClass::Basic => is_user_and_password(found),
         _ => {
             found.len() >= CREDENTIAL_BYTES_SURE
                 || (found.len() >= CREDENTIAL_BYTES_MIN && found.iter().any(u8::is_ascii_digit))
         }
     };
-    (is_whole || is_credential).then_some((from, to))
+    (is_sure || is_all_of(text, (start, to))).then_some((from, to))
+}
+
+/// Behind the blanks at a place. In JSON one may be written with a backslash, in a URL with `%20`.
+fn behind_blanks(text: &[u8], mut place: usize, look: Look) -> usize {
+    loop {
+        place += match at(text, place) {
+            b' ' | b'\t' | b'\r' | b'\n' => 1,
+            b'\\' if !look.is_value() => 1,
+            b'%' if text[place..].starts_with(b"%20") => 3,
+            _ => return place,
+        };
+    }
+}
+
+/// Whether a byte may stand in a credential: those of RFC 6750, and those that issuers use.
+fn is_credential_letter(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=' | b'|' | b':' | b'$' | b'%'
+        )
+}
+
+/// Whether nothing else stands in a text, blanks apart.
+fn is_all_of(text: &[u8], (start, end): (usize, usize)) -> bool {
+    // Many a scheme may stand behind many blanks: only the first one is looked at.
+    let is_first = start == 0 || text[..start].iter().rev().all(u8::is_ascii_whitespace);
+    is_first && text[end..].trim_ascii().is_empty()
 }
 
 fn is_user_and_password(text: &[u8]) -> bool {
     let text = text.strip_suffix(b".").unwrap_or(text);
-    STANDARD.decode(text).is_ok_and(|plain| plain.contains(&b':'))
+    // Without `=` at its end a word of prose may be base64, too, but not of letters.
+    let is_sure = |plain: &[u8]| {
+        text.len().is_multiple_of(4) || plain.iter().all(|byte| matches!(byte, b' '..=b'~'))
+    };
+    crate::ingest::base64(text).is_some_and(|plain| plain.contains(&b':') && is_sure(&plain))
 }
 
 /// A private key, to the end of its armour or of the text.
-pub(super) fn private_key(text: &[u8], start: usize) -> Option<(usize, usize)> {
+pub(super) fn private_key(text: &[u8], start: usize, past: &mut Armour) -> Option<(usize, usize)> {
     const LABEL_BYTES_MAX: usize = 64;
     let label = text.get(start..)?;
     let label = &label[..label.len().min(LABEL_BYTES_MAX)];
     let words = memchr::memmem::find(label, b"PRIVATE KEY")?;
     let rest = start + words;
-    let end = memchr::memmem::find(&text[rest..], b"-----END").map_or(text.len(), |foot| {
-        let foot = rest + foot + b"-----END".len();
-        let close = memchr::memmem::find(&text[foot..], b"-----");
-        close.map_or(text.len(), |close| foot + close + 5)
-    });
-    Some((start, end))
+    if !(past.from..=past.foot).contains(&rest) || past.end == 0 {
+        let behind = |from: usize, mark: &[u8]| {
+            memchr::memmem::find(&text[from..], mark).map(|at| from + at + mark.len())
+        };
+        let foot = behind(rest, b"-----END");
+        let end = foot.and_then(|foot| behind(foot, b"-----"));
+        let at = foot.map_or(text.len(), |foot| foot - b"-----END".len());
+        *past = Armour { from: rest, foot: at, end: end.unwrap_or(text.len()) };
+    }
+    Some((start, past.end))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Loose, TOKENS, Upper, Word};
+    use super::{Loose, TOKENS, TokenRuns, Upper, Word};
 
     #[test]
     fn every_kind_of_token_is_found_in_a_sentence() {
@@ -269,14 +341,25 @@ mod tests {
             };
             let rest = letter.to_string().repeat(token.bytes_min);
             let prefix = String::from_utf8_lossy(token.prefix);
-            let text = format!("it is {prefix}{rest} here");
+            let joint = if token.is_name { "=" } else { "" };
+            let text = format!("it is {prefix}{joint}{rest} here");
             let start = 6;
-            let found = super::token(text.as_bytes(), start, index, Look::Value);
+            let found =
+                super::token(text.as_bytes(), start, index, Look::Value, &mut TokenRuns::default());
             let (from, end) = found.unwrap_or_else(|| panic!("{text}"));
             assert_eq!(&text[end..], " here");
-            assert!(from <= start + token.prefix.len());
+            assert!(from <= start + token.prefix.len() + joint.len());
             let short = &text[..text.len() - " here".len() - 1];
-            assert_eq!(super::token(short.as_bytes(), start, index, Look::Value), None);
+            assert_eq!(
+                super::token(
+                    short.as_bytes(),
+                    start,
+                    index,
+                    Look::Value,
+                    &mut TokenRuns::default()
+                ),
+                None
+            );
         }
     }
 }

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use super::policy::{Fate, KeyFate, Listing, Policy};
+use crate::ingest::Column;
 use crate::plan::RedactAction;
 
 /// What stands for a record that cannot be read: text behind a closed quote.
@@ -16,7 +17,8 @@ const BROKEN: &[u8] = b"\"\"!\n";
 enum ColumnFate {
     Keep,
     Look,
-    Empty,
+    /// Its values leave, and this counter counts them.
+    Empty(usize),
     Replace(RedactAction, usize),
 }
 
@@ -24,7 +26,7 @@ enum ColumnFate {
 pub(super) fn rewrite(
     policy: &Policy,
     data: &[u8],
-    is_field: &dyn Fn(&[u8]) -> bool,
+    known: &[(Vec<u8>, Column)],
     out: &mut Vec<u8>,
 ) -> bool {
     let (mut pos, mut is_changed) = (0, false);
@@ -39,13 +41,13 @@ pub(super) fn rewrite(
             columns.get_or_insert_default();
             continue;
         };
-        let known = columns.as_deref();
+        let fates = columns.as_deref();
         is_changed |= put_record(&fields, &data[start..pos], out, |index, field, out| {
-            let column = known.and_then(|known| known.get(index).copied());
+            let column = fates.and_then(|fates| fates.get(index).copied());
             value(policy, field, column.unwrap_or(ColumnFate::Look), out)
         });
         if columns.is_none() {
-            columns = Some(fields.iter().map(|f| column(policy, &f.text, is_field)).collect());
+            columns = Some(fields.iter().map(|f| column(policy, &f.text, known)).collect());
         }
     }
     is_changed
@@ -75,18 +77,24 @@ pub(super) fn put_record(
     is_changed
 }
 
-fn column(policy: &Policy, name: &[u8], is_field: &dyn Fn(&[u8]) -> bool) -> ColumnFate {
+fn column(policy: &Policy, name: &[u8], known: &[(Vec<u8>, Column)]) -> ColumnFate {
     let name = name.trim_ascii();
-    let mut listing = if is_field(name) { Listing::Listed } else { Listing::Unlisted };
-    match policy.key(name, name, &mut listing) {
-        KeyFate::Drop => return ColumnFate::Empty,
+    let known = known.iter().find(|(column, _)| column == name).map(|(_, known)| known);
+    let (key, is_listed) = match known {
+        Some(Column::Attribute(key)) => (&**key, policy.allows(name)),
+        Some(_) => (name, true),
+        None => (name, false),
+    };
+    let mut listing = if is_listed { Listing::Listed } else { Listing::Unlisted };
+    match policy.key(key, name, &mut listing) {
+        KeyFate::Drop(counter) => return ColumnFate::Empty(counter),
         KeyFate::Replace(action, counter) => return ColumnFate::Replace(action, counter),
         KeyFate::Look => {}
     }
-    if policy.is_shut_out(listing) {
-        return ColumnFate::Empty;
+    if let Some(counter) = policy.shuts_out(listing) {
+        return ColumnFate::Empty(counter);
     }
-    if super::json::is_id_name(name) { ColumnFate::Keep } else { ColumnFate::Look }
+    if known == Some(&Column::Id) { ColumnFate::Keep } else { ColumnFate::Look }
 }
 
 /// Writes one field; says whether it changed.
@@ -96,8 +104,11 @@ fn value(policy: &Policy, field: &Field<'_>, column: ColumnFate, out: &mut Vec<u
     let fate = match column {
         ColumnFate::Keep if is_id => Fate::Same,
         ColumnFate::Keep | ColumnFate::Look => policy.text(&field.text, &mut text),
-        ColumnFate::Empty if field.raw.is_empty() => Fate::Same,
-        ColumnFate::Empty => Fate::Drop,
+        ColumnFate::Empty(_) if field.raw.is_empty() => Fate::Same,
+        ColumnFate::Empty(counter) => {
+            policy.counters.add(counter);
+            Fate::Drop
+        }
         ColumnFate::Replace(..) if field.raw.is_empty() => Fate::Same,
         ColumnFate::Replace(action, counter) => {
             policy.replace((action, counter), &field.text, &mut text)

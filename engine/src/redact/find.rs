@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use smallvec::SmallVec;
 
 use super::starts::{Bytes, Columns, LANES, Starts, grouped};
-use super::{credential, network, number, sql, web};
+use super::{credential, escape, network, number, sql, web};
 use crate::plan::ValueClass;
 
 /// Whether what stands beside a text tells its ends.
@@ -63,7 +63,10 @@ impl ClassSet {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Opens {
     EncodedAt,
+    EncodedEquals,
+    EncodedPlus,
     Authority,
+    EncodedAuthority,
     Jwt,
     Scheme(ValueClass),
     Token(usize),
@@ -73,7 +76,7 @@ enum Opens {
 
 /// A run of digits begins.
 const DIGIT: Columns = 1 << 0;
-/// Digits before a blank, a `-` or a `)`, and more of them behind it.
+/// Digits before a blank, a `-` or a `)`, however written, and more of them behind it.
 const GROUPS: Columns = 1 << 1;
 /// A point between digits.
 const POINT: Columns = 1 << 2;
@@ -200,7 +203,7 @@ impl Finder {
         let (mut rest, mut ends) = (columns & ((1 << NEEDLES_FROM) - 1), false);
         while rest != 0 && !ends {
             // In the order in which they begin: what one covers, the digits behind it are part of.
-            let sign = [PREFIX, DIGIT, GROUPS, POINT, COUNTRY, JOINT, AT, EQUALS]
+            let sign = [GROUPS, PREFIX, DIGIT, POINT, COUNTRY, JOINT, AT, EQUALS]
                 .into_iter()
                 .find(|sign| rest & sign != 0)
                 .unwrap_or(rest);
@@ -230,7 +233,10 @@ impl Finder {
             }
             JOINT => return network::at_joint(text, at - 1, look),
             AT => return web::email(text, at, at + 1, look).map(hit(ValueClass::Email)),
-            EQUALS => return web::field_before(text, at, look).map(hit(ValueClass::UrlQuery)),
+            EQUALS => {
+                let found = web::field_before(text, (at, at + 1), look, &mut past.field);
+                return found.map(hit(ValueClass::UrlQuery));
+            }
             PREFIX | DIGIT => at,
             COUNTRY => at - 1,
             _ => number::run_start(text, at - 1),
@@ -259,12 +265,10 @@ impl Finder {
             }
             for (needle, opens) in needles {
                 let end = from + needle.len();
-                if text.get(from..end).is_some_and(|part| part.eq_ignore_ascii_case(needle)) {
-                    if Self::take(*opens, text, (from, end), look, past, found) {
-                        return true;
-                    }
-                } else if look == Look::Text && is_quoted(text, from, needle) {
-                    return found(Hit { start: from, end, class: ValueClass::Token });
+                if text.get(from..end).is_some_and(|part| part.eq_ignore_ascii_case(needle))
+                    && Self::take(*opens, text, (from, end), look, past, found)
+                {
+                    return true;
                 }
             }
         }
@@ -280,10 +284,10 @@ impl Finder {
         found: &mut dyn FnMut(Hit) -> bool,
     ) -> bool {
         if opens != Opens::Statement {
-            return opened(opens, text, start, end, look).is_some_and(found);
+            return opened(opens, text, (start, end), look, past).is_some_and(found);
         }
         // A statement is taken once, from its first verb to the end.
-        if past.is_statement || !sql::opens(text, start, end, look) {
+        if past.is_statement || !sql::opens(text, (start, end), look, &mut past.partners) {
             return false;
         }
         past.is_statement = true;
@@ -306,6 +310,12 @@ impl Finder {
             .into_iter()
             .filter(|(class, _)| self.classes.has(*class))
             .find_map(|(class, find)| find(text, start, end, look).map(hit(class)))
+            .or_else(|| {
+                // `%2010.1.2.3`: the first digits are the escape's.
+                let behind = escape::end_around(text, start);
+                let is_within = behind > start && behind < end;
+                is_within.then(|| self.at_digits(text, behind, end, look)).flatten()
+            })
     }
 }
 
@@ -321,7 +331,7 @@ fn signs() -> Vec<(&'static [ValueClass], Columns, Vec<Bytes>)> {
         (
             &[Card, Ssn, Phone],
             GROUPS,
-            vec![digit, digit, any_of(b"- )"), digit.and(Bytes::one(b' '))],
+            vec![digit, digit, any_of(b"- )+%\xc2\xe2"), digit.and(any_of(b" \xa0\x80"))],
         ),
         (&[Ipv4, Phone], POINT, vec![digit, Bytes::one(b'.'), digit]),
         (&[Iban], COUNTRY, vec![upper, upper, digit, digit.and(upper)]),
@@ -346,11 +356,14 @@ fn first_bytes(needle: &[u8], opens: Opens) -> [Bytes; LANES] {
     };
     let follows = || match opens {
         Opens::EncodedAt => Bytes::of(web::is_domain),
+        Opens::EncodedPlus => Bytes::of(|byte| byte.is_ascii_digit()),
         Opens::Authority => Bytes::of(|byte| !web::ends_authority(byte)),
         Opens::Jwt => Bytes::of(credential::is_jwt_letter),
         Opens::Token(index) => Bytes::of(|byte| credential::TOKENS[index].takes(byte)),
         Opens::Statement => Bytes::of(|byte| sql::follows_verb(byte, Look::Bytes)),
-        Opens::Scheme(_) | Opens::PrivateKey => Bytes::of(|_| true),
+        Opens::Scheme(_) | Opens::PrivateKey | Opens::EncodedAuthority | Opens::EncodedEquals => {
+            Bytes::of(|_| true)
+        }
     };
     std::array::from_fn(|place| match needle.get(place) {
         Some(byte) if is_exact => Bytes::one(*byte),
@@ -359,23 +372,41 @@ fn first_bytes(needle: &[u8], opens: Opens) -> [Bytes; LANES] {
     })
 }
 
-/// Whether a needle with quotes in it begins at a place of a text that may write them otherwise:
-/// with a backslash, or twice.
-fn is_quoted(text: &[u8], from: usize, needle: &[u8]) -> bool {
-    memchr::memchr(b'"', needle).is_some_and(|quote| {
-        let head = text.get(from..from + quote);
-        head.is_some_and(|head| head.eq_ignore_ascii_case(&needle[..quote]))
-            && matches!(at(text, from + quote), b'"' | b'\\')
-    })
-}
-
-/// What a search has behind it.
+/// What a search has behind it. Runs that were walked are not walked again: what begins at every
+/// third byte would else cost the square of a text's length.
 #[derive(Debug, Default)]
 struct Past {
     /// Digits before this place have been looked at.
     digits: usize,
     /// Whether a statement was found.
     is_statement: bool,
+    partners: sql::Partners,
+    field: web::FieldRuns,
+    jwt: credential::JwtRuns,
+    tokens: credential::TokenRuns,
+    armour: credential::Armour,
+}
+
+/// The last run of bytes of one kind that was walked.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Run {
+    from: usize,
+    end: usize,
+}
+
+impl Run {
+    /// Where the run of bytes of this kind at a place ends.
+    pub(super) fn end(&mut self, text: &[u8], start: usize, fits: impl Fn(u8) -> bool) -> usize {
+        self.to(start, || run(text, start, fits))
+    }
+
+    /// The same, where the end is found in another way.
+    pub(super) fn to(&mut self, start: usize, find: impl FnOnce() -> usize) -> usize {
+        if !(self.from..self.end).contains(&start) {
+            *self = Self { from: start, end: find() };
+        }
+        self.end
+    }
 }
 
 fn hit(class: ValueClass) -> impl Fn((usize, usize)) -> Hit {
@@ -385,23 +416,42 @@ fn hit(class: ValueClass) -> impl Fn((usize, usize)) -> Hit {
 /// Looks at a run of digits; gives the ends of what it is part of.
 type Matcher = fn(&[u8], usize, usize, Look) -> Option<(usize, usize)>;
 
-fn opened(opens: Opens, text: &[u8], start: usize, end: usize, look: Look) -> Option<Hit> {
+fn opened(
+    opens: Opens,
+    text: &[u8],
+    (start, end): (usize, usize),
+    look: Look,
+    past: &mut Past,
+) -> Option<Hit> {
     let (class, range) = match opens {
         Opens::EncodedAt => (ValueClass::Email, web::email(text, start, end, look)),
+        Opens::EncodedEquals => {
+            let found = web::field_before(text, (start, end), look, &mut past.field);
+            (ValueClass::UrlQuery, found)
+        }
+        Opens::EncodedPlus => (ValueClass::Phone, number::international(text, (start, end), look)),
         Opens::Authority => (ValueClass::UrlUser, web::user_info(text, end, look)),
-        Opens::Jwt => (ValueClass::Jwt, credential::jwt(text, start)),
+        Opens::EncodedAuthority => (ValueClass::UrlUser, web::encoded_user_info(text, end, look)),
+        Opens::Jwt => (ValueClass::Jwt, credential::jwt(text, start, &mut past.jwt)),
         Opens::Scheme(class) => (class, credential::scheme(text, start, end, class, look)),
-        Opens::Token(index) => (ValueClass::Token, credential::token(text, start, index, look)),
-        Opens::PrivateKey => (ValueClass::PrivateKey, credential::private_key(text, start)),
+        Opens::Token(index) => {
+            (ValueClass::Token, credential::token(text, start, index, look, &mut past.tokens))
+        }
+        Opens::PrivateKey => {
+            (ValueClass::PrivateKey, credential::private_key(text, start, &mut past.armour))
+        }
         Opens::Statement => return None,
     };
     range.map(|(start, end)| Hit { start, end, class })
 }
 
 fn needles_of() -> impl Iterator<Item = (ValueClass, &'static [u8], Opens)> {
-    let fixed: [(ValueClass, &'static [u8], Opens); 6] = [
+    let fixed: [(ValueClass, &'static [u8], Opens); 9] = [
         (ValueClass::Email, b"%40", Opens::EncodedAt),
+        (ValueClass::Phone, b"%2B", Opens::EncodedPlus),
+        (ValueClass::UrlQuery, b"%3D", Opens::EncodedEquals),
         (ValueClass::UrlUser, b"://", Opens::Authority),
+        (ValueClass::UrlUser, b"%3A%2F%2F", Opens::EncodedAuthority),
         (ValueClass::Jwt, b"eyJ", Opens::Jwt),
         (ValueClass::Bearer, b"bearer", Opens::Scheme(ValueClass::Bearer)),
         (ValueClass::Basic, b"basic", Opens::Scheme(ValueClass::Basic)),

@@ -8,6 +8,9 @@ use crate::plan::ValueClass;
 /// Hexadecimal digits of a hash: 128 bits.
 pub(super) const HASH_DIGITS: usize = 32;
 
+/// Bytes of a mark, at most: the longest name of a class and a hash.
+pub(super) const MARK_BYTES_MAX: usize = 64;
+
 /// What a mask leaves of the whole value of a key.
 pub(super) const MASKED: &[u8] = b"[masked]";
 

@@ -10,6 +10,7 @@
 
 mod credential;
 mod csv;
+mod escape;
 mod find;
 mod glob;
 mod json;
@@ -37,6 +38,7 @@ pub use policy::{RedactCount, RedactCounters};
 pub use trim::{Bound, ItemBounds, TrimCounters, Trimmer};
 
 use crate::error::Error;
+use crate::ingest::{Column, Columns};
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::model::{Compression, DataFrame, PayloadFormat, SourceSpec};
 use crate::plan::Redaction;
@@ -48,8 +50,8 @@ use shape::Shape;
 #[derive(Debug)]
 pub struct Redactor {
     policy: Policy,
-    /// The columns of each source that are fields rather than attributes.
-    fields: Vec<Vec<Vec<u8>>>,
+    /// What the columns of each source stand for.
+    columns: Vec<Columns>,
 }
 
 impl Redactor {
@@ -63,8 +65,9 @@ impl Redactor {
         secret: Option<&[u8]>,
         sources: &[SourceSpec],
     ) -> Result<Self, Error> {
-        let fields = sources.iter().map(crate::ingest::field_columns).collect();
-        Ok(Self { policy: Policy::new(redaction, secret)?, fields })
+        let columns: Vec<_> = sources.iter().map(crate::ingest::known_columns).collect();
+        let policy = Policy::new(redaction, secret, &aliases(&columns))?;
+        Ok(Self { policy, columns })
     }
 
     /// What it has done so far; may be read by other threads while it works.
@@ -138,7 +141,7 @@ impl Redactor {
             PayloadFormat::Ndjson => self.pieces(&plain, frame, rows_end, &mut out),
             PayloadFormat::Lines => self.pieces(&plain, frame, line_end, &mut out),
             PayloadFormat::Csv => {
-                csv::rewrite(&self.policy, &plain, &|name| self.is_field(frame, name), &mut out)
+                csv::rewrite(&self.policy, &plain, self.columns_of(frame), &mut out)
             }
         };
         is_changed.then_some(out)
@@ -162,7 +165,7 @@ impl Redactor {
                 }
                 out.extend_from_slice(&data[copied..pos]);
                 is_changed |= match frame.format {
-                    PayloadFormat::Lines => self.line(piece, frame, out),
+                    PayloadFormat::Lines => self.line(piece, out),
                     _ => self.documents(piece, &shape::ROW, frame, out),
                 };
                 copied = end;
@@ -175,12 +178,8 @@ impl Redactor {
         is_changed
     }
 
-    fn is_field(&self, frame: &DataFrame, name: &[u8]) -> bool {
-        if frame.format == PayloadFormat::Lines {
-            return crate::ingest::is_line_field(name);
-        }
-        let fields = self.fields.get(frame.source.0 as usize);
-        fields.is_some_and(|fields| fields.iter().any(|field| field == name))
+    fn columns_of(&self, frame: &DataFrame) -> &[(Vec<u8>, Column)] {
+        self.columns.get(frame.source.0 as usize).map_or(&[], |columns| columns)
     }
 
     fn request(&self, data: &[u8], schema: &schema::Message, out: &mut Vec<u8>) -> bool {
@@ -234,8 +233,8 @@ impl Redactor {
     /// Documents one after another. Where one cannot be read, reading goes on where the decoder
     /// does.
     fn documents(&self, data: &[u8], shape: &Shape, frame: &DataFrame, out: &mut Vec<u8>) -> bool {
-        let is_field = |name: &[u8]| self.is_field(frame, name);
-        let mut rewriter = json::Rewriter::new(&self.policy, data, &is_field);
+        let columns = self.columns_of(frame);
+        let mut rewriter = json::Rewriter::of_rows(&self.policy, data, columns);
         let mut is_changed = false;
         while rewriter.blanks(out) {
             let (from, start) = (rewriter.pos(), out.len());
@@ -263,14 +262,16 @@ impl Redactor {
     }
 
     /// An object on a line of its own.
-    fn line(&self, line: &[u8], frame: &DataFrame, out: &mut Vec<u8>) -> bool {
+    fn line(&self, line: &[u8], out: &mut Vec<u8>) -> bool {
         if line.trim_ascii().is_empty() {
             out.extend_from_slice(line);
             return false;
         }
-        let is_field = |name: &[u8]| self.is_field(frame, name);
         let start = out.len();
-        let mut rewriter = json::Rewriter::new(&self.policy, line, &is_field);
+        // What the members of `data` are, the type says, which may stand behind them.
+        let kind = json::Rewriter::of_rows(&self.policy, line, &[]).kind_of_line();
+        let members = crate::ingest::known_members(&kind);
+        let mut rewriter = json::Rewriter::of_rows(&self.policy, line, members);
         rewriter.blanks(out);
         let result = rewriter.document(shape::LINE, out);
         let rest = &line[rewriter.pos().min(line.len())..];
@@ -290,6 +291,18 @@ impl Redactor {
             }
         }
     }
+}
+
+/// The names under which formats write attributes, and their keys.
+fn aliases(columns: &[Columns]) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let of_lines = crate::ingest::known_members(b"span");
+    let of_rows = columns.iter().flatten().chain(of_lines).filter_map(|(name, column)| {
+        let Column::Attribute(key) = column else { return None };
+        Some((name.clone(), key.to_vec()))
+    });
+    let of_services =
+        shape::SERVICES.iter().map(|key| (b"serviceName".to_vec(), key.as_bytes().to_vec()));
+    of_rows.chain(of_services).collect()
 }
 
 /// Where the line at a place ends.

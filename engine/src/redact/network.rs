@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use super::escape::{end_around, joins};
 use super::find::{Hit, Look, at, before, run, run_back};
 use crate::plan::ValueClass;
 
@@ -35,7 +36,7 @@ pub(super) fn ipv4(text: &[u8], start: usize, end: usize, look: Look) -> Option<
     let (head, tail) = (before(text, start), at(text, place));
     let goes_on =
         tail.is_ascii_alphanumeric() || (tail == b'.' && at(text, place + 1).is_ascii_digit());
-    if head.is_ascii_alphanumeric() || head == b'.' || goes_on {
+    if joins(text, start) || head == b'.' || goes_on {
         return None;
     }
     address::<Ipv4Addr>(&text[start..place]).map(|_| (start, place))
@@ -89,18 +90,55 @@ fn mac(
         place if place == group => *byte == separator,
         _ => byte.is_ascii_hexdigit(),
     });
-    if !fits || (group == 4 && !whole.iter().any(u8::is_ascii_digit)) {
+    let is_time = separator == b'-' && is_time(whole);
+    if !fits || is_time || (group == 4 && !whole.iter().any(u8::is_ascii_digit)) {
         return None;
     }
     let head = before(text, start);
-    let group_before = run_back(text, start - usize::from(start > 0), group + 1, |byte| {
-        byte.is_ascii_alphanumeric()
-    });
-    let is_longer = head.is_ascii_alphanumeric()
-        || (head == separator && start - 1 - group_before == group)
+    let goes_on = at(text, end) == separator && at(text, end + 1).is_ascii_hexdigit();
+    let is_longer = joins(text, start)
+        || (head == separator && is_group(text, start - 1, group, separator))
         || at(text, end).is_ascii_alphanumeric()
-        || at(text, end) == separator;
-    (!is_longer || !look.is_value()).then_some((start, end))
+        || goes_on;
+    if !look.is_value() || !is_longer {
+        return Some((start, end));
+    }
+    frame_head(text, (start, end), separator)
+}
+
+/// Whether six numbers are a date and a time, `24-11-02-03-04-05`.
+fn is_time(groups: &[u8]) -> bool {
+    const MOST: [u32; 6] = [99, 12, 31, 23, 59, 59];
+    groups.split(|byte| *byte == b'-').zip(MOST).enumerate().all(|(place, (group, most))| {
+        let number = std::str::from_utf8(group).ok().and_then(|text| text.parse::<u32>().ok());
+        number.is_some_and(|number| number <= most && (number > 0 || !matches!(place, 1 | 2)))
+    })
+}
+
+/// Whether a group of hexadecimal digits ends at a place: `id:` and `ac:` are labels.
+fn is_group(text: &[u8], end: usize, group: usize, separator: u8) -> bool {
+    let start = run_back(text, end, group + 1, |byte| byte.is_ascii_alphanumeric());
+    let found = &text[start..end];
+    let is_word = found.iter().all(u8::is_ascii_alphabetic) && before(text, start) != separator;
+    found.len() == group && found.iter().all(u8::is_ascii_hexdigit) && !is_word
+}
+
+/// The head of an Ethernet frame as a firewall writes it: receiver, sender and type, in 14 groups.
+fn frame_head(text: &[u8], (start, end): (usize, usize), separator: u8) -> Option<(usize, usize)> {
+    const GROUPS: usize = 14;
+    let to = start + 3 * GROUPS - 1;
+    let whole = text.get(start..to)?;
+    let fits = separator == b':'
+        && end - start == 17
+        && whole.iter().enumerate().all(|(place, byte)| match place % 3 {
+            2 => *byte == separator,
+            _ => byte.is_ascii_hexdigit(),
+        });
+    let is_alone = !joins(text, start)
+        && before(text, start) != separator
+        && !at(text, to).is_ascii_alphanumeric()
+        && at(text, to) != separator;
+    (fits && is_alone).then_some((start, to))
 }
 
 fn ipv6(text: &[u8], colon: usize, look: Look) -> Option<(usize, usize)> {
@@ -116,7 +154,8 @@ fn ipv6(text: &[u8], colon: usize, look: Look) -> Option<(usize, usize)> {
         return None;
     }
     let is_part = |byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
-    let mut end = run(text, colon, is_part);
+    let most = text.len().min(colon + 1 + IPV6_BYTES_MAX);
+    let mut end = run(&text[..most], colon, is_part);
     if !look.is_value() {
         let found = &text[start..end];
         let colons = memchr::memchr_iter(b':', found).count();
@@ -130,18 +169,32 @@ fn ipv6(text: &[u8], colon: usize, look: Look) -> Option<(usize, usize)> {
         }
         end -= 1;
     }
-    // `ip:fe80::1`: the colon is the label's.
-    start += usize::from(start == colon && at(text, colon + 1) != b':');
+    start = start.max(end_around(text, start).min(colon));
+    let is_inside = |start: usize| joins(text, start) || before(text, start) == b'_';
+    // `ip:fe80::1`, `src:fe80::1`: the colon is the label's.
+    if (start == colon || is_inside(start)) && at(text, colon + 1) != b':' {
+        start = colon + 1;
+    }
+    let tail = at(text, end);
+    if is_inside(start) || tail.is_ascii_alphanumeric() || tail == b'_' {
+        return None;
+    }
     let found = text.get(start..end)?;
-    if found.len() > IPV6_BYTES_MAX || !is_telling(found) {
-        return None;
-    }
-    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    if is_word(before(text, start)) || is_word(at(text, end)) {
-        return None;
-    }
-    let address = address::<Ipv6Addr>(found)?;
-    (!address.is_unspecified()).then_some((start, end))
+    let found = if is_address(found) { found } else { without_port(found)? };
+    let address = address::<Ipv6Addr>(found).filter(|_| is_address(found))?;
+    (!address.is_unspecified()).then_some((start, start + found.len()))
+}
+
+fn is_address(text: &[u8]) -> bool {
+    text.len() <= IPV6_BYTES_MAX && is_telling(text) && address::<Ipv6Addr>(text).is_some()
+}
+
+/// An address without the port behind it: `1:2:3:4:5:6:7:8:443`, `fe80::1.443`.
+fn without_port(text: &[u8]) -> Option<&[u8]> {
+    let joint = memchr::memrchr2(b':', b'.', text)?;
+    let port = &text[joint + 1..];
+    let is_port = (1..=5).contains(&port.len()) && port.iter().all(u8::is_ascii_digit);
+    is_port.then_some(&text[..joint])
 }
 
 /// Whether digits or several groups tell an address from names joined by `::`.

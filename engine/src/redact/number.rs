@@ -3,6 +3,7 @@
 //! Invariant: a hit has the form and, where there is one, the check digits of its kind; digits of a
 //! longer number, an id or a fraction are none. Knows bytes, not where they stand in a frame.
 
+use super::escape::{self, joins};
 use super::find::{Look, at, before, run, run_back};
 
 /// Digits of a card number.
@@ -14,8 +15,19 @@ const CARD_GROUPS: [&[usize]; 4] = [&[4, 4, 4, 4, 3], &[4, 4, 4, 4], &[4, 6, 5],
 /// Hexadecimal digits from which a word of them is an id, which a number in it is part of.
 const ID_DIGITS_MIN: usize = 16;
 
+/// Letters and digits on one side of a number, from which it is part of a long id, whatever comes
+/// behind them.
+const ID_SIDE_BYTES_MAX: usize = 128;
+
 /// Digits of an international telephone number (ITU-T E.164), country code included.
 const PHONE_DIGITS: std::ops::RangeInclusive<usize> = 8..=15;
+
+/// Digits from which a number that is written in one run has no more groups: what follows it is a
+/// time or a count.
+const WHOLE_NUMBER_DIGITS: usize = 10;
+
+/// Digits of a North American number with its country code.
+const AMERICAN_DIGITS: usize = 11;
 
 /// Where the digits at a place end.
 pub(super) fn run_end(text: &[u8], start: usize) -> usize {
@@ -112,7 +124,7 @@ pub(super) fn card(text: &[u8], start: usize, end: usize, look: Look) -> Option<
     let digits = &text[start..end];
     match look {
         Look::Value | Look::Text if digits.len() >= *CARD_DIGITS.start() => {
-            (is_card(digits) && !is_fraction(text, start) && !is_id(text, start, end, look))
+            (is_card(digits) && !is_fraction(text, start) && !is_id(text, start, end))
                 .then_some((start, end))
         }
         Look::Bytes if has_card(digits) => Some((start, end)),
@@ -134,18 +146,17 @@ fn has_card(digits: &[u8]) -> bool {
 }
 
 fn card_groups(text: &[u8], start: usize, look: Look) -> Option<(usize, usize)> {
-    let separator = at(text, start + 4);
-    if !matches!(separator, b' ' | b'-') {
-        return None;
-    }
+    // A blank in a form is a `+`.
+    let is_plus = at(text, start + 4) == b'+';
+    let joint = if is_plus { b"+" } else { escape::joint(text, start + 4)? };
     CARD_GROUPS.iter().find_map(|groups| {
         let (mut digits, mut count, mut place) = ([0; 19], 0, start);
         for (index, &group) in groups.iter().enumerate() {
             if index > 0 {
-                if at(text, place) != separator {
+                if !text[place..].starts_with(joint) {
                     return None;
                 }
-                place += 1;
+                place += joint.len();
             }
             let part = text.get(place..place + group)?;
             if !part.iter().all(u8::is_ascii_digit) {
@@ -166,16 +177,19 @@ fn is_fraction(text: &[u8], start: usize) -> bool {
 }
 
 /// Whether digits are part of a hexadecimal id.
-fn is_id(text: &[u8], start: usize, end: usize, look: Look) -> bool {
+fn is_id(text: &[u8], start: usize, end: usize) -> bool {
+    let least = start.saturating_sub(ID_SIDE_BYTES_MAX);
+    let most = text.len().min(end + ID_SIDE_BYTES_MAX);
     let mut from = start;
-    while before(text, from).is_ascii_alphanumeric() {
+    // The letter of `\f4111…` is not the value's.
+    while from > least && joins(text, from) {
         from -= 1;
     }
-    let to = run(text, end, |byte| byte.is_ascii_alphanumeric());
+    // `%B4111…`: the start of what is on a card's stripe.
+    let is_stripe = before(text, from) == b'%';
+    let to = run(&text[..most], end, |byte| byte.is_ascii_alphanumeric());
     let word = &text[from..to];
-    // `\f4111…`: the letter is not the value's.
-    let is_escaped = look == Look::Text && before(text, from) == b'\\';
-    !is_escaped
+    !is_stripe
         && word.len() >= ID_DIGITS_MIN
         && word.len() > end - start
         && word.iter().all(u8::is_ascii_hexdigit)
@@ -185,14 +199,13 @@ fn is_id(text: &[u8], start: usize, end: usize, look: Look) -> bool {
 /// serial number 0000.
 pub(super) fn ssn(text: &[u8], start: usize, end: usize, look: Look) -> Option<(usize, usize)> {
     let from = end.checked_sub(3).filter(|from| *from >= start)?;
-    let separator = at(text, end);
-    let whole = text.get(from..from + 11)?;
-    let fits = matches!(separator, b'-' | b' ')
-        && whole.iter().enumerate().all(|(place, byte)| match place {
-            3 | 6 => *byte == separator,
-            _ => byte.is_ascii_digit(),
-        });
-    let (area, group, serial) = (&whole[..3], &whole[4..6], &whole[7..]);
+    let joint = escape::joint(text, end)?;
+    let (second, third) = (end + joint.len(), end + 2 * joint.len() + 2);
+    let to = third + 4;
+    let (area, group, serial) =
+        (&text[from..end], text.get(second..second + 2)?, text.get(third..to)?);
+    let fits = text[second + 2..third] == *joint
+        && [area, group, serial].into_iter().flatten().all(u8::is_ascii_digit);
     if !fits || area == b"000" || area == b"666" || area[0] == b'9' {
         return None;
     }
@@ -200,15 +213,15 @@ pub(super) fn ssn(text: &[u8], start: usize, end: usize, look: Look) -> Option<(
         return None;
     }
     if look.is_value() {
-        let (head, tail) = (before(text, from), at(text, from + 11));
-        let is_longer = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+        let tail = at(text, to);
+        let is_longer = joins(text, from) || matches!(before(text, from), b'-' | b'.');
         let goes_on =
-            tail.is_ascii_alphanumeric() || (tail == b'-' && at(text, from + 12).is_ascii_digit());
-        if from != start || is_longer(head) || goes_on {
+            tail.is_ascii_alphanumeric() || (tail == b'-' && at(text, to + 1).is_ascii_digit());
+        if from != start || is_longer || goes_on {
             return None;
         }
     }
-    Some((from, from + 11))
+    Some((from, to))
 }
 
 /// (country, characters of an account number in it), from the IBAN registry (ISO 13616).
@@ -316,8 +329,8 @@ pub(super) fn iban(text: &[u8], start: usize, _end: usize, look: Look) -> Option
             _ => return None,
         }
     }
-    let is_alone = !look.is_value()
-        || !(before(text, from).is_ascii_alphanumeric() || at(text, place).is_ascii_alphanumeric());
+    let is_alone =
+        !look.is_value() || !(joins(text, from) || at(text, place).is_ascii_alphanumeric());
     (is_alone && remainder(&letters[..count]) == 1).then_some((from, place))
 }
 
@@ -333,7 +346,7 @@ fn remainder(letters: &[u8]) -> u32 {
 /// A telephone number.
 pub(super) fn phone(text: &[u8], start: usize, end: usize, look: Look) -> Option<(usize, usize)> {
     if before(text, start) == b'+' {
-        return international(text, start, look);
+        return international(text, (start - 1, start), look);
     }
     let from = match look {
         Look::Value => start,
@@ -342,28 +355,48 @@ pub(super) fn phone(text: &[u8], start: usize, end: usize, look: Look) -> Option
     north_american(text, from, end, look)
 }
 
-fn international(text: &[u8], start: usize, look: Look) -> Option<(usize, usize)> {
-    if text[start] == b'0' || (look.is_value() && before(text, start - 1).is_ascii_alphanumeric()) {
+/// `+` and the digits from `start` on, alone or in groups: as many groups as a number can have.
+pub(super) fn international(
+    text: &[u8],
+    (plus, start): (usize, usize),
+    look: Look,
+) -> Option<(usize, usize)> {
+    if at(text, start) == b'0' || (look.is_value() && joins(text, plus)) {
         return None;
     }
-    let (mut count, mut place, mut end) = (0, start, start);
+    let (mut count, mut place, mut found) = (0, start, None);
     loop {
-        let byte = at(text, place);
-        if byte.is_ascii_digit() {
-            count += 1;
-            place += 1;
-            end = place;
-        } else if matches!(byte, b' ' | b'.' | b'-' | b'(' | b')') && place - end < 2 {
-            place += 1;
-        } else {
-            break;
+        let rest = &text[..text.len().min(place + *PHONE_DIGITS.end() + 1)];
+        let end = run_end(rest, place);
+        count += end - place;
+        // In a frame, a tag that is a digit may stand behind it.
+        if !look.is_value() && count >= *PHONE_DIGITS.start() {
+            return Some((plus, end));
         }
         if count > *PHONE_DIGITS.end() {
-            // In a frame, a tag that is a digit may stand behind it.
-            return (!look.is_value()).then_some((start - 1, end));
+            return found;
+        }
+        if count >= *PHONE_DIGITS.start() {
+            found = Some((plus, end));
+        }
+        let is_whole = end - start >= WHOLE_NUMBER_DIGITS && place == start;
+        let is_american = text[start] == b'1' && count == AMERICAN_DIGITS;
+        place = behind_joints(text, end);
+        if is_whole || is_american || place == end || !at(text, place).is_ascii_digit() {
+            return found;
         }
     }
-    PHONE_DIGITS.contains(&count).then_some((start - 1, end))
+}
+
+/// Behind the joints at a place, of which there are two at most, as in `) `.
+fn behind_joints(text: &[u8], end: usize) -> usize {
+    (0..2).fold(end, |place, _| {
+        let length = match at(text, place) {
+            b'.' | b'(' | b')' => 1,
+            _ => escape::joint(text, place).map_or(0, <[u8]>::len),
+        };
+        place + length
+    })
 }
 
 /// `212-555-0123`, `(212) 555-0123`, `212.555.0123` (NANP: area and exchange begin with 2 to 9).
@@ -393,7 +426,7 @@ fn north_american(text: &[u8], from: usize, end: usize, look: Look) -> Option<(u
         let (head, tail) = (before(text, start), at(text, place + 8));
         let goes_on = tail.is_ascii_alphanumeric()
             || (matches!(tail, b'-' | b'.') && at(text, place + 9).is_ascii_digit());
-        if head.is_ascii_alphanumeric() || matches!(head, b'.' | b'-') && start > 1 || goes_on {
+        if joins(text, start) || matches!(head, b'.' | b'-') && start > 1 || goes_on {
             return with_country(text, start).filter(|_| !goes_on).map(|from| (from, place + 8));
         }
     }
@@ -404,5 +437,5 @@ fn north_american(text: &[u8], from: usize, end: usize, look: Look) -> Option<(u
 fn with_country(text: &[u8], start: usize) -> Option<usize> {
     let from = start.checked_sub(2)?;
     let is_one = text[from] == b'1' && matches!(text[from + 1], b'-' | b'.' | b' ');
-    (is_one && !before(text, from).is_ascii_alphanumeric()).then_some(from)
+    (is_one && !joins(text, from)).then_some(from)
 }

@@ -31,8 +31,8 @@ pub(super) enum Fate {
 /// What a key says of its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum KeyFate {
-    /// It leaves with its key.
-    Drop,
+    /// It leaves with its key, which this counter counts.
+    Drop(usize),
     /// It is replaced whole.
     Replace(RedactAction, usize),
     /// It is looked at; the keys in it are allowed where this one was.
@@ -87,7 +87,7 @@ impl RedactCounters {
         self.unreadable.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn add(&self, counter: usize) {
+    pub(super) fn add(&self, counter: usize) {
         if let Some((.., count)) = self.counters.get(counter) {
             count.fetch_add(1, Ordering::Relaxed);
         }
@@ -143,8 +143,7 @@ pub(super) enum Listing {
 }
 
 /// A search for what stands in every key that one of the globs fits.
-fn needles(globs: &[&Glob]) -> Result<AhoCorasick, Error> {
-    let literals = globs.iter().map(|glob| glob.literal());
+fn needles(literals: &[&[u8]]) -> Result<AhoCorasick, Error> {
     AhoCorasick::builder().ascii_case_insensitive(true).build(literals).map_err(|cause| {
         let message = "the keys of `redact` are too many or too long to search for";
         Error::new(ErrorKind::Setting, message).caused_by(cause)
@@ -155,9 +154,15 @@ fn needles(globs: &[&Glob]) -> Result<AhoCorasick, Error> {
 const PASSES_MAX: usize = 4;
 
 impl Policy {
+    /// A policy; `aliases` are names under which formats write attributes, and their keys.
+    ///
     /// # Errors
     /// [`ErrorKind::Setting`] where something is hashed without a secret.
-    pub(super) fn new(redaction: &Redaction, secret: Option<&[u8]>) -> Result<Self, Error> {
+    pub(super) fn new(
+        redaction: &Redaction,
+        secret: Option<&[u8]>,
+        aliases: &[(Vec<u8>, Vec<u8>)],
+    ) -> Result<Self, Error> {
         let mut counters = RedactCounters::default();
         let deny: Vec<(Glob, usize)> = redaction
             .deny
@@ -183,10 +188,13 @@ impl Policy {
         }
         let globs: Vec<&Glob> =
             deny.iter().map(|(glob, _)| glob).chain(keyed.iter().map(|(glob, ..)| glob)).collect();
-        let is_hidden = |glob: &&Glob| glob.literal().is_empty() || is_escaped(glob.literal());
-        let matters_always = !allow.is_empty() || globs.iter().any(is_hidden);
+        let is_named = |key: &[u8]| globs.iter().any(|glob| glob.fits(key));
+        let names = aliases.iter().filter(|(_, key)| is_named(key)).map(|(name, _)| &name[..]);
+        let literals: Vec<&[u8]> = globs.iter().map(|glob| glob.literal()).chain(names).collect();
+        let is_hidden = |text: &&[u8]| text.is_empty() || is_escaped(text);
+        let matters_always = !allow.is_empty() || literals.iter().any(is_hidden);
         let key_needles =
-            if globs.is_empty() || matters_always { None } else { Some(needles(&globs)?) };
+            if literals.is_empty() || matters_always { None } else { Some(needles(&literals)?) };
         Ok(Self {
             finder: Finder::new(classes),
             actions,
@@ -218,8 +226,7 @@ impl Policy {
     pub(super) fn key(&self, path: &[u8], own: &[u8], listing: &mut Listing) -> KeyFate {
         for (glob, counter) in &self.deny {
             if glob.fits(path) || glob.fits(own) {
-                self.counters.add(*counter);
-                return KeyFate::Drop;
+                return KeyFate::Drop(*counter);
             }
         }
         if *listing == Listing::Unlisted && self.allow.iter().any(|glob| glob.fits(path)) {
@@ -236,13 +243,23 @@ impl Policy {
         KeyFate::Look
     }
 
+    /// Whether a name is on the list of those that stay.
+    pub(super) fn allows(&self, name: &[u8]) -> bool {
+        self.allow.iter().any(|glob| glob.fits(name))
+    }
+
+    /// The counter of values that leave because their keys are not on the list, if this one does.
+    pub(super) fn shuts_out(&self, listing: Listing) -> Option<usize> {
+        (self.is_closed() && listing == Listing::Unlisted).then_some(self.allow_counter)
+    }
+
     /// Counts a value that left because its key is not on the list.
     pub(super) fn is_shut_out(&self, listing: Listing) -> bool {
-        let is_out = self.is_closed() && listing == Listing::Unlisted;
-        if is_out {
-            self.counters.add(self.allow_counter);
+        let counter = self.shuts_out(listing);
+        if let Some(counter) = counter {
+            self.counters.add(counter);
         }
-        is_out
+        counter.is_some()
     }
 
     /// Replaces the whole value of a key.

@@ -253,8 +253,9 @@ impl<'p> Rewriter<'p> {
         }
         let start = out.len();
         match field.kind {
-            Kind::Keep if field.name.ends_with("Id") && part.value.len() > 16 => self.unknown(part),
-            Kind::Keep => Fate::Same,
+            Kind::Keep if is_of_bytes(field.name, part.value.len()) => Fate::Same,
+            // A number that comes as bytes: no decoder reads it.
+            Kind::Keep => self.unknown(part),
             Kind::Text => self.policy.text(part.value, out),
             Kind::TraceState => trace_state(self.policy, part.value, out),
             Kind::Message(_) if self.passes_over(part.value) => Fate::Same,
@@ -320,24 +321,36 @@ impl<'p> Rewriter<'p> {
         }
         self.path.extend_from_slice(key);
         around.replace = match self.policy.key(&self.path, key, &mut around.listing) {
-            KeyFate::Drop => return Ok(Fate::Drop),
+            KeyFate::Drop(counter) => {
+                self.policy.counters.add(counter);
+                return Ok(Fate::Drop);
+            }
             KeyFate::Replace(action, counter) => Some((action, counter)),
             KeyFate::Look => None,
         };
         if around.depth == 0 && self.policy.is_shut_out(around.listing) {
             return Ok(Fate::Drop);
         }
-        self.entry(data, around, out)
+        self.entry(data, around, None, out)
     }
 
     /// A key and its value, once it is known what the key does to the value: the entry leaves
-    /// where either does.
-    fn entry(&mut self, data: &[u8], around: Around, out: &mut Vec<u8>) -> Result<Fate, Broken> {
+    /// where either does. `replaced` is what is done with the key itself.
+    fn entry(
+        &mut self,
+        data: &[u8],
+        around: Around,
+        replaced: Replace,
+        out: &mut Vec<u8>,
+    ) -> Result<Fate, Broken> {
         let mut leaves = false;
         let fate = self.fields(data, out, |rewriter, part, out| {
             let start = out.len();
             let fate = match (part.number, part.wire_type) {
-                (KEY, BYTES) => rewriter.policy.text(part.value, out),
+                (KEY, BYTES) => match replaced {
+                    Some(replaced) => rewriter.policy.replace(replaced, part.value, out),
+                    None => rewriter.policy.text(part.value, out),
+                },
                 (VALUE, BYTES) => {
                     let result = rewriter.value(part.value, around, out);
                     rewriter.contained(result, start, out)
@@ -367,6 +380,10 @@ impl<'p> Rewriter<'p> {
                         rewriter.value(item, around.deeper(), out)
                     });
                     (rewriter.contained(list, start, out), ARRAY)
+                }
+                (KVLIST, BYTES) if is_masked(around.replace) => {
+                    let masked = around.replace.unwrap_or((RedactAction::Mask, usize::MAX));
+                    (rewriter.policy.replace(masked, b"", out), STRING)
                 }
                 (KVLIST, BYTES) => {
                     let map = rewriter.items(part.value, out, |rewriter, entry, out| {
@@ -430,9 +447,25 @@ impl<'p> Rewriter<'p> {
         out: &mut Vec<u8>,
     ) -> Result<Fate, Broken> {
         match around.replace {
-            Some(_) => self.entry(data, around, out),
+            // Its keys are part of the whole value.
+            Some(_) => self.entry(data, around, around.replace, out),
             None => self.key_value(data, around, out),
         }
+    }
+}
+
+/// Whether a map is replaced by one text.
+fn is_masked(replace: Replace) -> bool {
+    matches!(replace, Some((RedactAction::Mask, _)))
+}
+
+/// Whether the value of a field that is no text has this length: ids, and numbers in a row.
+fn is_of_bytes(name: &str, length: usize) -> bool {
+    match name {
+        "traceId" => matches!(length, 0 | 16),
+        "spanId" | "parentSpanId" => matches!(length, 0 | 8),
+        "explicitBounds" => length.is_multiple_of(8),
+        _ => name == "bucketCounts",
     }
 }
 

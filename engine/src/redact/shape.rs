@@ -30,6 +30,8 @@ pub(super) enum ShapeKind {
     Keep,
     /// Text that is no attribute.
     Text,
+    /// Text that is the attribute of this key.
+    Service(&'static str),
     /// A W3C `tracestate`.
     TraceState,
     /// An object with known members; others are looked through.
@@ -84,6 +86,11 @@ fn of_field(field: &Field) -> Shape {
 
 const KEEP: Shape = Shape::KEEP;
 const TEXT: Shape = Shape::one(ShapeKind::Text);
+
+/// The attributes that stand as `serviceName` in Jaeger and Zipkin.
+pub(super) const SERVICES: [&str; 2] = ["service.name", "peer.service"];
+
+const OWN_SERVICE: Shape = Shape::one(ShapeKind::Service(SERVICES[0]));
 
 /// A request of OTLP/JSON.
 pub(super) const OTLP: Shape = Shape::one(ShapeKind::Object(Members::Of(&schema::DOCUMENT)));
@@ -142,7 +149,7 @@ const JAEGER_REFERENCE: Members =
 const JAEGER_LOG: Members =
     Members::Named(&[("timestamp", KEEP), ("fields", Shape::many(ShapeKind::Tag))]);
 const JAEGER_PROCESS: Members =
-    Members::Named(&[("serviceName", TEXT), ("tags", Shape::many(ShapeKind::Tag))]);
+    Members::Named(&[("serviceName", OWN_SERVICE), ("tags", Shape::many(ShapeKind::Tag))]);
 
 /// A list of Zipkin spans.
 pub(super) const ZIPKIN: Shape = Shape::many(ShapeKind::Object(ZIPKIN_SPAN));
@@ -157,11 +164,17 @@ const ZIPKIN_SPAN: Members = Members::Named(&[
     ("duration", KEEP),
     ("debug", KEEP),
     ("shared", KEEP),
-    ("localEndpoint", Shape::one(ShapeKind::Object(ZIPKIN_ENDPOINT))),
-    ("remoteEndpoint", Shape::one(ShapeKind::Object(ZIPKIN_ENDPOINT))),
+    ("localEndpoint", Shape::one(ShapeKind::Object(ZIPKIN_LOCAL))),
+    ("remoteEndpoint", Shape::one(ShapeKind::Object(ZIPKIN_REMOTE))),
     ("annotations", Shape::many(ShapeKind::Object(ZIPKIN_ANNOTATION))),
     ("tags", Shape::one(ShapeKind::Map)),
 ]);
-const ZIPKIN_ENDPOINT: Members =
-    Members::Named(&[("serviceName", TEXT), ("ipv4", TEXT), ("ipv6", TEXT), ("port", KEEP)]);
+const ZIPKIN_LOCAL: Members =
+    Members::Named(&[("serviceName", OWN_SERVICE), ("ipv4", TEXT), ("ipv6", TEXT), ("port", KEEP)]);
+const ZIPKIN_REMOTE: Members = Members::Named(&[
+    ("serviceName", Shape::one(ShapeKind::Service(SERVICES[1]))),
+    ("ipv4", TEXT),
+    ("ipv6", TEXT),
+    ("port", KEEP),
+]);
 const ZIPKIN_ANNOTATION: Members = Members::Named(&[("timestamp", KEEP), ("value", TEXT)]);

@@ -315,7 +315,7 @@ impl Trimmer {
             .iter()
             .map(|source| (!is_metrics(source)).then(|| crate::ingest::field_columns(source)));
         let fields = fields.collect();
-        Ok(Self { trim, fields, policy: Policy::new(&Redaction::default(), None)? })
+        Ok(Self { trim, fields, policy: Policy::new(&Redaction::default(), None, &[])? })
     }
 
     /// A frame whose items keep to the bounds; the same one where they do.

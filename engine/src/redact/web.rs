@@ -1,6 +1,6 @@
 //! Mail addresses, and secrets in URLs and forms.
 
-use super::find::{Look, at, before, run, run_back};
+use super::find::{Look, Run, at, before, run, run_back};
 use super::mark::is_mark;
 
 /// Bytes of the part of a mail address before its `@` (RFC 5321 §4.5.3.1.1).
@@ -8,7 +8,7 @@ const LOCAL_BYTES_MAX: usize = 64;
 
 /// Ends of field names whose values are secret, with their `=`. The first few stand only where a
 /// query does: behind `?`, `&`, `;` or at the start.
-pub(super) const FIELDS: [&[u8]; 24] = [
+pub(super) const FIELDS: [&[u8]; 31] = [
     b"key=",
     b"sig=",
     b"auth=",
@@ -33,25 +33,33 @@ pub(super) const FIELDS: [&[u8]; 24] = [
     b"credentials=",
     b"sessionid=",
     b"session_id=",
+    b"secret_key=",
+    b"secretkey=",
+    b"secret-key=",
+    b"access-key=",
+    b"passphrase=",
+    b"authorization=",
+    b"jwt=",
 ];
 
-/// Of them, the ones that ordinary text has too.
+/// Of them, the ones that ordinary text has too: at its start only a text without blanks is a form.
 const QUERY_ONLY: [&[u8]; 8] =
     [b"key", b"sig", b"auth", b"code", b"session", b"sid", b"state", b"pass"];
 
 /// Whether a byte may stand in a mail address before its `@`.
 pub(super) fn is_local(byte: u8) -> bool {
-    is_domain(byte) || matches!(byte, b'_' | b'%' | b'+' | b'\'')
+    is_domain(byte) || matches!(byte, b'%' | b'+' | b'\'')
 }
 
-/// Whether a byte may stand in the name of a host.
+/// Whether a byte may stand in the name of a host; `_` may not, but does.
 pub(super) fn is_domain(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte >= 0x80 || matches!(byte, b'.' | b'-')
+    byte.is_ascii_alphanumeric() || byte >= 0x80 || matches!(byte, b'.' | b'-' | b'_')
 }
 
 /// The mail address around an `@`, or around its percent-encoded form.
 pub(super) fn email(text: &[u8], start: usize, end: usize, look: Look) -> Option<(usize, usize)> {
-    let from = run_back(text, start, LOCAL_BYTES_MAX, is_local);
+    let from = whole_letter(text, run_back(text, start, LOCAL_BYTES_MAX, is_local), start);
+    let from = behind_sentence(text, from, start);
     if from == start {
         return None;
     }
@@ -64,9 +72,10 @@ pub(super) fn email(text: &[u8], start: usize, end: usize, look: Look) -> Option
             .any(|part| part[0] == b'.' && is_letter(part[1]) && is_letter(part[2]));
         return has_top.then_some((from, to));
     }
-    while to > end && matches!(before(text, to), b'.' | b'-') {
+    while to > end && matches!(before(text, to), b'.' | b'-' | b'_') {
         to -= 1;
     }
+    to = before_sentence(text, end, to);
     let domain = &text[end..to];
     let point = memchr::memrchr(b'.', domain)?;
     let top = &domain[point + 1..];
@@ -88,39 +97,149 @@ pub(super) fn user_info(text: &[u8], start: usize, look: Look) -> Option<(usize,
     (host > start && is_new).then_some((start, host))
 }
 
-/// The value of a secret field whose name stands before an `=`.
-pub(super) fn field_before(text: &[u8], equals: usize, look: Look) -> Option<(usize, usize)> {
-    let end = equals + 1;
+/// User and password where `://`, and the `@` behind them, are percent-encoded.
+pub(super) fn encoded_user_info(text: &[u8], start: usize, look: Look) -> Option<(usize, usize)> {
+    // `%2F` ends user, password and host, as `/` does.
+    let is_slash = |at: &usize| matches!(text.get(at + 2), Some(b'f' | b'F'));
+    let mut signs = memchr::memmem::find_iter(&text[start..], b"%2").map(|at| start + at);
+    let slash = signs.find(is_slash).unwrap_or(text.len());
+    let end = run(&text[..slash], start, |byte| !ends_authority(byte) && byte != b'&');
+    let rest = &text[start..end];
+    let user = memchr::memmem::rfind(rest, b"%40")?;
+    let is_new = !look.is_value() || !is_mark(&rest[..user]);
+    (user > 0 && is_new).then_some((start, start + user))
+}
+
+/// Whether a byte begins a letter of a script that is written without blanks, or a sign: nothing
+/// divides it from an address in Latin letters.
+fn opens_wide(byte: u8) -> bool {
+    byte >= 0xe2
+}
+
+/// Where an address begins whose last letters are not those of the sentence before them.
+fn behind_sentence(text: &[u8], from: usize, start: usize) -> usize {
+    let local = &text[from..start];
+    let wide = local.iter().rposition(|byte| opens_wide(*byte));
+    let behind = wide.map_or(from, |at| from + at + if local[at] >= 0xf0 { 4 } else { 3 });
+    let is_mixed =
+        text.get(behind..start).is_some_and(|rest| rest.iter().any(u8::is_ascii_alphanumeric));
+    if is_mixed { behind } else { from }
+}
+
+/// Where an address ends whose last label is in Latin letters, and the sentence is not.
+fn before_sentence(text: &[u8], start: usize, end: usize) -> usize {
+    let domain = &text[start..end];
+    let label = memchr::memrchr(b'.', domain).map_or(0, |point| point + 1);
+    let is_latin = domain.get(label).is_some_and(u8::is_ascii_alphabetic);
+    let wide = domain[label..].iter().position(|byte| opens_wide(*byte));
+    wide.filter(|_| is_latin).map_or(end, |at| start + label + at)
+}
+
+/// The place itself, or behind the rest of a letter that was cut there.
+fn whole_letter(text: &[u8], from: usize, end: usize) -> usize {
+    const REST_BYTES_MAX: usize = 3;
+    let is_rest = |byte: u8| byte & 0xc0 == 0x80;
+    let rest = &text[from..end.min(from + REST_BYTES_MAX)];
+    let length = rest.iter().take_while(|byte| is_rest(**byte)).count();
+    if is_rest(at(text, from)) && before(text, from) >= 0x80 { from + length } else { from }
+}
+
+/// Values of fields that were walked, and what was passed up to an encoded `&` or `#`.
+#[derive(Debug, Default)]
+pub(super) struct FieldRuns {
+    value: Run,
+    encoded: Run,
+}
+
+/// The value of a secret field whose name stands before an `=`, or before `%3D`.
+pub(super) fn field_before(
+    text: &[u8],
+    (equals, behind): (usize, usize),
+    look: Look,
+    past: &mut FieldRuns,
+) -> Option<(usize, usize)> {
     let last = before(text, equals).to_ascii_lowercase();
     FIELDS.iter().filter(|name| name[name.len() - 2] == last).find_map(|name| {
-        let start = end.checked_sub(name.len())?;
-        let fits = text[start..end].eq_ignore_ascii_case(name);
-        if fits { field(text, start, end, look) } else { None }
+        let name = &name[..name.len() - 1];
+        let start = equals.checked_sub(name.len())?;
+        let fits = text[start..equals].eq_ignore_ascii_case(name);
+        if fits { field(text, (start, equals), behind, look, past) } else { None }
     })
 }
 
-/// The value of a secret field; `start..end` is the end of its name with the `=`.
-fn field(text: &[u8], start: usize, end: usize, look: Look) -> Option<(usize, usize)> {
-    let to = run(text, end, |byte| {
-        byte > b' ' && !matches!(byte, b'&' | b';' | b'#' | b'"' | b'\'' | b'<' | b'>' | b',')
-    });
-    if to == end {
+/// Whether a byte may stand in the value of a field.
+fn is_of_field(byte: u8) -> bool {
+    byte > b' ' && !matches!(byte, b'&' | b';' | b'#' | b'"' | b'\'' | b'<' | b'>' | b',')
+}
+
+/// The value of a secret field whose name stands at `name` and whose value begins at `behind`.
+fn field(
+    text: &[u8],
+    name: (usize, usize),
+    behind: usize,
+    look: Look,
+    past: &mut FieldRuns,
+) -> Option<(usize, usize)> {
+    let quoted = in_quotes(text, behind);
+    if !look.is_value() && quoted.is_some() {
+        return quoted; // where it ends, escapes may hide
+    }
+    let (from, to) = quoted.unwrap_or_else(|| (behind, past.value.end(text, behind, is_of_field)));
+    if to == from {
         return None;
     }
     if !look.is_value() {
-        return Some((end, to));
+        return Some((from, to));
     }
     let is_name =
         |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'$');
-    let from = run_back(text, start, LOCAL_BYTES_MAX, is_name);
-    let name = text[start..end - 1].to_ascii_lowercase();
-    if QUERY_ONLY.contains(&&name[..]) {
-        let is_query = matches!(before(text, from), b'?' | b'&' | b';' | 0);
-        if from != start || !is_query {
+    let start = run_back(text, name.0, LOCAL_BYTES_MAX, is_name);
+    let word = text[name.0..name.1].to_ascii_lowercase();
+    if QUERY_ONLY.contains(&&word[..]) {
+        let is_form = || start == 0 && !text[to..].iter().any(u8::is_ascii_whitespace);
+        let is_whole =
+            start == name.0 && (matches!(before(text, start), b'?' | b'&' | b';') || is_form());
+        let is_query = is_whole || ends_with_encoded_joint(&text[..name.0]);
+        if from != behind || !is_query {
             return None;
         }
     }
-    (!is_mark(&text[end..to])).then_some((end, to))
+    // Behind an encoded `=` an encoded `&` or `#` ends the value.
+    let is_encoded = text[name.1] == b'%';
+    let found = &text[from..to];
+    let length = if is_encoded {
+        found.len().min(past.encoded.to(from, || encoded_end(text, from)) - from)
+    } else {
+        found.len()
+    };
+    (length > 0 && !is_mark(&found[..length])).then_some((from, from + length))
+}
+
+/// Whether `?` or `&` stand last, percent-encoded.
+fn ends_with_encoded_joint(head: &[u8]) -> bool {
+    let tail = &head[head.len().saturating_sub(3)..];
+    tail.eq_ignore_ascii_case(b"%3F") || tail == b"%26"
+}
+
+fn encoded_end(text: &[u8], from: usize) -> usize {
+    let mut signs = memchr::memchr_iter(b'%', &text[from..]).map(|at| from + at);
+    let end = signs.find(|at| matches!(text.get(at + 1..at + 3), Some(b"26" | b"23")));
+    end.unwrap_or(text.len())
+}
+
+/// The text in quotes at a place: `'…'`, `"…"`, `\"…\"`. One that is not closed goes to the end of
+/// its line.
+fn in_quotes(text: &[u8], place: usize) -> Option<(usize, usize)> {
+    let start = place + usize::from(at(text, place) == b'\\');
+    let quote = at(text, start);
+    if !matches!(quote, b'"' | b'\'') {
+        return None;
+    }
+    let rest = &text[start + 1..];
+    let end = memchr::memchr2(quote, b'\n', rest).unwrap_or(rest.len());
+    // The quote that closes is written as the one that opens.
+    let is_escaped = start > place && rest[..end].ends_with(b"\\");
+    Some((start + 1, start + 1 + end - usize::from(is_escaped)))
 }
 
 /// Whether the byte behind a place is one that a word may go on with.

@@ -28,6 +28,7 @@ fn mail_addresses() {
     check("to=<ann@b.io>, cc", "to=<[email]>, cc");
     check("/u?m=bob%40example.com&x=1", "/u?m=[email]&x=1");
     check("ü.müller@bücher.example", "[email]");
+    check("bob@my_host.example.com", "[email]");
     stays("user@localhost");
     stays("@mention and a @ b");
     stays("git@v2");
@@ -40,6 +41,10 @@ fn card_numbers() {
     check("4111-1111-1111-1111 2027", "[card] 2027");
     check("3782 822463 10005", "[card]");
     check("PAN5555555555554444", "PAN[card]");
+    check("4111%201111%201111%201111", "[card]");
+    check("c=4111+1111+1111+1111&x", "c=[card]&x");
+    check("4111\u{a0}1111\u{a0}1111\u{a0}1111", "[card]");
+    check("%B4111111111111111^DOE", "%B[card]^DOE");
     stays("4111111111111112"); // another check digit
     stays("1700000000123456789"); // a time in nanoseconds
     stays("0.4111111111111111");
@@ -81,6 +86,94 @@ fn addresses() {
     check("mac:aa:bb:cc:dd:ee:ff, 00-1B-44-11-3A-B7", "mac:[mac], [mac]");
     check("001b.4411.3ab7", "[mac]");
     stays("550e8400-e29b-41d4-a716-446655440000");
+    check("source:fe80::1 remote:2001:db8:7::1,", "source:fe80:: remote:2001:db8:7::,");
+    check("src:2001:db8::5:443 dst", "src:2001:db8:: dst");
+    check("0:0:0:0:0:0:0:1:443", ":::443");
+    check("2001:db8::1.443", "2001:db8::.443");
+    check("id:00:1b:44:11:3a:b7 hw:00:1b:44:11:3a:b7:", "id:[mac] hw:[mac]:");
+    check("MAC=aa:bb:cc:dd:ee:ff:11:22:33:44:55:66:08:00 ", "MAC=[mac] ");
+    stays("10:20:30:40:50:60:70");
+    stays("24-11-02-03-04-05");
+    stays("abc::Def and my_abc::d1");
+}
+
+#[test]
+fn an_escape_is_no_neighbour() {
+    for (text, mark) in [
+        ("203.0.113.77", "203.0.113.0"),
+        ("123-45-6789", "[ssn]"),
+        ("4111111111111111", "[card]"),
+        ("+14155552671", "[phone]"),
+        ("212-555-0123", "[phone]"),
+        ("DE89370400440532013000", "[iban]"),
+        ("2001:db8:1:2::7", "2001:db8:1::"),
+        ("00:1b:44:11:3a:b7", "[mac]"),
+        ("ghp_0123456789012345678901234567890123456", "[token]"),
+        ("Bearer 0123456789abcdef", "Bearer [bearer]"),
+    ] {
+        for head in
+            [r"\n", r"\t", r"\u000a", r"\x0a", "%20", "%0A", "%3D", "\u{1b}[31m", r"\u001b[0;1m"]
+        {
+            check(&format!("a{head}{text} b"), &format!("a{head}{mark} b"));
+        }
+    }
+}
+
+#[test]
+fn letters_of_several_bytes_stay_whole() {
+    let secret = format!("8Q~{}", "k".repeat(34));
+    check(&format!("日本→ {secret} x"), "日本→ [token] x");
+    check(&format!("日本{secret}"), "日本[token]");
+    check(&format!("abc{secret}"), "[token]");
+    for count in 60..70 {
+        let text = format!("{}bob@example.com 谢谢", "请x".repeat(count));
+        assert!(masked(&text).ends_with("[email] 谢谢"));
+    }
+    check("发送到地址bob@example.com谢谢", "发送到地址[email]谢谢");
+    check("→bob@example.com", "→[email]");
+    check("用户@例子.广告", "[email]");
+    check("nguyễn@b.vn", "[email]");
+}
+
+/// Bytes of one text that would take minutes where each start is searched to the end.
+const LONG_BYTES: usize = 256 * 1024;
+
+#[test]
+fn a_long_text_is_searched_once() {
+    let redactor = redactor(&all(RedactAction::Mask));
+    for part in [
+        "eyJ",
+        "ghp_",
+        "token=",
+        "token='",
+        "token%3D",
+        "set ",
+        "select ",
+        "create ",
+        "-----BEGIN PRIVATE KEY",
+        "bearer ",
+        "bearer x ",
+        "1.2:",
+        "1::2.",
+        "://",
+        "%3A%2F%2F",
+        "a@",
+        "%40",
+        "a4111111111111111",
+        "select 1 from [",
+        "select 1 from $a$",
+        "select '' from \"",
+        "AccountKey=",
+        "SG.",
+        "+1-2",
+        "call(",
+    ] {
+        let text = part.repeat(LONG_BYTES / part.len());
+        let started = std::time::Instant::now();
+        let _ = redactor.text(text.as_bytes());
+        let took = started.elapsed();
+        assert!(took < std::time::Duration::from_secs(20), "`{part}` took {took:?}");
+    }
 }
 
 #[test]
@@ -100,6 +193,13 @@ fn telephone_numbers() {
     // What a number hid is seen beside its mark.
     check("+14155552671::1", "[phone]::");
     check("(212) 555-0123 or 212-555-0123 or 1-212-555-0123", "[phone] or [phone] or [phone]");
+    check("+14155552671 2024-05-01T10:00:00Z", "[phone] 2024-05-01T10:00:00Z");
+    check("+14155552671 12345 ms", "[phone] 12345 ms");
+    check("+1 415 555 2671 200 OK", "[phone] 200 OK");
+    check("+4930123456 12.5.2024", "[phone] 12.5.2024");
+    check("+49 30 1234567 4111111111111111", "[phone] [card]");
+    check("tel=%2B14155552671&x=1", "tel=[phone]&x=1");
+    check("%2B1%20415%20555%202671", "[phone]");
     stays("+0200");
     stays("+1234567");
     stays("1e+12345678");
@@ -115,6 +215,24 @@ fn credentials() {
     check("sent Authorization: Bearer 0123456789abcdef;", "sent Authorization: Bearer [bearer];");
     check("Basic dXNlcjpwYXNz", "Basic [basic]");
     check("auth: basic dXNlcjpwYXNz.", "auth: basic [basic]");
+    check("Bearer 12|aBcdefghijklmnopqrst", "Bearer [bearer]");
+    check("Bearer%20abcdefgh12345678", "Bearer%20[bearer]");
+    check(r#"Bearer \"abcdefgh12345678\""#, r#"Bearer \"[bearer]\""#);
+    check("Bearer 'abcdefgh12345678'", "Bearer '[bearer]'");
+    check("auth: basic dXNlcjpwYXNzMQ, x", "auth: basic [basic], x");
+    let value = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+    for head in [
+        "aws_secret_access_key = ",
+        "aws_secret_access_key=\"",
+        "\"SecretAccessKey\": \"",
+        "\\\"SecretAccessKey\\\" : \\\"",
+        "secretAccessKey: '",
+        "\"AccountKey\":\"",
+    ] {
+        check(&format!("{head}{value}\" x"), &format!("{head}[token]\" x"));
+    }
+    stays("basic training and basic authentication");
+    stays("the secret_access_key is not set");
     stays("the bearer of news");
     stays("a basic example of it");
     let token = |prefix: &str, rest: usize| format!("{prefix}{}", "A1".repeat(rest / 2));
@@ -138,6 +256,15 @@ fn urls() {
     check("token=abc", "token=[url_query]");
     check("/cb?code=xyz#f", "/cb?code=[url_query]#f");
     check("X-Amz-Signature=ab12&x", "X-Amz-Signature=[url_query]&x");
+    check("password='hunter 2', x", "password='[url_query]', x");
+    check(r#"token=\"a b\" x"#, r#"token=\"[url_query]\" x"#);
+    check("SECRET_KEY=hunter2", "SECRET_KEY=[url_query]");
+    check("r=%2F%3Fcode%3Dabc%26x%3D1", "r=%2F%3Fcode%3D[url_query]%26x%3D1");
+    check("r=https%3A%2F%2Fu%3Apw%40host%2F", "r=https%3A%2F%2F[url_user]%40host%2F");
+    check("code=xyz&state=a", "code=[url_query]&state=[url_query]");
+    stays("code=404 not found");
+    stays("state=running worker=5");
+    stays("partition_key=abc");
     stays("exit code=200");
     stays("https://example.com/a/b?c=d");
 }
@@ -149,6 +276,33 @@ fn statements() {
     check("UPDATE \"T\" SET a=-1.5e3 WHERE x IN (1,2)", "UPDATE \"T\" SET a=-? WHERE x IN (?,?)");
     check("ran: DELETE FROM t WHERE k=$$a$$", "ran: DELETE FROM t WHERE k=?");
     check("select 'open", "select ?");
+    let columns: String = (0..1000).map(|n| format!("t.c{n}, ")).collect();
+    check(
+        &format!("SELECT {columns} a FROM t WHERE a = 'x'"),
+        &format!("SELECT {columns} a FROM t WHERE a = ?"),
+    );
+    // A backslash may take the quote with it, or not.
+    let ends = masked(r"INSERT INTO t VALUES ('C:\', 'hunter2', 'x')");
+    assert!(!ends.contains("hunter2"), "{ends}");
+    let ends = masked(r"INSERT INTO t VALUES ('it\'s hunter2', 'x')");
+    assert!(!ends.contains("hunter2"), "{ends}");
+    check(
+        "SELECT a FROM t /* don't */ WHERE pw = 'hunter2'",
+        "SELECT a FROM t /* don't */ WHERE pw = ?",
+    );
+    check(
+        "SELECT a FROM t -- don't\n WHERE pw = 'hunter2'",
+        "SELECT a FROM t -- don't\n WHERE pw = ?",
+    );
+    check("SELECT a FROM t /* k='hunter2' */", "SELECT a FROM t /* k=? */");
+    check("ALTER USER bob IDENTIFIED BY 'hunter2'", "ALTER USER bob IDENTIFIED BY ?");
+    check("create role a with password 'hunter2'", "create role a with password ?");
+    check("SELECT f('hunter2')", "SELECT f(?)");
+    check("SELECT q'[it's hunter2]', $a1$hunter2$a1$ FROM t", "SELECT ?, ? FROM t");
+    check("SELECT a FROM t WHERE b = \"hunter2\".", "SELECT a FROM t WHERE b = ?.");
+    stays("call 5 (five)");
+    stays("delete 5 files from /tmp");
+    stays("create 3 files");
     stays("select a plan with 3 seats");
     stays("please update version 2");
 }

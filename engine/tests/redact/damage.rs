@@ -82,3 +82,60 @@ fn wrapped(tag: u8, inner: &[u8]) -> Vec<u8> {
     out.extend_from_slice(inner);
     out
 }
+
+#[test]
+fn an_escape_that_stands_for_nothing_loses_no_document() {
+    let redactor = redactor(&all(RedactAction::Mask));
+    for bad in [r"\ud800", r"\udc00 ", r"\ud800\u0041", r"\x", r"\u12"] {
+        let record = |body: &str| format!(r#"{{"body":{{"stringValue":"{body}"}}}}"#);
+        let text = format!(
+            r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{},{},{}]}}]}}]}}"#,
+            record(&format!("a {bad} b")),
+            record(&format!("a {bad} {SECRET}")),
+            record(SECRET),
+        );
+        let out = redacted(&redactor, PayloadFormat::OtlpJson, &text);
+        // What holds nothing stays as it was, damage too; what does is without it.
+        assert!(out.contains(&record(&format!("a {bad} b"))), "{out}");
+        assert!(!out.contains("canary"), "{out}");
+        assert!(out.contains(&record("[email]")), "{out}");
+        assert_eq!(redacted(&redactor, PayloadFormat::OtlpJson, &out), out);
+    }
+    assert_eq!(redactor.counters().unreadable(), 0);
+}
+
+#[test]
+fn numbers_that_come_as_bytes_leave_if_they_hold_something() {
+    let redactor = redactor(&all(RedactAction::Mask));
+    let part =
+        |number: u8, value: &[u8]| [&[number << 3 | 2, value.len() as u8][..], value].concat();
+    // `kind`, the dropped attributes, a trace id that is none.
+    for number in [6, 10, 1] {
+        let secret = format!("xy{SECRET}");
+        let span = [part(5, b"n"), part(number, secret.as_bytes())].concat();
+        let request = part(1, &part(2, &part(2, &span)));
+        let out = redactor.frame(frame(PayloadFormat::OtlpTraces, request));
+        assert!(!holds(&out.payload, "canary"), "{number}");
+        assert_eq!(out.payload, part(1, &part(2, &part(2, &part(5, b"n")))));
+    }
+}
+
+#[test]
+fn bytes_are_looked_at_however_their_base64_is_written() {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+    let redactor = redactor(&all(RedactAction::Mask));
+    for length in 0..3 {
+        let plain = format!("\u{ff}\u{3fe} {}{SECRET}", "x ".repeat(length));
+        let plain = plain.as_bytes();
+        for text in
+            [STANDARD_NO_PAD.encode(plain), URL_SAFE.encode(plain), URL_SAFE_NO_PAD.encode(plain)]
+        {
+            let value = format!(r#"{{"bytesValue":"{text}"}}"#);
+            let otlp = format!(
+                r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{{"body":{value}}}]}}]}}]}}"#
+            );
+            assert!(!redacted(&redactor, PayloadFormat::OtlpJson, &otlp).contains(&text));
+        }
+    }
+}

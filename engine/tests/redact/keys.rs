@@ -70,6 +70,132 @@ fn whole_values_are_hashed_under_their_keys() {
     assert_eq!(list, r#"{"enduser.id":["hash:5e77fd7015b5fc631c91afce8c9040b5",null]}"#);
 }
 
+/// A source of logs with a column that stands for an attribute.
+fn mapped(redaction: &Redaction) -> tailwater_engine::redact::Redactor {
+    use tailwater_engine::model::{ColumnMapping, Signal, SourceSpec};
+    let columns = [("body", "message"), ("enduser.id", "uid"), ("service.name", "svc")];
+    let mapping = ColumnMapping {
+        signal: Signal::Logs,
+        columns: columns.map(|(path, column)| (path.into(), column.into())).to_vec(),
+    };
+    let sources = [SourceSpec {
+        name: Arc::from("test"),
+        has_arrival: true,
+        mapping: Some(Arc::new(mapping)),
+    }];
+    tailwater_engine::redact::Redactor::new(redaction, Some(b"pepper"), &sources)
+        .expect("a redaction that can be made")
+}
+
+#[test]
+fn keys_are_those_of_the_attribute_and_of_its_column() {
+    let row = r#"{"message":"m","uid":"bob","x":1}"#;
+    let csv = "message,uid,x\nm,bob,1\n";
+    for name in ["enduser.id", "uid"] {
+        let denying = mapped(&deny(&[name]));
+        assert_eq!(redacted(&denying, PayloadFormat::Ndjson, row), r#"{"message":"m","x":1}"#);
+        assert_eq!(redacted(&denying, PayloadFormat::Csv, csv), "message,uid,x\nm,,1\n");
+        let allowing = mapped(&allow(&[name]));
+        let out = redacted(&allowing, PayloadFormat::Ndjson, row);
+        assert_eq!(out, r#"{"message":"m","uid":"bob"}"#);
+        assert_eq!(redacted(&allowing, PayloadFormat::Csv, csv), "message,uid,x\nm,bob,\n");
+        let masking = mapped(&keyed(RedactAction::Mask, &[name]));
+        let out = redacted(&masking, PayloadFormat::Ndjson, row);
+        assert_eq!(out, r#"{"message":"m","uid":"[masked]","x":1}"#);
+    }
+    let row = r#"{"service":"shop","x":1}"#;
+    for name in ["service.name", "service"] {
+        let out = redacted(&redactor(&deny(&[name])), PayloadFormat::Ndjson, row);
+        assert_eq!(out, r#"{"x":1}"#);
+    }
+}
+
+#[test]
+fn services_of_every_format_are_attributes() {
+    let jaeger = r#"{"spans":[],"processes":{"p":{"serviceName":"shop","tags":[]}}}"#;
+    let zipkin =
+        r#"[{"localEndpoint":{"serviceName":"shop"},"remoteEndpoint":{"serviceName":"db"}}]"#;
+    let line = r#"{"v":1,"src":"s","ts":1,"data":{"name":"n","service":"shop"},"type":"span"}"#;
+    let own = redactor(&deny(&["service.name"]));
+    assert!(!redacted(&own, PayloadFormat::Jaeger, jaeger).contains("shop"));
+    let out = redacted(&own, PayloadFormat::Zipkin, zipkin);
+    assert!(!out.contains("shop") && out.contains("db"), "{out}");
+    assert!(!redacted(&own, PayloadFormat::Lines, line).contains("shop"));
+    let peer = redactor(&keyed(RedactAction::Mask, &["peer.service"]));
+    let out = redacted(&peer, PayloadFormat::Zipkin, zipkin);
+    assert!(out.contains("shop") && out.contains("[masked]"), "{out}");
+    let only = redactor(&allow(&["service.*"]));
+    let out = redacted(&only, PayloadFormat::Zipkin, zipkin);
+    assert!(out.contains("shop") && !out.contains("db"), "{out}");
+    assert_eq!(redacted(&only, PayloadFormat::Lines, line), line);
+}
+
+#[test]
+fn members_of_a_line_are_what_its_type_says() {
+    let line = r#"{"v":1,"src":"s","ts":1,"type":"event","data":{"msg":"m","operation":"o","status":"t","tags":{"password":"p","x":1}}}"#;
+    let out = redacted(&redactor(&allow(&["nothing"])), PayloadFormat::Lines, line);
+    assert_eq!(out, r#"{"v":1,"src":"s","ts":1,"type":"event","data":{"msg":"m"}}"#);
+    let out = redacted(&redactor(&deny(&["tags.password"])), PayloadFormat::Lines, line);
+    assert!(!out.contains("password") && out.contains(r#""tags":{"x":1}"#), "{out}");
+}
+
+#[test]
+fn only_ids_of_the_trace_context_are_left_alone() {
+    let all = redactor(&crate::support::all(RedactAction::Mask));
+    let row = r#"{"sid":"4111111111111111","pid":"123-45-6789","trace_id":"41111111111111114111111111111111"}"#;
+    let out = redacted(&all, PayloadFormat::Ndjson, row);
+    let expected =
+        r#"{"sid":"[card]","pid":"[ssn]","trace_id":"41111111111111114111111111111111"}"#;
+    assert_eq!(out, expected);
+    let out = redacted(&all, PayloadFormat::Csv, "sid,x\n4111111111111111,1\n");
+    assert_eq!(out, "sid,x\n\"[card]\",1\n");
+}
+
+#[test]
+fn each_value_that_leaves_is_counted_once() {
+    let row = r#"{"message":"m","a":1}"#;
+    let csv = "message,a\nm,1\nn,2\no,\n";
+    for (format, text, count) in [(PayloadFormat::Ndjson, row, 2), (PayloadFormat::Csv, csv, 5)] {
+        let redactor = redactor(&deny(&["message", "a"]));
+        redacted(&redactor, format, text);
+        let counts = redactor.counters().counts();
+        assert_eq!(counts.iter().map(|count| count.count).sum::<u64>(), count, "{format:?}");
+    }
+}
+
+#[test]
+fn the_keys_of_a_map_are_part_of_its_whole_value() {
+    let row = r#"{"user":{"bob":"x","n":{"ann":1}}}"#;
+    let entry = |key: &str, value: &str| format!(r#"{{"key":"{key}","value":{{{value}}}}}"#);
+    let map = entry("bob", r#""stringValue":"x""#);
+    let value = format!(r#""kvlistValue":{{"values":[{map}]}}"#);
+    let otlp = format!(
+        r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{{"attributes":[{}]}}]}}]}}]}}"#,
+        entry("user", &value)
+    );
+    let masking = redactor(&keyed(RedactAction::Mask, &["user"]));
+    assert_eq!(redacted(&masking, PayloadFormat::Ndjson, row), r#"{"user":"[masked]"}"#);
+    let out = redacted(&masking, PayloadFormat::OtlpJson, &otlp);
+    assert!(out.contains(&entry("user", r#""stringValue":"[masked]""#)), "{out}");
+    let hashing = redactor(&keyed(RedactAction::Hash, &["user"]));
+    for (format, text) in [(PayloadFormat::Ndjson, row), (PayloadFormat::OtlpJson, &otlp)] {
+        let once = redacted(&hashing, format, text);
+        assert!(!once.contains("bob") && !once.contains("ann"), "{once}");
+        assert!(once.contains("hash:5e77fd7015b5fc631c91afce8c9040b5"), "{once}");
+        assert_eq!(redacted(&hashing, format, &once), once);
+    }
+}
+
+#[test]
+fn a_number_has_one_hash_however_it_is_written() {
+    let redactor = redactor(&keyed(RedactAction::Hash, &["k"]));
+    let hash =
+        |text: &str| redacted(&redactor, PayloadFormat::Ndjson, &format!(r#"{{"k":{text}}}"#));
+    assert_eq!(hash("5.0"), hash("\"5\""));
+    assert_eq!(hash("1e3"), hash("1000"));
+    assert_ne!(hash("5.5"), hash("5"));
+}
+
 #[test]
 fn whole_values_are_masked_and_dropped_under_their_keys() {
     let masking = redactor(&keyed(RedactAction::Mask, &["k?y"]));

@@ -168,6 +168,44 @@ pub(in crate::ingest) fn field_columns(mapping: Option<&ColumnMapping>) -> Vec<V
     columns.map(|(_, column)| without_unit(column).as_bytes().to_vec()).collect()
 }
 
+/// What a column of plain rows, or a member of a line, stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Column {
+    /// An id of the trace context.
+    Id,
+    /// Another field.
+    Field,
+    /// An object whose members are attributes.
+    Nested,
+    /// The attribute of this key.
+    Attribute(Box<[u8]>),
+}
+
+/// Columns by their names.
+pub(crate) type Columns = Vec<(Vec<u8>, Column)>;
+
+/// The columns that have a meaning in a source, by its mapping or else by the common names of
+/// logs; all others are attributes of their own names.
+pub(in crate::ingest) fn known_columns(mapping: Option<&ColumnMapping>) -> Columns {
+    let common;
+    let mapping = match mapping {
+        Some(mapping) => mapping,
+        None => {
+            common = by_common_names(Signal::Logs);
+            &common
+        }
+    };
+    let column_of = |path: &str| match Field::by_path(mapping.signal, path) {
+        Some(Field::TraceId | Field::SpanId | Field::ParentId) => Column::Id,
+        Some(_) => Column::Field,
+        None => Column::Attribute(path.as_bytes().into()),
+    };
+    let columns = mapping.columns.iter();
+    columns
+        .map(|(path, column)| (without_unit(column).as_bytes().to_vec(), column_of(path)))
+        .collect()
+}
+
 /// A column's name without the unit behind it.
 fn without_unit(column: &str) -> &str {
     let named = column.rsplit_once(':').filter(|(_, unit)| Unit::by_name(unit).is_some());

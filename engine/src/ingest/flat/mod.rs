@@ -14,7 +14,8 @@ mod time;
 
 pub(super) use csv::decode as decode_csv;
 pub(super) use csv::header_names;
-pub(super) use mapping::{by_common_names, field_columns, signal_of_names};
+pub(crate) use mapping::{Column, Columns};
+pub(super) use mapping::{by_common_names, field_columns, known_columns, signal_of_names};
 pub(super) use ndjson::{decode as decode_ndjson, next_line, object};
 pub(super) use row::{Row, member_of};
 pub(super) use target::{FlatSource, Meaning};

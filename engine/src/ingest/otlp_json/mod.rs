@@ -16,7 +16,7 @@ use super::writer::Writer;
 use crate::model::{Field, Signal, Symbol};
 use value::attributes;
 
-pub(super) use value::base64;
+pub(super) use value::{base64, base64_bytes};
 
 /// What differs between the three kinds of request.
 struct Shape {

@@ -183,22 +183,27 @@ fn values<T>(
 }
 
 pub(in crate::ingest) fn base64(text: Text<'_>) -> Result<Value, Damage> {
-    let bad = || Damage::new(text.at(), Reason::NotBase64);
-    let digits = text.bytes()?;
+    let bytes = base64_bytes(&text.bytes()?);
+    let bytes = bytes.ok_or_else(|| Damage::new(text.at(), Reason::NotBase64))?;
+    Ok(Value::Bytes(bytes.into()))
+}
+
+/// The bytes that a text in base64 stands for, padded or not.
+pub(in crate::ingest) fn base64_bytes(digits: &[u8]) -> Option<Vec<u8>> {
     let unpadded = digits.iter().rposition(|&byte| byte != b'=').map_or(0, |last| last + 1);
     let mut out = Vec::with_capacity(unpadded * 3 / 4);
     for group in digits[..unpadded].chunks(4) {
         let mut bits = 0_u32;
         for &digit in group {
-            bits = bits << 6 | u32::from(base64_digit(digit).ok_or_else(bad)?);
+            bits = bits << 6 | u32::from(base64_digit(digit)?);
         }
         if group.len() == 1 {
-            return Err(bad());
+            return None;
         }
         bits <<= 6 * (4 - group.len());
         out.extend_from_slice(&bits.to_be_bytes()[1..group.len()]);
     }
-    Ok(Value::Bytes(out.into()))
+    Some(out)
 }
 
 /// Of the standard alphabet or the one for URLs; proto3 JSON accepts both.

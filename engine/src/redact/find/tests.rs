@@ -19,7 +19,8 @@ fn everywhere(finder: &Finder, text: &[u8], look: Look) -> Hits {
             b':' => network::at_colon(text, place, wants, look),
             b'-' | b'.' => network::at_joint(text, place, look),
             b'@' => web::email(text, place, place + 1, look).map(hit(ValueClass::Email)),
-            b'=' => web::field_before(text, place, look).map(hit(ValueClass::UrlQuery)),
+            b'=' => web::field_before(text, (place, place + 1), look, &mut past.field)
+                .map(hit(ValueClass::UrlQuery)),
             _ => None,
         };
         if let Some(hit) = hit.filter(|hit| finder.classes.has(hit.class)) {

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use super::kept;
 use super::{Fate, Member, Replace, Result, Rewriter};
+use crate::ingest::Column;
+use crate::plan::RedactAction;
 use crate::redact::policy::{KeyFate, Listing, Policy};
 use crate::redact::shape::Shape;
 
@@ -12,17 +14,30 @@ impl Rewriter<'_> {
     pub(super) fn named(
         &mut self,
         key: &[u8],
-        mut listing: Listing,
+        listing: Listing,
         replace: Replace,
         member: &mut Member<'_>,
     ) -> Result<Fate> {
-        let length = self.path.len();
-        self.push_key(key);
-        let mut replace = replace;
+        self.named_as((key, key), listing, replace, member)
+    }
+
+    /// The same of one whose name here is not that of the attribute: rules may name either.
+    fn named_as(
+        &mut self,
+        (key, attribute): (&[u8], &[u8]),
+        mut listing: Listing,
+        mut replace: Replace,
+        member: &mut Member<'_>,
+    ) -> Result<Fate> {
+        let (length, around) = (self.path.len(), replace);
+        self.push_key(attribute);
         let mut is_out = false;
         if replace.is_none() {
             match self.policy.key(&self.path, key, &mut listing) {
-                KeyFate::Drop => is_out = true,
+                KeyFate::Drop(counter) => {
+                    self.policy.counters.add(counter);
+                    is_out = true;
+                }
                 KeyFate::Replace(action, counter) => replace = Some((action, counter)),
                 KeyFate::Look => {}
             }
@@ -36,7 +51,8 @@ impl Rewriter<'_> {
         let fate = self.plain(listing, replace, &mut member.value)?;
         self.path.truncate(length);
         let mut renamed = Vec::new();
-        match self.policy.text(key, &mut renamed) {
+        // The keys of a map whose whole value is hashed are part of the value.
+        match leaf(self.policy, around, key, &mut renamed) {
             Fate::Drop => return Ok(Fate::Drop),
             Fate::Changed => member.key = Some(Cow::Owned(renamed)),
             Fate::Same => {}
@@ -64,7 +80,10 @@ impl Rewriter<'_> {
                 Ok(self.quoted(Fate::Drop, |policy, out| leaf(policy, replace, &text, out), out))
             }
             b'[' => self.list(out, |rewriter, out| rewriter.plain(listing, replace, out)),
-            b'{' => self.map(listing, replace, out),
+            b'{' => match replace {
+                Some(masked @ (RedactAction::Mask, _)) => self.masked(masked, out),
+                _ => self.map(listing, replace, out),
+            },
             _ => {
                 let text = self.scalar()?;
                 let is_integer = text.iter().all(u8::is_ascii_digit);
@@ -78,6 +97,16 @@ impl Rewriter<'_> {
         }
     }
 
+    /// A map that is masked whole, with its keys.
+    pub(super) fn masked(
+        &mut self,
+        masked: (RedactAction, usize),
+        out: &mut Vec<u8>,
+    ) -> Result<Fate> {
+        self.skip()?;
+        Ok(self.quoted(Fate::Drop, |policy, out| policy.replace(masked, b"", out), out))
+    }
+
     pub(super) fn map(
         &mut self,
         listing: Listing,
@@ -89,26 +118,58 @@ impl Rewriter<'_> {
 
     /// A plain row: fields are looked at, other members are attributes.
     pub(super) fn row(&mut self, out: &mut Vec<u8>) -> Result<Fate> {
+        let columns = self.columns;
         self.members(out, |rewriter, key, member| {
-            if is_id_name(key) {
-                let fate = rewriter.value(Shape::KEEP, &mut member.value)?;
-                return Ok(kept(fate, member));
-            }
-            let nested = matches!(key, b"ctx" | b"tags" | b"attributes");
-            if nested && rewriter.peek() == b'{' && (rewriter.is_field)(key) {
-                return rewriter.map(Listing::Unlisted, None, &mut member.value);
-            }
-            if (rewriter.is_field)(key) {
-                let mut listing = Listing::Listed;
-                // A rule on keys may name a column, too.
-                if rewriter.policy.key(key, key, &mut listing) == KeyFate::Look {
-                    let fate = rewriter.plain(Listing::Listed, None, &mut member.value)?;
-                    return Ok(kept(fate, member));
+            rewriter.path.clear();
+            let known = columns.iter().find(|(name, _)| name == key).map(|(_, column)| column);
+            match known {
+                Some(Column::Id) => {
+                    let fate = rewriter.value(Shape::KEEP, &mut member.value)?;
+                    Ok(kept(fate, member))
                 }
-                return rewriter.named(key, Listing::Listed, None, member);
+                Some(Column::Nested) if rewriter.peek() == b'{' => {
+                    rewriter.map(Listing::Unlisted, None, &mut member.value)
+                }
+                Some(Column::Field | Column::Nested) => {
+                    let mut listing = Listing::Listed;
+                    // A rule on keys may name a column, too.
+                    if rewriter.policy.key(key, key, &mut listing) == KeyFate::Look {
+                        let fate = rewriter.plain(Listing::Listed, None, &mut member.value)?;
+                        return Ok(kept(fate, member));
+                    }
+                    rewriter.named(key, Listing::Listed, None, member)
+                }
+                Some(Column::Attribute(attribute)) => {
+                    let listing = rewriter.listing_of(key);
+                    rewriter.named_as((key, attribute), listing, None, member)
+                }
+                None => rewriter.named(key, Listing::Unlisted, None, member),
             }
-            rewriter.named(key, Listing::Unlisted, None, member)
         })
+    }
+
+    /// How an attribute is listed by the name that it has here.
+    fn listing_of(&self, name: &[u8]) -> Listing {
+        if self.policy.allows(name) { Listing::Listed } else { Listing::Unlisted }
+    }
+
+    /// The name of a service, which is an attribute elsewhere.
+    pub(super) fn service(&mut self, attribute: &[u8], out: &mut Vec<u8>) -> Result<Fate> {
+        const NAME: &[u8] = b"serviceName";
+        let text = self.string()?;
+        let mut listing = self.listing_of(NAME);
+        let replace = match self.policy.key(attribute, NAME, &mut listing) {
+            KeyFate::Drop(counter) => {
+                self.policy.counters.add(counter);
+                return Ok(Fate::Drop);
+            }
+            KeyFate::Replace(action, counter) => Some((action, counter)),
+            KeyFate::Look => None,
+        };
+        if self.policy.is_shut_out(listing) {
+            return Ok(Fate::Drop);
+        }
+        Ok(self.quoted(Fate::Drop, |policy, out| leaf(policy, replace, &text, out), out))
     }
 }
 
@@ -119,10 +180,24 @@ pub(super) fn leaf(policy: &Policy, replace: Replace, text: &[u8], out: &mut Vec
     }
 }
 
+/// A number as every format writes it: an integer where it is one, else the shortest text of the
+/// double.
+pub(super) fn as_written(text: &[u8]) -> Cow<'_, [u8]> {
+    let Ok(number) = std::str::from_utf8(text) else { return Cow::Borrowed(text) };
+    let integer = number.parse::<i64>().map(|number| number.to_string()).ok();
+    integer.map_or_else(|| as_double(text), |written| Cow::Owned(written.into_bytes()))
+}
+
+/// A double as every format writes it.
+pub(super) fn as_double(text: &[u8]) -> Cow<'_, [u8]> {
+    let number = std::str::from_utf8(text).ok().and_then(|text| text.parse::<f64>().ok());
+    number.map_or(Cow::Borrowed(text), |number| Cow::Owned(number.to_string().into_bytes()))
+}
+
 /// A number, which only a card's makes a text; or text where a number was meant.
 pub(super) fn number(policy: &Policy, replace: Replace, text: &[u8], out: &mut Vec<u8>) -> Fate {
     if replace.is_some() {
-        return leaf(policy, replace, text, out);
+        return leaf(policy, replace, &as_written(text), out);
     }
     let integer = std::str::from_utf8(text).ok().and_then(|text| text.parse::<u64>().ok());
     let is_number =
@@ -135,7 +210,7 @@ pub(super) fn number(policy: &Policy, replace: Replace, text: &[u8], out: &mut V
 }
 
 /// Whether a column holds an id of the trace context.
-pub(in crate::redact) fn is_id_name(name: &[u8]) -> bool {
+pub(super) fn is_id_name(name: &[u8]) -> bool {
     let names: [&[u8]; 8] = [
         b"traceid",
         b"spanid",

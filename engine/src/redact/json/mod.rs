@@ -13,12 +13,13 @@ mod trim_foreign;
 
 use std::borrow::Cow;
 
-pub(super) use attribute::is_id_name;
+use attribute::is_id_name;
 pub(super) use trim::{trim, trim_lines};
 
 use super::policy::{Fate, Listing, Policy};
 use super::shape::{Members, Shape, ShapeKind};
 use super::state::trace_state;
+use crate::ingest::Column;
 use crate::plan::RedactAction;
 
 /// What stands for text that cannot be read.
@@ -45,6 +46,8 @@ pub(super) struct Rewriter<'a> {
     path: Vec<u8>,
     /// Whether a column of a plain row is a field rather than an attribute.
     is_field: &'a dyn Fn(&[u8]) -> bool,
+    /// What the columns of a plain row stand for.
+    columns: &'a [(Vec<u8>, Column)],
 }
 
 impl<'a> Rewriter<'a> {
@@ -54,7 +57,24 @@ impl<'a> Rewriter<'a> {
         data: &'a [u8],
         is_field: &'a dyn Fn(&[u8]) -> bool,
     ) -> Self {
-        Self { policy, data, pos: 0, depth: 0, path: Vec::new(), is_field }
+        Self { policy, data, pos: 0, depth: 0, path: Vec::new(), is_field, columns: &[] }
+    }
+
+    /// A rewriter of documents in which plain rows have these columns.
+    pub(super) fn of_rows(
+        policy: &'a Policy,
+        data: &'a [u8],
+        columns: &'a [(Vec<u8>, Column)],
+    ) -> Self {
+        Self { columns, ..Self::new(policy, data, &|_| false) }
+    }
+
+    /// The type of the line that is the document; empty where it has none.
+    pub(super) fn kind_of_line(mut self) -> Cow<'a, [u8]> {
+        match self.peek() {
+            b'{' => self.text_of_member(b"type").unwrap_or_default(),
+            _ => Cow::Borrowed(b""),
+        }
     }
 
     /// Where the next byte is read.
@@ -130,8 +150,8 @@ impl<'a> Rewriter<'a> {
             return Ok(Cow::Borrowed(raw));
         }
         let quoted = [b"\"", raw, b"\""].concat();
-        let text: String = serde_json::from_slice(&quoted).map_err(|_| Broken)?;
-        Ok(Cow::Owned(text.into_bytes()))
+        let text = serde_json::from_slice::<String>(&quoted);
+        Ok(Cow::Owned(text.map_or_else(|_| unescaped(raw), String::into_bytes)))
     }
 
     /// Passes over `true`, `null` or a number.
@@ -174,6 +194,7 @@ impl<'a> Rewriter<'a> {
             (ShapeKind::Keep, b'-' | b'0'..=b'9' | b't' | b'f') => {
                 self.scalar().map(|_| Fate::Same)
             }
+            (ShapeKind::Service(key), b'"') => self.service(key.as_bytes(), out),
             (ShapeKind::Text, b'"') => {
                 let text = self.string()?;
                 Ok(self.quoted(Fate::Changed, |policy, out| policy.text(&text, out), out))
@@ -376,6 +397,30 @@ struct Member<'k> {
     /// Another key than the one it had.
     key: Option<Cow<'k, [u8]>>,
     value: Vec<u8>,
+}
+
+/// A string with an escape that stands for nothing, as half of a surrogate pair: its item may be
+/// damage, the document is not. What such an escape stands for is the replacement character.
+fn unescaped(raw: &[u8]) -> Vec<u8> {
+    let (mut out, mut rest) = (Vec::with_capacity(raw.len()), raw);
+    while let Some(at) = memchr::memchr(b'\\', rest) {
+        out.extend_from_slice(&rest[..at]);
+        rest = &rest[at..];
+        // A pair is one letter, of six bytes and six.
+        let letter = [12, 6, 2].into_iter().find_map(|length| {
+            let text = std::str::from_utf8(rest.get(..length)?).ok()?;
+            let letter: String = serde_json::from_str(&format!("\"{text}\"")).ok()?;
+            (length < 12 || letter.chars().count() == 1).then_some((letter, length))
+        });
+        let is_unicode = rest.get(1) == Some(&b'u');
+        let digits = rest.iter().skip(2).take(4).take_while(|byte| byte.is_ascii_hexdigit());
+        let unknown = if is_unicode { 2 + digits.count() } else { 1 };
+        let (letter, length) = letter.unwrap_or_else(|| ('\u{fffd}'.to_string(), unknown));
+        out.extend_from_slice(letter.as_bytes());
+        rest = &rest[length..];
+    }
+    out.extend_from_slice(rest);
+    out
 }
 
 /// Whether a byte may stand in an id or a time.

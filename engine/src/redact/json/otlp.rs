@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::attribute::{leaf, number};
+use super::attribute::{as_double, leaf, number};
 use super::{Fate, Member, Replace, Result, Rewriter, put_string};
 use crate::plan::RedactAction;
 use crate::redact::policy::{KeyFate, Listing, Policy};
@@ -35,7 +35,10 @@ impl<'a> Rewriter<'a> {
         let mut replace = None;
         let mut is_out = false;
         match self.policy.key(&self.path, &key, &mut listing) {
-            KeyFate::Drop => is_out = true,
+            KeyFate::Drop(counter) => {
+                self.policy.counters.add(counter);
+                is_out = true;
+            }
             KeyFate::Replace(action, counter) => replace = Some((action, counter)),
             KeyFate::Look => {}
         }
@@ -108,6 +111,7 @@ impl<'a> Rewriter<'a> {
         level: usize,
         out: &mut Vec<u8>,
     ) -> Result<Fate> {
+        let is_masked = matches!(replace, Some((RedactAction::Mask, _)));
         let mut leaves = false;
         let fate = self.members(out, |rewriter, name, member| {
             let next = rewriter.peek();
@@ -126,6 +130,11 @@ impl<'a> Rewriter<'a> {
                     }
                     rewriter.any_value(listing, replace, level + 1, out)
                 })?,
+                (b"kvlistValue", b'{') if is_masked => {
+                    member.key = Some(Cow::Borrowed(b"stringValue"));
+                    let masked = replace.unwrap_or((RedactAction::Mask, usize::MAX));
+                    rewriter.masked(masked, &mut member.value)?
+                }
                 (b"kvlistValue", b'{') => {
                     rewriter.values(&mut member.value, |rewriter, out| {
                         match (rewriter.peek(), replace) {
@@ -153,8 +162,10 @@ impl<'a> Rewriter<'a> {
         let is_quoted = self.peek() == b'"';
         let text = if is_quoted { self.string()? } else { Cow::Borrowed(self.scalar()?) };
         let is_looked_at = name == b"intValue" || replace.is_some() || is_quoted;
-        let each = |policy: &Policy, out: &mut Vec<u8>| {
-            if is_looked_at { number(policy, replace, &text, out) } else { Fate::Same }
+        let each = |policy: &Policy, out: &mut Vec<u8>| match replace {
+            Some(_) if name == b"doubleValue" => leaf(policy, replace, &as_double(&text), out),
+            _ if is_looked_at => number(policy, replace, &text, out),
+            _ => Fate::Same,
         };
         let fate = self.quoted(Fate::Drop, each, &mut member.value);
         if fate == Fate::Changed {
@@ -179,6 +190,8 @@ impl<'a> Rewriter<'a> {
                     level + 1,
                     &mut member.value,
                 )?,
+                // The keys of a map are part of its whole value.
+                (b"key", _) => rewriter.plain(Listing::Listed, Some(replace), &mut member.value)?,
                 _ => rewriter.value_text(&mut member.value)?,
             };
             leaves |= fate == Fate::Drop;
@@ -208,7 +221,7 @@ impl<'a> Rewriter<'a> {
         member: &mut Member<'_>,
     ) -> Result<Fate> {
         let text = self.string()?;
-        let Ok(bytes) = STANDARD.decode(&*text) else {
+        let Some(bytes) = crate::ingest::base64(&text) else {
             return Ok(self.quoted(
                 Fate::Drop,
                 |policy, out| leaf(policy, replace, &text, out),

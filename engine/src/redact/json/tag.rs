@@ -13,7 +13,10 @@ impl Rewriter<'_> {
         let mut replace = None;
         let mut is_out = false;
         match self.policy.key(&key, &key, &mut listing) {
-            KeyFate::Drop => is_out = true,
+            KeyFate::Drop(counter) => {
+                self.policy.counters.add(counter);
+                is_out = true;
+            }
             KeyFate::Replace(action, counter) => replace = Some((action, counter)),
             KeyFate::Look => {}
         }

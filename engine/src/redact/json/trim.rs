@@ -182,7 +182,7 @@ impl Rewriter<'_> {
             match (key, rewriter.peek()) {
                 (b"stringValue", b'"') => rewriter.cut_text(trim, out),
                 (b"bytesValue", b'"') => {
-                    let bytes = STANDARD.decode(&*rewriter.string()?).unwrap_or_default();
+                    let bytes = crate::ingest::base64(&rewriter.string()?).unwrap_or_default();
                     let Some(cut) = trim.cut_bytes(&bytes) else { return Ok(Fate::Same) };
                     put_string(STANDARD.encode(cut).as_bytes(), out);
                     Ok(Fate::Changed)

@@ -293,7 +293,7 @@ impl Rewriter<'_> {
             let out = &mut member.value;
             match (key, rewriter.peek()) {
                 (b"value", b'"') if is_binary => {
-                    let bytes = STANDARD.decode(&*rewriter.string()?).unwrap_or_default();
+                    let bytes = crate::ingest::base64(&rewriter.string()?).unwrap_or_default();
                     let Some(cut) = trim.cut_bytes(&bytes) else { return Ok(Fate::Same) };
                     put_string(STANDARD.encode(cut).as_bytes(), out);
                     Ok(Fate::Changed)
