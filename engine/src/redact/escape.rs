@@ -1,7 +1,7 @@
-//! Escapes inside a value: what stands there in a longer form, as `%0A`, `\\n` or a colour.
+//! Escapes inside a value: what stands there in a longer form, as `%0A`, `\n` or a colour.
 //!
-//! A letter or digit that ends an escape is no neighbour of what follows it: in `%0A10.1.2.3` and in
-//! `\\n10.1.2.3` an address begins behind the escape. Must not know what is searched.
+//! A letter or digit that ends an escape is no neighbour of what follows it: in `%0A10.1.2.3` and
+//! in `\n10.1.2.3` an address begins behind the escape. Must not know what is searched.
 
 use super::find::{before, run_back};
 

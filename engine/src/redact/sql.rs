@@ -116,8 +116,8 @@ fn word_at(text: &[u8], from: usize, word: &[u8], look: Look) -> Option<usize> {
     memchr::memchr2_iter(small, large, &text[from..]).map(|at| from + at).find(is_here)
 }
 
-/// How a backslash in quotes is read: in `MySQL` it takes the next quote with it, in standard SQL it
-/// is a letter.
+/// How a backslash in quotes is read: in `MySQL` it takes the next quote with it, in standard SQL
+/// it is a letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Backslash {
     Escape,

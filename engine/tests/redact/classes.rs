@@ -276,7 +276,7 @@ fn statements() {
     check("UPDATE \"T\" SET a=-1.5e3 WHERE x IN (1,2)", "UPDATE \"T\" SET a=-? WHERE x IN (?,?)");
     check("ran: DELETE FROM t WHERE k=$$a$$", "ran: DELETE FROM t WHERE k=?");
     check("select 'open", "select ?");
-    let columns: String = (0..1000).map(|n| format!("t.c{n}, ")).collect();
+    let columns = "t.a_long_name, ".repeat(400);
     check(
         &format!("SELECT {columns} a FROM t WHERE a = 'x'"),
         &format!("SELECT {columns} a FROM t WHERE a = ?"),
