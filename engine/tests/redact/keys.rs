@@ -155,7 +155,16 @@ fn only_ids_of_the_trace_context_are_left_alone() {
 fn each_value_that_leaves_is_counted_once() {
     let row = r#"{"message":"m","a":1}"#;
     let csv = "message,a\nm,1\nn,2\no,\n";
-    for (format, text, count) in [(PayloadFormat::Ndjson, row, 2), (PayloadFormat::Csv, csv, 5)] {
+    // What is in a value that leaves is not counted again.
+    let nested = OTLP.replace("\"user\"", "\"a\"").replace("\"id\"", "\"a\"");
+    let tag = r#"{"spans":[{"tags":[{"key":"a","value":"v"}]}]}"#;
+    let formats = [
+        (PayloadFormat::Ndjson, row, 2),
+        (PayloadFormat::Csv, csv, 5),
+        (PayloadFormat::OtlpJson, &nested, 1),
+        (PayloadFormat::Jaeger, tag, 1),
+    ];
+    for (format, text, count) in formats {
         let redactor = redactor(&deny(&["message", "a"]));
         redacted(&redactor, format, text);
         let counts = redactor.counters().counts();

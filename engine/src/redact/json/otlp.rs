@@ -43,7 +43,11 @@ impl<'a> Rewriter<'a> {
             KeyFate::Look => {}
         }
         is_out |= level == 0 && !is_out && self.policy.is_shut_out(listing);
-        let mut leaves = is_out;
+        if is_out {
+            self.skip()?;
+            return Ok(Fate::Drop);
+        }
+        let mut leaves = false;
         let fate = self.members(out, |rewriter, name, member| {
             let fate = match name {
                 b"key" => rewriter.value_text(&mut member.value)?,

@@ -21,9 +21,13 @@ impl Rewriter<'_> {
             KeyFate::Look => {}
         }
         is_out |= !is_out && self.policy.is_shut_out(listing);
+        if is_out {
+            self.skip()?;
+            return Ok(Fate::Drop);
+        }
         let is_binary = &*self.text_of_member(b"type")? == b"binary";
         let start = out.len();
-        let (mut leaves, mut is_text) = (is_out, false);
+        let (mut leaves, mut is_text) = (false, false);
         self.path.clear();
         self.push_key(&key);
         let mut fate = self.members(out, |rewriter, name, member| {
