@@ -21,7 +21,7 @@ fn rules_of(owners: &Path) -> String {
 }
 
 /// Replaces a file whole: half of one may be another table.
-fn replace(path: &Path, text: &str) {
+fn replace(path: &Path, text: impl AsRef<[u8]>) {
     let new = path.with_extension("new");
     fs::write(&new, text).unwrap();
     fs::rename(&new, path).unwrap();
@@ -63,11 +63,12 @@ fn a_changed_table_is_taken_recorded_and_replayed_and_a_broken_one_is_not() {
     // The same window goes on: what came before has been looked up.
     run.spans_at("shop", 2, at_s + 1);
     run.shows("admin", "/metrics", "tailwater_items_total{signal=\"spans\",outcome=\"used\"} 5\n");
-    // Two rows of one key; then a column of another type; then none that is read.
+    // Two rows of one key; then a column of another type; then none that is read; then no text.
     for (bad, warned) in [
-        ("service.name,team,rank\nshop,a,1\nshop,b,1\n", 1),
-        ("service.name,team,rank\nshop,a,high\n", 2),
-        ("service.name,group,rank\nshop,a,1\n", 3),
+        (&b"service.name,team,rank\nshop,a,1\nshop,b,1\n"[..], 1),
+        (b"service.name,team,rank\nshop,a,high\n", 2),
+        (b"service.name,group,rank\nshop,a,1\n", 3),
+        (b"service.name,team,rank\nshop,\xe9,1\n", 4),
     ] {
         replace(&owners, bad);
         let warned = format!("tailwater_log_records_total{{level=\"warn\"}} {warned}\n");
@@ -86,6 +87,7 @@ fn a_changed_table_is_taken_recorded_and_replayed_and_a_broken_one_is_not() {
         "changed and cannot be used; the table before stays",
         "columns of other types",
         "has no column `team`",
+        "it is not UTF-8 from byte 28 on; the table before stays",
     ] {
         assert!(stderr.contains(text), "`{text}`: {stderr}");
     }
