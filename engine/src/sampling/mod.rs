@@ -6,6 +6,7 @@
 //! that every process and every replay decides alike. Knows values; must not know rules, traces,
 //! epochs or operators.
 
+mod budget;
 mod decisions;
 mod facts;
 mod filter;
@@ -22,9 +23,9 @@ pub use decisions::{Decisions, DecisionsState, Past, Verdict};
 pub use facts::{Facts, KeyTimes, Saying};
 pub use filter::IdFilter;
 pub(crate) use id_queue::{IdQueue, id_hash};
-pub use rate::{Buckets, RateLimit};
+pub use rate::{Buckets, Rate, RateLimit};
 pub use stamp::{stamp_log, stamp_span};
-pub use target::{Goal, Target, TargetState};
+pub use target::{Arrival, Goal, Target, TargetState};
 pub use threshold::{Randomness, Threshold};
 pub(crate) use tracestate::members;
 pub use tracestate::{Arrived, Reading, read_tracestate, rewrite_tracestate};

@@ -1,45 +1,60 @@
 //! `target`: so much a second, or such a share, spread over keys so that rare ones are seen.
 //!
-//! The next second's thresholds follow from what has closed before. As in Refinery's
-//! `EMAThroughput` and `EMADynamic` samplers (dynsampler-go), each key has an exponential moving
-//! average of what it brings, its goal is its logarithm's share of the whole goal but at least one
-//! a horizon, and what a key leaves over goes to the keys behind it. Unlike there, averages move
-//! each second, a burst moves thresholds within its second, keys beyond the bound share one
-//! threshold instead of being kept whole, and arithmetic is on whole numbers.
+//! As in Refinery's `EMAThroughput` and `EMADynamic` samplers (dynsampler-go), each key has an
+//! exponential moving average of what it brings, and its goal is its logarithm's share of the whole
+//! goal; what rare keys leave over goes to frequent ones. Averages are over all time, the quiet
+//! parts of it too.
+//!
+//! Averages alone miss the goal where traffic is sparse, comes in batches, or has many keys. So
+//! there is a budget: the goal fills it, what is kept spends it, and the goal of the keys is
+//! multiplied by what is in it over half of what it can hold. What an estimate kept too much is
+//! saved later, a burst ends with the budget, and every key keeps a share above 0.
+//!
+//! Everything is whole numbers, and a function of what came before and of what comes. Invariant: no
+//! more than a bounded number of keys is known.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Threshold;
-use super::logarithm::{COUNT_BITS, ONE, log2};
+use super::budget::{Budget, FACTOR_BITS, TICKS, Window};
+use super::logarithm::{COUNT_BITS, LOG_BITS, ONE, log2};
+use super::rate::Rate;
+use super::{Randomness, Threshold};
 use crate::limits::SAMPLE_KEYS_MAX;
 
-/// Seconds over which goals are counted: Refinery's adjustment interval.
-const HORIZON_S: u64 = 15;
-
-/// Weight of a second, of 65 536: half in 15 s, as Refinery's weight of 0.5 an interval.
+/// Weight of a tick, of 65 536: half in 15 ticks, as Refinery's weight of 0.5 an interval.
 const WEIGHT: u64 = 2_960;
 
-/// Keys are forgotten below this many in [`HORIZON_S`]: half, Refinery's default.
+/// Keys are forgotten below this many in an interval: half, Refinery's default.
 const FORGOTTEN: u64 = ONE / 2;
 
-/// How many times what was expected a second has to bring to be a burst; Refinery's default.
-const BURST_TIMES: u64 = 2;
-
-/// Largest count of one second that is told from larger ones.
+/// Largest count of one tick that is told from larger ones.
 const COUNT_MAX: u64 = 1 << 38;
 
 /// What is aimed at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Goal {
-    /// So many thousandths of an item, a span or a byte a second.
-    PerSecond(u64),
+    /// So much in a time.
+    Rate(Rate),
     /// Such a share of all, in millionths.
     Share(u64),
 }
 
-/// Thresholds by key, moved by what closes.
+/// What comes for a verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrival {
+    /// When, nanoseconds of event time.
+    pub at_ns: i64,
+    /// So many traces, spans or bytes.
+    pub weight: u64,
+    /// How many of its kind it stands for, if it was sampled before; else 1.
+    pub stands_for: u64,
+    /// What is compared with the threshold.
+    pub randomness: Randomness,
+}
+
+/// Thresholds by key, moved by what comes.
 #[derive(Debug, Clone)]
 pub struct Target<K> {
     goal: Goal,
@@ -50,42 +65,41 @@ pub struct Target<K> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(bound(serialize = "K: Serialize", deserialize = "K: Deserialize<'de> + Ord"))]
 pub struct TargetState<K> {
-    /// The second that counts are of, since the Unix epoch.
-    second: i64,
-    /// Seconds with anything in them so far.
-    seconds_seen: u64,
+    budget: Budget,
+    window: Window,
+    /// Ticks so far, as many as averages need to begin.
+    ticks_seen: u64,
+    /// That of `None` is shared by the keys beyond the bound.
     keys: BTreeMap<Option<K>, KeyState>,
-    /// Counted in this second.
+    /// Counted in this tick.
     seen: u64,
-    /// The count of this second from which on it is a burst.
-    burst_from: u64,
-    /// Whether this second is a burst.
-    is_burst: bool,
+    /// The same when thresholds were set.
+    seen_set: u64,
+    /// What a key whose count is one keeps of it, with [`COUNT_BITS`] fractional bits; `None` where
+    /// all is kept.
+    level: Option<u64>,
 }
 
-/// What is known of a key; that of `None` are those beyond the bound.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What is known of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct KeyState {
-    /// Average a second, with [`COUNT_BITS`] fractional bits.
+    /// Average a tick, with [`COUNT_BITS`] fractional bits.
     average: u64,
-    /// Counted in this second.
+    /// Counted in this tick.
     seen: u64,
-    /// Threshold in force; `None` before the first.
-    threshold: Option<Threshold>,
+    threshold: Threshold,
 }
 
 impl<K: Ord + Clone> Target<K> {
-    /// A target that has seen nothing: it keeps all until a second's goal is reached.
+    /// A target that has seen nothing.
     pub fn new(goal: Goal) -> Self {
-        let state = TargetState {
-            second: i64::MIN,
-            seconds_seen: 0,
-            keys: BTreeMap::new(),
-            seen: 0,
-            burst_from: Self::least_burst(goal),
-            is_burst: false,
-        };
-        Self { goal, state }
+        let (budget, window) = Budget::new(goal);
+        let (keys, level) = (BTreeMap::new(), None);
+        let state =
+            TargetState { budget, window, ticks_seen: 0, keys, seen: 0, seen_set: 0, level };
+        let mut own = Self { goal, state };
+        own.set_thresholds();
+        own
     }
 
     /// Goes on from a state.
@@ -103,30 +117,35 @@ impl<K: Ord + Clone> Target<K> {
         self.state.keys.len()
     }
 
-    /// The threshold for what closes at a time, and counts it: `weight` traces, spans or bytes.
-    /// Calls come in order of time.
-    pub fn threshold(&mut self, close_ns: i64, key: &K, weight: u64) -> Threshold {
-        let second = close_ns.div_euclid(1_000_000_000);
-        if second > self.state.second {
-            self.begin(second);
+    /// The threshold for what comes, and counts it. Calls come in order of time.
+    pub fn threshold(&mut self, key: &K, of: Arrival) -> Threshold {
+        let weight = of.weight.min(COUNT_MAX);
+        let counted = weight.saturating_mul(of.stands_for.max(1)).min(COUNT_MAX);
+        let ticks = self.state.window.advance(of.at_ns);
+        if ticks > 0 {
+            self.begin(ticks);
         }
         let key = self.place(key);
-        let state = &mut self.state;
-        let entry = state.keys.entry(key).or_default();
-        let threshold = entry.threshold.unwrap_or(Threshold::ALWAYS);
-        entry.seen = (entry.seen + weight).min(COUNT_MAX);
-        state.seen = (state.seen + weight).min(COUNT_MAX);
-        if state.seen >= state.burst_from {
-            self.burst();
+        let (fresh, state) = (self.of_fresh(counted), &mut self.state);
+        state.budget.fill(self.goal, of.at_ns, counted);
+        let none = KeyState { average: 0, seen: 0, threshold: fresh };
+        let entry = state.keys.entry(key).or_insert(none);
+        let mut threshold = entry.threshold;
+        entry.seen = (entry.seen + counted).min(COUNT_MAX);
+        state.seen = (state.seen + counted).min(COUNT_MAX);
+        state.window.count(weight);
+        state.budget.count(weight);
+        if state.budget.holds(self.goal, state.window.sum()) {
+            threshold = Threshold::ALWAYS;
+        }
+        if threshold.admits(of.randomness) {
+            state.budget.spend(weight);
+        }
+        let has_doubled = state.seen >= state.seen_set.max(1).saturating_mul(2);
+        if has_doubled || state.budget.has_moved() {
+            self.set_thresholds();
         }
         threshold
-    }
-
-    fn least_burst(goal: Goal) -> u64 {
-        match goal {
-            Goal::PerSecond(milli) => milli.div_ceil(1_000).max(1),
-            Goal::Share(_) => 100,
-        }
     }
 
     /// The place of a key: its own while there is room.
@@ -136,67 +155,101 @@ impl<K: Ord + Clone> Target<K> {
         if has_room || self.state.keys.contains_key(&own) { own } else { None }
     }
 
-    /// Takes the counts of the second that is over into the averages, and sets thresholds. Seconds
-    /// in which nothing closed say nothing, so that a pause does not open the gates.
-    fn begin(&mut self, second: i64) {
+    /// The threshold of a key that is not known.
+    fn of_fresh(&self, weight: u64) -> Threshold {
+        let Some(level) = self.state.level else { return Threshold::ALWAYS };
+        let count = (weight << COUNT_BITS).max(ONE);
+        let kept = u128::from(level) * u128::from(log2(count + ONE)) >> LOG_BITS;
+        Threshold::of_fraction(kept.clamp(1, u128::from(count)) as u64, count)
+    }
+
+    /// Takes the counts of the tick that is over into the averages, and of the quiet ones behind
+    /// it, and sets thresholds.
+    fn begin(&mut self, ticks: u64) {
         let state = &mut self.state;
-        if state.seen > 0 {
-            state.seconds_seen += 1;
-            // The mean of all seconds at first, so that averages need no start.
-            let weight = WEIGHT.max(65_536 / state.seconds_seen.min(65_536));
-            for key in state.keys.values_mut() {
-                let new = key.seen << COUNT_BITS;
-                let moved = (u128::from(new) * u128::from(weight)
-                    + u128::from(key.average) * u128::from(65_536 - weight))
-                    >> 16;
-                key.average = if state.is_burst { new.max(moved as u64) } else { moved as u64 };
-                key.seen = 0;
+        // The mean of all ticks at first, so that averages need no start.
+        let weight = |ticks_seen: u64| WEIGHT.max(65_536 / ticks_seen.max(1));
+        state.ticks_seen = (state.ticks_seen + 1).min(65_536);
+        let first = weight(state.ticks_seen);
+        let mut quiet = 1_u64 << 32;
+        for _ in 1..ticks {
+            if quiet == 0 {
+                break;
             }
-            state.keys.retain(|_, key| key.average.saturating_mul(HORIZON_S) >= FORGOTTEN);
+            state.ticks_seen = (state.ticks_seen + 1).min(65_536);
+            quiet = quiet * (65_536 - weight(state.ticks_seen)) >> 16;
         }
-        state.second = second;
+        for key in state.keys.values_mut() {
+            let moved = (u128::from(key.seen << COUNT_BITS) * u128::from(first)
+                + u128::from(key.average) * u128::from(65_536 - first))
+                >> 16;
+            key.average = (moved * u128::from(quiet) >> 32) as u64;
+            key.seen = 0;
+        }
+        state.keys.retain(|_, key| key.average.saturating_mul(TICKS) >= FORGOTTEN);
+        state.budget.average(first, quiet);
         state.seen = 0;
-        state.is_burst = false;
-        self.set_thresholds();
-        let sum: u64 = self.state.keys.values().map(|key| key.average >> COUNT_BITS).sum();
-        self.state.burst_from = (sum * BURST_TIMES).max(Self::least_burst(self.goal));
-    }
-
-    /// A burst: what this second has brought so far counts as what a second brings.
-    fn burst(&mut self) {
-        self.state.is_burst = true;
-        self.state.burst_from = self.state.seen.saturating_mul(BURST_TIMES);
+        let expected = state.keys.values().map(|key| key.average).fold(0, u64::saturating_add);
+        state.budget.begin(self.goal, expected);
         self.set_thresholds();
     }
 
-    /// What a key is expected to bring in a horizon.
-    fn expected(key: &KeyState) -> u64 {
-        let average = key.average.max(key.seen << COUNT_BITS);
-        average.saturating_mul(HORIZON_S).max(ONE)
-    }
-
-    fn set_thresholds(&mut self) {
-        let keys = &mut self.state.keys;
-        let counts: Vec<u64> = keys.values().map(Self::expected).collect();
-        let sum: u128 = counts.iter().map(|count| u128::from(*count)).sum();
-        let logs: u128 = counts.iter().map(|count| u128::from(log2(*count))).sum();
-        let goal = match self.goal {
-            Goal::PerSecond(milli) => {
-                u128::from(milli) * u128::from(HORIZON_S) * u128::from(ONE) / 1_000
+    /// What each key is expected to bring in an interval.
+    fn expected(&self) -> Vec<u64> {
+        let state = &self.state;
+        let averages = state.keys.values().map(|key| u128::from(key.average)).sum::<u128>();
+        let all = averages * u128::from(TICKS);
+        // Averages fall slowly: of more than twice what came of late, twice that counts.
+        let of_late = u128::from(state.window.sum()) << (COUNT_BITS + 1);
+        let is_less = matches!(self.goal, Goal::Rate(_)) && of_late < all;
+        let of_key = |key: &KeyState| {
+            let mut average = u128::from(key.average) * u128::from(TICKS);
+            if is_less {
+                average = (average * of_late).checked_div(all).unwrap_or(0);
             }
-            Goal::Share(millionths) => sum * u128::from(millionths) / 1_000_000,
+            // What this tick brought counts for half an interval.
+            let now = state.budget.of_half(self.goal, key.seen << COUNT_BITS);
+            average.max(u128::from(now)).min(1 << 62) as u64
         };
-        let mut extra = 0_u128;
-        let mut remaining = keys.len() as u128;
-        for (key, count) in keys.values_mut().zip(counts) {
-            let share = extra / remaining;
-            remaining -= 1;
-            let own = (goal * u128::from(log2(count))).checked_div(logs).unwrap_or(goal);
-            let own = own.max(u128::from(ONE)) + share;
-            extra -= share;
-            let kept = own.min(u128::from(count)) as u64;
-            key.threshold = Some(Threshold::of_fraction(kept, count));
-            extra += own - u128::from(kept);
+        state.keys.values().map(of_key).collect()
+    }
+
+    /// Gives each key its logarithm's share of the goal, the ones with the least to keep first: what
+    /// they leave over goes to the others.
+    fn set_thresholds(&mut self) {
+        let counts = self.expected();
+        let sum: u128 = counts.iter().map(|count| u128::from(*count)).sum();
+        let mut goal = match self.goal {
+            Goal::Rate(_) => self.state.budget.goal(),
+            // Of a key that is not known, one is expected: else all of rare keys would be kept.
+            Goal::Share(millionths) => (sum + u128::from(ONE)) * u128::from(millionths) / 1_000_000,
+        };
+        goal = goal * u128::from(self.state.budget.factor()) >> FACTOR_BITS;
+        let log = |count: u64| u128::from(log2(count.saturating_add(ONE)));
+        let mut order: Vec<(u64, &mut KeyState)> =
+            counts.into_iter().zip(self.state.keys.values_mut()).collect();
+        order.sort_by_key(|(count, _)| *count);
+        let mut logs: u128 = order.iter().map(|(count, _)| log(*count)).sum();
+        if matches!(self.goal, Goal::Share(_)) {
+            logs += log(ONE);
         }
+        let mut level = None;
+        for (count, key) in order {
+            let own_log = log(count);
+            let own = (goal * own_log).checked_div(logs).unwrap_or(goal);
+            let kept = own.min(u128::from(count));
+            key.threshold = Threshold::of_fraction(kept.max(1) as u64, count);
+            if own < u128::from(count) {
+                level = Some((goal << LOG_BITS).checked_div(logs).unwrap_or(u128::MAX));
+            }
+            goal -= kept;
+            logs -= own_log;
+        }
+        if matches!(self.goal, Goal::Share(_)) {
+            level = Some((goal << LOG_BITS).checked_div(logs).unwrap_or(u128::MAX));
+        }
+        self.state.level = level.map(|level| level.min(1 << 62) as u64);
+        self.state.seen_set = self.state.seen;
+        self.state.budget.set();
     }
 }

@@ -3,5 +3,6 @@
 mod decisions;
 mod facts;
 mod rates;
+mod targets;
 mod thresholds;
 mod tracestates;

@@ -14,7 +14,7 @@ use tailwater_engine::plan::{
     SampleLine, SampleMeasure, SampleRule, SampleVerb, SampledFrom, SignalPlan, TraceField,
     TracePart, TraceRule, TraceValue,
 };
-use tailwater_engine::sampling::Goal;
+use tailwater_engine::sampling::{Goal, Rate};
 use tailwater_engine::trace::Structure;
 
 use super::words::{column, expr, expression};
@@ -278,18 +278,26 @@ fn verb(verb: SampleVerb) -> String {
         SampleMeasure::Items => " spans",
         SampleMeasure::Bytes => " bytes",
     };
-    let per_s = |milli: u64| format!("{} per s", milli as f64 / 1_000.0);
+    let written = |rate: Rate| {
+        let per = match rate.period_s {
+            60 => "m",
+            3_600 => "h",
+            86_400 => "d",
+            _ => "s",
+        };
+        format!("{} per {per}", rate.micro as f64 / 1e6)
+    };
     match verb {
         SampleVerb::Drop => "drop".to_owned(),
         SampleVerb::Keep(threshold) => {
             let percent = format!("{:.4}", threshold.share() * 100.0);
             format!("keep {}%", percent.trim_end_matches('0').trim_end_matches('.'))
         }
-        SampleVerb::Rate(rate, measure) => {
-            format!("keep rate {}{}", per_s(rate.milli_per_s), measured(measure))
+        SampleVerb::Rate(limit, measure) => {
+            format!("keep rate {}{}", written(limit.rate), measured(measure))
         }
-        SampleVerb::Target(Goal::PerSecond(milli), measure) => {
-            format!("keep target {}{}", per_s(milli), measured(measure))
+        SampleVerb::Target(Goal::Rate(rate), measure) => {
+            format!("keep target {}{}", written(rate), measured(measure))
         }
         SampleVerb::Target(Goal::Share(millionths), measure) => {
             format!("keep target {}%{}", millionths as f64 / 10_000.0, measured(measure))

@@ -10,7 +10,7 @@ use tailwater_engine::plan::{
     Plan, Rule, RuleKind, RulePlace, SampleFact, SampleFit, SampleKeys, SampleLine, SampleMeasure,
     SampleRule, SampleVerb, SampledFrom,
 };
-use tailwater_engine::sampling::{Goal, RateLimit, Threshold};
+use tailwater_engine::sampling::{Goal, Rate, RateLimit, Threshold};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::expr::lower as lower_expr;
@@ -162,8 +162,6 @@ pub(super) fn keys_of(verb: &Verb) -> &[hir::Expr] {
 }
 
 pub(super) fn verb(verb: &Verb) -> SampleVerb {
-    // Rates below a thousandth a second count as that.
-    let milli = |per_second: f64| ((per_second * 1e3).round() as u64).max(1);
     let measure = |measure: Measure| match measure {
         Measure::Items => SampleMeasure::Cases,
         Measure::Spans => SampleMeasure::Items,
@@ -173,11 +171,11 @@ pub(super) fn verb(verb: &Verb) -> SampleVerb {
         Verb::Drop => SampleVerb::Drop,
         Verb::Keep(share) => SampleVerb::Keep(Threshold::of_share(*share)),
         Verb::Rate { per_second, measure: of, .. } => {
-            SampleVerb::Rate(RateLimit::of(milli(*per_second)), measure(*of))
+            SampleVerb::Rate(RateLimit::of(Rate::of_number(*per_second)), measure(*of))
         }
         Verb::Target { goal, measure: of, .. } => {
             let goal = match goal {
-                SampleGoal::PerSecond(rate) => Goal::PerSecond(milli(*rate)),
+                SampleGoal::PerSecond(rate) => Goal::Rate(Rate::of_number(*rate)),
                 SampleGoal::Share(share) => Goal::Share((share * 1e6).round() as u64),
             };
             SampleVerb::Target(goal, measure(*of))

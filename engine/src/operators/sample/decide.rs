@@ -14,7 +14,8 @@ use crate::limits::SHARDS;
 use crate::model::{EmittedItem, ExemplarVerdict, Row, RuleId, Transition, Value};
 use crate::plan::{Plan, RuleKind, SampleMeasure, SampleRule, SampleVerb, SampledFrom};
 use crate::sampling::{
-    Buckets, Decisions, DecisionsState, KeyTimes, Past, Target, TargetState, Threshold, Verdict,
+    Arrival, Buckets, Decisions, DecisionsState, KeyTimes, Past, Target, TargetState, Threshold,
+    Verdict,
 };
 use crate::self_metrics::{EngineGauges, Holder};
 
@@ -313,8 +314,13 @@ impl Core {
                 (buckets.admit(limit, case.decision_ns, keys, weight), None)
             }
             (SampleVerb::Target(_, measure), Some(LineState::Target(target))) => {
-                let weight = weight(measure, case).saturating_mul(stands_for(case));
-                by_threshold(target.threshold(case.decision_ns, keys, weight))
+                let arrival = Arrival {
+                    at_ns: case.decision_ns,
+                    weight: weight(measure, case),
+                    stands_for: stands_for(case),
+                    randomness: case.randomness,
+                };
+                by_threshold(target.threshold(keys, arrival))
             }
             _ => (false, None),
         }

@@ -6,7 +6,7 @@ use super::super::{Held, Timing, Weight};
 use super::*;
 use crate::model::{ItemContent, ItemKey, Signal};
 use crate::plan::{AskingColumns, Rule, RulePlace, SampleFit, SampleKeys, SampleLine};
-use crate::sampling::{Goal, Randomness};
+use crate::sampling::{Goal, Randomness, Rate};
 
 const SECONDS: u64 = 60;
 const A_SECOND: u64 = 64;
@@ -92,7 +92,7 @@ fn kept(goal: Goal, halvings: u8) -> f64 {
 #[test]
 fn a_rate_is_met_whatever_was_sampled_before() {
     for halvings in 0..3 {
-        let kept = kept(Goal::PerSecond(16_000), halvings);
+        let kept = kept(Goal::Rate(Rate::per_second(16)), halvings);
         assert!((14.0..18.0).contains(&kept), "{kept} a second, 1 in {}", 1 << halvings);
     }
 }
