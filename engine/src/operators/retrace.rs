@@ -256,7 +256,7 @@ impl Retrace {
     ) -> Vec<(u64, ItemContent)> {
         let mut trace_state = String::new();
         if !self.rule.keep.is_empty() {
-            trace_state = rewrite_tracestate("", Some(threshold));
+            trace_state = rewrite_tracestate("", Some(threshold), None);
         }
         let root_ids = SpanIds { trace: trace_id, span: span_id(trace_id, b"root") };
         let new_id = |ids: SpanIds| span_id(trace_id, &[&ids.trace[..], &ids.span].concat());

@@ -139,6 +139,8 @@ pub enum SampledFrom {
         trace_id: Option<u32>,
         /// Column of the tracestate, where items have one.
         trace_state: Option<u32>,
+        /// Columns of the threshold and the randomness that log records may state.
+        stated: Option<[u32; 2]>,
         /// What conditions with questions read.
         asking: AskingColumns,
     },

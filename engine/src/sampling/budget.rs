@@ -1,7 +1,7 @@
 //! What a target may keep, as of now: the goal fills it, what is kept spends it.
 //!
-//! Time goes by in ticks, 15 to an interval. An interval is 15 s, Refinery's adjustment interval, or
-//! as long as the goal takes to bring a few: `5 per h` is no matter of seconds.
+//! Time goes by in ticks, 15 to an interval. An interval is 15 s, Refinery's adjustment interval,
+//! or as long as the goal takes to bring a few: `5 per h` is no matter of seconds.
 
 use serde::{Deserialize, Serialize};
 
@@ -51,8 +51,8 @@ pub(super) struct Budget {
 }
 
 impl Budget {
-    /// What a goal begins with: an interval's worth; of a low rate what 15 s bring, at least one; of
-    /// a share as much as neither widens nor narrows it.
+    /// What a goal begins with: an interval's worth; of a low rate what 15 s bring, at least one;
+    /// of a share as much as neither widens nor narrows it.
     pub(super) fn new(goal: Goal) -> (Self, Window) {
         let (one, interval, tick_ns) = match goal {
             Goal::Rate(rate) => {
@@ -65,13 +65,12 @@ impl Budget {
         let mut window = Window::new(tick_ns as i64);
         let mut left = full;
         if tick_ns > TICK_NS_MIN || interval == 0 {
-            // As if the others had come just before.
             let first = match goal {
                 Goal::Rate(rate) => rate.in_ns(TICK_NS_MIN * i128::from(TICKS)).max(one),
                 Goal::Share(_) => full / 2,
             };
             left = first.min(full);
-            window.count(((full - left) / one) as u64);
+            window.before(((full - left) / one) as u64);
         }
         let (left_set, at_ns, seen, average) = (left, None, (0, 0), (0, 0));
         (Self { left, left_set, full, interval, one, at_ns, seen, average }, window)
@@ -114,7 +113,7 @@ impl Budget {
         let moved = |seen: u64, average: u128| {
             let new = u128::from(seen) << AVERAGE_BITS;
             let moved = (new * u128::from(weight) + average * u128::from(65_536 - weight)) >> 16;
-            moved * u128::from(fading) >> 32
+            (moved * u128::from(fading)) >> 32
         };
         self.average = (moved(self.seen.0, self.average.0), moved(self.seen.1, self.average.1));
         self.seen = (0, 0);
@@ -124,13 +123,17 @@ impl Budget {
     pub(super) fn begin(&mut self, goal: Goal, expected: u64) {
         if let Goal::Share(millionths) = goal {
             let all = i128::from(expected) * i128::from(TICKS);
-            self.interval = all * i128::from(millionths) >> COUNT_BITS;
+            self.interval = (all * i128::from(millionths)) >> COUNT_BITS;
         }
         let (weights, cases) = self.average;
         let mean = (weights << COUNT_BITS).checked_div(cases).unwrap_or(1 << COUNT_BITS);
         let mean = (mean as i128).clamp(1 << COUNT_BITS, 1 << (AVERAGE_BITS + COUNT_BITS));
         let room = self.one.saturating_mul(ROOM).saturating_mul(mean) >> COUNT_BITS;
-        self.full = self.interval.max(room);
+        let before = std::mem::replace(&mut self.full, self.interval.max(room));
+        if matches!(goal, Goal::Share(_)) {
+            // A share of more is more: it is as full as before.
+            self.left = self.left.saturating_mul(self.full) / before;
+        }
         self.left = self.left.min(self.full);
     }
 
@@ -156,14 +159,14 @@ impl Budget {
         ((self.interval << COUNT_BITS) / self.one) as u128
     }
 
-    /// What the count of half an interval is of a whole one. Where the budget has room for more than
-    /// the goal of an interval, the count is of a longer time.
+    /// What the count of half an interval is of a whole one. Where the budget has room for more
+    /// than the goal of an interval, the count is of a longer time.
     pub(super) fn of_half(&self, goal: Goal, count: u64) -> u64 {
         let part = match goal {
             Goal::Rate(_) => ((self.interval << FACTOR_BITS) / self.full).max(1) as u128,
             Goal::Share(_) => 1 << FACTOR_BITS,
         };
-        (u128::from(count) * 2 * part >> FACTOR_BITS) as u64
+        ((u128::from(count) * 2 * part) >> FACTOR_BITS) as u64
     }
 }
 
@@ -173,12 +176,21 @@ pub(super) struct Window {
     tick_ns: i64,
     /// Since the Unix epoch; `None` before the first.
     tick: Option<i64>,
-    counts: [u64; TICKS as usize],
+    /// Weight, and what that stood for before it was sampled.
+    counts: [(u64, u64); TICKS as usize],
 }
 
 impl Window {
     fn new(tick_ns: i64) -> Self {
-        Self { tick_ns, tick: None, counts: [0; TICKS as usize] }
+        Self { tick_ns, tick: None, counts: [(0, 0); TICKS as usize] }
+    }
+
+    /// As if so many, fewer than [`ROOM`], had come before the first tick, evenly: as fast as the
+    /// goal lets more come, they leave.
+    fn before(&mut self, weight: u64) {
+        let left = |ticks: u64| weight.saturating_sub(ticks * ROOM as u64 / TICKS);
+        let ticks = self.counts.iter_mut().skip(1).rev().zip(0..);
+        ticks.for_each(|((weight, _), tick)| *weight = left(tick) - left(tick + 1));
     }
 
     /// Time has come so far: how many ticks are over.
@@ -192,18 +204,22 @@ impl Window {
         let ticks = tick.abs_diff(before);
         self.counts.rotate_right((ticks % TICKS) as usize);
         let over = ticks.min(TICKS) as usize;
-        self.counts[..over].fill(0);
+        self.counts[..over].fill((0, 0));
         ticks
     }
 
     /// Counts what comes.
-    pub(super) fn count(&mut self, weight: u64) {
-        self.counts[0] = self.counts[0].saturating_add(weight);
+    pub(super) fn count(&mut self, weight: u64, counted: u64) {
+        let (weights, stood_for) = &mut self.counts[0];
+        *weights = weights.saturating_add(weight);
+        *stood_for = stood_for.saturating_add(counted);
     }
 
-    /// What the newest ticks brought.
-    pub(super) fn sum(&self) -> u64 {
-        self.counts.iter().fold(0, |sum, count| sum.saturating_add(*count))
+    /// What the newest ticks brought: weight, and what that stood for.
+    pub(super) fn sum(&self) -> (u64, u64) {
+        let both =
+            |(a, b): (u64, u64), (c, d): &(u64, u64)| (a.saturating_add(*c), b.saturating_add(*d));
+        self.counts.iter().fold((0, 0), both)
     }
 }
 

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::id_queue::id_hash;
-use super::{IdFilter, IdQueue, Threshold};
+use super::{IdFilter, IdQueue, Randomness, Threshold};
 use crate::limits::{
     VERDICTS_DROPPED_GENERATIONS, VERDICTS_DROPPED_PLACES, VERDICTS_KEPT_PER_SHARD,
     VERDICTS_RECENT_PER_SHARD,
@@ -22,6 +22,8 @@ pub struct Verdict {
     pub line: u16,
     /// The threshold that kept spans carry; `None` where the line keeps by no known probability.
     pub threshold: Option<Threshold>,
+    /// What was compared with thresholds: what comes later may not state it.
+    pub randomness: Randomness,
     /// When, nanoseconds of event time.
     pub at_ns: i64,
 }

@@ -24,9 +24,11 @@ pub use facts::{Facts, KeyTimes, Saying};
 pub use filter::IdFilter;
 pub(crate) use id_queue::{IdQueue, id_hash};
 pub use rate::{Buckets, Rate, RateLimit};
-pub use stamp::{stamp_log, stamp_span};
+pub use stamp::{
+    RANDOMNESS_KEY, THRESHOLD_KEY, read_log, stamp_log, stamp_span, without_attributes,
+};
 pub use target::{Arrival, Goal, Target, TargetState};
 pub use threshold::{Randomness, Threshold};
 pub(crate) use tracestate::members;
-pub use tracestate::{Arrived, Reading, read_tracestate, rewrite_tracestate};
+pub use tracestate::{Arrived, Reading, Settled, read_tracestate, rewrite_tracestate};
 pub(crate) use verdicts::Verdicts;

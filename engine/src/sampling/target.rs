@@ -133,9 +133,9 @@ impl<K: Ord + Clone> Target<K> {
         let mut threshold = entry.threshold;
         entry.seen = (entry.seen + counted).min(COUNT_MAX);
         state.seen = (state.seen + counted).min(COUNT_MAX);
-        state.window.count(weight);
+        state.window.count(weight, counted);
         state.budget.count(weight);
-        if state.budget.holds(self.goal, state.window.sum()) {
+        if state.budget.holds(self.goal, state.window.sum().0) {
             threshold = Threshold::ALWAYS;
         }
         if threshold.admits(of.randomness) {
@@ -159,7 +159,7 @@ impl<K: Ord + Clone> Target<K> {
     fn of_fresh(&self, weight: u64) -> Threshold {
         let Some(level) = self.state.level else { return Threshold::ALWAYS };
         let count = (weight << COUNT_BITS).max(ONE);
-        let kept = u128::from(level) * u128::from(log2(count + ONE)) >> LOG_BITS;
+        let kept = (u128::from(level) * u128::from(log2(count + ONE))) >> LOG_BITS;
         Threshold::of_fraction(kept.clamp(1, u128::from(count)) as u64, count)
     }
 
@@ -177,13 +177,13 @@ impl<K: Ord + Clone> Target<K> {
                 break;
             }
             state.ticks_seen = (state.ticks_seen + 1).min(65_536);
-            quiet = quiet * (65_536 - weight(state.ticks_seen)) >> 16;
+            quiet = (quiet * (65_536 - weight(state.ticks_seen))) >> 16;
         }
         for key in state.keys.values_mut() {
             let moved = (u128::from(key.seen << COUNT_BITS) * u128::from(first)
                 + u128::from(key.average) * u128::from(65_536 - first))
                 >> 16;
-            key.average = (moved * u128::from(quiet) >> 32) as u64;
+            key.average = ((moved * u128::from(quiet)) >> 32) as u64;
             key.seen = 0;
         }
         state.keys.retain(|_, key| key.average.saturating_mul(TICKS) >= FORGOTTEN);
@@ -200,7 +200,7 @@ impl<K: Ord + Clone> Target<K> {
         let averages = state.keys.values().map(|key| u128::from(key.average)).sum::<u128>();
         let all = averages * u128::from(TICKS);
         // Averages fall slowly: of more than twice what came of late, twice that counts.
-        let of_late = u128::from(state.window.sum()) << (COUNT_BITS + 1);
+        let of_late = u128::from(state.window.sum().1) << (COUNT_BITS + 1);
         let is_less = matches!(self.goal, Goal::Rate(_)) && of_late < all;
         let of_key = |key: &KeyState| {
             let mut average = u128::from(key.average) * u128::from(TICKS);
@@ -214,8 +214,8 @@ impl<K: Ord + Clone> Target<K> {
         state.keys.values().map(of_key).collect()
     }
 
-    /// Gives each key its logarithm's share of the goal, the ones with the least to keep first: what
-    /// they leave over goes to the others.
+    /// Gives each key its logarithm's share of the goal, the ones with the least to keep first:
+    /// what they leave over goes to the others.
     fn set_thresholds(&mut self) {
         let counts = self.expected();
         let sum: u128 = counts.iter().map(|count| u128::from(*count)).sum();
@@ -224,7 +224,7 @@ impl<K: Ord + Clone> Target<K> {
             // Of a key that is not known, one is expected: else all of rare keys would be kept.
             Goal::Share(millionths) => (sum + u128::from(ONE)) * u128::from(millionths) / 1_000_000,
         };
-        goal = goal * u128::from(self.state.budget.factor()) >> FACTOR_BITS;
+        goal = (goal * u128::from(self.state.budget.factor())) >> FACTOR_BITS;
         let log = |count: u64| u128::from(log2(count.saturating_add(ONE)));
         let mut order: Vec<(u64, &mut KeyState)> =
             counts.into_iter().zip(self.state.keys.values_mut()).collect();

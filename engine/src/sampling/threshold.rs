@@ -131,6 +131,14 @@ impl Randomness {
         Self(hash >> 8)
     }
 
+    /// What has passed a threshold, spread over what the threshold leaves as this is over all.
+    #[must_use]
+    pub fn within(self, passed: Threshold) -> Self {
+        let left = u128::from(WHOLE.saturating_sub(passed.0).max(1));
+        let spread = ((u128::from(self.0) * left) >> (4 * DIGITS)) as u64;
+        Self((passed.0 + spread).min(WHOLE - 1))
+    }
+
     /// The value of `rv`: 14 lower-case hex digits.
     pub fn from_hex(text: &str) -> Option<Self> {
         if text.len() as u32 == DIGITS { hex(text).map(Self) } else { None }

@@ -45,6 +45,33 @@ impl Arrived {
     }
 }
 
+/// What counts of what an item carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settled {
+    /// The randomness that whoever sees the item next finds: stated, or of its trace id.
+    pub own: Option<Randomness>,
+    /// What is compared with thresholds.
+    pub randomness: Randomness,
+    /// What it passed before, unless its randomness contradicts that.
+    pub threshold: Option<Threshold>,
+}
+
+impl Arrived {
+    /// The same of an item that may have no trace id: without one, and where it states none, its
+    /// randomness is that of a hash. A hash says nothing of a threshold that the item has passed:
+    /// it is spread over what that has left.
+    pub fn settled_by(&self, trace_id: Option<[u8; 16]>, hash: impl FnOnce() -> u64) -> Settled {
+        let id = trace_id.filter(|id| *id != [0; 16]).map(Randomness::of_trace_id);
+        let own = self.randomness.or(id);
+        let randomness = own.unwrap_or_else(|| {
+            let hashed = Randomness::of_hash(hash());
+            self.threshold.map_or(hashed, |passed| hashed.within(passed))
+        });
+        let threshold = self.threshold.filter(|threshold| threshold.admits(randomness));
+        Settled { own, randomness, threshold }
+    }
+}
+
 /// Reads a tracestate.
 pub fn read_tracestate(text: &str) -> Arrived {
     let mut arrived = Arrived { reading: Reading::Absent, threshold: None, randomness: None };
@@ -67,10 +94,15 @@ pub fn read_tracestate(text: &str) -> Arrived {
     arrived
 }
 
-/// The tracestate with another `th`, or without one. The entry `ot` comes first if it changes;
-/// all else stays byte for byte, in its order, unless there is no room for it: what leaves is no
-/// longer than what came, or than the bound where that is more.
-pub fn rewrite_tracestate(text: &str, threshold: Option<Threshold>) -> String {
+/// The tracestate with another `th`, or without one, and with another `rv` where one is given. The
+/// entry `ot` comes first if it changes; all else stays byte for byte, in its order, unless there
+/// is no room for it: what leaves is no longer than what came, or than the bound where that is
+/// more.
+pub fn rewrite_tracestate(
+    text: &str,
+    threshold: Option<Threshold>,
+    randomness: Option<Randomness>,
+) -> String {
     let read = members(text);
     let is_refused = read.is_none();
     let members = read.unwrap_or_default();
@@ -79,8 +111,15 @@ pub fn rewrite_tracestate(text: &str, threshold: Option<Threshold>) -> String {
     if let Some(digits) = threshold.and_then(Threshold::to_hex) {
         list.push(format!("th:{digits}"));
     }
-    for (key, value) in entry.into_iter().flat_map(|member| fields(member.value)) {
-        if key != "th" {
+    let has = || entry.into_iter().flat_map(|member| fields(member.value));
+    // Before all that may have no room: a threshold is nothing without it.
+    let stated = has().filter(|(key, _)| *key == "rv").last();
+    let stated = stated.map(|(_, digits)| digits.to_owned());
+    if let Some(digits) = randomness.map(Randomness::to_hex).or(stated) {
+        list.push(format!("rv:{digits}"));
+    }
+    for (key, value) in has() {
+        if key != "th" && key != "rv" {
             list.push(format!("{key}:{value}"));
         }
     }

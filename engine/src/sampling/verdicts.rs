@@ -84,7 +84,7 @@ impl Verdicts {
 mod tests {
     use super::Verdicts;
     use crate::limits::{SHARDS, VERDICTS_RECENT_PER_SHARD};
-    use crate::sampling::{Decisions, Past, Verdict, id_hash};
+    use crate::sampling::{Decisions, Past, Randomness, Verdict, id_hash};
 
     /// Ids of one shard, some of them twice.
     fn ids() -> impl Iterator<Item = [u8; 16]> {
@@ -95,7 +95,8 @@ mod tests {
     }
 
     fn verdict(n: usize) -> Verdict {
-        Verdict { is_kept: n.is_multiple_of(3), line: 0, threshold: None, at_ns: n as i64 }
+        let (is_kept, randomness) = (n.is_multiple_of(3), Randomness::of_hash(n as u64));
+        Verdict { is_kept, line: 0, threshold: None, randomness, at_ns: n as i64 }
     }
 
     #[test]

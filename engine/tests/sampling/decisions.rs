@@ -4,7 +4,7 @@ use tailwater_engine::limits::{
     VERDICTS_DROPPED_GENERATIONS, VERDICTS_DROPPED_PLACES, VERDICTS_KEPT_PER_SHARD,
     VERDICTS_RECENT_PER_SHARD,
 };
-use tailwater_engine::sampling::{Decisions, IdFilter, Past, Threshold, Verdict};
+use tailwater_engine::sampling::{Decisions, IdFilter, Past, Randomness, Threshold, Verdict};
 
 fn id(n: u64) -> [u8; 16] {
     xxhash_rust::xxh3::xxh3_128(&n.to_le_bytes()).to_le_bytes()
@@ -15,7 +15,8 @@ fn hash(n: u64) -> u64 {
 }
 
 fn verdict(is_kept: bool, line: u16) -> Verdict {
-    Verdict { is_kept, line, threshold: Some(Threshold::of_share(0.5)), at_ns: 0 }
+    let (threshold, randomness) = (Some(Threshold::of_share(0.5)), Randomness::of_hash(7));
+    Verdict { is_kept, line, threshold, randomness, at_ns: 0 }
 }
 
 #[test]

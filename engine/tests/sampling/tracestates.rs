@@ -1,12 +1,15 @@
 //! The W3C tracestate and what is appended to kept items.
 
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use proptest::prelude::*;
 use prost::Message;
+use tailwater_engine::model::Signal;
 use tailwater_engine::sampling::{
-    Randomness, Reading, Threshold, read_tracestate, rewrite_tracestate, stamp_log, stamp_span,
+    Randomness, Reading, THRESHOLD_KEY, Threshold, read_log, read_tracestate, rewrite_tracestate,
+    stamp_log, stamp_span, without_attributes,
 };
 
 fn half() -> Option<Threshold> {
@@ -40,8 +43,8 @@ fn what_breaks_the_rules_is_refused_whole() {
     ] {
         let shown: String = bad.chars().take(20).collect();
         assert_eq!(read_tracestate(bad).reading, Reading::Refused, "`{shown}`");
-        assert_eq!(rewrite_tracestate(bad, half()), "ot=th:8", "`{shown}`");
-        assert_eq!(rewrite_tracestate(bad, None), "", "`{shown}`");
+        assert_eq!(rewrite_tracestate(bad, half(), None), "ot=th:8", "`{shown}`");
+        assert_eq!(rewrite_tracestate(bad, None, None), "", "`{shown}`");
     }
     for good in ["foo@=1", "foo@@bar=1", "0=1", "a/b*c-d_e=1", &vec!["a=1"; 32].join(",")] {
         assert_eq!(read_tracestate(good).reading, Reading::Read, "`{good}`");
@@ -50,7 +53,7 @@ fn what_breaks_the_rules_is_refused_whole() {
 
 #[test]
 fn rewriting_moves_the_entry_first_and_keeps_the_rest() {
-    let rewritten = |text| rewrite_tracestate(text, half());
+    let rewritten = |text| rewrite_tracestate(text, half(), None);
     assert_eq!(rewritten(""), "ot=th:8");
     assert_eq!(rewritten("b=2,a= x"), "ot=th:8,b=2,a= x");
     assert_eq!(
@@ -59,9 +62,58 @@ fn rewriting_moves_the_entry_first_and_keeps_the_rest() {
     );
     // Nothing to say: nothing is touched, not even blanks.
     assert_eq!(rewritten("b=2 ,, ot=th:8"), "b=2 ,, ot=th:8");
-    assert_eq!(rewrite_tracestate("b=2 ,, c=1", None), "b=2 ,, c=1");
-    assert_eq!(rewrite_tracestate("b=2,ot=th:8", None), "b=2");
-    assert_eq!(rewrite_tracestate("ot=th:8;rv:6e6d1a75832a2f", None), "ot=rv:6e6d1a75832a2f");
+    assert_eq!(rewrite_tracestate("b=2 ,, c=1", None, None), "b=2 ,, c=1");
+    assert_eq!(rewrite_tracestate("b=2,ot=th:8", None, None), "b=2");
+    assert_eq!(rewrite_tracestate("ot=th:8;rv:6e6d1a75832a2f", None, None), "ot=rv:6e6d1a75832a2f");
+}
+
+#[test]
+fn stated_randomness_stands_beside_the_threshold() {
+    let stated = Randomness::from_hex("c0000000000000");
+    let said = |text| rewrite_tracestate(text, half(), stated);
+    assert_eq!(said(""), "ot=th:8;rv:c0000000000000");
+    assert_eq!(said("a=1,ot=zz:9;rv:20000000000000"), "ot=th:8;rv:c0000000000000;zz:9,a=1");
+    assert_eq!(rewrite_tracestate("a=1", None, stated), "ot=rv:c0000000000000,a=1");
+    // Of an entry that is too long other fields give way.
+    let long = format!("ot=zz:{};rv:20000000000000", "9".repeat(232));
+    assert_eq!(rewrite_tracestate(&long, half(), None), "ot=th:8;rv:20000000000000");
+}
+
+#[test]
+fn what_has_no_trace_id_states_what_its_threshold_admits() {
+    let id = |low: u8| Some([low; 16]);
+    let arrived = read_tracestate("ot=th:8");
+    for hash in [0, 1 << 63, u64::MAX] {
+        let settled = arrived.settled_by(id(0), || hash);
+        assert_eq!((settled.own, settled.threshold), (None, half()));
+        assert!(half().unwrap().admits(settled.randomness));
+        let below = Threshold::from_hex("c").unwrap().admits(settled.randomness);
+        assert_eq!(below, hash >= 1 << 63, "spread over what is left");
+    }
+    let own = Randomness::of_trace_id([0xff; 16]);
+    assert_eq!(arrived.settled_by(id(0xff), || 0).own, Some(own));
+    assert_eq!(arrived.settled_by(id(0x11), || 0).threshold, None, "contradicted");
+    let stated = read_tracestate("ot=rv:c0000000000000").settled_by(id(0x11), || 0);
+    assert_eq!(stated.own, Randomness::from_hex("c0000000000000"));
+}
+
+#[test]
+fn an_attribute_is_taken_out_whole_and_only_where_it_stands() {
+    let pair = |key: &str, value: &str| KeyValue {
+        key: key.into(),
+        value: Some(AnyValue { value: Some(Value::StringValue(value.into())) }),
+        ..KeyValue::default()
+    };
+    let attributes = vec![pair("k", THRESHOLD_KEY), pair(THRESHOLD_KEY, "c"), pair("l", "1")];
+    let log = LogRecord { severity_number: 9, attributes, ..LogRecord::default() };
+    let bytes = log.encode_to_vec();
+    assert_eq!(read_log(&bytes).threshold, Threshold::from_hex("c"));
+    let left = without_attributes(&bytes, Signal::Logs, &[THRESHOLD_KEY]).unwrap();
+    let read = LogRecord::decode(left.clone()).unwrap();
+    let keys: Vec<&str> = read.attributes.iter().map(|pair| &*pair.key).collect();
+    assert_eq!((keys, read.severity_number), (vec!["k", "l"], 9));
+    assert_eq!(without_attributes(&left, Signal::Logs, &[THRESHOLD_KEY]), None);
+    assert_eq!(without_attributes(&bytes[..bytes.len() - 1], Signal::Logs, &["l"]), None);
 }
 
 #[test]
@@ -71,9 +123,9 @@ fn what_has_no_room_leaves_long_members_first_then_from_the_right() {
     let text = [short('a'), long, short('b'), short('c')].join(",");
     assert_eq!(text.len(), 505);
     let expected = ["ot=th:8".to_owned(), short('a'), short('b'), short('c')].join(",");
-    assert_eq!(rewrite_tracestate(&text, half()), expected);
+    assert_eq!(rewrite_tracestate(&text, half(), None), expected);
     let full = (0..32).map(|n| format!("k{n}=1")).collect::<Vec<_>>().join(",");
-    let cut = rewrite_tracestate(&full, half());
+    let cut = rewrite_tracestate(&full, half(), None);
     assert!(cut.starts_with("ot=th:8,k0=1") && cut.ends_with(",k30=1"), "{cut}");
 }
 
@@ -83,17 +135,17 @@ fn a_long_one_by_the_rules_is_read_and_does_not_get_longer() {
     let text = ["ot=th:4".to_owned(), long('a', 256), long('b', 120), long('c', 250)].join(",");
     let arrived = read_tracestate(&text);
     assert_eq!((arrived.reading, arrived.threshold), (Reading::Read, Threshold::from_hex("4")));
-    assert_eq!(rewrite_tracestate(&text, Threshold::from_hex("4")), text);
+    assert_eq!(rewrite_tracestate(&text, Threshold::from_hex("4"), None), text);
     let tightened = text.replace("th:4", "th:8");
-    assert_eq!(rewrite_tracestate(&text, half()), tightened, "there is room for all");
+    assert_eq!(rewrite_tracestate(&text, half(), None), tightened, "there is room for all");
     let others = text.strip_prefix("ot=th:4,").unwrap();
-    assert_eq!(rewrite_tracestate(&text, None), others);
+    assert_eq!(rewrite_tracestate(&text, None, None), others);
     let with_first = ["ot=th:8".to_owned(), long('a', 256), long('b', 120)].join(",");
-    assert_eq!(rewrite_tracestate(others, half()), with_first, "the last long one gives way");
+    assert_eq!(rewrite_tracestate(others, half(), None), with_first, "the last long one gives way");
     // As long as one can be.
     let full = (0..32).map(|n| format!("{n:0256}={}", "v".repeat(256))).collect::<Vec<_>>();
     assert_eq!(read_tracestate(&full.join(",")).reading, Reading::Read);
-    let cut = rewrite_tracestate(&full.join(","), half());
+    let cut = rewrite_tracestate(&full.join(","), half(), None);
     assert_eq!(cut, format!("ot=th:8,{}", full[..31].join(",")));
 }
 
@@ -107,13 +159,13 @@ fn a_stamped_span_says_its_threshold_and_line_in_any_decoder() {
         ..Span::default()
     };
     let mut bytes = span.encode_to_vec();
-    bytes.extend(stamp_span(&span.trace_state, half(), Some(("sampling.line", "errors"))));
+    bytes.extend(stamp_span(&span.trace_state, (half(), None), Some(("sampling.line", "errors"))));
     let read = Span::decode(bytes.as_slice()).unwrap();
     assert_eq!(read.trace_state, "ot=th:8,a=1");
     assert_eq!((&*read.name, read.flags), ("GET /", 0x303));
     let value = read.attributes[0].value.clone().and_then(|value| value.value);
     assert_eq!(value, Some(Value::StringValue("errors".into())));
-    assert!(stamp_span("ot=th:8", half(), None).is_empty(), "nothing changes");
+    assert!(stamp_span("ot=th:8", (half(), None), None).is_empty(), "nothing changes");
 
     let mut log = LogRecord { severity_number: 9, ..LogRecord::default() }.encode_to_vec();
     log.extend(stamp_log(&[("a", "1"), ("b", &"z".repeat(300))]));
@@ -136,11 +188,11 @@ proptest! {
     #[test]
     fn what_leaves_can_be_read(text in "[a-c0t@=,:; th\\PC]{0,80}", share in 0.0001_f64..1.0) {
         let threshold = Threshold::of_share(share);
-        let written = rewrite_tracestate(&text, Some(threshold));
+        let written = rewrite_tracestate(&text, Some(threshold), None);
         let (before, after) = (read_tracestate(&text), read_tracestate(&written));
         prop_assert_eq!(after.reading, Reading::Read);
         prop_assert_eq!(after.threshold, Some(threshold));
         prop_assert_eq!(after.randomness, before.randomness);
-        prop_assert_eq!(rewrite_tracestate(&written, Some(threshold)), written);
+        prop_assert_eq!(rewrite_tracestate(&written, Some(threshold), None), written);
     }
 }

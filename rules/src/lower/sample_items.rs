@@ -4,12 +4,13 @@
 use std::sync::Arc;
 
 use tailwater_dsl::hir::{Declaration, FieldRef, RuleFact, Sample};
-use tailwater_engine::model::{ColumnSpec, Field, Signal};
+use tailwater_engine::model::{AttributePlace, ColumnSpec, Field, Signal};
 use tailwater_engine::plan::expr::Expr;
 use tailwater_engine::plan::{
     AskingColumns, Plan, Rule, RuleKind, RulePlace, SampleAbout, SampleFact, SampleFit, SampleKeys,
     SampleLine, SampledFrom,
 };
+use tailwater_engine::sampling::{RANDOMNESS_KEY, THRESHOLD_KEY};
 
 use super::expr::{Names, lower as lower_expr};
 use super::sample::{keys_of, of_items, question, texts, verb};
@@ -65,6 +66,12 @@ pub(super) fn lower(
     let timeline = timeline(plan, source, index);
     let signal_plan = &mut plan.signals[index as usize];
     signal_plan.raw = true;
+    let stated = (signal == Signal::Logs).then(|| {
+        [THRESHOLD_KEY, RANDOMNESS_KEY].map(|key| {
+            let (place, key) = (AttributePlace::Item, Arc::from(key));
+            demand(signal_plan, ColumnSpec::Attribute { place, key })
+        })
+    });
     let mut column =
         |field: Field, has: bool| has.then(|| demand(signal_plan, ColumnSpec::Field(field)));
     let from = SampledFrom::Items {
@@ -74,6 +81,7 @@ pub(super) fn lower(
         timeline,
         trace_id: column(Field::TraceId, signal != Signal::Metrics),
         trace_state: column(Field::TraceState, signal == Signal::Spans),
+        stated,
         asking,
     };
     plan.rules.push(Rule {

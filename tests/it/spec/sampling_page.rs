@@ -116,12 +116,12 @@ fn case(row: &str) -> Option<Case> {
         "`in`, `not-in`" => Kept(&[0x13]),
         "`root.`" => Kept(&[0x16]),
         "`?.NUM_DESCENDANTS`" => Kept(&[0x14]),
-        // A tenth of 2 000, and what is kept until the key has a past.
-        "EMADynamicSampler, DynamicSampler" | "by operation" => Load(steady(), 150..=300),
-        // 100 a second for three seconds, and what is kept until the key has a past.
+        // A tenth of 2 000.
+        "EMADynamicSampler, DynamicSampler" | "by operation" => Load(steady(), 160..=240),
+        // What 15 s may bring comes at once, then 100 a second for three seconds, of 3 000.
         "EMAThroughputSampler, WindowedThroughputSampler"
         | "a rest that adapts to a rate"
-        | "by source" => Load(crowd(), 200..=700),
+        | "by source" => Load(crowd(), 1_500..=1_800),
         "TotalThroughputSampler" => Load(load(250, AT_ONCE, shop, 0), 200..=200),
         "all errors" => Kept(&[5, 0x0c]),
         "half of the slow ones" => Kept(&[0x15]),

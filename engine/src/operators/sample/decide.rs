@@ -9,7 +9,7 @@ use super::exemplars::ExemplarMarks;
 use super::explained::{TraceExplained, Tried};
 use super::ordered::Ordered;
 use super::traces::followed;
-use super::{Case, CaseKind, LastStamp, LineOutcome, Tally};
+use super::{Case, CaseKind, LastStamp, Leaving, LineOutcome, Tally};
 use crate::limits::SHARDS;
 use crate::model::{EmittedItem, ExemplarVerdict, Row, RuleId, Transition, Value};
 use crate::plan::{Plan, RuleKind, SampleMeasure, SampleRule, SampleVerb, SampledFrom};
@@ -25,14 +25,14 @@ type Key = Vec<Value>;
 #[derive(Debug, Clone)]
 enum LineState {
     Rate(Buckets<Key>),
-    Target(Target<Key>),
+    Target(Box<Target<Key>>),
 }
 
 /// What a line has seen, as a snapshot holds it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 enum LineStored {
     Rate(Buckets<Key>),
-    Target(TargetState<Key>),
+    Target(Box<TargetState<Key>>),
 }
 
 /// What a snapshot holds of all samplings: by the hash of the rule, and the line.
@@ -113,9 +113,11 @@ impl Sampler {
                     }
                     (SampleVerb::Rate(..), _) => LineState::Rate(Buckets::default()),
                     (SampleVerb::Target(goal, _), Some(LineStored::Target(state))) => {
-                        LineState::Target(Target::from_state(goal, state))
+                        LineState::Target(Box::new(Target::from_state(goal, *state)))
                     }
-                    (SampleVerb::Target(goal, _), _) => LineState::Target(Target::new(goal)),
+                    (SampleVerb::Target(goal, _), _) => {
+                        LineState::Target(Box::new(Target::new(goal)))
+                    }
                     _ => continue,
                 };
                 lines.insert(place, state);
@@ -136,7 +138,7 @@ impl Sampler {
         let stored = self.core.lines.iter().map(|((hash, line), state)| {
             let state = match state {
                 LineState::Rate(buckets) => LineStored::Rate(buckets.clone()),
-                LineState::Target(target) => LineStored::Target(target.state().clone()),
+                LineState::Target(target) => LineStored::Target(Box::new(target.state().clone())),
             };
             (*hash, *line, state)
         });
@@ -218,8 +220,7 @@ impl Core {
     /// Late spans follow the verdict of their trace.
     pub(super) fn late(&mut self, sample: &SampleRule, case: Case, out: &mut Decided<'_>) {
         let past = self.past(sample, case.order);
-        let spans = (case.randomness, case.held);
-        out.items.extend(followed((case.rule, sample), past, spans, out.tally));
+        out.items.extend(followed((case.rule, sample), past, case.held, out.tally));
     }
 
     /// Whether verdicts on a trace are told line by line.
@@ -260,7 +261,8 @@ impl Core {
             tried.push((index as u16, LineOutcome::of(line.verb, is_kept, threshold)));
             if !line.is_shadow {
                 let (line, at_ns) = (index as u16, case.decision_ns);
-                return Some(Verdict { is_kept, line, threshold, at_ns });
+                let randomness = case.randomness;
+                return Some(Verdict { is_kept, line, threshold, randomness, at_ns });
             }
             tally.entry((case.rule, index as u16)).or_default().count(is_kept, case.weight);
         }
@@ -287,10 +289,12 @@ impl Core {
             }
         }
         if verdict.is_kept || sample.is_shadow {
+            let (threshold, randomness) = (verdict.threshold, verdict.randomness);
+            let leaving = Leaving { line, threshold, randomness };
             let mut last = LastStamp::default();
             let leaves = |mut held: super::Held| {
                 held.item.decision_ns = verdict.at_ns;
-                held.kept(sample, (line, verdict.threshold), counts, &mut last)
+                held.kept(sample, leaving, counts, &mut last)
             };
             out.items.extend(case.held.into_iter().map(leaves));
         }

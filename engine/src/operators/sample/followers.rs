@@ -19,7 +19,7 @@ use crate::operators::placed::Placed;
 use crate::operators::taken::Taking;
 use crate::operators::walk::Walk;
 use crate::plan::{FollowingLogs, RuleKind};
-use crate::sampling::Randomness;
+use crate::sampling::{Randomness, read_log};
 
 /// Records that wait, by their trace.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -127,7 +127,8 @@ impl Apply {
             let key = at.key(row, time_ns);
             let signal = batch.batch.signal;
             let item = EmittedItem { rule, signal, decision_ns, key, content };
-            let (trace_state, arrived) = (bytes::Bytes::new(), None);
+            let said = read_log(&item.content.item).settled_by(Some(trace_id), || 0);
+            let (trace_state, own, arrived) = (bytes::Bytes::new(), said.own, said.threshold);
             self.outgoing[0].cases.push(Case {
                 rule,
                 decision_ns,
@@ -137,7 +138,7 @@ impl Apply {
                 fits: 0,
                 keys: Vec::new(),
                 weight: Weight::default(),
-                held: vec![Held { item, trace_state, arrived, is_refused: false }],
+                held: vec![Held { item, trace_state, own, arrived, is_refused: false }],
                 kind: CaseKind::LogOf(trace_id),
                 timing: Timing::default(),
                 columns: Vec::new(),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{Case, CaseKind, Held, LastStamp, Timing, Weight};
+use super::{Case, CaseKind, Held, LastStamp, Leaving, Timing, Weight};
 use crate::ingest::emit;
 use crate::model::{Batch, Column, EmittedItem, RuleId, Value};
 use crate::operators::apply::Apply;
@@ -16,7 +16,7 @@ use crate::operators::decode::PreparedBatch;
 use crate::operators::placed::Placed;
 use crate::operators::taken::Taking;
 use crate::plan::{RuleKind, SampleFit, SampleKeys, SampleRule, SampleVerb, SampledFrom};
-use crate::sampling::{Randomness, Reading, Threshold, read_tracestate};
+use crate::sampling::{Randomness, Reading, Settled, Threshold, read_tracestate};
 
 /// What a row came to.
 #[derive(Clone, Copy)]
@@ -32,8 +32,7 @@ enum Verdict {
 struct RowFacts {
     row: u32,
     fits: u128,
-    randomness: Randomness,
-    arrived: Option<Threshold>,
+    said: Settled,
     trace_state: Bytes,
     is_refused: bool,
     bytes: u64,
@@ -90,24 +89,23 @@ impl Apply {
         item: EmittedItem,
     ) {
         let (rule, key, decision_ns) = (item.rule, item.key, item.decision_ns);
-        let RowFacts { row, fits, randomness, arrived, trace_state, is_refused, bytes } = facts;
-        let held = Held { item, trace_state, arrived, is_refused };
+        let RowFacts { row, fits, said, trace_state, is_refused, bytes } = facts;
+        let Settled { own, randomness, threshold: arrived } = said;
+        let held = Held { item, trace_state, own, arrived, is_refused };
         let (out, mut last) = (&mut self.outgoing[0], LastStamp::default());
         match verdict {
             Verdict::Keep(line, threshold) => {
                 let counts = out.samples.entry((rule, line)).or_default();
-                out.items.push(held.kept(
-                    sample,
-                    (line as usize, Some(threshold)),
-                    counts,
-                    &mut last,
-                ));
+                let (line, threshold) = (line as usize, Some(threshold));
+                let leaving = Leaving { line, threshold, randomness };
+                out.items.push(held.kept(sample, leaving, counts, &mut last));
             }
             Verdict::Drop => {
                 // Of a sampling in the shadow all is sent.
                 let line = sample.lines.len() - 1;
                 let counts = out.samples.entry((rule, line as u16)).or_default();
-                out.items.push(held.kept(sample, (line, None), counts, &mut last));
+                let leaving = Leaving { line, threshold: None, randomness };
+                out.items.push(held.kept(sample, leaving, counts, &mut last));
             }
             Verdict::Ask(line) => {
                 let mut order = [0; 16];
@@ -145,7 +143,7 @@ impl Apply {
                 SampleVerb::Keep(threshold) => threshold,
                 SampleVerb::Rate(..) | SampleVerb::Target(..) => return Verdict::Ask(index as u16),
             };
-            let is_kept = threshold.admits(row.randomness);
+            let is_kept = threshold.admits(row.said.randomness);
             let leaves = is_kept || sample.is_shadow;
             if leaves && !line.is_shadow && sample.is_ordered() {
                 return Verdict::Ask(index as u16); // behind those that wait for an answer
@@ -163,20 +161,24 @@ impl Apply {
 
 /// What decides about rows, in their order.
 fn facts(sample: &SampleRule, batch: &PreparedBatch, rows: Vec<u32>) -> Vec<RowFacts> {
-    let SampledFrom::Items { trace_id, trace_state, .. } = sample.from else {
+    let SampledFrom::Items { trace_id, trace_state, stated, .. } = sample.from else {
         return Vec::new();
     };
     let items = &batch.batch;
     let mut facts: Vec<RowFacts> = rows
         .into_iter()
         .map(|row| {
-            let own = own_randomness(items, trace_id, row);
             let trace_state = trace_state.map_or(Bytes::new(), |at| text(items, at, row));
-            let arrived = read_tracestate(std::str::from_utf8(&trace_state).unwrap_or_default());
+            let mut arrived = read_tracestate(as_str(&trace_state));
+            if let Some([threshold, randomness]) = stated {
+                arrived.threshold = Threshold::from_hex(as_str(&text(items, threshold, row)));
+                arrived.randomness = Randomness::from_hex(as_str(&text(items, randomness, row)));
+            }
             let is_refused = arrived.reading == Reading::Refused;
-            let (randomness, arrived) = arrived.settled(own);
-            let bytes = raw_bytes(items, row).len() as u64;
-            RowFacts { row, fits: 0, randomness, arrived, trace_state, is_refused, bytes }
+            let (id, raw) = (id_of(items, trace_id, row), raw_bytes(items, row));
+            // So that the same record has the same wherever it is looked at.
+            let said = arrived.settled_by(id, || xxh3_64(raw));
+            RowFacts { row, fits: 0, said, trace_state, is_refused, bytes: raw.len() as u64 }
         })
         .collect();
     for (index, line) in sample.lines.iter().enumerate() {
@@ -205,16 +207,15 @@ pub(crate) fn raw_bytes(batch: &Batch, row: u32) -> &[u8] {
     range.and_then(|range| raw.payload.get(range)).unwrap_or_default()
 }
 
-/// The randomness of the trace id; of an item without one, that of a hash of its bytes, so that
-/// the same record has the same wherever it is looked at.
-fn own_randomness(batch: &Batch, trace_id: Option<u32>, row: u32) -> Randomness {
-    let ids = trace_id.and_then(|at| batch.columns.get(at as usize));
-    if let Some(Column::Ids16(ids)) = ids
-        && ids[row as usize] != [0; 16]
-    {
-        return Randomness::of_trace_id(ids[row as usize]);
+fn id_of(batch: &Batch, trace_id: Option<u32>, row: u32) -> Option<[u8; 16]> {
+    match trace_id.and_then(|at| batch.columns.get(at as usize)) {
+        Some(Column::Ids16(ids)) => Some(ids[row as usize]),
+        _ => None,
     }
-    Randomness::of_hash(xxh3_64(raw_bytes(batch, row)))
+}
+
+fn as_str(text: &Bytes) -> &str {
+    std::str::from_utf8(text).unwrap_or_default()
 }
 
 fn text(batch: &Batch, column: u32, row: u32) -> Bytes {

@@ -3,10 +3,10 @@
 use bytes::Bytes;
 
 use super::{Case, CaseKind, Held, Timing, Weight};
-use crate::model::{EmittedItem, Value};
+use crate::model::{EmittedItem, Signal, Value};
 use crate::plan::eval::eval_row;
 use crate::plan::{SampleFit, SampleKeys, SampleLine, SampleRule, SampledFrom};
-use crate::sampling::{Randomness, Reading, read_tracestate};
+use crate::sampling::{Reading, Settled, read_log, read_tracestate};
 
 /// A late item for its verdict; `columns` are those of the row that says it, `raw` the number and
 /// the hash of the bytes that it came in.
@@ -20,18 +20,20 @@ pub(crate) fn late_case(
         SampledFrom::Late { trace_id, trace_state, .. } => (trace_id, trace_state),
         SampledFrom::Items { .. } | SampledFrom::Traces { .. } => (None, None),
     };
-    let own = match id.and_then(|at| columns.get(at as usize)) {
-        Some(Value::Bytes(id)) => <[u8; 16]>::try_from(&**id).ok().filter(|id| *id != [0; 16]),
+    let id = match id.and_then(|at| columns.get(at as usize)) {
+        Some(Value::Bytes(id)) => <[u8; 16]>::try_from(&**id).ok(),
         _ => None,
     };
-    let own = own.map_or_else(|| Randomness::of_hash(hash), Randomness::of_trace_id);
     let trace_state = match state.and_then(|at| columns.get(at as usize)) {
         Some(Value::Str(text)) => Bytes::copy_from_slice(text.as_bytes()),
         _ => Bytes::new(),
     };
-    let arrived = read_tracestate(std::str::from_utf8(&trace_state).unwrap_or_default());
+    let arrived = match item.signal {
+        Signal::Logs => read_log(&item.content.item),
+        _ => read_tracestate(std::str::from_utf8(&trace_state).unwrap_or_default()),
+    };
     let is_refused = arrived.reading == Reading::Refused;
-    let (randomness, arrived) = arrived.settled(own);
+    let Settled { own, randomness, threshold: arrived } = arrived.settled_by(id, || hash);
     let lines = || sample.lines.iter().enumerate();
     let mut order = [0; 16];
     order[..8].copy_from_slice(&item.key.frame_seq.to_be_bytes());
@@ -45,7 +47,7 @@ pub(crate) fn late_case(
         fits: lines().filter(|(_, line)| fits(line, columns)).fold(0, |all, (at, _)| all | 1 << at),
         keys: lines().filter_map(|(at, line)| Some((at as u16, keys(line, columns)?))).collect(),
         weight: Weight { items: 1, bytes },
-        held: vec![Held { item, trace_state, arrived, is_refused }],
+        held: vec![Held { item, trace_state, own, arrived, is_refused }],
         kind: CaseKind::Undecided,
         timing: Timing::default(),
         columns: Vec::new(),

@@ -31,7 +31,10 @@ pub(crate) use traces::{
 
 use crate::model::{EmittedItem, RuleId, Signal, Value};
 use crate::plan::SampleRule;
-use crate::sampling::{Randomness, Threshold, Verdict, stamp_log, stamp_span};
+use crate::sampling::{
+    RANDOMNESS_KEY, Randomness, THRESHOLD_KEY, Threshold, Verdict, stamp_log, stamp_span,
+    without_attributes,
+};
 
 /// How heavy a case is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +49,9 @@ pub(crate) struct Held {
     pub(crate) item: EmittedItem,
     /// Empty where there is none.
     pub(crate) trace_state: Bytes,
+    /// The randomness that whoever sees it next finds, unless other is stated: what it states, or
+    /// that of its trace id.
+    pub(crate) own: Option<Randomness>,
     /// The threshold that it arrived with, unless that was contradicted.
     pub(crate) arrived: Option<Threshold>,
     /// Whether its tracestate breaks the rules, and so does not leave.
@@ -89,23 +95,32 @@ pub(crate) enum CaseKind {
     LogOf([u8; 16]),
 }
 
+/// Under which verdict something leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Leaving {
+    /// Index of the line that decided.
+    pub(crate) line: usize,
+    /// The threshold of the line; `None` where it keeps by no known probability.
+    pub(crate) threshold: Option<Threshold>,
+    /// What was compared with it.
+    pub(crate) randomness: Randomness,
+}
+
+/// What says so on an item: threshold and randomness, as far as they are to be written.
+type Said = (Option<Threshold>, Option<Randomness>);
+
 /// What was appended to the last span without a tracestate, as spans of one verdict get the same:
-/// its line and threshold.
+/// its line and what is said.
 #[derive(Debug, Default)]
-pub(crate) struct LastStamp(Option<(usize, Option<Threshold>, Bytes)>);
+pub(crate) struct LastStamp(Option<(usize, Said, Bytes)>);
 
 impl LastStamp {
-    fn get(
-        &mut self,
-        line: usize,
-        threshold: Option<Threshold>,
-        make: impl FnOnce() -> Vec<u8>,
-    ) -> Bytes {
+    fn get(&mut self, line: usize, said: Said, make: impl FnOnce() -> Vec<u8>) -> Bytes {
         match &self.0 {
-            Some((known, same, stamp)) if (*known, *same) == (line, threshold) => stamp.clone(),
+            Some((known, same, stamp)) if (*known, *same) == (line, said) => stamp.clone(),
             _ => {
                 let stamp = Bytes::from(make());
-                self.0 = Some((line, threshold, stamp.clone()));
+                self.0 = Some((line, said, stamp.clone()));
                 stamp
             }
         }
@@ -118,41 +133,56 @@ impl Held {
         self.item.content.item_len() as u64
     }
 
-    /// The item as it leaves under the verdict of a line; `threshold` is that of the line. The last
-    /// stamp is one of the same rule.
+    /// What is compared with a threshold where nothing is known of its trace.
+    fn randomness(&self) -> Randomness {
+        self.own.unwrap_or_else(|| Randomness::of_trace_id([0; 16])) // of traces all have one
+    }
+
+    /// What it leaves with. The threshold is the tighter of the line's and the one that it came
+    /// with; where the randomness of its trace, stated elsewhere, contradicts that, it stands for
+    /// no known number. Randomness is stated where whoever sees it next would find other.
+    fn said(&self, leaving: Leaving) -> Said {
+        let threshold = leaving.threshold.map(|own| own.tightened(self.arrived.unwrap_or(own)));
+        let threshold = threshold.filter(|threshold| threshold.admits(leaving.randomness));
+        let is_other = match self.own {
+            Some(own) => own != leaving.randomness,
+            None => threshold.is_some_and(|threshold| threshold > Threshold::ALWAYS),
+        };
+        (threshold, is_other.then_some(leaving.randomness))
+    }
+
+    /// The item as it leaves under a verdict. The last stamp is one of the same rule.
     pub(crate) fn kept(
         self,
         rule: &SampleRule,
-        (line, threshold): (usize, Option<Threshold>),
+        leaving: Leaving,
         counts: &mut LineCounts,
         last: &mut LastStamp,
     ) -> EmittedItem {
         // What only counts sends tracestates as they came.
         counts.tracestates_refused += u64::from(self.is_refused && !rule.is_shadow);
+        let said = Some(self.said(leaving));
         let mut item = self.item;
-        let name = &rule.lines[line].name;
+        let name = &rule.lines[leaving.line].name;
         let mark = rule.mark.as_ref().map(|key| (&**key, &**name));
-        let threshold = threshold.map(|own| own.tightened(self.arrived.unwrap_or(own)));
-        let append = match item.signal {
-            Signal::Spans if rule.is_shadow => {
-                // All is sent: what arrived stays true.
-                stamp_span("", None, mark)
-            }
-            Signal::Spans if self.trace_state.is_empty() => {
-                let stamp = || stamp_span("", threshold, mark);
-                item.content.append = last.get(line, threshold, stamp);
+        let said = said.filter(|_| !rule.is_shadow);
+        let anew = anew(item.signal, said, mark);
+        if let Some(left) = without_attributes(&item.content.item, item.signal, &anew) {
+            item.content.item = left;
+        }
+        let append = match (item.signal, said) {
+            // All is sent: what arrived stays true.
+            (Signal::Spans, None) => stamp_span("", (None, None), mark),
+            (Signal::Spans, Some(said)) if self.trace_state.is_empty() => {
+                let stamp = || stamp_span("", said, mark);
+                item.content.append = last.get(leaving.line, said, stamp);
                 return item;
             }
-            Signal::Spans => {
+            (Signal::Spans, Some(said)) => {
                 let state = std::str::from_utf8(&self.trace_state).unwrap_or_default();
-                stamp_span(state, threshold, mark)
+                stamp_span(state, said, mark)
             }
-            Signal::Logs => {
-                let hex = threshold.and_then(Threshold::to_hex).filter(|_| !rule.is_shadow);
-                let threshold = hex.as_deref().map(|hex| (THRESHOLD_KEY, hex));
-                let pairs: Vec<(&str, &str)> = threshold.into_iter().chain(mark).collect();
-                stamp_log(&pairs)
-            }
+            (Signal::Logs, said) => log_stamp(said.unwrap_or_default(), mark),
             _ => Vec::new(),
         };
         item.content.append = Bytes::from(append);
@@ -160,6 +190,22 @@ impl Held {
     }
 }
 
-/// The attribute of log records that carries a threshold, as the Collector's probabilistic sampler
-/// writes it.
-const THRESHOLD_KEY: &str = "sampling.threshold";
+/// The attributes that are written anew: what stands in their place goes.
+fn anew<'a>(signal: Signal, said: Option<Said>, mark: Option<(&'a str, &str)>) -> Vec<&'a str> {
+    let mut keys: Vec<&str> = mark.into_iter().map(|(key, _)| key).collect();
+    if let (Signal::Logs, Some((_, randomness))) = (signal, said) {
+        keys.push(THRESHOLD_KEY);
+        keys.extend(randomness.map(|_| RANDOMNESS_KEY));
+    }
+    keys
+}
+
+/// The attributes of a kept log record.
+fn log_stamp((threshold, randomness): Said, mark: Option<(&str, &str)>) -> Vec<u8> {
+    let threshold = threshold.and_then(Threshold::to_hex);
+    let randomness = randomness.map(Randomness::to_hex);
+    let threshold = threshold.as_deref().map(|hex| (THRESHOLD_KEY, hex));
+    let randomness = randomness.as_deref().map(|hex| (RANDOMNESS_KEY, hex));
+    let pairs: Vec<(&str, &str)> = threshold.into_iter().chain(randomness).chain(mark).collect();
+    stamp_log(&pairs)
+}

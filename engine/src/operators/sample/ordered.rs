@@ -243,7 +243,7 @@ impl Ordered {
                 let over = self.followers.over(id, tie);
                 let over = over.into_iter().collect();
                 let past = (Past::Unknown, at_ns);
-                out.items.extend(followed_logs(own, (id, past), over, out.tally));
+                out.items.extend(followed_logs(own, past, over, out.tally));
             }
         }
     }
@@ -280,7 +280,7 @@ impl Ordered {
                 self.linked.wait(Waiting { case, verdict, tried, links });
                 return;
             };
-            verdict = pulled(line, case.decision_ns);
+            verdict = pulled(line, &case, case.decision_ns);
             out.tally.entry((own.0, line)).or_default().linked += 1;
         }
         self.keep(own, Waiting { case, verdict, tried, links }, core, out);
@@ -297,7 +297,8 @@ impl Ordered {
             self.settle(own, trace.case, trace.verdict, &trace.tried, core, out);
             for near in near {
                 out.tally.entry((own.0, line)).or_default().linked += 1;
-                kept.push(Waiting { verdict: pulled(line, at_ns), ..near });
+                let verdict = pulled(line, &near.case, at_ns);
+                kept.push(Waiting { verdict, ..near });
             }
         }
     }
@@ -331,7 +332,7 @@ impl Ordered {
             }
             Past::Dropped => {
                 let past = (Past::Dropped, case.decision_ns);
-                out.items.extend(followed_logs(own, (id, past), case.held, out.tally));
+                out.items.extend(followed_logs(own, past, case.held, out.tally));
             }
             Past::Exact(_) | Past::Unknown => {
                 self.events.insert((over_ns, Rank::LogOver, id, tie), Event::LogOver);
@@ -403,8 +404,9 @@ fn forgot(own: Own<'_>, count: u64, out: &mut Decided<'_>) {
 }
 
 /// The verdict of a trace that is kept for another one: it stands for no known number.
-fn pulled(line: u16, at_ns: i64) -> Verdict {
-    Verdict { is_kept: true, line, threshold: None, at_ns }
+fn pulled(line: u16, case: &Case, at_ns: i64) -> Verdict {
+    let randomness = case.randomness;
+    Verdict { is_kept: true, line, threshold: None, randomness, at_ns }
 }
 
 /// The place of its first item in the log.

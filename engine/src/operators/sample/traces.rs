@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::explained::{TraceExplained, lines};
-use super::{Case, CaseKind, Held, LastStamp, Tally, Timing, Weight};
+use super::{Case, CaseKind, Held, LastStamp, Leaving, Tally, Timing, Weight};
 use crate::model::{EmittedItem, ItemContent, ItemKey, RuleId, Signal, Value};
 use crate::otlp::wire::field;
 use crate::plan::eval::eval_row;
@@ -101,9 +101,8 @@ pub(crate) struct LateSpan {
 
 /// A trace that leaves, once its spans are written.
 pub(crate) struct KeptTrace {
-    line: usize,
-    threshold: Threshold,
-    randomness: Randomness,
+    id: [u8; 16],
+    leaving: Leaving,
     decision_ns: i64,
 }
 
@@ -209,14 +208,16 @@ impl TraceSampler {
         }
         let ((line, threshold, is_kept), decision_ns) = (decided?, trace.decision_ns);
         let (index, threshold_of) = (line as u16, Some(threshold));
-        let verdict = Verdict { is_kept, line: index, threshold: threshold_of, at_ns: decision_ns };
+        let at_ns = decision_ns;
+        let verdict = Verdict { is_kept, line: index, threshold: threshold_of, randomness, at_ns };
         self.remember(trace.id, verdict, out, decision_ns);
         if self.explained == Some(trace.id) {
             let fits = self.fits(trace.columns);
             self.explain(trace, (fits, randomness), Some(verdict), out);
         }
         let leaves = is_kept || self.rule.is_shadow;
-        let kept = || SpansWanted::Kept(KeptTrace { line, threshold, randomness, decision_ns });
+        let leaving = Leaving { line, threshold: Some(threshold), randomness };
+        let kept = || SpansWanted::Kept(KeptTrace { id: trace.id, leaving, decision_ns });
         leaves.then(kept)
     }
 
@@ -225,18 +226,17 @@ impl TraceSampler {
         match trace {
             SpansWanted::Kept(trace) => self.leave(&trace, contents, out),
             SpansWanted::Undecided(mut case) => {
-                case.held = held(self.id, case.decision_ns, case.randomness, contents).collect();
+                case.held = held(self.id, case.decision_ns, case.order, contents).collect();
                 out.cases.push(*case);
             }
         }
     }
 
     fn leave(&mut self, trace: &KeptTrace, contents: Contents, out: &mut Sampled) {
-        let held = held(self.id, trace.decision_ns, trace.randomness, contents);
-        let counts = out.tally.entry((self.id, trace.line as u16)).or_default();
-        let (rule, verdict) = (&self.rule, (trace.line, Some(trace.threshold)));
-        let last = &mut self.last;
-        out.items.extend(held.map(|held| held.kept(rule, verdict, counts, last)));
+        let held = held(self.id, trace.decision_ns, trace.id, contents);
+        let counts = out.tally.entry((self.id, trace.leaving.line as u16)).or_default();
+        let (rule, last) = (&self.rule, &mut self.last);
+        out.items.extend(held.map(|held| held.kept(rule, trace.leaving, counts, last)));
     }
 
     /// Which conditions hold of a row, by line.
@@ -355,10 +355,13 @@ impl TraceSampler {
         // Where an order is kept, what leaves at the watermark may have left.
         let at_ns = watermark_ns.saturating_add(i64::from(self.by == DecidedBy::Worker0));
         let past = (self.by == DecidedBy::Itself).then(|| self.verdicts.past(id));
-        if let Some(past) = past {
-            let (is_kept, line, _) = of_past(&self.rule, past, Randomness::of_trace_id(id));
+        // Of what is not remembered a share is decided by what the span states: not yet read.
+        let last = self.rule.lines.last().map(|line| line.verb);
+        let by_itself = |past| past == Past::Unknown && matches!(last, Some(SampleVerb::Keep(_)));
+        if let Some(past) = past.filter(|past| !by_itself(*past)) {
+            let (is_kept, leaving) = of_past(&self.rule, past, Randomness::of_trace_id(id));
             if !is_kept && !self.rule.is_shadow {
-                out.tally.entry((self.id, line as u16)).or_default().late_dropped += 1;
+                out.tally.entry((self.id, leaving.line as u16)).or_default().late_dropped += 1;
                 return None;
             }
         }
@@ -368,12 +371,11 @@ impl TraceSampler {
     /// A late span is written.
     pub(crate) fn late_written(&mut self, late: &LateSpan, contents: Contents, out: &mut Sampled) {
         let LateSpan { id, at_ns, past } = *late;
-        let own = Randomness::of_trace_id(id);
-        let held: Vec<Held> = held(self.id, at_ns, own, contents).collect();
+        let held: Vec<Held> = held(self.id, at_ns, id, contents).collect();
         match past {
             None => out.cases.push(self.bare(id, at_ns, CaseKind::LateSpans, held)),
             Some(past) => {
-                let late = followed((self.id, &self.rule), past, (own, held), &mut out.tally);
+                let late = followed((self.id, &self.rule), past, held, &mut out.tally);
                 out.items.extend(late);
             }
         }
@@ -398,14 +400,19 @@ fn reads_id(sample: &SampleRule) -> bool {
 
 /// Whether something that follows is kept, by which line and threshold. Of a trace that is not
 /// remembered the last line decides, by chance alone: what it would drop or measure is dropped.
-fn of_past(rule: &SampleRule, past: Past, own: Randomness) -> (bool, usize, Option<Threshold>) {
-    let last = rule.lines.len() - 1;
+fn of_past(rule: &SampleRule, past: Past, own: Randomness) -> (bool, Leaving) {
+    let line = rule.lines.len() - 1;
+    let none = Leaving { line, threshold: None, randomness: own };
     match past {
-        Past::Exact(verdict) => (verdict.is_kept, verdict.line as usize, verdict.threshold),
-        Past::Dropped => (false, last, None),
-        Past::Unknown => match rule.lines[last].verb {
-            SampleVerb::Keep(threshold) => (threshold.admits(own), last, Some(threshold)),
-            _ => (false, last, None),
+        Past::Exact(Verdict { is_kept, line, threshold, randomness, .. }) => {
+            (is_kept, Leaving { line: line as usize, threshold, randomness })
+        }
+        Past::Dropped => (false, none),
+        Past::Unknown => match rule.lines[line].verb {
+            SampleVerb::Keep(threshold) => {
+                (threshold.admits(own), Leaving { threshold: Some(threshold), ..none })
+            }
+            _ => (false, none),
         },
     }
 }
@@ -414,22 +421,19 @@ fn of_past(rule: &SampleRule, past: Past, own: Randomness) -> (bool, usize, Opti
 pub(super) fn followed(
     (id, rule): (RuleId, &SampleRule),
     past: Past,
-    (own, held): (Randomness, Vec<Held>),
+    held: Vec<Held>,
     tally: &mut Tally,
 ) -> Vec<EmittedItem> {
-    let (is_kept, line, threshold) = of_past(rule, past, own);
-    let counts = tally.entry((id, line as u16)).or_default();
-    let spans = held.len() as u64;
-    if is_kept {
-        counts.late_kept += spans;
-    } else {
-        counts.late_dropped += spans;
-    }
-    if !is_kept && !rule.is_shadow {
-        return Vec::new();
-    }
     let mut last = LastStamp::default();
-    held.into_iter().map(|held| held.kept(rule, (line, threshold), counts, &mut last)).collect()
+    let leaves = |held: Held| {
+        let (is_kept, leaving) = of_past(rule, past, held.randomness());
+        let counts = tally.entry((id, leaving.line as u16)).or_default();
+        counts.late_kept += u64::from(is_kept);
+        counts.late_dropped += u64::from(!is_kept);
+        let leaves = is_kept || rule.is_shadow;
+        leaves.then(|| held.kept(rule, leaving, counts, &mut last))
+    };
+    held.into_iter().filter_map(leaves).collect()
 }
 
 /// Log records under the verdict of their trace: they leave with it, or at their own time behind
@@ -440,40 +444,34 @@ pub(super) fn follow_logs(
     held: Vec<Held>,
     tally: &mut Tally,
 ) -> Vec<EmittedItem> {
-    let past = (Past::Exact(verdict), verdict.at_ns);
-    followed_logs(own, ([0; 16], past), held, tally)
+    followed_logs(own, (Past::Exact(verdict), verdict.at_ns), held, tally)
 }
 
 /// Log records under what is known of their trace as of a time.
 pub(super) fn followed_logs(
     (id, rule): (RuleId, &SampleRule),
-    (trace_id, (past, at_ns)): ([u8; 16], (Past, i64)),
+    (past, at_ns): (Past, i64),
     held: Vec<Held>,
     tally: &mut Tally,
 ) -> Vec<EmittedItem> {
-    let (is_kept, line, threshold) = of_past(rule, past, Randomness::of_trace_id(trace_id));
-    let counts = tally.entry((id, line as u16)).or_default();
-    if is_kept {
-        counts.logs_kept += held.len() as u64;
-    } else {
-        counts.logs_dropped += held.len() as u64;
-    }
-    if !is_kept && !rule.is_shadow {
-        return Vec::new();
-    }
     let mut last = LastStamp::default();
     let leaves = |mut held: Held| {
+        let (is_kept, leaving) = of_past(rule, past, held.randomness());
+        let counts = tally.entry((id, leaving.line as u16)).or_default();
+        counts.logs_kept += u64::from(is_kept);
+        counts.logs_dropped += u64::from(!is_kept);
         held.item.decision_ns = held.item.decision_ns.max(at_ns);
-        held.kept(rule, (line, threshold), counts, &mut last)
+        let leaves = is_kept || rule.is_shadow;
+        leaves.then(|| held.kept(rule, leaving, counts, &mut last))
     };
-    held.into_iter().map(leaves).collect()
+    held.into_iter().filter_map(leaves).collect()
 }
 
 /// Spans that may be kept, with what they say about sampling.
 fn held(
     rule: RuleId,
     decision_ns: i64,
-    randomness: Randomness,
+    trace_id: [u8; 16],
     contents: Contents,
 ) -> impl Iterator<Item = Held> {
     contents.into_iter().filter_map(move |(key, content)| {
@@ -482,9 +480,9 @@ fn held(
         let trace_state = Bytes::copy_from_slice(state);
         let arrived = read_tracestate(std::str::from_utf8(state).unwrap_or_default());
         let is_refused = arrived.reading == Reading::Refused;
-        let (_, arrived) = arrived.settled(randomness);
+        let (own, arrived) = arrived.settled(Randomness::of_trace_id(trace_id));
         let signal = Signal::Spans;
         let item = EmittedItem { rule, signal, decision_ns, key, content };
-        Some(Held { item, trace_state, arrived, is_refused })
+        Some(Held { item, trace_state, own: Some(own), arrived, is_refused })
     })
 }

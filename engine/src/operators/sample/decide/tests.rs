@@ -20,6 +20,7 @@ fn plan(goal: Goal) -> Plan {
             timeline: 0,
             trace_id: None,
             trace_state: None,
+            stated: None,
             asking: AskingColumns::default(),
         },
         lines: vec![SampleLine {
@@ -64,9 +65,10 @@ fn kept(goal: Goal, halvings: u8) -> f64 {
             let signal = Signal::Spans;
             let item = EmittedItem { rule: RuleId(0), signal, decision_ns: at_ns, key, content };
             let arrived = Some(arrived);
-            let held = Held { item, trace_state: Bytes::new(), arrived, is_refused: false };
             let mut id = [0; 16];
             id[8..].copy_from_slice(&random.to_be_bytes());
+            let own = Some(Randomness::of_trace_id(id));
+            let held = Held { item, trace_state: Bytes::new(), own, arrived, is_refused: false };
             Case {
                 rule: RuleId(0),
                 decision_ns: at_ns,
@@ -91,7 +93,7 @@ fn kept(goal: Goal, halvings: u8) -> f64 {
 
 #[test]
 fn a_rate_is_met_whatever_was_sampled_before() {
-    for halvings in 0..3 {
+    for halvings in 0..=6 {
         let kept = kept(Goal::Rate(Rate::per_second(16)), halvings);
         assert!((14.0..18.0).contains(&kept), "{kept} a second, 1 in {}", 1 << halvings);
     }

@@ -51,7 +51,8 @@ fn case(trace: u8, at_ns: i64, kind: CaseKind, buffer: &Bytes) -> Case {
     let signal = if kind == CaseKind::Undecided { Signal::Spans } else { Signal::Logs };
     let key = ItemKey { frame_seq: at_ns as u64, ..ItemKey::default() };
     let item = EmittedItem { rule: RuleId(0), signal, decision_ns: at_ns, key, content };
-    let held = Held { item, trace_state: Bytes::new(), arrived: None, is_refused: false };
+    let own = Some(Randomness::of_trace_id([trace; 16]));
+    let held = Held { item, trace_state: Bytes::new(), own, arrived: None, is_refused: false };
     Case {
         rule: RuleId(0),
         decision_ns: at_ns,

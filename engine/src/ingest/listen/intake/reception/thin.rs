@@ -21,7 +21,7 @@ use crate::model::{
     PayloadFormat, Signal, SourceId, SourceSpec,
 };
 use crate::otlp::request::request;
-use crate::sampling::{Randomness, Threshold, read_tracestate, stamp_span};
+use crate::sampling::{Threshold, read_tracestate, stamp_span};
 
 /// A request of which a part is left.
 pub(super) struct Thinned {
@@ -94,14 +94,11 @@ fn kept(
     for (mut content, (id, state)) in contents.into_iter().zip(ids.iter().zip(states)) {
         let text = symbols.resolve(*state);
         let arrived = read_tracestate(text);
-        let own = match id {
-            id if *id == [0; 16] => Randomness::of_hash(xxh3_64(&content.item)),
-            id => Randomness::of_trace_id(*id),
-        };
-        let (randomness, before) = arrived.settled(own);
-        let threshold = before.unwrap_or(Threshold::ALWAYS).halved(halvings);
-        if threshold.admits(randomness) {
-            content.append = Bytes::from(stamp_span(text, Some(threshold), None));
+        let settled = arrived.settled_by(Some(*id), || xxh3_64(&content.item));
+        let threshold = settled.threshold.unwrap_or(Threshold::ALWAYS).halved(halvings);
+        if threshold.admits(settled.randomness) {
+            let stated = settled.own.is_none().then_some(settled.randomness);
+            content.append = Bytes::from(stamp_span(text, (Some(threshold), stated), None));
             kept.push(content);
         }
     }
@@ -183,7 +180,13 @@ mod tests {
         spans.iter_mut().for_each(|span| span.trace_id.clear());
         let left = left(&request.encode_to_vec().into(), 0.25);
         assert!((900..=1_150).contains(&left.len()), "{}", left.len());
-        assert!(left.iter().all(|span| span.trace_state == "ot=th:c"), "{:?}", left[0]);
+        // They say what they were chosen by: whoever sees them next has other bytes.
+        let says = |span: &Span| {
+            let said = read_tracestate(&span.trace_state);
+            said.threshold == Threshold::from_hex("c")
+                && said.threshold.zip(said.randomness).is_some_and(|(th, rv)| th.admits(rv))
+        };
+        assert!(left.iter().all(says), "{:?}", left[0]);
     }
 
     #[test]
