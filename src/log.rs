@@ -189,7 +189,7 @@ pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
 
 /// Controls (C0, C1, DEL), line and paragraph separators, marks and overrides of direction, and
 /// characters without width, which hide what is there.
-fn is_unsafe(c: char) -> bool {
+pub(crate) fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(
             c,

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use tailwater_dsl::text_range::FileId;
+use tailwater_dsl::{Options, SourceFile};
 use tailwater_engine::model::{
     Compression, DataFrame, FrameBody, PayloadFormat, SourceId, SourceSpec, Value,
 };
@@ -24,8 +26,19 @@ rows r = t select {
   longer: count(a: {} > {duration > a.duration}),
   alike: count(a: {kind == server} &>> {kind == a.kind and status == a.status}),
   chained: count(a: {} > {status == error} > {duration >= a.duration}),
-  named: root.name, took: duration
+  named: root.name, took: duration, faulty: has({status == error})
 }";
+
+/// The same of spans that are not kept one by one, but for their ids.
+const TOGETHER: &str = "
+stream s = spans lateness 1s
+traces t from s close when (root and quiet 2s) or age 10s
+rows r = t select { named: root.name, took: duration, faulty: has({status == error}) }";
+
+/// The same of spans that are held as received.
+const HELD: &str = "
+sample t { keep 1% when root.name == \"none\" drop otherwise } to archive";
+
 const LATENESS_MS: i64 = 1_000;
 const QUIET_MS: i64 = 2_000;
 const AGE_MS: i64 = 10_000;
@@ -70,8 +83,8 @@ impl Span {
 /// What is said of a trace: decision in ns, id, values.
 type Said = (i64, u8, Vec<Value>);
 
-fn said(spans: &[Span], workers: usize, frames_max: usize) -> (BTreeSet<Said>, u64) {
-    let plan = Arc::new(plan(RULES).unwrap_or_else(|text| panic!("{text}")));
+fn said(rules: &str, spans: &[Span], workers: usize, frames_max: usize) -> (BTreeSet<Said>, u64) {
+    let plan = Arc::new(plan(rules).unwrap_or_else(|text| panic!("{text}")));
     let source = SourceSpec { name: Arc::from("test"), has_arrival: false, mapping: None };
     let cut = EpochCut { frames_max, ..EpochCut::default() };
     let builder = Engine::builder(Arc::clone(&plan)).sources(vec![source]);
@@ -115,7 +128,7 @@ impl Open {
     fn deadline_ns(&self) -> i64 {
         let ends = self.spans.iter().map(Span::end_ms);
         let (first, last) = (ends.clone().min().unwrap(), ends.max().unwrap());
-        let has_root = self.spans.iter().any(|span| span.parent == 0);
+        let has_root = standing(&self.spans).iter().any(|span| span.parent == 0);
         let quiet = if has_root { last + QUIET_MS } else { i64::MAX / 1_000_000 };
         let due_ns = quiet.min(first + AGE_MS) * 1_000_000;
         due_ns.max(self.floor_ns.map_or(i64::MIN, |floor| floor + 1))
@@ -158,24 +171,29 @@ fn expected(spans: &[Span]) -> (BTreeSet<Said>, u64) {
     (said, late)
 }
 
-fn values(sent: &[Span]) -> Vec<Value> {
-    let mut sorted: Vec<&Span> = sent.iter().collect();
-    sorted.sort_by_key(|span| (span.start_ms, span.id));
+/// Of each id the first that was sent.
+fn standing(sent: &[Span]) -> Vec<&Span> {
     let mut spans: Vec<&Span> = Vec::new();
-    for span in &sorted {
+    for span in sent {
         if !spans.iter().any(|known| known.id == span.id) {
             spans.push(span);
         }
     }
+    spans
+}
+
+fn values(sent: &[Span]) -> Vec<Value> {
+    let mut spans = standing(sent);
+    spans.sort_by_key(|span| (span.start_ms, span.id));
     let parent = |span: &Span| spans.iter().find(|of| span.parent != 0 && of.id == span.parent);
     let is_above = |above: &Span, below: &Span| {
         std::iter::successors(parent(below), |of| parent(of)).any(|of| of.id == above.id)
     };
     let is_below = |span: &Span| spans.iter().any(|of| of.is_server && is_above(of, span));
     let count = |f: &dyn Fn(&&&Span) -> bool| Value::Int(spans.iter().filter(f).count() as i64);
-    let root = sorted.iter().find(|span| span.parent == 0);
-    let first_ms = sent.iter().map(|span| span.start_ms).min().unwrap();
-    let last_ms = sent.iter().map(Span::end_ms).max().unwrap();
+    let root = spans.iter().find(|span| span.parent == 0);
+    let first_ms = spans.iter().map(|span| span.start_ms).min().unwrap();
+    let last_ms = spans.iter().map(|span| span.end_ms()).max().unwrap();
     vec![
         Value::Int(spans.len() as i64),
         Value::Int((sent.len() - spans.len()) as i64),
@@ -204,6 +222,7 @@ fn values(sent: &[Span]) -> Vec<Value> {
         }),
         root.map_or(Value::Null, |root| Value::str(&format!("s{}", root.id))),
         Value::Duration((last_ms - first_ms) * 1_000_000),
+        Value::Bool(spans.iter().any(|span| span.is_error)),
     ]
 }
 
@@ -237,9 +256,16 @@ proptest! {
 
     #[test]
     fn traces_close_as_a_loop_says(spans in spans(), frames_max in 1_usize..6) {
-        let expected = expected(&spans);
+        let (expected, late) = expected(&spans);
         for workers in [1, 2, 4] {
-            prop_assert_eq!(&said(&spans, workers, frames_max), &expected, "{} workers", workers);
+            let said = said(RULES, &spans, workers, frames_max);
+            prop_assert_eq!(&said.0, &expected, "{} workers", workers);
+            prop_assert_eq!(said.1, late);
+        }
+        let last = |(at_ns, id, values): &Said| (*at_ns, *id, values[values.len() - 3..].to_vec());
+        let expected: BTreeSet<Said> = expected.iter().map(last).collect();
+        for rules in [TOGETHER.to_owned(), format!("{TOGETHER}{HELD}")] {
+            prop_assert_eq!(&said(&rules, &spans, 2, frames_max).0, &expected, "{}", rules);
         }
     }
 }
@@ -249,6 +275,34 @@ fn wrong(condition: &str) -> String {
     let rules =
         format!("traces t from spans close when quiet 5s\nrows r = t select {{ n: {condition} }}");
     plan(&rules).err().unwrap_or_else(|| panic!("`{condition}` is taken"))
+}
+
+#[test]
+fn what_spans_have_is_asked_of_spans() {
+    for condition in ["status == error", "kind in [server]"] {
+        let said = wrong(condition);
+        assert!(said.contains("nothing is named"), "{said}");
+    }
+    let said = wrong("status == error");
+    assert!(said.contains("has({status == error})"), "{said}");
+    assert!(!said.contains("`error`"), "one mistake is told once: {said}");
+}
+
+#[test]
+fn lines_with_equal_conditions_over_spans_are_told() {
+    let rules = "
+        traces t from spans close when quiet 5s
+        sample t {
+          keep when has({status == error} >> {kind == client})
+          keep 10% when has({status == error} >> {kind == client})
+          keep 5% when has({status == error} >> {kind == server})
+          keep 1% otherwise
+        } to stdout";
+    let file = SourceFile { id: FileId(0), name: "rules".to_owned(), text: rules.to_owned() };
+    let analysis =
+        tailwater_dsl::compile(&[file], &tailwater_rules::catalog(), &Options::default());
+    let told: Vec<&str> = analysis.diagnostics.iter().map(|one| one.code.as_str()).collect();
+    assert_eq!(told, ["W4008"]);
 }
 
 #[test]
@@ -271,4 +325,46 @@ fn a_named_span_is_seen_right_behind_an_operator_only() {
         let said = wrong(condition);
         assert!(said.contains(message), "{condition}: {said}");
     }
+}
+
+#[test]
+fn a_trace_of_the_limit_that_rules_state_has_room_beside_others() {
+    let rules = "
+        stream s = spans lateness 1s
+        traces t from s close when age 20s limit spans 40_000
+        rows r = t where early select { n: span_count }";
+    let plan = Arc::new(plan(rules).unwrap_or_else(|text| panic!("{text}")));
+    let source = SourceSpec { name: Arc::from("test"), has_arrival: false, mapping: None };
+    let mut engine = Engine::builder(Arc::clone(&plan)).sources(vec![source]).build().unwrap();
+    // Small traces in every shard, then a large one.
+    let small = (0..3_000_u128).map(|n| (n << 64 | 7, 1));
+    let spans: Vec<(u128, u64)> = small.chain((1..=40_000).map(|n| (5, n))).collect();
+    for part in spans.chunks(5_000) {
+        let span = |(trace, id): &(u128, u64)| {
+            format!(
+                r#"{{"traceId":"{trace:032x}","spanId":"{id:016x}","name":"s","startTimeUnixNano":"{0}","endTimeUnixNano":"{0}"}}"#,
+                BASE_S * 1_000_000_000
+            )
+        };
+        let spans: Vec<String> = part.iter().map(span).collect();
+        let spans = spans.join(",");
+        let text = format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{spans}]}}]}}]}}"#);
+        let frame = DataFrame {
+            source: SourceId(0),
+            arrival_ns: Some(i64::MAX / 2),
+            format: PayloadFormat::OtlpJson,
+            compression: Compression::None,
+            payload: Bytes::from(text),
+            place: 1,
+        };
+        engine.push(frame).unwrap();
+    }
+    engine.push_body(FrameBody::End).unwrap();
+    let outputs = engine.finish().unwrap().0;
+    let rows: Vec<Value> =
+        outputs.iter().flat_map(|output| &output.rows).map(|row| row.values[0].clone()).collect();
+    assert_eq!(rows, [Value::Int(40_000)]);
+    let rule = plan.rules.iter().position(|rule| &*rule.name == "t").unwrap();
+    let early = outputs.last().unwrap().rules[rule].traces_early;
+    assert_eq!(early, [1, 0, 0], "by its own limit, and none for want of room");
 }

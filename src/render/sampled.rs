@@ -74,6 +74,14 @@ pub(crate) fn sampled(id: RuleId, sample: &SampleRule, counted: &LinesCounted) -
     text
 }
 
+/// How many traces closed before their time, by what, if any did.
+pub(super) fn early_text(counts: &[u64; EarlyClose::ALL.len()]) -> Option<String> {
+    let early = EarlyClose::ALL.iter().zip(counts).filter(|(_, count)| **count > 0);
+    let early: Vec<_> =
+        early.map(|(why, count)| format!("{} by {}", grouped(*count), why.word())).collect();
+    (!early.is_empty()).then(|| early.join(", "))
+}
+
 /// How long traces took to be decided, which of them early, and what room did not allow.
 fn decided(sum: &LineCounts) -> String {
     let mut text = String::new();
@@ -82,11 +90,8 @@ fn decided(sum: &LineCounts) -> String {
         let [mean, most] = [mean_ns, sum.latency_max_ns].map(|ns| duration(ns as i64));
         let _ = writeln!(text, "  decided {mean} after their first span began, {most} at most");
     }
-    let early = EarlyClose::ALL.iter().zip(sum.early).filter(|(_, count)| *count > 0);
-    let early: Vec<_> =
-        early.map(|(why, count)| format!("{} by {}", grouped(count), why.word())).collect();
-    if !early.is_empty() {
-        let _ = writeln!(text, "  decided early: {}", early.join(", "));
+    if let Some(early) = early_text(&sum.early) {
+        let _ = writeln!(text, "  decided early: {early}");
     }
     if sum.hurried > 0 {
         let count = grouped(sum.hurried);

@@ -16,7 +16,7 @@ use tailwater_engine::self_metrics::EngineGauges;
 
 use super::hint::{KeysSeen, nothing_taken};
 use super::left_open::left_open;
-use super::sampled::{LinesCounted, is_of_traces, lines_counted, sampled};
+use super::sampled::{LinesCounted, early_text, is_of_traces, lines_counted, sampled};
 use crate::args::General;
 use crate::command::replay::Ended;
 use crate::log::escaped;
@@ -248,12 +248,16 @@ impl Summary {
             RuleKind::Retrace(_) => {
                 let kept = counted(counts.traces_kept, "trace");
                 let dropped = grouped(counts.traces_dropped);
-                let early = match counts.traces_early {
+                let early = match counts.traces_early.iter().sum() {
                     0 => String::new(),
                     early => format!(", {} of them early, for want of room", grouped(early)),
                 };
                 format!(", {kept} sent on, {dropped} dropped{early}\n")
             }
+            RuleKind::Traces(_) => match early_text(&counts.traces_early) {
+                Some(early) => format!(", traces decided early: {early}\n"),
+                None => "\n".to_owned(),
+            },
             _ if rule.place.is_hidden => "\n".to_owned(),
             _ => format!(", {}\n", counted(self.rows[index], "row")),
         }

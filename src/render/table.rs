@@ -12,6 +12,7 @@ use tailwater_engine::plan::Plan;
 
 use super::TableStyle;
 use super::rows::rule_of;
+use crate::log::is_unsafe;
 use crate::terminal::Style;
 
 /// Rows of one rule that are shown: the first ones.
@@ -161,10 +162,10 @@ pub(super) fn cell(value: &Value) -> String {
     shortened(&one_line(value), CELL_CHARS_MAX)
 }
 
-/// A value whole, on one line.
+/// A value whole, on one line, without what would change how the text around it reads.
 pub(super) fn one_line(value: &Value) -> String {
     let text = value.to_string();
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars().map(|c| if is_unsafe(c) { ' ' } else { c }).collect()
 }
 
 fn shortened(text: &str, chars: usize) -> String {

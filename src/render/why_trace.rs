@@ -113,8 +113,10 @@ impl WhyTrace {
         } else {
             writeln!(
                 out,
-                "trace {id}: no sampling has decided it. None of its spans was read, the stream of \
-                 the traces took none, or it was open at the end (`--open`)"
+                "trace {id}: no sampling has decided it as a whole. None of its spans was read, the \
+                 stream of the traces took none, it was open at the end (`--open`), or all of its \
+                 spans were late: such spans leave where the last line keeps a share that the \
+                 trace is in, else not"
             )
         };
     }

@@ -43,8 +43,16 @@ pub(crate) struct Totals {
 impl Trace {
     /// Reads gathered spans as a trace.
     pub(crate) fn new(gathered: Gathered) -> Self {
-        let Gathered { id, mut spans, events: found, left_out } = gathered;
-        spans.sort_by_key(|span| (span.start_ns, span.id));
+        let Gathered { id, spans, events: found, left_out } = gathered;
+        // They are in the order of the file: the first of an id counts.
+        let mut known = BTreeSet::new();
+        let is_repeated = |span: &TraceSpan| span.id != 0 && !known.insert(span.id);
+        let repeated: Vec<bool> = spans.iter().map(is_repeated).collect();
+        let mut ordered: Vec<_> = spans.into_iter().zip(repeated).collect();
+        ordered.sort_by_key(|(span, is_repeated)| (*is_repeated, span.start_ns, span.id));
+        let standing = ordered.iter().filter(|(_, is_repeated)| !is_repeated).map(|own| &own.0);
+        let end_ns = standing.map(|span| span.end_ns).max().unwrap_or(0);
+        let spans: Vec<TraceSpan> = ordered.into_iter().map(|(span, _)| span).collect();
         let mut forest = Forest::default();
         let ids: Vec<u64> = spans.iter().map(|span| span.id).collect();
         let parent_ids: Vec<u64> = spans.iter().map(|span| span.parent_id).collect();
@@ -66,7 +74,7 @@ impl Trace {
         Self {
             id,
             start_ns: spans.first().map_or(0, |span| span.start_ns),
-            end_ns: spans.iter().map(|span| span.end_ns).max().unwrap_or(0),
+            end_ns,
             spans,
             forest,
             path,

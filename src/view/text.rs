@@ -2,6 +2,8 @@
 
 use tailwater_engine::model::render::duration;
 
+use crate::log::is_unsafe;
+
 /// A duration with three digits: `1.24ms`, `182ms`, `12.3s`, from a minute on `1m30s`.
 pub(crate) fn short_duration(duration_ns: i64) -> String {
     let ns = duration_ns.unsigned_abs();
@@ -41,7 +43,7 @@ pub(super) fn share(part: i64, whole: i64) -> String {
 
 /// The text on one line, without what would move the cursor, in at most so many characters.
 pub(super) fn cut(text: &str, chars: usize) -> String {
-    let clean = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let clean = text.chars().map(|c| if is_unsafe(c) { ' ' } else { c });
     let mut kept: String = clean.clone().take(chars).collect();
     if clean.count() > chars {
         kept.pop();

@@ -63,6 +63,9 @@ impl Checker<'_> {
         range: TextRange,
         scope: &mut Scope,
     ) -> Expr {
+        if let Some(broken) = self.comparison_of_spans(operands.0, range, scope) {
+            return broken;
+        }
         let (left, right) = self.sides(operands, scope);
         let is_null = |expr: &Expr| constant_of(expr) == Some(&Literal::Null);
         if is_null(&left) || is_null(&right) {

@@ -5,6 +5,7 @@
 
 use super::Checker;
 use super::foreign_names::foreign_function;
+use super::same::same_call;
 use super::scope::{Scope, broken};
 use crate::ast;
 use crate::catalog::{FunctionClass, FunctionDef, ResultRule};
@@ -215,50 +216,6 @@ impl Checker<'_> {
         }
         scope.calls.push(new);
         Some(scope.calls.len() - 1)
-    }
-}
-
-fn same_call(a: &AggregateCall, b: &AggregateCall) -> bool {
-    a.function == b.function
-        && a.args.len() == b.args.len()
-        && a.args.iter().zip(&b.args).all(|pair| match pair {
-            (Some(a), Some(b)) => same(a, b),
-            (None, None) => true,
-            _ => false,
-        })
-        && match (&a.filter, &b.filter) {
-            (Some(a), Some(b)) => same(a, b),
-            (None, None) => true,
-            _ => false,
-        }
-}
-
-/// Whether two expressions are equal apart from where they stand.
-#[allow(clippy::many_single_char_names, reason = "operands of two equal shapes, side by side")]
-pub(super) fn same(a: &Expr, b: &Expr) -> bool {
-    let pairs =
-        |a: &[Expr], b: &[Expr]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b));
-    match (&a.kind, &b.kind) {
-        (ExprKind::Unary(x, a), ExprKind::Unary(y, b)) => x == y && same(a, b),
-        (ExprKind::Binary(x, a, c), ExprKind::Binary(y, b, d)) => {
-            x == y && same(a, b) && same(c, d)
-        }
-        (ExprKind::Coalesce(a), ExprKind::Coalesce(b)) | (ExprKind::List(a), ExprKind::List(b)) => {
-            pairs(a, b)
-        }
-        (ExprKind::In(a, c), ExprKind::In(b, d)) => same(a, b) && pairs(c, d),
-        (ExprKind::If(a, c, e), ExprKind::If(b, d, f)) => same(a, b) && same(c, d) && same(e, f),
-        (ExprKind::Index(a, c), ExprKind::Index(b, d)) => same(a, b) && same(c, d),
-        (ExprKind::Function { name: x, args: a }, ExprKind::Function { name: y, args: b }) => {
-            x == y
-                && a.len() == b.len()
-                && a.iter().zip(b).all(|pair| match pair {
-                    (Some(a), Some(b)) => same(a, b),
-                    (None, None) => true,
-                    _ => false,
-                })
-        }
-        (a, b) => a == b,
     }
 }
 

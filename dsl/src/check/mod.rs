@@ -30,6 +30,7 @@ mod reads;
 mod redact;
 mod retrace;
 mod rows;
+mod same;
 mod sample;
 mod scope;
 mod shape;

@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
-use super::call::same;
 use super::expr::{Named, article, constant_of};
 use super::names::Target;
+use super::same::same;
 use super::scope::{Scope, broken};
 use super::shape::{RowsOf, Shape};
 use super::{Checker, Site};
@@ -44,7 +44,6 @@ impl Checker<'_> {
         }
         self.line_names(lines);
         self.line_order(site, lines);
-        let has_source = !input.is_broken;
         let of_traces = input.is_traces();
         let checked = lines.iter().enumerate();
         let checked: Vec<_> =
@@ -60,7 +59,7 @@ impl Checker<'_> {
             to: Vec::new(),
         };
         for clause in &body.clauses {
-            self.sample_clause(clause, &mut sample, has_source, site.module);
+            self.sample_clause(clause, &mut sample, &input, site.module);
         }
         self.same_lines(&sample.lines);
         let has_to = body.clauses.iter().any(|clause| matches!(clause.kind, ClauseKind::To(_)));
@@ -74,7 +73,7 @@ impl Checker<'_> {
         &mut self,
         clause: &Clause,
         sample: &mut Sample,
-        has_source: bool,
+        input: &Shape,
         module: usize,
     ) {
         let of_traces_only = match &clause.kind {
@@ -92,6 +91,7 @@ impl Checker<'_> {
             }
             ClauseKind::Mark(key) => {
                 sample.mark = Some(self.unescape(key));
+                self.can_be_marked(clause, input);
                 false
             }
             ClauseKind::To(sinks) => {
@@ -100,12 +100,24 @@ impl Checker<'_> {
             }
             _ => false,
         };
-        if of_traces_only && !sample.of_traces && has_source {
+        if of_traces_only && !sample.of_traces && !input.is_broken {
             let message = format!("`{}` speaks of traces, these are items", clause.kind.word());
             self.report(
                 Diagnostic::new(codes::UNFIT_CLAUSE, clause.range, message).help(
                     "sample traces: `traces shop from spans close when …`, `sample shop { … }`",
                 ),
+            );
+        }
+    }
+
+    /// Data points leave within their metric, and their attributes are what series are told apart
+    /// by.
+    fn can_be_marked(&mut self, clause: &Clause, input: &Shape) {
+        if input.column("temporality").is_some() && !input.is_rows {
+            let message = "data points are not marked: another attribute would make another series";
+            self.report(
+                Diagnostic::new(codes::UNFIT_CLAUSE, clause.range, message)
+                    .help("leave `mark` out; what a line keeps is counted by its name"),
             );
         }
     }
@@ -230,7 +242,7 @@ impl Checker<'_> {
             Some("rate") => {
                 let by = self.sample_keys(amount, scope);
                 let per_second = self.per_second(&amount.value, scope.module)?;
-                let measure = Self::measure(amount, scope);
+                let measure = self.measure(amount, scope);
                 Some(SampleVerb::Rate { per_second, measure, by: by? })
             }
             Some(_) => {
@@ -241,7 +253,7 @@ impl Checker<'_> {
                 } else {
                     SampleGoal::PerSecond(self.per_second(&amount.value, scope.module)?)
                 };
-                let measure = Self::measure(amount, scope);
+                let measure = self.measure(amount, scope);
                 Some(SampleVerb::Target { goal, measure, by: by? })
             }
             None => {
@@ -326,12 +338,34 @@ impl Checker<'_> {
     }
 
     /// What a rate counts: as it says, or bytes where its number is a size.
-    fn measure(amount: &SampleAmount, scope: &Scope) -> SampleMeasure {
+    fn measure(&mut self, amount: &SampleAmount, scope: &Scope) -> SampleMeasure {
         let is_size = match &amount.value.kind {
             ast::ExprKind::Number(number) => number.per.is_some() && number.text.ends_with('B'),
             _ => false,
         };
         let of_traces = scope.shape.as_ref().is_some_and(|shape| shape.is_traces());
+        let of_spans = scope.shape.as_ref().is_some_and(|shape| self.is_of_spans(shape));
+        let word = amount.measure.as_ref().map(|measure| (measure.text.as_str(), measure.range));
+        let unfit = match word {
+            Some((word @ ("spans" | "traces" | "items"), _)) if is_size => {
+                Some(format!("a size counts bytes, not {word}"))
+            }
+            Some(("traces", _)) if !of_traces => {
+                Some("`traces` are counted where traces are sampled, these are items".to_owned())
+            }
+            Some(("spans", _)) if !of_traces && !of_spans => {
+                Some("`spans` are counted where spans are sampled, these are none".to_owned())
+            }
+            _ => None,
+        };
+        if let (Some(message), Some((_, range))) = (unfit, word) {
+            let help = if is_size {
+                "leave the word out, or write a number: `rate 500 per s spans`"
+            } else {
+                "leave the word out: the items themselves are counted"
+            };
+            self.report(Diagnostic::new(codes::CLAUSE_VALUE, range, message).help(help));
+        }
         match amount.measure.as_ref().map(|measure| measure.text.as_str()) {
             Some("bytes") => SampleMeasure::Bytes,
             None if is_size => SampleMeasure::Bytes,

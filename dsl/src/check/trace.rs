@@ -40,10 +40,43 @@ impl Checker<'_> {
         scope: &Scope,
     ) -> Option<Expr> {
         let ast::ExprKind::Path(path) = &value.kind else { return None };
+        if path == "root" && span_scope(scope).is_some() {
+            self.report(
+                Diagnostic::new(codes::UNKNOWN_NAME, value.range, "nothing is named `root` here")
+                    .note("a field of the root is `root.duration`, an attribute `root.attr[\"…\"]`")
+                    .did_you_mean(value.range, "root.attr"),
+            );
+            return Some(broken(range));
+        }
         let place = place_of(path.strip_prefix(ROOT)?)?;
         let mut inner = span_scope(scope)?;
         let value = self.attribute_index(place, index, range, &mut inner);
         Some(of_root(value, range))
+    }
+
+    /// A comparison of what spans have where names are those of a trace: most likely it is meant
+    /// of one of them.
+    pub(super) fn comparison_of_spans(
+        &mut self,
+        compared: &ast::Expr,
+        range: TextRange,
+        scope: &Scope,
+    ) -> Option<Expr> {
+        let ast::ExprKind::Path(path) = &compared.kind else { return None };
+        let shape = scope.shape.as_ref().filter(|shape| shape.is_traces() && !shape.is_broken)?;
+        shape.inner.as_ref()?.column(path)?;
+        if self.known(path, compared.range, scope).is_some() {
+            return None;
+        }
+        let message = format!("nothing is named `{path}` here");
+        self.report(
+            Diagnostic::new(codes::UNKNOWN_NAME, compared.range, message)
+                .note(format!("each span has its own `{path}`; `root.{path}` is that of the root"))
+                .help("say that a span of the trace is so")
+                .guess(range.at_start(), "has({")
+                .guess(range.at_end(), "})"),
+        );
+        Some(broken(range))
     }
 
     /// A function over the spans of a trace; `None` where the call is of something else.

@@ -29,6 +29,17 @@ impl Checker<'_> {
             let message = "`traces` are made of spans, these are none";
             self.wrong_shape(from.range, message, "read `spans`, or a stream of them");
         }
+        if let Some(amends) = input.amends {
+            let message = "late items cannot amend traces: one that has closed is said and decided";
+            self.report(
+                Diagnostic::new(codes::UNFIT_CLAUSE, from.range, message)
+                    .because(amends, "late items are to amend here")
+                    .help(
+                        "read a stream without `late amend`; late spans are counted, and follow \
+                           what a `sample` has decided about their trace",
+                    ),
+            );
+        }
         self.pieces(from.range, &input);
         let close = self.close_of(site, clauses);
         let (mut spans_max, mut bytes_max) = (None, None);

@@ -112,7 +112,8 @@ impl RowCells {
     #[inline]
     fn set(&mut self, Slot { at, rank }: Slot, cell: Cell) {
         let known = &mut self.ranks[usize::from(at)];
-        if rank == 0 || (rank <= *known && !matches!(cell, Cell::Null)) {
+        let is_empty = || matches!(cell, Cell::Null | Cell::Str(Symbol::EMPTY));
+        if rank == 0 || (rank <= *known && !is_empty()) {
             *known = rank;
             self.cells[usize::from(at)] = cell;
             self.written.push(at);

@@ -39,7 +39,8 @@ pub const LOCAL_GROUPS_MAX: usize = 65_536;
 pub const TRACE_VALUES_IDLE_MAX: usize = 4_096;
 
 /// Spans of open traces in one shard of trace ids, for one `traces` rule; with more of them the
-/// oldest traces of the shard are decided early.
+/// oldest traces of the shard are decided early. Where the rule lets a trace have more than
+/// [`TRACE_SPANS_MAX`], as many more: a trace has room beside others.
 pub const TRACE_SPANS_PER_SHARD_MAX: usize = 32_768;
 
 /// How long a closed trace is remembered, nanoseconds of event time: its late spans are known as

@@ -32,8 +32,9 @@ pub enum ColumnSpec {
         /// Its key, dots included.
         key: Arc<str>,
     },
-    /// The first that is present of several attributes of the item itself; a column of cells. One
-    /// column where `a ?? b ?? …` would take one for each, of which most items have none.
+    /// The first that is present, and no empty text, of several attributes of the item itself; a
+    /// column of cells. One column where `a ?? b ?? …` would take one for each, of which most
+    /// items have none.
     FirstAttribute(Arc<[Arc<str>]>),
 }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::groups::GroupDelta;
-use super::sample::{Case, Tally};
+use super::sample::{Case, EarlyClose, Tally};
 use super::traces::SpanBlock;
 use crate::keyed_events::Event;
 use crate::limits::SHARDS;
@@ -36,8 +36,9 @@ pub struct RuleCounts {
     pub traces_kept: u64,
     /// Derived traces that were not.
     pub traces_dropped: u64,
-    /// Derived traces that ended before their time, for want of room in the rule.
-    pub traces_early: u64,
+    /// Traces that closed before their time, derived ones too, by reason: see
+    /// [`EarlyClose::ALL`].
+    pub traces_early: [u64; EarlyClose::ALL.len()],
 }
 
 impl RuleCounts {
@@ -53,7 +54,12 @@ impl RuleCounts {
         self.refused += other.refused;
         self.traces_kept += other.traces_kept;
         self.traces_dropped += other.traces_dropped;
-        self.traces_early += other.traces_early;
+        self.add_early(other.traces_early);
+    }
+
+    /// Counts traces that closed before their time, by reason.
+    pub(crate) fn add_early(&mut self, early: [u64; EarlyClose::ALL.len()]) {
+        self.traces_early.iter_mut().zip(early).for_each(|(own, more)| *own += more);
     }
 
     /// Items taken that are neither used, duplicate nor late: 0 at every quiescent point.

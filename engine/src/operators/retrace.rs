@@ -13,6 +13,7 @@ use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 use super::clock::UNSEEN;
 use super::close::{Closed, rule_watermark_ns};
 use super::pattern::Watermarks;
+use super::sample::EarlyClose;
 use crate::limits::{RETRACE_BYTES_MAX, RETRACE_TRACES_MAX};
 use crate::model::{
     EmittedItem, ItemAround, ItemContent, ItemKey, Row, RowKind, RuleId, Signal, SourceId, Value,
@@ -198,7 +199,7 @@ impl Retrace {
         // Beyond its room it ends the oldest ones early: nothing is lost, but a trace may be two.
         while self.bytes > self.room.bytes || self.state.traces.len() > self.room.traces {
             let Some(oldest) = self.deadlines.first().cloned() else { break };
-            out.rules[self.id.0 as usize].traces_early += 1;
+            out.rules[self.id.0 as usize].traces_early[EarlyClose::Room as usize] += 1;
             self.end(name, &oldest, row.decision_ns, out);
         }
     }
@@ -397,11 +398,17 @@ mod tests {
             own.take("r", &row(at, at, span(at as u64 + 1, 10)), &mut out);
             assert!(own.state.traces.len() <= 3 && own.deadlines.len() == own.state.traces.len());
         }
-        assert_eq!((out.rules[0].traces_early, out.rules[0].traces_kept), (7, 7));
+        assert_eq!(
+            (out.rules[0].traces_early[EarlyClose::Room as usize], out.rules[0].traces_kept),
+            (7, 7)
+        );
         let decided: Vec<i64> = out.items.iter().map(|item| item.decision_ns).collect();
         assert_eq!(decided.first(), Some(&3), "the fourth row ends the first trace");
         own.end_before("r", i64::MAX, &mut out);
-        assert_eq!((out.rules[0].traces_early, out.rules[0].traces_kept), (7, 10));
+        assert_eq!(
+            (out.rules[0].traces_early[EarlyClose::Room as usize], out.rules[0].traces_kept),
+            (7, 10)
+        );
         assert_eq!((out.items.len(), own.bytes), (20, 0), "each span and a root of its own");
     }
 
@@ -415,9 +422,16 @@ mod tests {
             own.take("r", &row(at, at, span(at as u64 + 1, 1_000)), &mut out);
             assert!(own.bytes <= own.room.bytes);
         }
-        assert_eq!((out.rules[0].traces_early, own.state.traces.len()), (4, 2));
+        assert_eq!(
+            (out.rules[0].traces_early[EarlyClose::Room as usize], own.state.traces.len()),
+            (4, 2)
+        );
         own.take("r", &row(9, 9, span(99, 100_000)), &mut out);
-        assert_eq!((out.rules[0].traces_early, own.bytes), (7, 0), "nothing is left, its own too");
+        assert_eq!(
+            (out.rules[0].traces_early[EarlyClose::Room as usize], own.bytes),
+            (7, 0),
+            "nothing is left, its own too"
+        );
         assert_eq!(out.rules[0].traces_kept, 7);
     }
 
@@ -430,7 +444,10 @@ mod tests {
             own.take("r", &row(0, at, span(at as u64 + 1, 1)), &mut out);
         }
         assert_eq!(own.state.traces.len(), RETRACE_TRACES_MAX);
-        assert_eq!((out.rules[0].traces_early, out.items.len()), (500, 1_000));
+        assert_eq!(
+            (out.rules[0].traces_early[EarlyClose::Room as usize], out.items.len()),
+            (500, 1_000)
+        );
         assert_eq!(ROOM.bytes, RETRACE_BYTES_MAX);
     }
 }

@@ -43,8 +43,8 @@ pub use sample::{
 };
 pub use table::{Table, TableAccumulator, TableWindow, Timeline, WindowShape};
 pub use trace::{
-    CloseTerm, EdgesPart, NamedRead, OperationsPart, SpanColumns, SpanExpr, TraceField, TracePart,
-    TracePartRule, TraceRule, TraceValue,
+    CloseTerm, EdgesPart, KeyOf, NamedRead, OperationsPart, SpanColumns, SpanExpr, TraceField,
+    TracePart, TracePartRule, TraceRule, TraceValue,
 };
 
 use serde::{Deserialize, Serialize};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::expr::Expr;
+use crate::limits::{TRACE_SPANS_MAX, TRACE_SPANS_PER_SHARD_MAX};
 use crate::model::RuleId;
 use crate::trace::{NamedStructure, Structure};
 
@@ -183,6 +184,15 @@ pub struct CloseTerm {
     pub age_ns: Option<i64>,
 }
 
+/// What a key of a question about another rule is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum KeyOf {
+    /// Of each span: a carried column.
+    Span(u32),
+    /// Of the root: index among the columns of roots.
+    Root(u32),
+}
+
 /// Something that is read of a trace.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum TraceValue {
@@ -192,10 +202,10 @@ pub enum TraceValue {
     Distinct(u32),
     /// How many distinct texts a carried column has.
     DistinctCount(u32),
-    /// The distinct values that carried columns have together in spans, sorted, at most
+    /// The distinct values that columns have together in spans, with the root's, sorted, at most
     /// [`SAMPLE_TRACE_KEYS_MAX`](crate::limits::SAMPLE_TRACE_KEYS_MAX): the keys by which a
     /// question about another rule means the trace.
-    Keys(Vec<u32>),
+    Keys(Vec<KeyOf>),
     /// A value of the root: index among the columns of roots.
     Root(u32),
     /// Whether a structure selects any span.
@@ -251,9 +261,10 @@ fields! {
     Start "start" "The earliest start of its spans.";
     End "end" "The latest end of its spans.";
     Duration "duration" "End minus start.";
-    SpanCount "span_count" "Number of spans with different ids.";
+    SpanCount "span_count" "Number of spans, without duplicates.";
     ErrorCount "error_count" "Number of spans with the status `error`.";
-    Duplicates "duplicates" "Number of spans that repeat the id of an earlier one.";
+    Duplicates "duplicates" "Number of spans that repeat the id of an earlier one, and so take part \
+        in nothing else.";
     Services "services" "The services of its spans, sorted.";
     ServiceCount "service_count" "Number of different services.";
     Roots "roots" "Number of spans without a parent id.";
@@ -304,15 +315,19 @@ impl TraceRule {
             let fields = [TraceField::SpanCount, TraceField::Duplicates];
             matches!(value, TraceValue::Field(field) if fields.contains(field))
         };
+        // A span that repeats an earlier one takes part in nothing: to tell it apart its id is
+        // needed, which spans that are held as received have.
+        let is_told = !self.leaves.is_empty() || !self.of_root.is_empty() || self.needs_ends();
         self.needs_forest()
             || self.needs_masks()
             || !self.carried.is_empty()
+            || (self.sampled.is_none() && is_told)
             || self.values.iter().any(|(_, value)| counts(value))
     }
 
-    /// Whether the end of spans is asked for.
+    /// Whether the start or the end of the trace is asked for.
     pub fn needs_ends(&self) -> bool {
-        let fields = [TraceField::End, TraceField::Duration];
+        let fields = [TraceField::Start, TraceField::End, TraceField::Duration];
         let is_end = |value: &TraceValue| match value {
             TraceValue::Field(field) => fields.contains(field),
             _ => false,
@@ -334,6 +349,11 @@ impl TraceRule {
             }
         }
         deadline_ns
+    }
+
+    /// Spans of open traces in one shard: as many beside the largest trace, whatever that is.
+    pub fn spans_per_shard_max(&self) -> usize {
+        TRACE_SPANS_PER_SHARD_MAX + self.spans_max.saturating_sub(TRACE_SPANS_MAX) as usize
     }
 
     /// How long after its first time no trace closes, nanoseconds.

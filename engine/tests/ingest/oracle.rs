@@ -62,7 +62,8 @@ impl Around<'_> {
                 ColumnSpec::FirstAttribute(keys) => {
                     let found = keys.iter().find_map(|key| {
                         let values = attributes.iter().rev().filter(|entry| entry.key == **key);
-                        values.map(value_of).find(|value| !value.is_null())
+                        let is_one = |value: &Value| !value.is_null() && *value != Value::str("");
+                        values.map(value_of).find(is_one)
                     });
                     found.unwrap_or_default()
                 }

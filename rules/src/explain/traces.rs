@@ -2,17 +2,16 @@
 //! bounds the state.
 
 use tailwater_engine::limits::{
-    SAMPLE_KEYS_MAX, SHARDS, TRACE_CLOSED_KEPT_NS, TRACE_SPANS_PER_SHARD_MAX,
-    VERDICTS_DROPPED_GENERATIONS, VERDICTS_DROPPED_PLACES, VERDICTS_KEPT_PER_SHARD,
-    VERDICTS_RECENT_PER_SHARD,
+    SAMPLE_KEYS_MAX, SHARDS, TRACE_CLOSED_KEPT_NS, VERDICTS_DROPPED_GENERATIONS,
+    VERDICTS_DROPPED_PLACES, VERDICTS_KEPT_PER_SHARD, VERDICTS_RECENT_PER_SHARD,
 };
 use tailwater_engine::model::render::duration;
 use tailwater_engine::model::{AttributePlace, ColumnSpec, RuleId};
 use tailwater_engine::plan::expr::Expr;
 use tailwater_engine::plan::{
-    CloseTerm, NamedRead, Plan, ROW_KEY_FROM, Rule, RuleKind, SampleAbout, SampleFit, SampleKeys,
-    SampleLine, SampleMeasure, SampleRule, SampleVerb, SampledFrom, SignalPlan, TraceField,
-    TracePart, TraceRule, TraceValue,
+    CloseTerm, KeyOf, NamedRead, Plan, ROW_KEY_FROM, Rule, RuleKind, SampleAbout, SampleFit,
+    SampleKeys, SampleLine, SampleMeasure, SampleRule, SampleVerb, SampledFrom, SignalPlan,
+    TraceField, TracePart, TraceRule, TraceValue,
 };
 use tailwater_engine::sampling::{Goal, Rate};
 use tailwater_engine::trace::Structure;
@@ -65,11 +64,12 @@ pub(super) fn assembling(plan: &Plan, rule: &Rule, traces: &TraceRule) -> Assemb
         closes: traces.close.iter().map(closes).collect(),
         reads,
         bound: format!(
-            "at most {} spans and {} MiB a trace, and {TRACE_SPANS_PER_SHARD_MAX} spans in each of \
+            "at most {} spans and {} MiB a trace, and {} spans in each of \
              {SHARDS} shards; beyond, the oldest traces are decided early and counted; a closed \
              trace is known for {} and {} of lateness",
             traces.spans_max,
             traces.bytes_max >> 20,
+            traces.spans_per_shard_max(),
             duration(TRACE_CLOSED_KEPT_NS),
             duration(line.lateness_ns),
         ),
@@ -108,7 +108,12 @@ fn read(signal: &SignalPlan, traces: &TraceRule, value: &TraceValue) -> String {
         TraceValue::Distinct(at) => format!("all {}", carried(*at)),
         TraceValue::DistinctCount(_) => TraceField::ServiceCount.path().to_owned(),
         TraceValue::Keys(columns) => {
-            let names: Vec<String> = columns.iter().map(|at| carried(*at)).collect();
+            let of_root = |at: u32| column(signal, traces.of_root[at as usize]);
+            let name = |of: &KeyOf| match *of {
+                KeyOf::Span(at) => carried(at),
+                KeyOf::Root(at) => format!("root.{}", of_root(at)),
+            };
+            let names: Vec<String> = columns.iter().map(name).collect();
             format!("all {} together", names.join(", "))
         }
         TraceValue::Root(at) => format!("root.{}", column(signal, traces.of_root[*at as usize])),

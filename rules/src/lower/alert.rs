@@ -281,6 +281,13 @@ impl Items<'_, '_> {
         if self.composed.columns.contains_key(name) {
             return FieldRef::Column(name.to_owned());
         }
+        if let Origin::Rows(input) = self.composed.origin
+            && let of = self.plan.row_inputs[input as usize].rule
+            && let RuleKind::TracePart(part) = &self.plan.rules[of.0 as usize].kind
+            && part.part.columns().iter().any(|(column, _)| *column == name)
+        {
+            return FieldRef::Builtin(name.to_owned());
+        }
         if TraceField::ALL.iter().any(|field| field.path() == name)
             && self.composed.signal().is_none()
         {

@@ -2,8 +2,8 @@
 //! item.
 //!
 //! A match or an alert has key values. An item is meant by them where it has these values, a trace
-//! where one of its spans has: each key is computed of every item as its rule computes it of its
-//! own.
+//! where one of its spans has, or its root for a key of roots: each key is computed of every item
+//! as its rule computes it of its own.
 
 use tailwater_dsl::hir::{
     self, DeclarationKind, ExprKind, FieldRef, Place, RuleFact, Sample, SourceRef,
@@ -13,7 +13,7 @@ use tailwater_engine::limits::{SAMPLE_LINKS_WAIT_NS, SAMPLE_LOGS_WAIT_NS};
 use tailwater_engine::model::{ColumnSpec, Field, RuleId, Signal};
 use tailwater_engine::plan::expr::Expr;
 use tailwater_engine::plan::{
-    FollowingLogs, Plan, ROW_KEY_FROM, RuleKind, SampleAbout, SampleFact, TraceValue,
+    FollowingLogs, KeyOf, Plan, ROW_KEY_FROM, RuleKind, SampleAbout, SampleFact, TraceValue,
 };
 
 use super::expr::{Lowered, Names};
@@ -100,28 +100,36 @@ fn keys(
     streams: &Streams<'_>,
     (traces, of, source): (RuleId, RuleId, &SourceRef),
     range: TextRange,
-) -> Result<Vec<u32>, Vec<NotYet>> {
+) -> Result<Vec<KeyOf>, Vec<NotYet>> {
     let Some(spans) = streams.traces.get(&traces).cloned() else { return Ok(Vec::new()) };
     let own = key_columns(plan, streams, (&spans, Signal::Spans), (of, source), range)?;
     let RuleKind::Traces(rule) = &mut plan.rules[traces.0 as usize].kind else {
         return Ok(Vec::new());
     };
-    Ok(own.into_iter().map(|column| find_or_push(&mut rule.carried, column)).collect())
+    let key = |(column, is_root): (u32, bool)| {
+        if is_root {
+            KeyOf::Root(find_or_push(&mut rule.of_root, column))
+        } else {
+            KeyOf::Span(find_or_push(&mut rule.carried, column))
+        }
+    };
+    Ok(own.into_iter().map(key).collect())
 }
 
-/// The columns of a stream's items that hold the keys of a rule.
+/// The columns of a stream's items that hold the keys of a rule, and which are of roots of traces.
 pub(super) fn key_columns(
     plan: &mut Plan,
     streams: &Streams<'_>,
     (items, signal): (&Composed, Signal),
     (of, source): (RuleId, &SourceRef),
     range: TextRange,
-) -> Result<Vec<u32>, Vec<NotYet>> {
+) -> Result<Vec<(u32, bool)>, Vec<NotYet>> {
     let names = plan.rules[of.0 as usize].key_names().to_vec();
     let mut columns = Vec::new();
     for name in names {
-        let mut keys = Keys { plan: &mut *plan, streams, items, signal };
-        let value = keys.of_source(source, &name).ok_or_else(|| {
+        let mut keys = Keys { plan: &mut *plan, streams, items, signal, is_root: false };
+        let (value, is_root) = (keys.of_source(source, &name), keys.is_root);
+        let value = value.ok_or_else(|| {
             let (items, rule) = (signal.name(), &plan.rules[of.0 as usize].name);
             let what = format!("`{rule}` has the key `{name}`, which {items} have no value for");
             let help = format!(
@@ -130,7 +138,7 @@ pub(super) fn key_columns(
             );
             wrong("E2004", (what, help), range)
         })?;
-        columns.push(items.column(plan, value));
+        columns.push((items.column(plan, value), is_root));
     }
     Ok(columns)
 }
@@ -142,6 +150,8 @@ struct Keys<'a, 'b> {
     /// The stream that is sampled, or the one of the sampled traces.
     items: &'a Composed,
     signal: Signal,
+    /// Whether the key is of the root of a trace.
+    is_root: bool,
 }
 
 impl Keys<'_, '_> {
@@ -219,7 +229,10 @@ impl Keys<'_, '_> {
                 self.items.lower(self.plan, self.streams, key).ok()
             }
             ExprKind::Trace(value) => match &**value {
-                hir::TraceValue::Root(of) => self.items.lower(self.plan, self.streams, of).ok(),
+                hir::TraceValue::Root(of) => {
+                    self.is_root = true;
+                    self.items.lower(self.plan, self.streams, of).ok()
+                }
                 _ => None,
             },
             _ => None,
@@ -233,7 +246,9 @@ impl Keys<'_, '_> {
         if let Some(column) = composed.columns.get(name) {
             return is_own.then(|| column.clone());
         }
-        let name = name.strip_prefix("root.").unwrap_or(name);
+        let of_root = name.strip_prefix("root.");
+        self.is_root |= of_root.is_some();
+        let name = of_root.unwrap_or(name);
         let field = match Field::by_path(self.signal, name) {
             Some(_) => FieldRef::Builtin(name.to_owned()),
             None => FieldRef::Attribute { place: Place::Any, key: name.to_owned() },

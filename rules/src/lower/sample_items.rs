@@ -121,7 +121,8 @@ fn facts(
             RuleKind::Pattern(pattern) => Some(pattern.within_ns),
             _ => None,
         };
-        asking.keys.push(key_columns(plan, streams, items, (of, source), range)?);
+        let keys = key_columns(plan, streams, items, (of, source), range)?;
+        asking.keys.push(keys.into_iter().map(|(column, _)| column).collect());
         facts.push(SampleFact { about, column, reach_ns });
     }
     Ok((asked, facts, asking))

@@ -335,8 +335,8 @@ fn counts(plan: &Plan, last: &EpochOutput) -> Vec<String> {
         if counts.traces_kept + counts.traces_dropped > 0 {
             line += &format!(" kept {} dropped {}", counts.traces_kept, counts.traces_dropped);
         }
-        if counts.traces_early > 0 {
-            line += &format!(" early {}", counts.traces_early);
+        if counts.traces_early.iter().sum::<u64>() > 0 {
+            line += &format!(" early {}", counts.traces_early.iter().sum::<u64>());
         }
         lines.push(line);
         assert_eq!(counts.unaccounted(), 0, "{}", rule.name);

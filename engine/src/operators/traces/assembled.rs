@@ -23,7 +23,7 @@ pub(super) struct Assembled {
     pub(super) root: Vec<Value>,
     /// All masks together.
     pub(super) mask: u64,
-    /// In the order of (start, id); repeated ids in the order of the log.
+    /// In the order of (start, id), each id once; spans without an id in the order of the log.
     pub(super) spans: ClosedSpans,
     /// What spans carry.
     pub(super) values: Box<Values>,
@@ -45,6 +45,8 @@ pub(super) struct ClosedSpans {
     pub(super) masks: Vec<u64>,
     /// By carried column: numbers of values.
     pub(super) carried: Vec<Vec<u32>>,
+    /// Spans that repeat the id of an earlier one in the log; they are not among these.
+    pub(super) duplicates: usize,
 }
 
 impl ClosedSpans {

@@ -1,5 +1,6 @@
 //! What is known of an open trace beside its spans.
 
+use super::block::SpanBlock;
 use super::spans::NONE;
 use crate::sampling::Randomness;
 
@@ -20,7 +21,10 @@ pub(super) struct Head {
     pub(super) first_ns: i64,
     pub(super) last_ns: i64,
     pub(super) floor_ns: i64,
-    pub(super) bytes: u64,
+    /// As far as they are told apart: caps are far below.
+    pub(super) bytes: u32,
+    /// A bit for each id of its spans: an id whose bit is not set did not come before.
+    pub(super) seen: u32,
     pub(super) newest: u32,
     pub(super) spans: u32,
     /// The newest of the spans as received.
@@ -40,6 +44,9 @@ pub(super) struct Rest {
     /// The earliest possible where it is the last time of the trace.
     pub(super) end_ns: i64,
     pub(super) mask: u64,
+    /// Whether its start and end are not those of its times, as these are of a span that does not
+    /// count, too.
+    pub(super) is_apart: bool,
     /// Start and id of the root, where one came.
     pub(super) root: (i64, u64),
     /// The bucket that it waits in.
@@ -59,6 +66,7 @@ impl Head {
             last_ns: time_ns,
             floor_ns: i64::MIN,
             bytes: 0,
+            seen: 0,
             newest: NONE,
             spans: 0,
             held: NONE,
@@ -69,12 +77,31 @@ impl Head {
     }
 }
 
+impl Rest {
+    /// Adds what a span of a block says to what is known of all of them; its start where the times
+    /// of the trace are not its starts.
+    pub(super) fn add(&mut self, block: &SpanBlock, at: usize, has_ends: bool) {
+        let start_ns = block.starts_ns[at];
+        if has_ends {
+            self.start_ns = self.start_ns.min(start_ns);
+            self.end_ns = self.end_ns.max(start_ns);
+        }
+        if let Some(duration_ns) = block.durations_ns.get(at) {
+            self.end_ns = self.end_ns.max(start_ns.saturating_add(*duration_ns));
+        }
+        if let Some(mask) = block.masks.get(at).filter(|mask| **mask != 0) {
+            self.mask |= mask;
+        }
+    }
+}
+
 impl Default for Rest {
     fn default() -> Self {
         Self {
             start_ns: i64::MAX,
             end_ns: i64::MIN,
             mask: 0,
+            is_apart: false,
             root: (0, 0),
             bucket: i64::MAX,
             randomness: None,

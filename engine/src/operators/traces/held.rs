@@ -18,6 +18,7 @@ use crate::model::{
     Batch, Cell, Column, ItemContent, ItemKey, RawItems, Signal, SourceId, Symbol, Value,
 };
 use crate::operators::sample::Contents;
+use crate::otlp::wire::field;
 use crate::sampling::read_tracestate;
 use received::{Received, Rows, Times};
 use sparse::Sparse;
@@ -134,6 +135,16 @@ impl SpanBlock {
     }
 }
 
+/// Number of the field `span_id` of a span.
+const SPAN_ID: u64 = 2;
+
+/// The id of a span as it leaves; 0 where it has none.
+fn span_id(content: Option<&ItemContent>) -> u64 {
+    let id = content.and_then(|content| field(&content.item, SPAN_ID));
+    let id = id.and_then(|(_, id)| <[u8; 8]>::try_from(id).ok());
+    id.map_or(0, u64::from_be_bytes)
+}
+
 /// Puts spans of one trace into the order of the log, in which they mostly are.
 pub(super) fn in_order(contents: &mut Contents) {
     if !contents.is_sorted_by_key(|(key, _)| *key) {
@@ -207,6 +218,22 @@ impl HeldSpans {
             number = self.before[number as usize];
         }
         out.reverse();
+    }
+
+    /// The ids of the spans of a trace, the last first.
+    pub(super) fn ids(&self, newest: u32) -> impl Iterator<Item = u64> {
+        let before = |number: &u32| Some(self.before[*number as usize]).filter(|at| *at != NONE);
+        let numbers = std::iter::successors(Some(newest).filter(|at| *at != NONE), before);
+        numbers.map(|number| {
+            let (frame, at) = self.place(HeldSpan(number));
+            match self.content(frame) {
+                Some(Content::Received(received)) => received.span_ids[at],
+                Some(Content::Stored(stored)) => {
+                    stored.at(at).map_or(0, |own| span_id(own.1.as_ref()))
+                }
+                None => 0,
+            }
+        })
     }
 
     /// Brings near the spans of some traces, by their newest.
@@ -361,7 +388,7 @@ impl HeldSpans {
                 Content::Received(received) => {
                     let time = if matches!(received.times, Times::Near(..)) { 4 } else { 8 };
                     let row = if matches!(received.rows, Rows::Short(_)) { 2 } else { 4 };
-                    let own = received.spans() * (time + row);
+                    let own = received.spans() * (time + row + size_of::<u64>());
                     received.ranges.bytes() + own + received.context_of.len() * 4
                 }
                 Content::Stored(stored) => {

@@ -136,6 +136,7 @@ impl Traces {
                 continue; // nothing can have closed
             }
             store.advance(watermark_ns, &mut close);
+            counts.add_early(store.take_early());
             let (mut rows, sampled) = close.said(store.held());
             store.held().copy_sparse();
             out.rules[id.0 as usize].refused += reader.take_unknown();

@@ -11,7 +11,7 @@ use crate::operators::close::Closed;
 use crate::operators::local_rows::LocalRowsState;
 use crate::operators::sample::ROW_ID;
 use crate::plan::eval::eval_columns;
-use crate::plan::{NamedRead, Plan, SpanExpr, TraceField, TraceRule, TraceValue};
+use crate::plan::{KeyOf, NamedRead, Plan, SpanExpr, TraceField, TraceRule, TraceValue};
 use crate::self_metrics::EngineGauges;
 use crate::trace::{
     Assignment, CriticalPath, Forest, NamedStructure, PathSpans, Search, SpanKind, Structure,
@@ -47,8 +47,6 @@ pub(super) struct Reader {
 struct Columns {
     ends_ns: Vec<i64>,
     kinds: Vec<SpanKind>,
-    /// Memory to count ids in.
-    ids: Vec<u64>,
 }
 
 impl Reader {
@@ -234,17 +232,15 @@ impl Reader {
         }
     }
 
-    fn field(&mut self, field: TraceField, trace: &Assembled) -> Value {
+    fn field(&self, field: TraceField, trace: &Assembled) -> Value {
         let forest = &self.forest;
         match field {
             TraceField::Id => Value::Bytes(Arc::from(&trace.id[..])),
             TraceField::Start => Value::Time(trace.start_ns),
             TraceField::End => Value::Time(trace.end_ns),
             TraceField::Duration => Value::Duration(trace.end_ns.saturating_sub(trace.start_ns)),
-            TraceField::SpanCount => Value::Int(self.distinct_ids(trace) as i64),
-            TraceField::Duplicates => {
-                Value::Int((trace.spans.len() - self.distinct_ids(trace)) as i64)
-            }
+            TraceField::SpanCount => Value::Int(trace.spans.len() as i64),
+            TraceField::Duplicates => Value::Int(trace.spans.duplicates as i64),
             TraceField::Roots => Value::Int(forest.root_count().into()),
             TraceField::Orphans => Value::Int(forest.orphan_count().into()),
             TraceField::Complete => Value::Bool(forest.is_complete()),
@@ -258,14 +254,6 @@ impl Reader {
             | TraceField::CriticalPath
             | TraceField::CriticalPathDuration => Value::Null,
         }
-    }
-
-    fn distinct_ids(&mut self, trace: &Assembled) -> usize {
-        let ids = &mut self.columns.ids;
-        ids.clone_from(&trace.spans.ids);
-        ids.sort_unstable();
-        ids.dedup();
-        ids.len()
     }
 
     fn critical_path(&self, trace: &Assembled, service: u32, name: u32) -> Value {
@@ -288,7 +276,12 @@ fn reads_root_once(rule: &TraceRule) -> bool {
             .iter()
             .filter(move |(_, value)| matches!(value, TraceValue::Root(of) if *of == at))
     };
-    (0..rule.of_root.len() as u32).all(|at| is_root(at).count() <= 1)
+    let is_key = |of: &KeyOf| matches!(of, KeyOf::Root(_));
+    let asks = rule.values.iter().any(|(_, value)| match value {
+        TraceValue::Keys(keys) => keys.iter().any(is_key),
+        _ => false,
+    });
+    !asks && (0..rule.of_root.len() as u32).all(|at| is_root(at).count() <= 1)
 }
 
 /// An id as a value, in the memory of another one where nobody else holds that.
@@ -327,15 +320,23 @@ fn distinct(trace: &Assembled, column: u32) -> std::collections::BTreeSet<&Value
     trace.column(column).filter(|value| !value.is_null()).collect()
 }
 
-/// The distinct values of columns in spans; of no column the one key that every trace has.
-fn keys(trace: &Assembled, columns: &[u32]) -> Value {
-    let key = |span: u32| -> Vec<Value> {
-        columns.iter().map(|column| trace.value(span, *column).clone()).collect()
+/// The distinct values of columns in spans; of the root, or of no column, the one key that a trace
+/// has.
+fn keys(trace: &Assembled, columns: &[KeyOf]) -> Value {
+    let of_root = |at: u32| trace.root.get(at as usize).cloned().unwrap_or_default();
+    let key = |span: Option<u32>| -> Vec<Value> {
+        let value = |column: &KeyOf| match (*column, span) {
+            (KeyOf::Root(at), _) => of_root(at),
+            (KeyOf::Span(column), Some(span)) => trace.value(span, column).clone(),
+            (KeyOf::Span(_), None) => Value::Null,
+        };
+        columns.iter().map(value).collect()
     };
-    let keys: std::collections::BTreeSet<Vec<Value>> = if columns.is_empty() {
-        [Vec::new()].into()
+    let of_spans = columns.iter().any(|column| matches!(column, KeyOf::Span(_)));
+    let keys: std::collections::BTreeSet<Vec<Value>> = if of_spans {
+        (0..trace.spans.len() as u32).map(|span| key(Some(span))).collect()
     } else {
-        (0..trace.spans.len() as u32).map(key).collect()
+        [key(None)].into()
     };
     Value::List(
         keys.into_iter().take(SAMPLE_TRACE_KEYS_MAX).map(|key| Value::List(key.into())).collect(),

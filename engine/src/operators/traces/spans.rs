@@ -3,6 +3,8 @@
 //! What is known of a span lies together, as spans come and go in an order that memory does not
 //! have. What nothing reads has no place: without structure a span is 16 bytes here, with it 64.
 
+use std::collections::BTreeSet;
+
 use super::assembled::ClosedSpans;
 use super::block::SpanBlock;
 use super::rows::Rows;
@@ -67,8 +69,37 @@ pub(super) struct Spans {
     /// By carried column: the numbers of the values of the block at hand.
     of_block: Vec<Vec<u32>>,
     runs: Runs,
-    /// Spans of the trace at hand: start, id, which they were in the log, place.
-    order: Vec<(i64, u64, u32, u32)>,
+    /// Spans of the trace at hand.
+    order: Vec<Entry>,
+    ids: Ids,
+}
+
+/// A span of the trace at hand: start, id, which it was in the log, place.
+type Entry = (i64, u64, u32, u32);
+
+/// Spans up to which each id is compared with each.
+const FEW: usize = 16;
+
+/// Memory to sort ids in.
+#[derive(Debug, Default)]
+struct Ids(Vec<u64>);
+
+impl Ids {
+    /// Whether spans with ids repeat each other's.
+    fn have_repeats(&mut self, spans: &[Entry]) -> bool {
+        if spans.len() <= FEW {
+            let mut at = 0..spans.len();
+            return at.any(|at| {
+                let id = spans[at].1;
+                id != 0 && spans[..at].iter().any(|before| before.1 == id)
+            });
+        }
+        let Self(ids) = self;
+        ids.clear();
+        ids.extend(spans.iter().map(|span| span.1).filter(|id| *id != 0));
+        ids.sort_unstable();
+        ids.windows(2).any(|pair| pair[0] == pair[1])
+    }
 }
 
 /// One span as a snapshot holds it.
@@ -94,6 +125,7 @@ impl Spans {
             of_block: vec![Vec::new(); rule.carried.len()],
             runs: Runs::default(),
             order: Vec::new(),
+            ids: Ids::default(),
         }
     }
 
@@ -182,7 +214,8 @@ impl Spans {
         }
     }
 
-    /// Takes all spans of a trace out: by start, then id; repeated ids in the order of the log.
+    /// Takes all spans of a trace out: by start, then id. Of a repeated id the first
+    /// in the log.
     pub(super) fn take(&mut self, head: u32, out: &mut ClosedSpans) {
         let mut order = std::mem::take(&mut self.order);
         order.clear();
@@ -194,6 +227,15 @@ impl Spans {
         }
         order.reverse(); // the last came first
         (0..).zip(&mut order).for_each(|(at, entry)| entry.2 = at);
+        out.duplicates = 0;
+        if self.ids.have_repeats(&order) {
+            let mut known = BTreeSet::new();
+            let (standing, repeated): (Vec<Entry>, Vec<Entry>) =
+                order.iter().partition(|entry| entry.1 == 0 || known.insert(entry.1));
+            out.duplicates = repeated.len();
+            repeated.into_iter().for_each(|(_, _, number, place)| self.let_go(number, place));
+            order = standing;
+        }
         if !order.is_sorted() {
             order.sort_unstable();
         }
@@ -213,10 +255,22 @@ impl Spans {
             for (at, out) in (1..kept.numbers).zip(&mut out.carried) {
                 out[to] = self.rows.number(place, at);
             }
-            self.rows.set_numbers(place, std::iter::empty());
-            self.runs.release(number, place);
+            self.let_go(number, place);
         }
         self.order = order;
+    }
+
+    /// A span is gone, by its number in its trace and its place.
+    fn let_go(&mut self, number: u32, place: u32) {
+        self.rows.set_numbers(place, std::iter::empty());
+        self.runs.release(number, place);
+    }
+
+    /// The ids of the spans of a trace, the last first.
+    pub(super) fn ids(&self, newest: u32) -> impl Iterator<Item = u64> {
+        let next = |place: &u32| Some(self.next(*place)).filter(|place| *place != NONE);
+        let places = std::iter::successors(Some(newest).filter(|place| *place != NONE), next);
+        places.map(|place| self.word(place, 0))
     }
 
     /// Brings near the spans of some traces, run by run: all of a run, then the one before it.

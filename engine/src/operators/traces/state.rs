@@ -31,7 +31,9 @@ pub(crate) struct OpenTrace {
     /// The watermark as of the row before its latest.
     pub(super) floor_ns: i64,
     pub(super) mask: u64,
-    pub(super) bytes: u64,
+    pub(super) bytes: u32,
+    /// Whether start and end are not those of the times.
+    pub(super) is_apart: bool,
     /// Start, id and values of the first root.
     pub(super) root: Option<(i64, u64, Vec<Value>)>,
     pub(super) span_count: u32,

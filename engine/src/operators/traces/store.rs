@@ -6,6 +6,7 @@
 
 mod closing;
 mod found;
+mod repeated;
 mod stored;
 
 use std::sync::Arc;
@@ -20,13 +21,14 @@ use super::held::{HeldSpan, HeldSpans};
 use super::spans::Spans;
 use super::state::shard_key;
 use super::wheel::{Wheel, bucket_of};
-use crate::limits::{SHARDS, TRACE_SPANS_PER_SHARD_MAX};
+use crate::limits::SHARDS;
 use crate::model::{Row, Value};
 use crate::operators::applied::RuleCounts;
 use crate::operators::sample::EarlyClose;
 use crate::plan::TraceRule;
 use closing::Closing;
 use found::{Found, LOOKED_UP};
+use repeated::{ManyIds, seen_bit};
 
 /// The open traces.
 pub(super) struct Store {
@@ -49,6 +51,10 @@ pub(super) struct Store {
     closed: ClosedIds,
     /// By shard: spans of open traces.
     spans_of: Vec<u32>,
+    spans_per_shard_max: usize,
+    /// Traces that closed before their time in this epoch, by reason.
+    early: [u64; EarlyClose::ALL.len()],
+    many_ids: ManyIds,
     /// Reused between traces.
     assembled: Option<Box<Assembled>>,
     found: Found,
@@ -90,7 +96,7 @@ fn take_values(own: &mut [Value], values: &mut [Value], has_other: bool) {
 
 /// The earliest start and the latest end of a trace.
 fn ends_ns(head: &Head, rest: &Rest, counts_at_starts: bool) -> (i64, i64) {
-    if counts_at_starts {
+    if counts_at_starts && !rest.is_apart {
         return (rest.start_ns.min(head.first_ns), rest.end_ns.max(head.last_ns));
     }
     (rest.start_ns, rest.end_ns)
@@ -113,6 +119,9 @@ impl Store {
             wheel: Wheel::default(),
             closed: ClosedIds::new(),
             spans_of: vec![0; SHARDS as usize],
+            spans_per_shard_max: rule.spans_per_shard_max(),
+            early: [0; EarlyClose::ALL.len()],
+            many_ids: ManyIds::new(),
             assembled: None,
             found: Found::default(),
             closing: Closing::default(),
@@ -126,6 +135,11 @@ impl Store {
     /// The spans that are held as received.
     pub(super) fn held(&mut self) -> &mut HeldSpans {
         &mut self.held
+    }
+
+    /// Traces that closed before their time since this was last asked, by reason.
+    pub(super) fn take_early(&mut self) -> [u64; EarlyClose::ALL.len()] {
+        std::mem::take(&mut self.early)
     }
 
     /// Open traces.
@@ -269,9 +283,17 @@ impl Store {
         ((root, stated), frame): (Extra, Option<u32>),
         close: &mut OnClose<'_>,
     ) {
-        let bytes = self.spans.bytes_each();
+        let is_repeated = self.is_repeated(place, block, (at, watermark_ns), (root, stated));
+        let (root, stated) = if is_repeated { (None, None) } else { (root, stated) };
+        let bytes = self.spans.bytes_each() as u32;
         let Trace { head, rest } = &mut self.traces[place as usize];
         let (time_ns, start_ns) = (block.time_ns(at), block.starts_ns[at]);
+        if is_repeated && self.needs_ends {
+            (rest.start_ns, rest.end_ns) = ends_ns(head, rest, self.counts_at_starts);
+            rest.is_apart = true;
+        }
+        let id = block.span_ids[at];
+        head.seen |= seen_bit(id);
         // It is read in one word with what is written below, and would wait for that.
         let generation = head.generation;
         // Nothing else brings a deadline nearer.
@@ -279,18 +301,13 @@ impl Store {
         head.first_ns = head.first_ns.min(time_ns);
         head.last_ns = head.last_ns.max(time_ns);
         head.floor_ns = watermark_ns;
-        head.bytes += bytes;
-        if !self.counts_at_starts {
-            rest.start_ns = rest.start_ns.min(start_ns);
-            rest.end_ns = rest.end_ns.max(start_ns);
+        head.bytes = head.bytes.saturating_add(bytes);
+        if !is_repeated {
+            // Nothing of it is looked at where nothing has to be.
+            let has_ends = !self.counts_at_starts || (self.needs_ends && rest.is_apart);
+            rest.add(block, at, has_ends);
         }
-        if let Some(duration_ns) = block.durations_ns.get(at) {
-            rest.end_ns = rest.end_ns.max(start_ns.saturating_add(*duration_ns));
-        }
-        if let Some(mask) = block.masks.get(at).filter(|mask| **mask != 0) {
-            rest.mask |= mask;
-        }
-        let mine = (start_ns, block.span_ids[at]);
+        let mine = (start_ns, id);
         if let Some(root) = root
             && (!head.has_root || mine < rest.root)
         {
@@ -308,26 +325,39 @@ impl Store {
         }
         if let Some(frame) = frame {
             let (span, bytes) = self.held.hold_before(frame, at, head.held);
-            head.bytes += bytes;
+            head.bytes = head.bytes.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
             head.held = span.number();
         }
         if self.needs_spans {
             head.newest = self.spans.push(block, at, (head.newest, head.spans));
         }
         head.spans += 1;
-        let (spans, bytes, shard) = (head.spans, head.bytes, (key % SHARDS) as usize);
-        self.spans_of[shard] += 1;
+        let (spans, bytes) = (head.spans, head.bytes);
+        self.note_id(place, id);
         if is_sooner {
             self.wait((place, generation));
         }
+        self.keep_to_bounds((place, key), (spans, bytes), watermark_ns, close);
+    }
+
+    /// Closes a trace that has grown to a bound, or makes room in its shard.
+    fn keep_to_bounds(
+        &mut self,
+        (place, key): (u32, u64),
+        (spans, bytes): (u32, u32),
+        watermark_ns: i64,
+        close: &mut OnClose<'_>,
+    ) {
+        let shard = (key % SHARDS) as usize;
+        self.spans_of[shard] += 1;
         let early = if spans >= self.rule.spans_max {
             Some(EarlyClose::Spans)
         } else {
-            (bytes >= self.rule.bytes_max).then_some(EarlyClose::Bytes)
+            (u64::from(bytes) >= self.rule.bytes_max).then_some(EarlyClose::Bytes)
         };
         if early.is_some() {
             self.close((place, key), watermark_ns.saturating_add(1), early, close);
-        } else if self.spans_of[shard] as usize > TRACE_SPANS_PER_SHARD_MAX {
+        } else if self.spans_of[shard] as usize > self.spans_per_shard_max {
             self.relieve(shard, watermark_ns, close);
         }
     }

@@ -4,7 +4,7 @@ use super::SpanBlock;
 use super::state::shard_key;
 use super::trace_rules;
 use super::values::distinct;
-use crate::model::{Column, RuleId};
+use crate::model::{Column, RuleId, Value};
 use crate::operators::applied::owner_of;
 use crate::operators::apply::Apply;
 use crate::operators::decode::PreparedBatch;
@@ -163,6 +163,14 @@ fn masks_of(rule: &TraceRule, batch: &PreparedBatch) -> Vec<u64> {
     masks
 }
 
+/// The name of a node, whatever a sender wrote: an attribute may hold a number or a list.
+fn as_text(value: Value) -> Value {
+    match value {
+        Value::Null | Value::Str(_) => value,
+        other => Value::str(&other.to_string()),
+    }
+}
+
 /// Fills the columns of a block whose rows are known, one after the other.
 fn fill(
     block: &mut SpanBlock,
@@ -181,11 +189,17 @@ fn fill(
             block.roots.push(entry);
         }
     }
-    for (carried, &column) in block.carried.iter_mut().zip(&rule.carried) {
+    let peer = rule.edges.map(|edges| edges.peer);
+    for (at, (carried, &column)) in (0..).zip(block.carried.iter_mut().zip(&rule.carried)) {
         let column = &batch.columns[column as usize];
         let (of, first) = distinct(column, &rows);
         carried.of = of;
-        carried.values.extend(first.iter().map(|row| batch.value_at(column, *row as usize)));
+        let value = |row: &u32| batch.value_at(column, *row as usize);
+        if peer == Some(at) {
+            carried.values.extend(first.iter().map(value).map(as_text));
+        } else {
+            carried.values.extend(first.iter().map(value));
+        }
     }
     if !masks.is_empty() {
         block.masks.extend(places().map(|at| masks[at]));

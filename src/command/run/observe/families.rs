@@ -7,7 +7,7 @@ use tailwater_engine::ingest::listen::{Count, DiscardReason, RefuseReason, Sourc
 use tailwater_engine::model::{DropReason, Signal, SourceId};
 use tailwater_engine::plan::{Plan, Rule, RuleKind};
 use tailwater_engine::redact::{Bound, RedactCounters, TrimCounters};
-use tailwater_engine::runtime::RuleCounts;
+use tailwater_engine::runtime::{EarlyClose, RuleCounts};
 use tailwater_engine::self_metrics::EngineGauges;
 
 use super::exposition::{Families, Family, Sample};
@@ -316,6 +316,9 @@ fn rule_families(plan: &Arc<Plan>, counts: &Counts, all: &mut Families) {
     }
     for (rule, of) in plan.rules.iter().zip(&counts.rules).filter(|(rule, _)| takes_items(rule)) {
         item_families(&rule.name, of, all);
+        if matches!(rule.kind, RuleKind::Traces(_)) {
+            early_families(&rule.name, of, all);
+        }
     }
 }
 
@@ -346,6 +349,17 @@ fn item_families(name: &str, of: &RuleCounts, all: &mut Families) {
         "How far the worst late item of a rule lay behind the watermark",
     )
     .number(&[rule_label], of.worst_late_ns as f64 / SECOND_NS);
+}
+
+/// Traces of a rule that closed before their time.
+fn early_families(name: &str, of: &RuleCounts, all: &mut Families) {
+    for (why, count) in EarlyClose::ALL.iter().zip(of.traces_early) {
+        all.counter(
+            "tailwater_early_traces_total",
+            "Traces that closed before their time, by `traces` rule and cause",
+        )
+        .whole(&[("rule", name), ("reason", why.word())], count);
+    }
 }
 
 fn redaction_families(counters: &RedactCounters, all: &mut Families) {

@@ -23,6 +23,7 @@ pub(super) struct Received {
     pub(super) source: SourceId,
     pub(super) rows: Rows,
     pub(super) times: Times,
+    pub(super) span_ids: Vec<u64>,
     pub(super) is_stateless: bool,
 }
 
@@ -146,6 +147,7 @@ impl Received {
             source: block.source,
             rows: Rows::new(&block.rows),
             times: Times::new(block.times_ns()),
+            span_ids: block.span_ids.clone(),
             is_stateless: block.is_stateless,
         }
     }

@@ -1,7 +1,7 @@
 //! Traces close: at their deadline, or early where there is no room.
 
 use super::{LOOKED_UP, OnClose, Store, ends_ns};
-use crate::limits::{SHARDS, TRACE_SPANS_PER_SHARD_MAX};
+use crate::limits::SHARDS;
 use crate::model::Value;
 use crate::operators::sample::EarlyClose;
 use crate::operators::traces::head::Trace;
@@ -38,7 +38,7 @@ impl Store {
         let mut oldest: Vec<_> = own.map(|(at, head)| (head.first_ns, head.id, at)).collect();
         oldest.sort_unstable();
         for (_, id, at) in oldest {
-            if self.spans_of[shard] as usize <= TRACE_SPANS_PER_SHARD_MAX / 10 * 9 {
+            if self.spans_of[shard] as usize <= self.spans_per_shard_max / 10 * 9 {
                 break;
             }
             let early = Some(EarlyClose::Room);
@@ -138,13 +138,17 @@ impl Store {
         let shard = (key % SHARDS) as usize;
         head.is_open = false;
         self.spans_of[shard] -= head.spans;
+        if let Some(early) = early {
+            self.early[early as usize] += 1;
+        }
         let mut assembled = self.assembled.take().unwrap_or_default();
         assembled.id = head.id;
         assembled.decided_ns = decided_ns;
         (assembled.start_ns, assembled.end_ns) = ends_ns(head, rest, self.counts_at_starts);
         assembled.early = early;
         assembled.mask = rest.mask;
-        assembled.held_bytes = head.bytes - u64::from(head.spans) * self.spans.bytes_each();
+        assembled.held_bytes =
+            u64::from(head.bytes).saturating_sub(u64::from(head.spans) * self.spans.bytes_each());
         assembled.randomness = rest.randomness.take().map(|stated| stated.2);
         let (newest, held, id) = (head.newest, head.held, head.id);
         let count = self.rule.of_root.len();
@@ -162,6 +166,9 @@ impl Store {
             entry.remove();
         }
         self.free.push(place);
+        if !self.many_ids.is_empty() {
+            self.many_ids.remove(&place);
+        }
         self.closed.insert(key, id, decided_ns);
         self.spans.swap_values(&mut assembled.values);
         close.closed(&mut assembled, &mut self.held);

@@ -29,6 +29,7 @@ impl Store {
                 floor_ns: head.floor_ns,
                 mask: rest.mask,
                 bytes: head.bytes,
+                is_apart: rest.is_apart,
                 root: self.root_of(place),
                 span_count: head.spans,
                 spans: self.spans.all(head.newest),
@@ -56,6 +57,7 @@ impl Store {
                 rest.end_ns = trace.end_ns;
                 head.floor_ns = trace.floor_ns;
                 rest.mask = trace.mask;
+                rest.is_apart = trace.is_apart;
                 head.bytes = trace.bytes;
                 if let Some((start_ns, id, values)) = trace.root {
                     (head.has_root, rest.root) = (true, (start_ns, id));
@@ -69,6 +71,7 @@ impl Store {
                 for (count, span) in (0..).zip(trace.spans) {
                     head.newest = self.spans.add(span, (head.newest, count));
                 }
+                self.note_seen(place);
                 self.wait((place, self.traces[place as usize].head.generation));
             }
         }
