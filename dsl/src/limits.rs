@@ -78,3 +78,25 @@ pub const PATTERN_REPEATS_MAX: u32 = 1_000;
 pub const PATTERN_ANY_ORDER_MAX: usize = 5;
 /// Named spans in one `has`, `count` or `any`.
 pub const SPAN_NAMES_MAX: usize = 4;
+/// Matches that one event of a `match all` may complete.
+pub const PATTERN_MATCHES_MAX: u64 = 10_000;
+/// Right items of one left item of a `pick all`.
+pub const CORRELATE_PICKS_MAX: u64 = 1_000;
+/// Spans that a `retrace` may put into one trace before it ends.
+pub const RETRACE_SPANS_MAX: u64 = 100_000;
+/// Groups that `limit groups` may state.
+pub const GROUPS_LIMIT_MAX: u64 = 1_000_000_000;
+/// Items that a `count(n)` window may hold.
+pub const COUNT_WINDOW_MAX: u64 = 1_000_000;
+/// Windows that may hold one item.
+pub const WINDOW_OVERLAP_MAX: i64 = 10_000;
+/// Ways to close that a declaration may list, written out.
+pub const CLOSE_TERMS_MAX: usize = 32;
+/// Spans that a trace may be limited to.
+pub const TRACES_SPANS_MAX: u64 = 1_000_000;
+/// Bytes that a trace may be limited to: 1 GiB.
+pub const TRACES_BYTES_MAX: u64 = 1 << 30;
+/// Rows that `top` may keep of a window.
+pub const TOP_ROWS_MAX: u64 = 100_000;
+/// Keys that `dedupe … limit` may state.
+pub const DEDUPE_KEYS_MAX: u64 = 1_000_000_000;

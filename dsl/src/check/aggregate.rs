@@ -11,12 +11,11 @@ use crate::hir::{
     Aggregate, Binding, DeclarationKind, Expr, ExprKind, FieldRef, GroupLimit, Results, SelectItem,
     SourceRef, Window,
 };
+use crate::limits::GROUPS_LIMIT_MAX;
 use crate::text_range::TextRange;
 
 pub(super) const CLAUSES: [&str; 9] =
     ["from", "where", "by", "over", "select", "having", "limit", "results", "to"];
-/// Groups that a rule may keep open.
-const GROUPS_MAX: u64 = 1_000_000_000;
 
 impl Checker<'_> {
     pub(super) fn aggregate(
@@ -132,7 +131,7 @@ impl Checker<'_> {
                 parts.columns.clone_from(&scope.bound);
             }
             ClauseKind::Limit { groups, overflow } => {
-                let groups = self.count(groups, site.module, "`limit groups`", GROUPS_MAX);
+                let groups = self.count(groups, site.module, "`limit groups`", GROUPS_LIMIT_MAX);
                 if let Some(word) = overflow {
                     self.word(word, "overflow", &[("other", ())]);
                 }

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::expr::{Named, constant_of};
+use super::key::{as_key, key_type};
 use super::scope::Scope;
 use super::shape::{RowsOf, Shape, ShapeColumn, made};
 use super::step::{StepLabel, Steps};
@@ -13,11 +14,10 @@ use crate::hir::{
     Correlate, DeclarationKind, Expr, ExprKind as ExprKindOf, FieldRef, Literal, Outcome,
     PatternSymbol, Pick, SourceRef,
 };
+use crate::limits::CORRELATE_PICKS_MAX;
 use crate::text_range::TextRange;
 
 pub(super) const CLAUSES: [&str; 5] = ["on", "within", "pick", "select", "to"];
-/// Right items of one left item.
-const PICKS_MAX: u64 = 1_000;
 
 /// A pair of values that must be equal: the left one, the right one, and the whole text.
 type Equal<'e> = (&'e ast::Expr, &'e ast::Expr, TextRange);
@@ -160,9 +160,10 @@ impl Checker<'_> {
         on.iter().for_each(|expr| split_and(expr, &mut equals));
         for expr in equals {
             let Some((left, right, range)) = self.equal(expr, labels) else { continue };
-            let left_value = self.whole(left, &mut own_scope(site.module, &labels[0]));
-            let right_value = self.whole(right, &mut own_scope(site.module, &labels[1]));
-            if left_value.ty.join(&right_value.ty).is_none() {
+            let mut left_value = self.whole(left, &mut own_scope(site.module, &labels[0]));
+            let mut right_value = self.whole(right, &mut own_scope(site.module, &labels[1]));
+            let joined = key_type(&left_value.ty, &right_value.ty);
+            if joined.is_none() {
                 let message = "values of different types are never equal";
                 self.report(
                     Diagnostic::new(codes::MISMATCH, range, message)
@@ -172,7 +173,8 @@ impl Checker<'_> {
                 );
             }
             let name = self.key_name([(left, &labels[0]), (right, &labels[1])], &columns);
-            let ty = left_value.ty.join(&right_value.ty).unwrap_or_else(|| left_value.ty.clone());
+            let ty = joined.unwrap_or_else(|| left_value.ty.clone());
+            [&mut left_value, &mut right_value].into_iter().for_each(|value| as_key(value, &ty));
             let optional = left_value.optional || right_value.optional;
             let mut column = made(&name, &ty, optional, range).keyed();
             column.field = FieldRef::Item(name);
@@ -303,7 +305,8 @@ impl Checker<'_> {
         let kind = self.word(word, "pick", &[("first", 0), ("last", 1), ("all", 2)])?;
         match (kind, limit) {
             (2, Some(limit)) => {
-                let limit = self.count(limit, site.module, "the limit of `pick all`", PICKS_MAX)?;
+                let limit =
+                    self.count(limit, site.module, "the limit of `pick all`", CORRELATE_PICKS_MAX)?;
                 Some(Pick::All { limit })
             }
             (2, None) => {

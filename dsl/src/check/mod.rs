@@ -18,6 +18,7 @@ mod first_event;
 mod fold;
 mod foreign_names;
 mod inline;
+mod key;
 mod lint;
 mod load;
 mod names;

@@ -12,11 +12,12 @@ use super::{Checker, Site};
 use crate::ast::{self, Clause, ClauseKind, PatternBody};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::hir::{DeclarationKind, FieldRef, LaneStep, MatchMode, Pattern, SourceRef};
+use crate::limits::PATTERN_MATCHES_MAX;
 use crate::types::Type;
 
 pub(super) const CLAUSES: [&str; 6] = ["by", "within", "match", "select", "on timeout", "to"];
-/// Matches that one event may complete.
-const MATCHES_MAX: u64 = 10_000;
+/// The column of unfinished matches that names the step which they had come to.
+const REACHED: &str = "reached";
 
 impl Checker<'_> {
     pub(super) fn pattern(
@@ -63,10 +64,7 @@ impl Checker<'_> {
             self.lint_never_taken(body, mode, &found);
         }
         let items = self.selected(clauses, &mut scope);
-        let timeout = clauses.iter().find_map(|clause| match &clause.kind {
-            ClauseKind::Timeout(side) => Some(self.full(&side.text, site.module)),
-            _ => None,
-        });
+        let timeout = self.timeout(site, clauses, (mode, &scope.bound));
         let to = self.sinks_of(clauses, site.module);
         let shape = matches_shape(site, scope.bound);
         self.shapes.insert(site.name.clone(), Rc::new(shape).partial(site.tree.is_partial));
@@ -115,7 +113,7 @@ impl Checker<'_> {
             (1, _) => Some(MatchMode::Each),
             (_, Some(limit)) => {
                 let what = "the limit of `match all`";
-                let limit = self.count(limit, site.module, what, MATCHES_MAX)?;
+                let limit = self.count(limit, site.module, what, PATTERN_MATCHES_MAX)?;
                 Some(MatchMode::All { limit })
             }
             (_, None) => {
@@ -187,6 +185,48 @@ impl Checker<'_> {
         columns
     }
 
+    /// `match all` makes combinations of whole matches, and has no unfinished ones.
+    fn nothing_times_out(&mut self, side: &ast::Name) {
+        let message = "`match all` has no unfinished matches that could run out of time";
+        self.report(
+            Diagnostic::new(codes::UNFIT_CLAUSE, side.range, message)
+                .label("would stay empty")
+                .note("it holds events, and combines them anew for each that ends a match")
+                .help("use `match one` or `match each`, or leave `on timeout` out"),
+        );
+    }
+
+    /// The name under which unfinished matches are read.
+    fn timeout(
+        &mut self,
+        site: &Site<'_>,
+        clauses: &[Clause],
+        (mode, columns): (Option<MatchMode>, &[ShapeColumn]),
+    ) -> Option<String> {
+        let side = clauses.iter().find_map(|clause| match &clause.kind {
+            ClauseKind::Timeout(side) => Some(side),
+            _ => None,
+        })?;
+        self.reached_is_free(side, columns);
+        if let Some(MatchMode::All { .. }) = mode {
+            self.nothing_times_out(side);
+        }
+        Some(self.full(&side.text, site.module))
+    }
+
+    /// Unfinished matches have a column of their own: what the pattern selects must not have its
+    /// name.
+    fn reached_is_free(&mut self, side: &ast::Name, columns: &[ShapeColumn]) {
+        let Some(column) = columns.iter().find(|column| column.name == REACHED) else { return };
+        let range = column.range.unwrap_or(side.range);
+        let message = format!("`{REACHED}` is a column of unfinished matches already");
+        self.report(
+            Diagnostic::new(codes::DUPLICATE, range, message)
+                .because(side.range, "these say in it the step that they had come to")
+                .help("give this value another name"),
+        );
+    }
+
     /// The unfinished matches of a pattern, as rules read them.
     pub(super) fn timeout_shape_of(&self, index: usize) -> Rc<Shape> {
         let mut shape = (*self.shape_of(index)).clone();
@@ -196,7 +236,7 @@ impl Checker<'_> {
             column.optional |= !column.name.starts_with("window.");
         }
         let range = self.items[index].tree.keyword.range;
-        shape.columns.push(made("reached", &Type::String, false, range));
+        shape.columns.push(made(REACHED, &Type::String, false, range));
         Rc::new(shape)
     }
 }

@@ -1,5 +1,6 @@
 //! The body of a pattern: its steps become symbols, its branches and orders lanes.
 
+use super::key::as_key;
 use super::pattern::is_optional;
 use super::step::StepLabel;
 use super::{Checker, Site};
@@ -82,27 +83,33 @@ impl Checker<'_> {
             is_partial: site.tree.is_partial,
             key_ranges: Vec::new(),
         };
-        let lanes = self.sequence(&body.sequence, true, &mut reading)?;
+        let lanes = self.sequence(&body.sequence, (true, false), &mut reading)?;
         for step in &mut reading.body.labels {
             step.optional = is_optional(&lanes, step.symbol);
         }
         reading.body.lanes = lanes;
         self.guards(body, mode, &mut reading);
+        let Body { symbols, keys, .. } = &mut reading.body;
+        for (at, (ty, _)) in keys.iter().enumerate().filter(|(_, (ty, _))| *ty == Type::Bytes) {
+            symbols.iter_mut().filter_map(|s| s.key.get_mut(at)).for_each(|key| as_key(key, ty));
+        }
         self.lanes_make_sense(body, &reading.body);
         Some(reading.body)
     }
 
-    /// The lanes of a sequence; its steps become symbols.
+    /// The lanes of a sequence; its steps become symbols. What stands before brackets stands before
+    /// their first element: brackets around one element change nothing.
     fn sequence(
         &mut self,
         sequence: &Sequence,
-        is_whole: bool,
+        (is_whole, begins_next): (bool, bool),
         reading: &mut Reading<'_>,
     ) -> Option<Lanes> {
         let mut lanes: Lanes = vec![Vec::new()];
         let last = sequence.links.len() - 1;
         for (at, link) in sequence.links.iter().enumerate() {
             let is_next = link.word.as_ref().is_some_and(|word| word.text == "next");
+            let is_next = is_next || (at == 0 && begins_next);
             let more = match &link.element {
                 Element::Steps(steps) => self.alternatives(steps, is_next, reading)?,
                 Element::AnyOrder(steps) => self.any_order(steps, is_next, link.range, reading)?,
@@ -157,9 +164,7 @@ impl Checker<'_> {
         let mut all = known.clone();
         for branch in branches {
             reading.body.labels.clone_from(&known);
-            let mut found = self.sequence(branch, false, reading)?;
-            found.iter_mut().for_each(|lane| lane[0].is_next |= is_next);
-            lanes.extend(found);
+            lanes.extend(self.sequence(branch, (false, is_next), reading)?);
             all.extend(reading.body.labels.drain(known.len()..));
         }
         reading.body.labels = all;

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::Checker;
 use super::expr::Named;
+use super::key::key_type;
 use super::pattern_steps::{Reading, Role};
 use super::scope::Scope;
 use super::shape::Shape;
@@ -112,7 +113,7 @@ impl Checker<'_> {
                 }
                 Some((ty, optional)) => {
                     *optional |= value.optional;
-                    match ty.join(&value.ty) {
+                    match key_type(ty, &value.ty) {
                         Some(joined) => *ty = joined,
                         None => self.never_equal(&value, (&*ty, reading.key_ranges[at])),
                     }

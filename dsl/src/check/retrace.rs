@@ -12,13 +12,13 @@ use crate::diagnostic::{Diagnostic, codes};
 use crate::hir::{
     Binding, DeclarationKind, Expr, ExprKind, FieldRef, Keep, Literal, Outcome, Retrace, SourceRef,
 };
+use crate::limits::RETRACE_SPANS_MAX;
 
 pub(super) const CLAUSES: [&str; 7] = ["from", "where", "by", "root", "keep", "flush", "to"];
 /// How long a trace collects where nothing is said, ns.
 const FLUSH_DEFAULT_NS: i64 = 5_000_000_000;
-/// Spans of a trace where nothing is said, and at most.
+/// Spans of a trace where nothing is said.
 const SPANS_DEFAULT: u64 = 1_000;
-const SPANS_MAX: u64 = 100_000;
 
 impl Checker<'_> {
     pub(super) fn retrace(
@@ -33,6 +33,13 @@ impl Checker<'_> {
             SourceRef::Outcome(_, outcome) => outcome != Outcome::Duplicates,
             _ => self.is_of_spans(&input) && !input.is_late,
         };
+        if input.is_late && !input.is_broken {
+            let message =
+                "`retrace` reads spans in the order of their time, these came too late for it";
+            let help = "read the stream itself; a longer `lateness` lets more of them be in time";
+            self.wrong_shape(from.range, message, help);
+            return None;
+        }
         if !takes && !input.is_broken {
             let message = "`retrace` reads spans, or `matched`, `left_only` or `right_only` of a \
                            correlation";
@@ -199,7 +206,7 @@ impl Checker<'_> {
         if let Some(after_ns) = self.duration(after, module, "`flush after`", 1) {
             retrace.flush_ns = after_ns;
         }
-        let spans = spans.and_then(|spans| self.count(spans, module, "`spans`", SPANS_MAX));
+        let spans = spans.and_then(|spans| self.count(spans, module, "`spans`", RETRACE_SPANS_MAX));
         retrace.flush_spans = spans.unwrap_or(SPANS_DEFAULT);
     }
 

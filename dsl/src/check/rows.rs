@@ -11,13 +11,12 @@ use crate::diagnostic::{Diagnostic, codes};
 use crate::hir::{
     DeclarationKind, ExprKind, FieldRef, Join, Rows, RowsKey, SelectItem, SourceRef, Top,
 };
+use crate::limits::TOP_ROWS_MAX;
 use crate::text_range::TextRange;
 
 pub(super) const CLAUSES: [&str; 6] = ["from", "where", "join", "top", "select", "to"];
 /// What a row shows of a trace where nothing is selected.
 const SHOWN_OF_TRACES: [&str; 5] = ["start", "duration", "span_count", "error_count", "services"];
-/// Rows that `top` may keep.
-const TOP_MAX: u64 = 100_000;
 
 impl Checker<'_> {
     pub(super) fn rows(&mut self, site: &Site<'_>, clauses: &[Clause]) -> Option<DeclarationKind> {
@@ -177,7 +176,7 @@ impl Checker<'_> {
         clause: &Clause,
         scope: &mut Scope,
     ) -> Option<Top> {
-        let rows = self.count(count, site.module, "`top`", TOP_MAX);
+        let rows = self.count(count, site.module, "`top`", TOP_ROWS_MAX);
         let Some(by) = by else {
             let message = "`top` does not say by what";
             self.report(

@@ -202,10 +202,13 @@ impl Checker<'_> {
             diagnostic = diagnostic.note(format!("an attribute is read by `attr[\"{path}\"]`"));
         }
         if scope.shape.is_none() && scope.steps.is_none() {
-            diagnostic = diagnostic.note(
+            diagnostic = diagnostic.note(if scope.bound.is_empty() {
                 "a value here is fixed when the rules are loaded: it sees constants and \
-                 parameters, no fields",
-            );
+                 parameters, no fields"
+            } else {
+                "a value here is made of the key: it sees the key's values, constants and \
+                 parameters, no fields"
+            });
         }
         self.report(diagnostic);
         broken(range)

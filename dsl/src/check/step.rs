@@ -64,7 +64,7 @@ impl Steps {
 
 /// Functions over the events of a step.
 const PICKS: [(&str, StepPick); 8] = [
-    ("prev", StepPick::Last),
+    ("prev", StepPick::Prev),
     ("first", StepPick::First),
     ("last", StepPick::Last),
     ("count", StepPick::Count),
@@ -214,9 +214,6 @@ impl Checker<'_> {
             let kind = ExprKind::Step { symbol, pick, value: None };
             return Some(Expr { ty: Type::Int, optional: false, range, kind });
         }
-        if pick == StepPick::Count {
-            return Some(self.wrong_step_call(call, range));
-        }
         let mut inner = Scope::new(scope.module, Some(Rc::clone(&label.shape)));
         let own = Some(label.name.clone());
         inner.steps = Some(Rc::new(Steps { labels: vec![label.clone()], own, ..Steps::default() }));
@@ -257,11 +254,13 @@ fn of_step(label: &StepLabel, pick: StepPick, value: Expr, range: TextRange) -> 
         return broken(range);
     }
     let ty = match (&value.ty, pick) {
+        (_, StepPick::Count) => Type::Int,
         (Type::Int | Type::Number | Type::Any, StepPick::Avg) => Type::Float,
         (ty, _) => ty.clone(),
     };
-    let is_sure = matches!(pick, StepPick::First | StepPick::Last);
+    let is_sure = matches!(pick, StepPick::First | StepPick::Last | StepPick::Prev);
     let optional = label.optional || value.optional || !is_sure;
+    let optional = optional && pick != StepPick::Count; // of no events it is 0
     let kind = ExprKind::Step { symbol: label.symbol, pick, value: Some(Box::new(value)) };
     Expr { ty, optional, range, kind }
 }

@@ -9,12 +9,11 @@ use super::{Checker, Site};
 use crate::ast::{self, Clause, ClauseKind};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::hir::{Binding, DeclarationKind, Dedupe, Late, SourceRef, Stream, TimeOf};
+use crate::limits::DEDUPE_KEYS_MAX;
 use crate::text_range::TextRange;
 
 pub(super) const CLAUSES: [&str; 8] =
     ["from", "where", "set", "at", "dedupe", "lateness", "idle", "late"];
-/// Keys that `dedupe` may remember.
-const DEDUPE_KEYS_MAX: u64 = 1_000_000_000;
 
 impl Checker<'_> {
     pub(super) fn stream(

@@ -8,14 +8,9 @@ use super::{Checker, Site};
 use crate::ast::{self, Clause, ClauseKind, Close};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::hir::{CloseTerm, DeclarationKind, SourceRef, TracePart, Traces};
+use crate::limits::{CLOSE_TERMS_MAX, TRACES_BYTES_MAX, TRACES_SPANS_MAX};
 
 pub(super) const CLAUSES: [&str; 3] = ["from", "close", "limit"];
-/// Ways to close that a declaration may list, written out.
-const CLOSE_TERMS_MAX: usize = 32;
-/// Spans that a trace may be limited to.
-const SPANS_MAX: u64 = 1_000_000;
-/// Bytes that a trace may be limited to: 1 GiB.
-const BYTES_MAX: u64 = 1 << 30;
 
 impl Checker<'_> {
     pub(super) fn traces(
@@ -162,8 +157,8 @@ impl Checker<'_> {
                 continue;
             }
             *slot = match word.text.as_str() {
-                "spans" => self.count(value, site.module, "`limit spans`", SPANS_MAX),
-                _ => self.size(value, site.module, "`limit bytes`", BYTES_MAX),
+                "spans" => self.count(value, site.module, "`limit spans`", TRACES_SPANS_MAX),
+                _ => self.size(value, site.module, "`limit bytes`", TRACES_BYTES_MAX),
             };
         }
         (spans_max, bytes_max)

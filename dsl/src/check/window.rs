@@ -5,12 +5,8 @@ use crate::ast::{self, WINDOWS};
 use crate::diagnostic::suggest::{listed, nearest};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::hir::Window;
+use crate::limits::{COUNT_WINDOW_MAX, WINDOW_OVERLAP_MAX};
 use crate::text_range::TextRange;
-
-/// Items of a `count(n)` window.
-const COUNT_WINDOW_MAX: u64 = 1_000_000;
-/// Windows that may hold one item.
-const OVERLAP_MAX: i64 = 10_000;
 
 /// Names that other systems have for windows.
 const OTHER_WINDOWS: [(&str, &str); 6] = [
@@ -207,7 +203,7 @@ impl Checker<'_> {
             "`every` is at most the size: items between windows would be in none"
         } else if call.name.text == "cumulate" && size_ns % every_ns != 0 {
             "the size of `cumulate` is a multiple of `every`"
-        } else if size_ns / every_ns > OVERLAP_MAX {
+        } else if size_ns / every_ns > WINDOW_OVERLAP_MAX {
             "an item would be in more than 10000 windows"
         } else {
             return Some(());

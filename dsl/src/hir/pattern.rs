@@ -92,11 +92,13 @@ pub struct Absence {
 /// Which of a step's events a value is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum StepPick {
-    /// The first; the only one where the step does not repeat.
+    /// The first that has the value; the only one where the step does not repeat.
     First,
-    /// The last so far.
+    /// The last so far that has it.
     Last,
-    /// Number of events.
+    /// The last so far, whether it has it or not.
+    Prev,
+    /// Number of events, or of those that have the value.
     Count,
     /// Sum of the values that are there.
     Sum,

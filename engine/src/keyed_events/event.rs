@@ -1,5 +1,7 @@
 //! An event and its place in the order.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::{RuleId, Value};
@@ -15,6 +17,15 @@ pub(crate) struct Place {
     pub(crate) at: u32,
     /// Of what begins at one place, as a span and its events do.
     pub(crate) signal: u8,
+}
+
+impl Place {
+    /// The place in the log as bytes that are in the order of places of one time.
+    pub(crate) fn as_value(&self) -> Value {
+        let (source, seq, at) =
+            (self.source.to_be_bytes(), self.seq.to_be_bytes(), self.at.to_be_bytes());
+        Value::Bytes(Arc::from([&source[..], &seq, &at, &[self.signal]].concat()))
+    }
 }
 
 /// An event, as one pattern or correlation sees it under one key.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::alert::Alert;
 use super::clock::UNSEEN;
 use super::close::{Closed, rule_watermark_ns};
-use super::pattern::{RULES_FROM, Watermarks, row_events};
+use super::pattern::{Watermarks, before_end, row_events};
 use super::relate::{top_ns, watch};
 use crate::correlate::{Correlator, CorrelatorState, Decided, Item, Outcome};
 use crate::keyed_events::Event;
@@ -117,7 +117,7 @@ fn decide(
     out: &mut Closed,
 ) -> Vec<Row> {
     // A row says what was decided at the end of its window, 1 ns behind its own time.
-    let shift_ns = i64::from(plan.rules[id.0 as usize].place.level > 0);
+    let shift_ns = i64::from(plan.rules[id.0 as usize].place.is_behind);
     let to_ns = match rule_watermark_ns(plan, id, watermarks.after) {
         UNSEEN => return Vec::new(),
         i64::MAX => i64::MAX,
@@ -126,8 +126,9 @@ fn decide(
     let (decided, refused) = correlator.advance(to_ns);
     out.rules[id.0 as usize].refused += refused;
     let rule = Arc::clone(correlator.rule());
+    let behind = before_end(plan, &rule.inputs);
     let rows = |decided: Decided| {
-        let row = row(id, &rule, &decided, shift_ns);
+        let row = row(id, &rule, &decided, (shift_ns, &behind));
         let with_items = with_items(&rule, &decided, &row);
         std::iter::once(row).chain(with_items)
     };
@@ -184,7 +185,12 @@ fn with_items(rule: &CorrelateRule, decided: &Decided, row: &Row) -> Option<Row>
 }
 
 /// What was decided as a row.
-fn row(id: RuleId, rule: &CorrelateRule, decided: &Decided, shift_ns: i64) -> Row {
+fn row(
+    id: RuleId,
+    rule: &CorrelateRule,
+    decided: &Decided,
+    (shift_ns, behind): (i64, &[u32]),
+) -> Row {
     let slot = |item: &Option<Item>, at: u32| {
         let slots = item.as_ref().map(|item| &item.slots);
         slots.and_then(|slots| slots.get(at as usize)).cloned().unwrap_or_default()
@@ -215,12 +221,12 @@ fn row(id: RuleId, rule: &CorrelateRule, decided: &Decided, shift_ns: i64) -> Ro
     let end_ns = decided.at_ns.saturating_add(shift_ns);
     let places = decided.left.iter().chain(&decided.right).map(|item| item.place);
     let start = places.min();
-    let is_row = start.is_some_and(|place| place.source >= RULES_FROM);
+    let is_behind = start.is_some_and(|place| behind.contains(&place.source));
     let start_ns = start.map_or(end_ns, |place| place.time_ns);
     Row {
         rule: of,
         decision_ns: end_ns,
-        start_ns: start_ns.saturating_add(i64::from(is_row)),
+        start_ns: start_ns.saturating_add(i64::from(is_behind)),
         end_ns,
         kind: RowKind::Final,
         is_other: false,

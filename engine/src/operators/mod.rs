@@ -28,6 +28,7 @@ mod late_leaving;
 mod lateness;
 pub(crate) mod local_rows;
 pub(crate) mod output;
+mod parents;
 pub(crate) mod past;
 pub(crate) mod pattern;
 mod pattern_events;

@@ -17,8 +17,8 @@ use crate::model::{Row, RowKind, RuleId, Value};
 use crate::pattern::{Found, FoundKind, Matcher, MatcherState};
 use crate::plan::eval::{eval_columns, eval_row};
 use crate::plan::{
-    PatternInput, PatternRule, PatternSource, PatternSymbol, Plan, REGISTERS_FROM, RuleKind,
-    VALUES_FROM,
+    PatternInput, PatternRule, PatternSource, PatternSymbol, Plan, REGISTERS_FROM, RowTime,
+    RuleKind, START_PLACE, VALUES_FROM,
 };
 use crate::self_metrics::{EngineGauges, Holder};
 
@@ -131,13 +131,13 @@ impl Patterns {
             let watchers = watchers.filter_map(|rule| Some((rule, watching.get(&rule)?)));
             let watermark_ns = rule_watermark_ns(plan, id, watermarks.after);
             // A row says what was decided at the end of its window, 1 ns behind its own time.
-            let shift_ns = i64::from(plan.rules[id.0 as usize].place.level > 0);
+            let shift_ns = i64::from(plan.rules[id.0 as usize].place.is_behind);
             let to_ns = match watermark_ns {
                 UNSEEN => continue,
                 i64::MAX => watermark_ns,
                 watermark_ns => watermark_ns - shift_ns,
             };
-            let rows = own.decide(to_ns, shift_ns, out);
+            let rows = own.decide(plan, (to_ns, shift_ns), out);
             for (rule, index) in
                 watchers.flat_map(|(rule, all)| all.iter().map(move |at| (rule, at)))
             {
@@ -153,15 +153,16 @@ impl Patterns {
 
 impl Own {
     /// Decides what has been passed up to a time: rows in output order.
-    fn decide(&mut self, to_ns: i64, shift_ns: i64, out: &mut Closed) -> Vec<Row> {
+    fn decide(&mut self, plan: &Plan, (to_ns, shift_ns): (i64, i64), out: &mut Closed) -> Vec<Row> {
         if !self.matcher.is_due(to_ns) {
             return Vec::new();
         }
         let (found, refused) = self.matcher.advance(to_ns);
         out.rules[self.id.0 as usize].refused += refused;
         let rule = self.matcher.rule();
-        let mut rows: Vec<Row> =
-            found.iter().map(|found| row(self.id, rule, found, shift_ns)).collect();
+        let behind = before_end(plan, &rule.inputs);
+        let row = |found: &Found| row(self.id, rule, found, (shift_ns, &behind));
+        let mut rows: Vec<Row> = found.iter().map(row).collect();
         rows.sort_by(Row::output_cmp);
         for row in rows.iter().filter(|row| Some(row.rule) == rule.timeout) {
             let counts = &mut out.rules[row.rule.0 as usize];
@@ -170,6 +171,18 @@ impl Own {
         }
         rows
     }
+}
+
+/// The sources among what a rule takes whose rows count 1 ns before their end.
+pub(super) fn before_end(plan: &Plan, inputs: &[PatternInput]) -> Vec<u32> {
+    let source = |input: &PatternInput| match input.from {
+        PatternSource::Rows { input, rule } => {
+            let is_behind = plan.row_inputs[input as usize].time == RowTime::BeforeEnd;
+            is_behind.then_some(RULES_FROM + rule.0)
+        }
+        PatternSource::Signal { .. } => None,
+    };
+    inputs.iter().filter_map(source).collect()
 }
 
 /// Rows of rules as events of a rule that takes them. How many rows of the group `other` were left
@@ -242,11 +255,13 @@ fn masks_by_key(
 }
 
 /// What was found as a row.
-fn row(id: RuleId, rule: &PatternRule, found: &Found, shift_ns: i64) -> Row {
+fn row(id: RuleId, rule: &PatternRule, found: &Found, (shift_ns, behind): (i64, &[u32])) -> Row {
     let mut values: Vec<Value> = Vec::with_capacity(rule.values.len() + 1);
     for (_, expr) in &rule.values {
         let mut column = |at: u32| {
-            if at >= VALUES_FROM {
+            if at == START_PLACE {
+                found.start.as_value()
+            } else if at >= VALUES_FROM {
                 values.get((at - VALUES_FROM) as usize).cloned().unwrap_or_default()
             } else if at >= REGISTERS_FROM {
                 found.registers.value(rule, (at - REGISTERS_FROM) as usize)
@@ -263,11 +278,11 @@ fn row(id: RuleId, rule: &PatternRule, found: &Found, shift_ns: i64) -> Row {
         of = rule.timeout.unwrap_or(id);
     }
     let end_ns = found.end_ns.saturating_add(shift_ns);
-    let is_row = found.start.source >= RULES_FROM;
+    let is_behind = behind.contains(&found.start.source);
     Row {
         rule: of,
         decision_ns: end_ns,
-        start_ns: found.start.time_ns.saturating_add(i64::from(is_row)),
+        start_ns: found.start.time_ns.saturating_add(i64::from(is_behind)),
         end_ns,
         kind: RowKind::Final,
         is_other: false,

@@ -1,8 +1,9 @@
 //! Derived traces: spans of rows, put together by a key, and sent on.
 //!
 //! Lives whole on the worker of the rule, as what reads rows does. A trace collects from its first
-//! row on, for so long or so many spans. Its ids follow from the rule, the key and the first span,
-//! so every replay and every run over the same items derives the same ones.
+//! row on, for so long or so many spans. Its ids follow from the rule, the key, and the time and
+//! the spans of the first row, so every replay and run over the same items derives the same ones.
+//! One span is not enough: an item of a correlation is in as many rows as it has partners.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
 use super::clock::UNSEEN;
 use super::close::{Closed, rule_watermark_ns};
+use super::parents::parents;
 use super::pattern::Watermarks;
 use super::sample::EarlyClose;
 use crate::limits::{RETRACE_BYTES_MAX, RETRACE_TRACES_MAX};
@@ -33,8 +35,8 @@ const ID_SEED: u64 = 0x7461_696c_7761_7465;
 struct Collecting {
     key: Vec<Value>,
     deadline_ns: i64,
-    /// The first of its spans.
-    first: Option<SpanIds>,
+    /// Decision time and spans of the first of its rows that has any.
+    first: Option<(i64, Vec<SpanIds>)>,
     /// Its spans, packed, each once.
     spans: BTreeMap<SpanIds, Value>,
     /// By line: whether it holds.
@@ -148,18 +150,25 @@ impl Collecting {
         Self { key, deadline_ns, first: None, spans: BTreeMap::new(), holds, bytes: 0 }
     }
 
-    /// Takes a packed span: the bytes that it adds, `None` where it is no whole span.
-    fn take(&mut self, packed: Value) -> Option<usize> {
-        let Value::Bytes(bytes) = &packed else { return None };
-        let ids = SpanHead::read(&unpacked(bytes).item)?.ids;
-        if self.spans.contains_key(&ids) {
-            return Some(0);
+    /// Takes the packed spans of a row: the bytes that they add, and how many are no whole spans.
+    fn take(&mut self, decision_ns: i64, items: impl Iterator<Item = Value>) -> (usize, u64) {
+        let (mut added, mut refused, mut taken) = (0, 0, Vec::new());
+        for packed in items {
+            let Some((ids, bytes)) = ids_and_bytes(&packed) else {
+                refused += 1; // without ids it can be no part of a trace
+                continue;
+            };
+            taken.push(ids);
+            self.spans.entry(ids).or_insert_with(|| {
+                added += bytes;
+                packed
+            });
         }
-        let bytes = bytes.len();
-        self.first.get_or_insert(ids);
-        self.spans.insert(ids, packed);
-        self.bytes += bytes;
-        Some(bytes)
+        if self.first.is_none() && !taken.is_empty() {
+            self.first = Some((decision_ns, taken));
+        }
+        self.bytes += added;
+        (added, refused)
     }
 }
 
@@ -186,12 +195,10 @@ impl Retrace {
         for (holds, line) in trace.holds.iter_mut().zip(&self.rule.keep) {
             *holds |= line.when.as_ref().is_none_or(|w| eval_row(w, &columns) == Value::Bool(true));
         }
-        for item in items.into_iter().filter(|item| !item.is_null()) {
-            match trace.take(item) {
-                Some(bytes) => self.bytes += bytes,
-                None => counts.refused += 1, // without ids it can be no part of a trace
-            }
-        }
+        let items = items.into_iter().filter(|item| !item.is_null());
+        let (bytes, refused) = trace.take(row.decision_ns, items);
+        self.bytes += bytes;
+        counts.refused += refused;
         if trace.spans.len() >= self.rule.flush_spans as usize {
             let deadline_ns = trace.deadline_ns;
             self.end(name, &(deadline_ns, encoded), row.decision_ns, out);
@@ -218,7 +225,7 @@ impl Retrace {
         let number = self.state.ended;
         self.state.ended += 1;
         let counts = &mut out.rules[self.id.0 as usize];
-        let Some(first) = trace.first else { return };
+        let Some(first) = &trace.first else { return };
         let contents = trace.spans.values().filter_map(|packed| match packed {
             Value::Bytes(bytes) => Some(unpacked(bytes)),
             _ => None,
@@ -261,12 +268,10 @@ impl Retrace {
         }
         let root_ids = SpanIds { trace: trace_id, span: span_id(trace_id, b"root") };
         let new_id = |ids: SpanIds| span_id(trace_id, &[&ids.trace[..], &ids.span].concat());
-        let known: BTreeSet<SpanIds> = spans.iter().map(|(head, _)| head.ids).collect();
+        let parents = parents(spans.iter().map(|(head, _)| head));
         let mut items = vec![self.root(trace, root_ids, &spans, (&trace_state, is_error))];
-        for (head, content) in spans {
-            let parent = SpanIds { trace: head.ids.trace, span: head.parent };
-            let is_inside = parent != head.ids && known.contains(&parent);
-            let parent = if is_inside { new_id(parent) } else { root_ids.span };
+        for ((head, content), parent) in spans.into_iter().zip(parents) {
+            let parent = parent.map_or(root_ids.span, new_id);
             let ids = SpanIds { trace: trace_id, span: new_id(head.ids) };
             if let Some(item) = derived(&content.item, ids, parent, &trace_state) {
                 items.push((head.end_ns, ItemContent { item, ..content }));
@@ -323,10 +328,20 @@ fn threshold(keep: &[KeepLine], holds: &[bool], is_error: bool) -> Threshold {
     line.map_or(Threshold::ALWAYS, |(line, _)| Threshold::of_share(f64::from_bits(line.share_bits)))
 }
 
-/// Of the rule's name, the key and the first span; never all zeros.
-fn trace_id(name: &str, key: &[u8], first: SpanIds) -> [u8; 16] {
+/// The ids of a packed span, and its bytes.
+fn ids_and_bytes(packed: &Value) -> Option<(SpanIds, usize)> {
+    let Value::Bytes(bytes) = packed else { return None };
+    Some((SpanHead::read(&unpacked(bytes).item)?.ids, bytes.len()))
+}
+
+/// Of the rule's name, the key, and the decision time and spans of the first row; never all zeros.
+fn trace_id(name: &str, key: &[u8], (at_ns, spans): &(i64, Vec<SpanIds>)) -> [u8; 16] {
     let length = (name.len() as u64).to_be_bytes();
-    let text = [&length[..], name.as_bytes(), key, &first.trace, &first.span].concat();
+    let mut text = [&length[..], name.as_bytes(), key, &at_ns.to_be_bytes()].concat();
+    for ids in spans {
+        text.extend_from_slice(&ids.trace);
+        text.extend_from_slice(&ids.span);
+    }
     xxh3_128_with_seed(&text, ID_SEED).max(1).to_be_bytes()
 }
 

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use crate::aggregate::{NumberUnit, Sum};
 use crate::keyed_events::Event;
 use crate::model::Value;
-use crate::plan::eval::{add, compare, divide};
 use crate::plan::{PatternRule, Pick};
 
 /// One register.
@@ -14,10 +14,8 @@ enum Content {
     #[default]
     Empty,
     Value(Value),
-    Mean {
-        sum: Value,
-        count: i64,
-    },
+    /// Numbers for a sum or a mean.
+    Sum(Box<Sum>),
 }
 
 /// The registers of a run, in the order of the plan.
@@ -43,8 +41,9 @@ impl Registers {
     pub(crate) fn value(&self, rule: &PatternRule, at: usize) -> Value {
         match (self.0.get(at), rule.registers.get(at).map(|register| register.pick)) {
             (Some(Content::Value(value)), _) => value.clone(),
-            (Some(Content::Mean { sum, count }), _) => mean(sum, *count),
-            (_, Some(Pick::Count)) => Value::Int(0),
+            (Some(Content::Sum(sum)), Some(Pick::Avg)) => sum.avg(),
+            (Some(Content::Sum(sum)), _) => sum.sum(),
+            (_, Some(Pick::Count | Pick::Values)) => Value::Int(0),
             _ => Value::Null,
         }
     }
@@ -55,35 +54,40 @@ impl Content {
         let is_absent = value.is_null();
         let known = std::mem::take(self);
         *self = match (pick, known) {
-            (Pick::First, Self::Empty) | (Pick::Last, _) => Self::Value(value),
-            (Pick::Count, Self::Value(Value::Int(count))) => Self::Value(Value::Int(count + 1)),
-            (Pick::Count, _) => Self::Value(Value::Int(1)),
+            (Pick::Prev, _) => Self::Value(value),
+            (Pick::Count, known) => known.one_more(),
             (_, known) if is_absent => known,
-            (Pick::Avg, Self::Mean { sum, count }) => {
-                Self::Mean { sum: add(&sum, &value), count: count + 1 }
-            }
-            (Pick::Avg, _) => Self::Mean { sum: value, count: 1 },
-            (Pick::Sum, Self::Value(sum)) => Self::Value(add(&sum, &value)),
-            (Pick::Min, Self::Value(known)) => {
-                let is_less = compare(&value, &known).is_some_and(std::cmp::Ordering::is_lt);
-                Self::Value(if is_less { value } else { known })
-            }
-            (Pick::Max, Self::Value(known)) => {
-                let is_more = compare(&value, &known).is_some_and(std::cmp::Ordering::is_gt);
-                Self::Value(if is_more { value } else { known })
-            }
-            (Pick::First, known) => known,
+            (Pick::Values, known) => known.one_more(),
+            (Pick::Sum | Pick::Avg, known) => known.and(&value),
+            (Pick::Min, Self::Value(known)) => Self::Value(known.min(value)),
+            (Pick::Max, Self::Value(known)) => Self::Value(known.max(value)),
+            (Pick::First, Self::Value(first)) => Self::Value(first),
             (_, _) => Self::Value(value),
         };
     }
-}
 
-/// Numbers without a unit have a float as their mean, others keep their unit.
-fn mean(sum: &Value, count: i64) -> Value {
-    match sum {
-        Value::Int(_) | Value::Float(_) => {
-            sum.as_f64().map_or(Value::Null, |sum| Value::Float(sum / count as f64))
+    /// A sum, and a number more: exact, as those of aggregates are. What is no number adds nothing.
+    fn and(self, value: &Value) -> Self {
+        let mut sum = match self {
+            Self::Sum(sum) => sum,
+            _ => Box::default(),
+        };
+        match value {
+            Value::Int(n) => sum.add_whole(*n, NumberUnit::Int),
+            Value::Duration(n) => sum.add_whole(*n, NumberUnit::Duration),
+            Value::Size(n) => sum.add_whole(*n, NumberUnit::Size),
+            Value::Float(n) => sum.add_float(*n, NumberUnit::Float, false),
+            Value::Ratio(n) => sum.add_float(*n, NumberUnit::Ratio, false),
+            _ => {}
         }
-        sum => divide(sum, &Value::Int(count)),
+        Self::Sum(sum)
+    }
+
+    /// A number, and one more.
+    fn one_more(self) -> Self {
+        match self {
+            Self::Value(Value::Int(count)) => Self::Value(Value::Int(count + 1)),
+            _ => Self::Value(Value::Int(1)),
+        }
     }
 }

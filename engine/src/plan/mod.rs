@@ -28,7 +28,7 @@ pub use dedupe::Dedupe;
 pub use past::{PastCall, PastKind};
 pub use pattern::{
     Absence, LaneStep, MatchMode, PatternInput, PatternRule, PatternSource, PatternSymbol, Pick,
-    REGISTERS_FROM, Register, TimeoutRule, VALUES_FROM,
+    REGISTERS_FROM, Register, START_PLACE, TimeoutRule, VALUES_FROM,
 };
 pub use redaction::{ClassRule, KeyRule, RedactAction, Redaction, ValueClass};
 pub use retrace::{KeepLine, RetraceRule};
@@ -173,7 +173,7 @@ impl Plan {
             | RuleKind::Timeout(_)
             | RuleKind::Correlate(_)
             | RuleKind::Outcome(_)
-                if rule_of.place.level == 0 =>
+                if !rule_of.place.is_behind =>
             {
                 RowTime::End
             }

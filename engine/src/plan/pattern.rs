@@ -14,6 +14,10 @@ pub const REGISTERS_FROM: u32 = 1 << 16;
 /// Columns of selected values from here on are the values before them.
 pub const VALUES_FROM: u32 = 1 << 17;
 
+/// The column of selected values that holds the place of the first event in the log, as bytes that
+/// are in the order of places.
+pub const START_PLACE: u32 = 1 << 18;
+
 /// Rows from events in an order. Symbols are what an event can be; lanes are the orders.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PatternRule {
@@ -160,19 +164,23 @@ pub struct Register {
     pub symbol: u32,
     /// What is made of them.
     pub pick: Pick,
-    /// The slot that it is made of; not read for counts.
+    /// The slot that it is made of; not read for numbers of events.
     pub slot: u32,
 }
 
 /// What is made of the values of several events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Pick {
-    /// The first.
+    /// The first that is there.
     First,
-    /// The last.
+    /// The last that is there.
     Last,
-    /// How many.
+    /// That of the last event, there or not.
+    Prev,
+    /// How many events.
     Count,
+    /// How many are there.
+    Values,
     /// Their sum.
     Sum,
     /// The smallest.

@@ -29,6 +29,9 @@ pub struct RulePlace {
     pub is_revised: bool,
     /// Whether its rows are for other rules only.
     pub is_hidden: bool,
+    /// Of matches and outcomes: whether rows of windows are among what it reads, which are decided
+    /// 1 ns behind the moment at which they count; so are its own.
+    pub is_behind: bool,
 }
 
 /// Rows made from rows.
@@ -104,7 +107,7 @@ pub enum RowTime {
     /// Its end less 1 ns: windows end before the moment that their end names.
     #[default]
     BeforeEnd,
-    /// Its end: matches of telemetry end with a moment inside them.
+    /// Its end: matches end with a moment inside them, unless windows are among what they are of.
     End,
     /// When it was decided: a count window that the end of the log leaves unfinished is decided
     /// long after its last item.

@@ -132,9 +132,7 @@ fn quantity(step: &LaneStep) -> String {
 
 fn of_symbol(plan: &Plan, pattern: &PatternRule, symbol: &PatternSymbol) -> String {
     let input = &pattern.inputs[symbol.input as usize];
-    of_event(plan, input, symbol, &|condition, named| {
-        related((plan, pattern), symbol, condition, named)
-    })
+    of_event(plan, input, symbol, &|condition, named| related((plan, pattern), condition, named))
 }
 
 /// Columns by name.
@@ -165,12 +163,7 @@ pub(super) fn of_event(
 }
 
 /// A condition on other events, too.
-fn related(
-    (plan, pattern): (&Plan, &PatternRule),
-    own: &PatternSymbol,
-    condition: &Expr,
-    named: Named<'_>,
-) -> String {
+fn related((plan, pattern): (&Plan, &PatternRule), condition: &Expr, named: Named<'_>) -> String {
     let of_slot = |slot: u32| {
         let slots = pattern.inputs.iter().flat_map(|input| &input.slots);
         let column = slots.clone().find(|(known, _)| *known == slot).map(|(_, column)| *column);
@@ -180,18 +173,14 @@ fn related(
         None => of_slot(at),
         Some(at) => match pattern.registers.get(at as usize) {
             None => "?".to_owned(),
-            Some(register) => remembered((plan, pattern), own, register),
+            Some(register) => remembered((plan, pattern), register),
         },
     };
     words::expression(condition, &name)
 }
 
 /// What is remembered of earlier events, as rules write it.
-fn remembered(
-    (plan, pattern): (&Plan, &PatternRule),
-    own: &PatternSymbol,
-    register: &Register,
-) -> String {
+fn remembered((plan, pattern): (&Plan, &PatternRule), register: &Register) -> String {
     let symbol = &pattern.symbols[register.symbol as usize];
     if register.pick == Pick::Count {
         return format!("count({})", symbol.name);
@@ -205,7 +194,7 @@ fn remembered(
         .filter(|step| std::ptr::eq(&raw const pattern.symbols[step.symbol as usize], symbol))
         .all(|step| step.max == 1);
     match register.pick {
-        Pick::Last if symbol.name == own.name => format!("prev({value})"),
+        Pick::Values => format!("count({value})"),
         Pick::First | Pick::Last if is_single => value,
         pick => format!("{}({value})", format!("{pick:?}").to_lowercase()),
     }

@@ -113,11 +113,9 @@ pub(super) fn rule_place(plan: &mut Plan, composed: &Composed, results: PlanResu
     let is_revised = results != PlanResults::Final || composed.amend_ns > 0;
     match composed.origin {
         Origin::Signal(signal) => RulePlace {
-            level: 0,
             timelines: vec![timeline(plan, composed, signal)],
-            delay_ns: 0, // known when the width of slices is
             is_revised,
-            is_hidden: false,
+            ..RulePlace::default() // the delay is known when the width of slices is
         },
         Origin::Rows(input) => {
             let source = plan.row_inputs[input as usize].rule;

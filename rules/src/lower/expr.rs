@@ -164,8 +164,9 @@ fn binary(op: BinaryOp, a: &hir::Expr, b: &hir::Expr, names: &mut impl Names) ->
         return Ok(Expr::In(Box::new(lower(a, names)?), members));
     }
     let (x, y) = (lower(a, names)?, lower(b, names)?);
-    let (x, y) = (like(x, &b.ty), like(y, &a.ty));
-    let test = |name, x, y| call(known(name), vec![x, y], a.range.cover(b.range));
+    let range = a.range.cover(b.range);
+    let (x, y) = (like(x, (&a.ty, &b.ty), range)?, like(y, (&b.ty, &a.ty), range)?);
+    let test = |name, x, y| call(known(name), vec![x, y], range);
     let op = match op {
         BinaryOp::Or => Op::Or,
         BinaryOp::And => Op::And,
@@ -237,12 +238,18 @@ fn ordered_members(op: BinaryOp, a: &hir::Expr, b: &hir::Expr) -> Option<Vec<Val
     Some(chosen.map(|(_, member)| Value::str(member)).collect())
 }
 
-/// A constant as it compares with values of a type: hex digits with ids.
-fn like(expr: Expr, other: &Type) -> Expr {
-    match expr {
-        Expr::Const(constant) => Expr::Const(as_type(constant, other)),
-        expr => expr,
-    }
+/// A value of a type as it compares with values of another: hex digits with ids.
+fn like(expr: Expr, (ty, other): (&Type, &Type), range: TextRange) -> Lowered {
+    let id_of = |expr| call(known("from_hex"), vec![expr], range);
+    Ok(match (expr, ty, other) {
+        (Expr::Const(constant), ..) => Expr::Const(as_type(constant, other)),
+        (expr, Type::String, Type::Bytes) => id_of(expr)?,
+        // What is no text stays what it is: it may hold an id itself.
+        (expr, Type::Any, Type::Bytes) => {
+            Expr::Coalesce(Box::new(id_of(expr.clone())?), Box::new(expr))
+        }
+        (expr, ..) => expr,
+    })
 }
 
 fn as_type(constant: Value, other: &Type) -> Value {

@@ -15,7 +15,7 @@ use tailwater_engine::model::RuleId;
 use tailwater_engine::plan::expr::Expr;
 use tailwater_engine::plan::{
     Absence, LaneStep, MatchMode, PatternInput, PatternRule, PatternSource, PatternSymbol, Pick,
-    Plan, REGISTERS_FROM, Register, Rule, RuleKind, RulePlace, TimeoutRule,
+    Plan, REGISTERS_FROM, Register, RowTime, Rule, RuleKind, RulePlace, TimeoutRule,
 };
 
 use super::expr::{Names, lower as lower_expr};
@@ -248,6 +248,8 @@ impl<'a, 'b> Lowering<'a, 'b> {
         let pick = match pick {
             StepPick::First => Pick::First,
             StepPick::Last => Pick::Last,
+            StepPick::Prev => Pick::Prev,
+            StepPick::Count if value.is_some() => Pick::Values,
             StepPick::Count => Pick::Count,
             StepPick::Sum => Pick::Sum,
             StepPick::Min => Pick::Min,
@@ -267,6 +269,7 @@ impl<'a, 'b> Lowering<'a, 'b> {
                 PatternSource::Rows { rule, .. } => {
                     let source = &self.plan.rules[rule.0 as usize].place;
                     place.level = place.level.max(source.level + 1);
+                    place.is_behind |= self.plan.row_time(rule) == RowTime::BeforeEnd;
                     place.timelines.extend(&source.timelines);
                 }
             }

@@ -44,9 +44,9 @@ pub(super) fn lower(
     let over_row = |expr: &Expression| lower_expr(expr, &mut Columns { rule: &source });
     let keys: Vec<String> = retrace.by.iter().map(|key| key.name.clone()).collect();
     let over_key = |expr: &Expression| lower_expr(expr, &mut Keys { keys: &keys });
-    // The rows of spans hold the key, then what is asked of them.
+    // The rows of spans hold the key, the place, then what is asked of them.
     let column = |at: usize| Expr::Column(ROW_KEY_FROM + at as u32);
-    let mut asked = (keys.len()..).map(column);
+    let mut asked = (keys.len() + 1..).map(column);
     let mut keep_line = |line: &Keep| {
         let when = match &line.when {
             Some(when) if is_outcome => Some(over_row(when)?),

@@ -1,7 +1,8 @@
 //! Spans of a stream as rows, for derived traces: a hidden pattern of one step.
 //!
 //! As of any pattern its events are taken in the order of their time once the watermark has passed
-//! them, so which span is the first of a trace does not depend on who sent it when.
+//! them, so which span is the first of a trace does not depend on who sent it when. Rows of one
+//! time are sorted by their values on the way: the first is the place in the log.
 
 use std::sync::Arc;
 
@@ -11,15 +12,15 @@ use tailwater_engine::model::{RuleId, Signal, Value};
 use tailwater_engine::plan::expr::Expr;
 use tailwater_engine::plan::{
     LaneStep, MatchMode, PatternRule, PatternSource, Pick, Plan, REGISTERS_FROM, Register, Rule,
-    RuleKind, RulePlace,
+    RuleKind, RulePlace, START_PLACE,
 };
 
 use super::pattern::Lowering;
 use super::stream::Streams;
 use super::{NotYet, not_yet, pattern_identity, too_deep};
 
-/// The rule that says a row for each span: its key, for each line of `keep` with a condition
-/// whether that holds, the span as it came, and nobody beside it.
+/// The rule that says a row for each span: its key, its place, for each line of `keep` with a
+/// condition whether that holds, the span as it came, and nobody beside it.
 pub(super) fn rows(
     plan: &mut Plan,
     streams: &Streams<'_>,
@@ -54,7 +55,8 @@ pub(super) fn rows(
     slots.push(item_slot);
     let register = |slot| Register { symbol: 0, pick: Pick::First, slot };
     let value = |at: u32| (Arc::from(format!("{at}")), Expr::Column(REGISTERS_FROM + at));
-    let mut values: Vec<(Arc<str>, Expr)> = (0..slots.len() as u32).map(value).collect();
+    let mut values: Vec<(Arc<str>, Expr)> = vec![(Arc::from("place"), Expr::Column(START_PLACE))];
+    values.extend((0..slots.len() as u32).map(value));
     values.push((Arc::from("nobody"), Expr::Const(Value::Null)));
     let step = LaneStep { symbol: 0, min: 1, max: 1, gap_ns: None, stream: None };
     let mut rule = PatternRule {

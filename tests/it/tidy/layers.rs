@@ -32,9 +32,10 @@ const RANKS: [(&str, u8); 22] = [
 
 /// Edges between modules of one rank: bounds and errors of the model and of files of keys; a plan
 /// names its accumulators, structures of traces and goals of samplings; patterns and correlations
-/// are run as planned, both over events; redaction runs as planned and asks the decoders what is a
-/// field; bounds of items read tracestates as samplings do; durations of late are forgotten.
-const EDGES: [(&str, &str); 19] = [
+/// are run as planned, both over events, sums of patterns as exact as those of aggregates;
+/// redaction runs as planned and asks the decoders what is a field; bounds of items read
+/// tracestates as samplings do; durations of late are forgotten.
+const EDGES: [(&str, &str); 20] = [
     ("model", "limits"),
     ("model", "error"),
     ("pem", "limits"),
@@ -45,6 +46,7 @@ const EDGES: [(&str, &str); 19] = [
     ("otlp", "model"),
     ("plan", "aggregate"),
     ("pattern", "plan"),
+    ("pattern", "aggregate"),
     ("plan", "trace"),
     ("correlate", "plan"),
     ("correlate", "keyed_events"),

@@ -12,5 +12,5 @@ mod vector;
 
 pub use index::{FilterIndex, IndexSummary, Selections};
 pub use scalar::eval_row;
-pub(crate) use scalar::{add, compare, divide, eval_with as eval_columns};
+pub(crate) use scalar::{compare, eval_with as eval_columns};
 pub use vector::Evaluator;

@@ -177,7 +177,7 @@ fn checked(result: Option<i64>, unit: fn(i64) -> Value) -> Value {
 }
 
 /// A sum of like quantities; null of others.
-pub(crate) fn add(a: &Value, b: &Value) -> Value {
+pub(super) fn add(a: &Value, b: &Value) -> Value {
     use Value::{Duration, Float, Int, Ratio, Size, Str, Time};
     match (a, b) {
         (Int(a), Int(b)) => checked(a.checked_add(*b), Int),
@@ -226,7 +226,7 @@ fn multiply(a: &Value, b: &Value) -> Value {
 }
 
 /// A quotient; null where there is none.
-pub(crate) fn divide(a: &Value, b: &Value) -> Value {
+pub(super) fn divide(a: &Value, b: &Value) -> Value {
     use Value::{Duration, Float, Int, Ratio, Size};
     let (Some(x), Some(y)) = (a.as_f64(), b.as_f64()) else { return Value::Null };
     if y == 0.0 {
