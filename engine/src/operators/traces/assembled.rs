@@ -50,17 +50,15 @@ pub(super) struct ClosedSpans {
 }
 
 impl ClosedSpans {
-    /// Makes room for as many spans in the columns that are filled: ids, then places, durations and
-    /// masks where they are asked for, and what spans carry.
-    pub(super) fn resize(&mut self, spans: usize, carried: usize, asked: [bool; 3]) {
-        let [places, durations, masks] = asked.map(|is_asked| if is_asked { spans } else { 0 });
-        self.ids.resize(spans, 0);
-        self.parents.resize(places, 0);
-        self.starts_ns.resize(places, 0);
-        self.durations_ns.resize(durations, 0);
-        self.masks.resize(masks, 0);
+    /// Forgets all spans; so many columns are carried.
+    pub(super) fn clear(&mut self, carried: usize) {
+        self.ids.clear();
+        self.parents.clear();
+        self.starts_ns.clear();
+        self.durations_ns.clear();
+        self.masks.clear();
         self.carried.resize_with(carried, Vec::new);
-        self.carried.iter_mut().for_each(|column| column.resize(spans, 0));
+        self.carried.iter_mut().for_each(Vec::clear);
     }
 
     /// How many there are.

@@ -138,9 +138,9 @@ impl SpanBlock {
 /// Number of the field `span_id` of a span.
 const SPAN_ID: u64 = 2;
 
-/// The id of a span as it leaves; 0 where it has none.
-fn span_id(content: Option<&ItemContent>) -> u64 {
-    let id = content.and_then(|content| field(&content.item, SPAN_ID));
+/// The id of a span in protobuf; 0 where it has none.
+fn span_id(span: &[u8]) -> u64 {
+    let id = field(span, SPAN_ID);
     let id = id.and_then(|(_, id)| <[u8; 8]>::try_from(id).ok());
     id.map_or(0, u64::from_be_bytes)
 }
@@ -227,9 +227,10 @@ impl HeldSpans {
         numbers.map(|number| {
             let (frame, at) = self.place(HeldSpan(number));
             match self.content(frame) {
-                Some(Content::Received(received)) => received.span_ids[at],
+                Some(Content::Received(received)) => received.span_id(at),
                 Some(Content::Stored(stored)) => {
-                    stored.at(at).map_or(0, |own| span_id(own.1.as_ref()))
+                    let content = stored.at(at).and_then(|own| own.1.as_ref());
+                    content.map_or(0, |content| span_id(&content.item))
                 }
                 None => 0,
             }
@@ -388,7 +389,7 @@ impl HeldSpans {
                 Content::Received(received) => {
                     let time = if matches!(received.times, Times::Near(..)) { 4 } else { 8 };
                     let row = if matches!(received.rows, Rows::Short(_)) { 2 } else { 4 };
-                    let own = received.spans() * (time + row + size_of::<u64>());
+                    let own = received.spans() * (time + row) + received.span_ids.len() * 8;
                     received.ranges.bytes() + own + received.context_of.len() * 4
                 }
                 Content::Stored(stored) => {

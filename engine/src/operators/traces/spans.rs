@@ -51,11 +51,6 @@ impl Kept {
         let masks = keep(rule.needs_masks(), 1);
         Self { places, durations, masks, words, numbers: 1 + rule.carried.len() }
     }
-
-    /// Whether places, durations and masks are kept.
-    fn is_kept(self) -> [bool; 3] {
-        [self.places.is_some(), self.durations.is_some(), self.masks.is_some()]
-    }
 }
 
 /// The spans.
@@ -239,25 +234,30 @@ impl Spans {
         if !order.is_sorted() {
             order.sort_unstable();
         }
-        out.resize(order.len(), kept.numbers - 1, kept.is_kept());
-        for (to, &(start_ns, id, number, place)) in order.iter().enumerate() {
-            out.ids[to] = id;
-            if let Some(at) = kept.places {
-                out.parents[to] = self.word(place, at);
-                out.starts_ns[to] = start_ns;
-            }
-            if let Some(at) = kept.durations {
-                out.durations_ns[to] = self.word(place, at).cast_signed();
-            }
-            if let Some(at) = kept.masks {
-                out.masks[to] = self.word(place, at);
-            }
-            for (at, out) in (1..kept.numbers).zip(&mut out.carried) {
-                out[to] = self.rows.number(place, at);
-            }
-            self.let_go(number, place);
-        }
+        self.fill(&order, out);
+        order.iter().for_each(|&(_, _, number, place)| self.let_go(number, place));
         self.order = order;
+    }
+
+    /// Fills the columns of a trace with its spans, column by column: the rows are near.
+    fn fill(&self, order: &[Entry], out: &mut ClosedSpans) {
+        let kept = self.kept;
+        let words = |at: usize| order.iter().map(move |entry| self.word(entry.3, at));
+        out.clear(kept.numbers - 1);
+        out.ids.extend(order.iter().map(|entry| entry.1));
+        if let Some(at) = kept.places {
+            out.parents.extend(words(at));
+            out.starts_ns.extend(order.iter().map(|entry| entry.0));
+        }
+        if let Some(at) = kept.durations {
+            out.durations_ns.extend(words(at).map(u64::cast_signed));
+        }
+        if let Some(at) = kept.masks {
+            out.masks.extend(words(at));
+        }
+        for (at, carried) in (1..kept.numbers).zip(&mut out.carried) {
+            carried.extend(order.iter().map(|entry| self.rows.number(entry.3, at)));
+        }
     }
 
     /// A span is gone, by its number in its trace and its place.

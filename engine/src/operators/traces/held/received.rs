@@ -23,6 +23,7 @@ pub(super) struct Received {
     pub(super) source: SourceId,
     pub(super) rows: Rows,
     pub(super) times: Times,
+    /// Empty where they are read in the payload: spans in protobuf.
     pub(super) span_ids: Vec<u64>,
     pub(super) is_stateless: bool,
 }
@@ -132,10 +133,21 @@ impl Times {
     }
 }
 
+/// Whether items of a format are spans as they leave.
+fn is_protobuf(format: PayloadFormat) -> bool {
+    matches!(
+        format,
+        PayloadFormat::OtlpTraces
+            | PayloadFormat::OtlpTracesSampled { .. }
+            | PayloadFormat::OtlpDelimited
+    )
+}
+
 impl Received {
     pub(super) fn new(block: &SpanBlock, raw: RawItems) -> Self {
         let has_contexts = raw.rows.iter().any(|row| row.context != 0);
         let context_of = raw.rows.iter().filter(|_| has_contexts).map(|row| row.context).collect();
+        let span_ids = if is_protobuf(raw.format) { Vec::new() } else { block.span_ids.clone() };
         Self {
             ranges: Ranges::new(&raw.rows),
             context_of,
@@ -147,8 +159,16 @@ impl Received {
             source: block.source,
             rows: Rows::new(&block.rows),
             times: Times::new(block.times_ns()),
-            span_ids: block.span_ids.clone(),
+            span_ids,
             is_stateless: block.is_stateless,
+        }
+    }
+
+    /// The id of one; 0 where it has none.
+    pub(super) fn span_id(&self, at: usize) -> u64 {
+        match self.span_ids.get(at) {
+            Some(id) => *id,
+            None => super::span_id(&self.payload[self.ranges.at(at).indices()]),
         }
     }
 
