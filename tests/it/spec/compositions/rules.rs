@@ -264,8 +264,9 @@ impl Rules {
         let (a, b, c) = (step(self, choose), step(self, choose), step(self, choose));
         let mode = choose.of(&["one", "one overlap", "each", "all limit 3"]);
         let number = choose.number();
-        // What `match all` does not do.
-        let number = if mode.starts_with("all") && number % 9 == 5 { number - 5 } else { number };
+        // What `match all` does not do: `until` here, and `on timeout` below.
+        let is_all = mode.starts_with("all");
+        let number = if is_all && number % 9 == 5 { number - 5 } else { number };
         let steps = match number % 9 {
             0 => format!("a: {a} then b: {b}"),
             1 => format!("a: {a} next b: {b}"),
@@ -279,7 +280,7 @@ impl Rules {
         };
         let name = format!("p{index}");
         let side = format!("side_{name}");
-        let has_side = number / 9 % 2 == 1 && number % 9 != 8;
+        let has_side = number / 9 % 2 == 1 && number % 9 != 8 && !is_all;
         let timeout = if has_side { format!(" on timeout side {side}") } else { String::new() };
         let _ = writeln!(
             self.text,
