@@ -24,7 +24,7 @@ fn amounts_are_what_is_kept() {
          keep 50% when severity == warn\n  keep rate 20 per m when severity == info\n\
          big: keep rate 1MiB per s by source when severity == debug\n\
          shadow keep target 10% by source otherwise\n\
-         shadow keep target 500 per s spans by source, service.name otherwise\n\
+         shadow keep target 500 per s by source, service.name otherwise\n\
          keep base otherwise\n} mark \"why\" shadow to archive, otlp\n",
     );
     let verbs: Vec<&SampleVerb> = sample.lines.iter().map(|line| &line.verb).collect();
@@ -37,7 +37,7 @@ fn amounts_are_what_is_kept() {
     assert_eq!((*measure, by.len()), (SampleMeasure::Bytes, 1));
     assert!(matches!(verbs[5], SampleVerb::Target { goal: SampleGoal::Share(_), .. }));
     let SampleVerb::Target { measure, by, .. } = verbs[6] else { panic!("{:?}", verbs[6]) };
-    assert_eq!((*measure, by.len()), (SampleMeasure::Items, 2), "logs have no spans");
+    assert_eq!((*measure, by.len()), (SampleMeasure::Items, 2));
     assert_eq!(verbs[7], &SampleVerb::Keep(0.01));
     assert_eq!((sample.mark.as_deref(), sample.is_shadow), (Some("why"), true));
     assert_eq!(sample.to, ["archive", "otlp"]);
