@@ -37,3 +37,4 @@ pub use signal::Signal;
 pub use symbol::{Interner, Symbol, Symbols};
 pub use transition::{AlertState, Transition};
 pub use value::Value;
+pub(crate) use value::int_to_float;

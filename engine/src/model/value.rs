@@ -149,7 +149,7 @@ fn encode_slice(bytes: &[u8], out: &mut Vec<u8>) {
 
 /// How a whole number compares with a float, without rounding: not every one is a float. What is
 /// no number lies outside of all, as in the total order of floats.
-fn int_to_float(a: i64, b: f64) -> Ordering {
+pub(crate) fn int_to_float(a: i64, b: f64) -> Ordering {
     const BEYOND: f64 = 9_223_372_036_854_775_808.0;
     if b.is_nan() {
         return if b.is_sign_negative() { Ordering::Greater } else { Ordering::Less };

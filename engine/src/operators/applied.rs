@@ -57,6 +57,13 @@ impl RuleCounts {
         self.add_early(other.traces_early);
     }
 
+    /// Counts items that the rule took and made nothing of.
+    pub(crate) fn refuse(&mut self, items: u64) {
+        self.taken += items;
+        self.used += items;
+        self.refused += items;
+    }
+
     /// Counts traces that closed before their time, by reason.
     pub(crate) fn add_early(&mut self, early: [u64; EarlyClose::ALL.len()]) {
         self.traces_early.iter_mut().zip(early).for_each(|(own, more)| *own += more);

@@ -94,9 +94,7 @@ impl Correlations {
                 counts.used += 1;
                 events.push(event);
             });
-            counts.taken += of_nobody;
-            counts.used += of_nobody;
-            counts.refused += of_nobody;
+            counts.refuse(of_nobody);
             // Which ones a bound refuses must not depend on the worker that decoded them.
             events.sort_by_key(|event| (event.place.seq, event.place.at, event.place));
             for event in events {

@@ -122,9 +122,7 @@ impl Patterns {
                     counts.used += 1;
                     own.matcher.push(event);
                 });
-                counts.taken += of_nobody;
-                counts.used += of_nobody;
-                counts.refused += of_nobody;
+                counts.refuse(of_nobody);
             }
             let timeout = own.matcher.rule().timeout;
             let watchers = [Some(id), timeout].into_iter().flatten();

@@ -3,24 +3,12 @@
 use proptest::prelude::*;
 use tailwater_engine::sampling::{Arrival, Buckets, Goal, Randomness, Rate, RateLimit, Target};
 
+use crate::targets::Mixed;
+
 const SECOND_NS: i64 = 1_000_000_000;
 
 /// Time, key and weight.
 type Item = (i64, u32, u64);
-
-/// A fixed sequence of well-mixed numbers.
-struct Mixed(u64);
-
-impl Mixed {
-    fn next(&mut self) -> u64 {
-        // splitmix64.
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-}
 
 /// Whether something of a key and a weight is kept.
 fn is_kept(target: &mut Target<u32>, (at_ns, key, weight): Item, mixed: &mut Mixed) -> bool {

@@ -12,10 +12,10 @@ const SECOND_NS: f64 = 1e9;
 type Item = (f64, u32, u64);
 
 /// A fixed sequence of well-mixed numbers.
-struct Mixed(u64);
+pub(crate) struct Mixed(pub(crate) u64);
 
 impl Mixed {
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         // splitmix64.
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;

@@ -3,6 +3,8 @@
 //! Times whose column names no unit are read by magnitude (seconds, milliseconds, microseconds
 //! or nanoseconds since 1970): the four ranges do not overlap for dates from 1973 to 2286.
 
+use std::borrow::Cow;
+
 use super::time::Unit;
 use crate::model::{ColumnMapping, Field, Signal};
 
@@ -152,17 +154,15 @@ pub(in crate::ingest) fn by_common_names(signal: Signal) -> ColumnMapping {
     ColumnMapping { signal, columns }
 }
 
+/// The mapping of a source, or else that of the common names of logs.
+fn or_common_names(mapping: Option<&ColumnMapping>) -> Cow<'_, ColumnMapping> {
+    mapping.map_or_else(|| Cow::Owned(by_common_names(Signal::Logs)), Cow::Borrowed)
+}
+
 /// The columns of a source that are fields of its signal, by its mapping or else by the common
 /// names of logs.
 pub(in crate::ingest) fn field_columns(mapping: Option<&ColumnMapping>) -> Vec<Vec<u8>> {
-    let common;
-    let mapping = match mapping {
-        Some(mapping) => mapping,
-        None => {
-            common = by_common_names(Signal::Logs);
-            &common
-        }
-    };
+    let mapping = or_common_names(mapping);
     let is_field = |path: &str| Field::by_path(mapping.signal, path).is_some();
     let columns = mapping.columns.iter().filter(|(path, _)| is_field(path));
     columns.map(|(_, column)| without_unit(column).as_bytes().to_vec()).collect()
@@ -187,14 +187,7 @@ pub(crate) type Columns = Vec<(Vec<u8>, Column)>;
 /// The columns that have a meaning in a source, by its mapping or else by the common names of
 /// logs; all others are attributes of their own names.
 pub(in crate::ingest) fn known_columns(mapping: Option<&ColumnMapping>) -> Columns {
-    let common;
-    let mapping = match mapping {
-        Some(mapping) => mapping,
-        None => {
-            common = by_common_names(Signal::Logs);
-            &common
-        }
-    };
+    let mapping = or_common_names(mapping);
     let column_of = |path: &str| match Field::by_path(mapping.signal, path) {
         Some(Field::TraceId | Field::SpanId | Field::ParentId) => Column::Id,
         Some(_) => Column::Field,

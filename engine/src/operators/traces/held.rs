@@ -88,6 +88,13 @@ struct Frame {
     pages: Vec<u32>,
 }
 
+impl Frame {
+    /// The number of one of its spans.
+    fn number(&self, at: usize) -> u32 {
+        self.pages[at / PAGE_SPANS] * PAGE_SPANS as u32 + (at % PAGE_SPANS) as u32
+    }
+}
+
 /// The spans that are held.
 #[derive(Debug, Default)]
 pub(crate) struct HeldSpans {
@@ -197,7 +204,7 @@ impl HeldSpans {
             return (HeldSpan(NONE), 0);
         };
         frame.count += 1;
-        let number = frame.pages[at / PAGE_SPANS] * PAGE_SPANS as u32 + (at % PAGE_SPANS) as u32;
+        let number = frame.number(at);
         self.before[number as usize] = newest;
         let bytes = match &frame.content {
             Content::Received(received) => received.ranges.bytes_at(at),

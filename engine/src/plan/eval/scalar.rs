@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use smallvec::SmallVec;
 
 use crate::limits::FUNCTION_TEXT_BYTES_MAX;
-use crate::model::Value;
+use crate::model::{Value, int_to_float};
 use crate::plan::expr::{BinaryOp, Expr};
 
 /// The value of an expression over a row's values. A column beyond the row is null.
@@ -137,19 +137,9 @@ fn compare_numbers(a: &Value, b: &Value) -> Option<Ordering> {
     }
 }
 
-/// Compares without rounding: not every whole number is a float.
+/// As whole numbers and floats stand among values; what is no number compares with none.
 fn compare_int(a: i64, b: f64) -> Option<Ordering> {
-    if b.is_nan() {
-        return None;
-    }
-    if b >= 9_223_372_036_854_775_808.0 {
-        return Some(Ordering::Less);
-    }
-    if b < -9_223_372_036_854_775_808.0 {
-        return Some(Ordering::Greater);
-    }
-    let whole = b.trunc() as i64;
-    Some(a.cmp(&whole).then_with(|| 0.0.partial_cmp(&b.fract()).unwrap_or(Ordering::Equal)))
+    (!b.is_nan()).then(|| int_to_float(a, b))
 }
 
 /// An operator on two values, neither of them lazily.

@@ -188,10 +188,7 @@ impl Received {
     }
 
     pub(super) fn spans(&self) -> usize {
-        match &self.rows {
-            Rows::Short(rows) => rows.len(),
-            Rows::Long(rows) => rows.len(),
-        }
+        self.ranges.count()
     }
 
     pub(super) fn key(&self, at: usize) -> ItemKey {

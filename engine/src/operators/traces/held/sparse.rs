@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::received::{Ranges, Received};
-use super::{Content, Frame, GONE, HeldSpan, HeldSpans, PAGE_SPANS, Stored};
+use super::{Content, Frame, GONE, HeldSpan, HeldSpans, Stored};
 use crate::limits::TRACE_SPARSE_BYTES_MAX;
 use crate::model::PayloadFormat;
 
@@ -110,7 +110,7 @@ impl HeldSpans {
             Content::Received(received) => received.spans(),
             Content::Stored(_) => 0,
         };
-        (0..spans).filter(|at| self.before[number(frame, *at) as usize] != GONE)
+        (0..spans).filter(|at| self.before[frame.number(*at) as usize] != GONE)
     }
 
     /// Copies what is left of a frame. A line stands for itself; of other formats what stands
@@ -118,7 +118,7 @@ impl HeldSpans {
     fn copy(&mut self, place: u32) {
         let Some(Some(frame)) = self.frames.get(place as usize) else { return };
         let places: Vec<usize> = self.left(frame).collect();
-        let spans: Vec<_> = places.iter().map(|at| HeldSpan(number(frame, *at))).collect();
+        let spans: Vec<_> = places.iter().map(|at| HeldSpan(frame.number(*at))).collect();
         let is_line = |received: &Received| received.format == PayloadFormat::Ndjson;
         let stored = match &frame.content {
             Content::Received(received) if !is_line(received) => Some(Stored {
@@ -145,11 +145,6 @@ impl HeldSpans {
         self.payload_bytes = self.payload_bytes - frame.payload_bytes + bytes;
         frame.payload_bytes = bytes;
     }
-}
-
-/// The number of a span of a frame.
-fn number(frame: &Frame, at: usize) -> u32 {
-    frame.pages[at / PAGE_SPANS] * PAGE_SPANS as u32 + (at % PAGE_SPANS) as u32
 }
 
 impl Received {
