@@ -68,11 +68,6 @@ impl Clock {
         self.watermarks[timeline]
     }
 
-    /// The watermarks of all timelines.
-    pub(crate) fn watermarks(&self) -> &[i64] {
-        &self.watermarks
-    }
-
     /// Tells how far it has come.
     pub(crate) fn tell(&self, gauges: &EngineGauges) {
         if self.tick_ns != UNSEEN {

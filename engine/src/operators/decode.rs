@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::dedupe::{Candidate, candidates};
 use super::facts::{EpochFacts, FrameEvent, FrameFacts, NewKey, TimeProfile};
 use super::pattern::EventsBetween;
+use super::row_clock::Tops;
 use super::slice_table::{NewSlot, Sharing, SliceTable};
 use super::stream::{EpochNumber, Outbox, Stage};
 use crate::ingest::{DecodeReport, Decoder};
@@ -226,7 +227,6 @@ impl Decode {
         filters: &Selections,
         out: &mut Vec<Candidate>,
     ) {
-        let bound_ns = arrival_ns.map_or(i64::MAX, |at| at.saturating_add(AHEAD_MAX_NS));
         for (index, dedupe) in self.plan.dedupes.iter().enumerate() {
             let line = &self.plan.timelines[dedupe.timeline as usize];
             let column = self.plan.time_columns[line.time_column as usize].column;
@@ -238,9 +238,9 @@ impl Decode {
             match dedupe.1.filter {
                 Some(filter) => {
                     let rows = filters.of(filter).iter().copied();
-                    candidates(dedupe, batch, (times, bound_ns), rows, out);
+                    candidates(dedupe, batch, (times, arrival_ns), rows, out);
                 }
-                None => candidates(dedupe, batch, (times, bound_ns), 0..batch.rows as u32, out),
+                None => candidates(dedupe, batch, (times, arrival_ns), 0..batch.rows as u32, out),
             }
         }
     }
@@ -286,8 +286,11 @@ impl Decode {
                 // Which rows are some is not known yet: each one asks for its key.
                 state.all_slots((&rows, &slots), &mut new_slots);
             }
+            new_slots.sort_by_key(|new| new.row); // of columns shared, they come key by key
+            let mut tops = Tops::new(times, arrival_ns);
             for new in new_slots {
                 facts.new_keys.push(NewKey {
+                    top_ns: tops.before(new.row),
                     seq: batch.frame_seq,
                     row: new.row,
                     table: index as u32,

@@ -9,7 +9,7 @@ use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::clock::UNSEEN;
+use super::row_clock::Tops;
 use crate::model::{Batch, Column};
 use crate::plan::Dedupe;
 
@@ -129,12 +129,12 @@ pub(crate) fn passes(dedupes: &[Dedupe], index: u32, is_duplicate: &dyn Fn(u32) 
 pub(crate) fn candidates(
     (index, dedupe): (u32, &Dedupe),
     batch: &Batch,
-    (times, bound_ns): (&[i64], i64),
+    (times, arrival_ns): (&[i64], Option<i64>),
     rows: impl Iterator<Item = u32>,
     out: &mut Vec<Candidate>,
 ) {
     let mut bytes = Vec::with_capacity(64);
-    let (mut top_ns, mut next) = (UNSEEN, 0);
+    let mut tops = Tops::new(times, arrival_ns);
     for row in rows {
         let time_ns = times[row as usize];
         if time_ns == 0 {
@@ -145,11 +145,7 @@ pub(crate) fn candidates(
             encode(&batch.columns[*column as usize], row as usize, batch, &mut bytes);
         }
         let key_hash = xxh3_128(&bytes);
-        let before = times[next..row as usize].iter();
-        let may_move = before.copied().filter(|time| *time != 0 && *time <= bound_ns);
-        top_ns = may_move.fold(top_ns, i64::max);
-        next = row as usize;
-        let seq = batch.frame_seq;
+        let (seq, top_ns) = (batch.frame_seq, tops.before(row));
         out.push(Candidate { seq, row, dedupe: index, time_ns, key_hash, top_ns });
     }
 }

@@ -113,6 +113,8 @@ pub(crate) struct NewKey {
     pub(crate) slice: i64,
     /// xxh3 of the canonical key bytes: equal on every worker.
     pub(crate) key_hash: u128,
+    /// The highest time of the rows before it in its frame that may move the clock.
+    pub(crate) top_ns: i64,
 }
 
 /// What the sequencer decided about an epoch; every worker gets the same.

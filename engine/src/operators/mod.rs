@@ -6,6 +6,7 @@
 //! the wall clock.
 
 pub(crate) mod accumulate;
+mod admission;
 pub(crate) mod alert;
 pub(crate) mod applied;
 pub(crate) mod apply;
@@ -36,6 +37,7 @@ mod placed;
 pub(crate) mod relate;
 mod retrace;
 pub(crate) mod route;
+mod row_clock;
 mod row_maker;
 mod row_order;
 pub(crate) mod row_table;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::admission::NewKeys;
 use super::clock::{Clock, UNSEEN};
 use super::dedupe::{Candidate, Remembered, passes};
 use super::facts::{
@@ -17,12 +18,13 @@ use super::facts::{
 };
 use super::held::tell_groups;
 use super::key_limit::KeyLimit;
+use super::row_clock::{RowClock, RowPlace};
 use super::senders::LiveSenders;
 use super::snapshot::{Snapshots, StageName};
 use super::stream::{EpochNumber, Outbox, Stage};
 use crate::limits::{AHEAD_FRAMES, AHEAD_MAX_NS, AHEAD_ROWS, AHEAD_WAIT_BYTES, TIME_MAX_NS};
 use crate::model::{DropReason, Ledger, SourceId};
-use crate::plan::{Plan, Table};
+use crate::plan::Plan;
 use crate::self_metrics::EngineGauges;
 
 /// The sequencer's state: what a snapshot holds of it.
@@ -38,10 +40,10 @@ pub(crate) struct SequenceState {
 struct Undecided {
     epoch: EpochNumber,
     frames: VecDeque<FrameFacts>,
-    new_keys: Vec<NewKey>,
+    new_keys: NewKeys,
     candidates: Vec<Candidate>,
-    /// By timeline: the watermark before the epoch; empty until it is looked at.
-    before_ns: Vec<i64>,
+    /// Whether a first frame of it was looked at.
+    is_begun: bool,
     decisions: Decisions,
 }
 
@@ -82,64 +84,26 @@ impl Sequence {
         }
     }
 
-    /// Admits the keys of an epoch at the watermarks before it, in log order.
-    fn admit_keys(&mut self, epoch: &mut Undecided) {
-        let mut keys = std::mem::take(&mut epoch.new_keys);
-        if keys.is_empty() {
-            return;
-        }
-        keys.retain(|key| self.may_admit(key, &epoch.decisions));
-        keys.sort_unstable();
-        let watermark = |table: &Table| epoch.before_ns[table.timeline as usize];
-        let mut refused = Vec::new();
-        for (index, table) in self.plan.tables.iter().enumerate() {
-            self.state.limits[index].free(table, watermark(table));
-        }
-        for key in keys {
-            let table = &self.plan.tables[key.table as usize];
-            if table.slice_dead_ns(key.slice) <= watermark(table) {
-                continue; // reported or not, as the worker happened to know: no decision
-            }
-            if !self.state.limits[key.table as usize].admit(table, key.slice, key.key_hash) {
-                refused.push((key.table, key.slice, key.key_hash));
-            }
-        }
-        refused.sort_unstable();
-        refused.dedup();
-        epoch.decisions.refused = refused;
-    }
-
-    /// Whether a key is one of the table's: of a table of duplicates, one of a duplicate.
-    fn may_admit(&self, key: &NewKey, decisions: &Decisions) -> bool {
-        let dedupe = self.plan.tables[key.table as usize].dedupe;
-        let side = dedupe.filter(|_| self.plan.is_of_duplicates(dedupe));
-        side.is_none_or(|side| decisions.passes(&self.plan.dedupes, side, (key.seq, key.row)))
-    }
-
     /// Before the first frame of an epoch: what no later item can be near to is forgotten.
     fn begin(&mut self, epoch: &mut Undecided) {
-        epoch.before_ns = self.state.clock.watermarks().to_vec();
         epoch.candidates.sort_unstable();
         for (dedupe, remembered) in self.plan.dedupes.iter().zip(&mut self.state.remembered) {
-            let watermark_ns = epoch.before_ns[dedupe.timeline as usize];
+            let watermark_ns = self.state.clock.watermark(dedupe.timeline as usize);
             remembered.forget_before(dedupe, watermark_ns);
         }
     }
 
     /// Finds the duplicates of a frame, in log order, before it moves the clock.
     fn duplicates(&mut self, frame: &FrameFacts, decision: &FrameDecision, epoch: &mut Undecided) {
-        let FrameEvent::Data { source, profiles, .. } = &frame.event else { return };
+        let Some(time) = RowClock::of(&self.state.clock, frame, decision) else { return };
         let from = epoch.candidates.partition_point(|item| item.seq < frame.seq);
         let items = epoch.candidates[from..].iter().take_while(|item| item.seq == frame.seq);
         let found = &mut epoch.decisions.duplicates;
         for item in items {
-            let index = item.dedupe as usize;
-            let (dedupes, state) = (&self.plan.dedupes, &mut self.state);
-            let dedupe = &dedupes[index];
-            let line = &self.plan.timelines[dedupe.timeline as usize];
-            let ahead = decision.ahead.iter().find(|(column, _)| *column == line.time_column);
-            let ahead = ahead.map_or(&[][..], |(_, rows)| rows);
-            if ahead.binary_search(&item.row).is_ok() {
+            let (dedupes, at) = (&self.plan.dedupes, item.dedupe as usize);
+            let timeline = dedupes[at].timeline as usize;
+            let line = &self.plan.timelines[timeline];
+            if time.ahead(line.time_column).binary_search(&item.row).is_ok() {
                 continue; // dropped, and nothing is equal to what is
             }
             // What is gone already is remembered by none of those after it.
@@ -147,30 +111,37 @@ impl Sequence {
                 let same = found.iter().rev().take_while(|f| (f.1, f.2) == (item.seq, item.row));
                 same.into_iter().any(|gone| gone.0 == of)
             };
-            let is_gone = dedupe.after.is_some_and(|after| !passes(dedupes, after, &is_found));
-            let clock = &state.clock;
-            let watermark_ns = || {
-                let top_ns = match profiles.iter().find(|(column, _)| *column == line.time_column) {
-                    Some((_, profile)) if !ahead.is_empty() => top_before(profile, item.row, ahead),
-                    _ => item.top_ns,
-                };
-                match dedupe.timeline as usize {
-                    at if top_ns > clock.high(line.time_column, *source) => {
-                        clock.watermark_with(at, line, *source, top_ns)
-                    }
-                    at => clock.watermark(at),
-                }
-            };
-            if is_gone || state.remembered[index].is_duplicate(dedupe, item, &watermark_ns) {
+            let is_gone = dedupes[at].after.is_some_and(|after| !passes(dedupes, after, &is_found));
+            let place = RowPlace { row: item.row, top_ns: item.top_ns };
+            let watermark_ns = || time.before(timeline, line, place);
+            let remembered = &mut self.state.remembered[at];
+            if is_gone || remembered.is_duplicate(&dedupes[at], item, &watermark_ns) {
                 found.push((item.dedupe, item.seq, item.row));
             }
         }
     }
 
+    /// Admits the keys of a frame once its duplicates are known, before it moves the clock.
+    fn admit_keys(&mut self, frame: &FrameFacts, decision: &FrameDecision, epoch: &mut Undecided) {
+        let Some(time) = RowClock::of(&self.state.clock, frame, decision) else { return };
+        let (plan, limits) = (&*self.plan, &mut self.state.limits);
+        let duplicates = &epoch.decisions.duplicates;
+        let own = duplicates.partition_point(|found| found.1 < frame.seq);
+        let own: BTreeSet<(u32, u32)> = duplicates[own..].iter().map(|f| (f.0, f.2)).collect();
+        let is_of_table = |key: &NewKey| {
+            let dedupe = plan.tables[key.table as usize].dedupe;
+            let side = dedupe.filter(|_| plan.is_of_duplicates(dedupe));
+            let is_found = |of: u32| own.contains(&(of, key.row));
+            side.is_none_or(|side| passes(&plan.dedupes, side, &is_found))
+        };
+        let refused = &mut epoch.decisions.refused;
+        epoch.new_keys.admit(plan, (frame.seq, &time), limits, is_of_table, refused);
+    }
+
     /// Decides as many epochs as the known facts allow.
     fn decide(&mut self, out: &mut Outbox<SharedDecisions>) {
         while let Some(mut first) = self.undecided.pop_front() {
-            if first.before_ns.is_empty() {
+            if !std::mem::replace(&mut first.is_begun, true) {
                 self.begin(&mut first);
             }
             while let Some(frame) = first.frames.pop_front() {
@@ -181,6 +152,7 @@ impl Sequence {
                 };
                 self.count_ahead(&decision, &mut first.decisions.ledger);
                 self.duplicates(&frame, &decision, &mut first);
+                self.admit_keys(&frame, &decision, &mut first);
                 if let FrameEvent::Data { source, senders, .. } = &frame.event {
                     self.state.senders.follow(*source, senders);
                 }
@@ -188,7 +160,8 @@ impl Sequence {
                 first.decisions.frames.push(decision);
             }
             first.decisions.duplicates.sort_unstable();
-            self.admit_keys(&mut first);
+            first.decisions.refused.sort_unstable();
+            first.decisions.refused.dedup();
             self.finish(first, out);
         }
     }
@@ -364,13 +337,6 @@ fn top(profile: &TimeProfile, outliers: &[u32]) -> i64 {
     kept.map(|(_, time)| *time).max().unwrap_or(UNSEEN)
 }
 
-/// The highest time of the rows before one, those too far ahead left out.
-fn top_before(profile: &TimeProfile, row: u32, ahead: &[u32]) -> i64 {
-    let before = profile.times.iter().take_while(|(of, _)| *of < row);
-    let kept = before.filter(|(of, _)| ahead.binary_search(of).is_err());
-    kept.map(|(_, time)| *time).max().unwrap_or(UNSEEN)
-}
-
 impl Stage for Sequence {
     type In = EpochFacts;
     type Out = SharedDecisions;
@@ -395,9 +361,9 @@ impl Stage for Sequence {
         self.undecided.push_back(Undecided {
             epoch,
             frames: frames.into(),
-            new_keys,
+            new_keys: NewKeys::new(new_keys),
             candidates,
-            before_ns: Vec::new(),
+            is_begun: false,
             decisions,
         });
         self.decide(out);
