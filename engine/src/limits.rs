@@ -373,6 +373,10 @@ pub const PATTERN_KEYS_PER_SHARD_MAX: u32 = 1_024;
 /// begins none.
 pub const PATTERN_EVENTS_PER_KEY_MAX: usize = 1_024;
 
+/// Bytes of events that wait for the watermark in one pattern, in one shard of keys (`by all` is in
+/// one); further ones are refused. A third of a million events of a few values.
+pub const PATTERN_WAITING_BYTES_PER_SHARD_MAX: usize = 64 * 1024 * 1024;
+
 /// Events looked at for the combinations that one event completes; what is behind them is not
 /// found, which is counted.
 pub const PATTERN_WALK_MAX: usize = 100_000;

@@ -60,7 +60,7 @@ impl Correlator {
             correlator.keys.insert(key.hash, key);
         }
         for event in restored.waiting {
-            correlator.shards[shard_of(event.key_hash)].bytes += event_bytes(&event);
+            correlator.shards[shard_of(event.key_hash)].bytes += event.bytes();
             correlator.waiting.push(event);
         }
         correlator
@@ -79,7 +79,7 @@ impl Correlator {
     /// Takes an item that the watermark has not passed yet; `false` where no room is left for it.
     pub(crate) fn push(&mut self, event: Event) -> bool {
         let shard = &mut self.shards[shard_of(event.key_hash)];
-        let bytes = shard.bytes + event_bytes(&event);
+        let bytes = shard.bytes + event.bytes();
         if bytes > CORRELATE_BYTES_PER_SHARD_MAX {
             return false;
         }
@@ -92,7 +92,7 @@ impl Correlator {
     pub(crate) fn advance(&mut self, watermark_ns: i64) -> (Vec<Decided>, u64) {
         let shards = &mut self.shards;
         let events = self.waiting.passed(watermark_ns, |event| {
-            shards[shard_of(event.key_hash)].bytes -= event_bytes(event);
+            shards[shard_of(event.key_hash)].bytes -= event.bytes();
         });
         for event in events {
             self.wake(event.place.time_ns.saturating_sub(1));
@@ -176,10 +176,6 @@ impl Correlator {
     pub(crate) fn rule(&self) -> &Arc<CorrelateRule> {
         &self.rule
     }
-}
-
-fn event_bytes(event: &Event) -> usize {
-    size_of::<Event>() + Value::bytes_of(&event.key) + Value::bytes_of(&event.slots)
 }
 
 #[cfg(test)]

@@ -42,6 +42,17 @@ pub(crate) struct Event {
 }
 
 impl Event {
+    /// Bytes that it takes while it waits.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of::<Self>() + Value::bytes_of(&self.key) + Value::bytes_of(&self.slots)
+    }
+
+    /// Where it stands in the log: which events a bound refuses must not depend on the worker that
+    /// decoded them.
+    pub(crate) fn in_log(&self) -> impl Ord + use<> {
+        (self.place.seq, self.place.at, self.place)
+    }
+
     /// Whether it can be a symbol, conditions on other events aside.
     pub(crate) fn is(&self, symbol: u32) -> bool {
         self.mask >> symbol & 1 == 1

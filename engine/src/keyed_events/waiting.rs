@@ -13,21 +13,15 @@ const BUCKET_BITS: u32 = 28;
 pub(crate) struct Waiting {
     /// By bucket of time.
     buckets: BTreeMap<i64, Vec<Event>>,
-    len: usize,
 }
 
 impl Waiting {
     pub(crate) fn push(&mut self, event: Event) {
-        self.len += 1;
         self.buckets.entry(event.place.time_ns >> BUCKET_BITS).or_default().push(event);
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Event> {
         self.buckets.values().flatten()
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.len
     }
 
     /// Whether a watermark may have passed any.
@@ -71,7 +65,6 @@ impl Waiting {
                 bucket.remove();
             }
         }
-        self.len -= events.len();
         events
     }
 }

@@ -95,8 +95,7 @@ impl Correlations {
                 events.push(event);
             });
             counts.refuse(of_nobody);
-            // Which ones a bound refuses must not depend on the worker that decoded them.
-            events.sort_by_key(|event| (event.place.seq, event.place.at, event.place));
+            events.sort_by_key(Event::in_log);
             for event in events {
                 counts.refused += u64::from(!correlator.push(event));
             }

@@ -104,11 +104,7 @@ impl Patterns {
         alerts: &mut [Alert],
         out: &mut Closed,
     ) {
-        for event in events {
-            if let Some(own) = self.places[event.rule.0 as usize] {
-                self.own[own as usize].matcher.push(event);
-            }
-        }
+        self.take(events, out);
         let mut watching: BTreeMap<RuleId, Vec<usize>> = BTreeMap::new();
         for (index, alert) in alerts.iter().enumerate() {
             watching.entry(alert.source()).or_default().push(index);
@@ -117,12 +113,14 @@ impl Patterns {
             let id = own.id;
             if own.reads_rows {
                 let counts = &mut out.rules[id.0 as usize];
+                let mut refused = 0;
                 let of_nobody = row_events(plan, id, fed, &mut own.rows, |event| {
                     counts.taken += 1;
                     counts.used += 1;
-                    own.matcher.push(event);
+                    refused += u64::from(!own.matcher.push(event));
                 });
                 counts.refuse(of_nobody);
+                counts.refused += refused;
             }
             let timeout = own.matcher.rule().timeout;
             let watchers = [Some(id), timeout].into_iter().flatten();
@@ -145,6 +143,22 @@ impl Patterns {
                 watch(&mut alerts[*index], plan, &read, between, &mut out.transitions);
             }
             out.rows.extend(rows);
+        }
+    }
+}
+
+impl Patterns {
+    /// Takes the events of an epoch; of those that a bound has no room for, the last in the log.
+    fn take(&mut self, mut events: Vec<Event>, out: &mut Closed) {
+        let bytes = events.iter().map(Event::bytes).sum();
+        if self.own.iter().any(|own| !own.matcher.has_room(bytes)) {
+            events.sort_by_key(Event::in_log);
+        }
+        for event in events {
+            let (rule, own) = (event.rule.0 as usize, self.places[event.rule.0 as usize]);
+            let Some(own) = own else { continue };
+            let is_taken = self.own[own as usize].matcher.push(event);
+            out.rules[rule].refused += u64::from(!is_taken);
         }
     }
 }
