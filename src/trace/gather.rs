@@ -14,7 +14,7 @@ use tailwater_engine::model::{
 };
 use tailwater_engine::plan::SignalPlan;
 use tailwater_engine::plan::eval::Evaluator;
-use tailwater_engine::trace::{PEER_ATTRIBUTES, SpanKind, is_database_attribute};
+use tailwater_engine::trace::{LinkedKind, PEER_ATTRIBUTES, is_database_attribute};
 
 use super::span::{SpanEvent, Status, TraceId, TraceSpan};
 
@@ -287,7 +287,7 @@ impl SpanColumns {
             Field::SpanId,
             Field::ParentId,
             Field::Name,
-            Field::Kind,
+            Field::LinkedKind,
             Field::Status,
             Field::StatusMessage,
             Field::Start,
@@ -329,7 +329,7 @@ impl SpanColumns {
             end_ns: time(column(self.end), row).max(start_ns),
             name: text_at(self.name).unwrap_or_default(),
             service: text_at(self.service),
-            kind: SpanKind::of_name(&text_at(self.kind).unwrap_or_default()),
+            kind: LinkedKind::of_name(&text_at(self.kind).unwrap_or_default()),
             status: Status::of_name(&text_at(self.status).unwrap_or_default()),
             message: text_at(self.message).unwrap_or_default(),
             peer: peers.find_map(|(_, &at)| text_at(at)),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tailwater_engine::model::Value;
-use tailwater_engine::trace::{EdgeSpan, SpanKind};
+use tailwater_engine::trace::{EdgeSpan, LinkedKind};
 
 /// A trace's id.
 pub(crate) type TraceId = [u8; 16];
@@ -64,8 +64,8 @@ pub(crate) struct TraceSpan {
     pub(crate) name: Arc<str>,
     /// The service that sent it.
     pub(crate) service: Option<Arc<str>>,
-    /// Its kind.
-    pub(crate) kind: SpanKind,
+    /// Its kind, and whether its parent waits for it.
+    pub(crate) kind: LinkedKind,
     /// Its status.
     pub(crate) status: Status,
     /// The message of its status.
@@ -90,7 +90,7 @@ impl TraceSpan {
     pub(crate) fn edge(&self) -> EdgeSpan<&str> {
         EdgeSpan {
             service: self.service.as_deref(),
-            kind: self.kind,
+            kind: self.kind.kind,
             is_error: self.status == Status::Error,
             duration_ns: self.duration_ns(),
             peer: self.peer.as_deref(),

@@ -74,7 +74,7 @@ fn spans(trace: &Trace, keys: &[std::sync::Arc<str>], out: &mut String) {
         let _ = write!(
             out,
             ",\"kind\":\"{}\",\"status\":\"{}\",\"message\":",
-            span.kind.name(),
+            span.kind.kind.name(),
             span.status.name()
         );
         write_json_text(&span.message, out);

@@ -133,6 +133,49 @@ fn json_says_what_the_critical_path_is() {
 }
 
 #[test]
+fn nobody_waits_for_a_span_that_follows() {
+    let span = |id: u32, refers: &str, to: u32, start: u32, duration: u32| {
+        format!(
+            r#"{{"traceID":"abc","spanID":"{id}","operationName":"s{id}","references":[
+            {{"refType":"{refers}","traceID":"abc","spanID":"{to}"}}],"startTime":{},
+            "duration":{duration},"tags":[],"logs":[],"processID":"p"}}"#,
+            1_700_000_000_000_000_u64 + u64::from(start)
+        )
+    };
+    let spans = [
+        span(1, "CHILD_OF", 0, 0, 100),
+        span(2, "FOLLOWS_FROM", 1, 20, 60),
+        span(3, "CHILD_OF", 1, 10, 30),
+        span(4, "CHILD_OF", 2, 30, 40),
+    ];
+    let folder = folder("view-follows");
+    let file = folder.join("trace.json").display().to_string();
+    let processes = r#"{"p":{"serviceName":"A","tags":[]}}"#;
+    let spans = spans.join(",").replace(r#""spanID":"0""#, r#""spanID":"99""#);
+    let text =
+        format!(r#"{{"data":[{{"traceID":"abc","spans":[{spans}],"processes":{processes}}}]}}"#);
+    fs::write(&file, text).unwrap();
+    let output = view(&[&file, "--format", "json", "-q"]);
+    let trace: Value = serde_json::from_str(stdout(&output)).unwrap();
+    let exclusive = trace["spans"].as_array().unwrap().iter();
+    let exclusive: Vec<_> = exclusive.map(|span| span["exclusive"].as_i64().unwrap()).collect();
+    assert_eq!(exclusive.iter().sum::<i64>(), 100_000, "{trace}");
+    assert_eq!(exclusive.iter().filter(|ns| **ns > 0).count(), 2, "{trace}");
+
+    let rules = folder.join("rules.tw");
+    let text = "edition 1\nstream s = spans lateness 0s\ntraces t from s close when quiet 1s\n\
+        aggregate path from t.operations by name over tumbling(1m)\n  \
+        select { own: sum(exclusive) }\n";
+    fs::write(&rules, text).unwrap();
+    let rules = rules.display().to_string();
+    let output = tailwater().args(["replay", &file, "--rules", &rules]).output().unwrap();
+    let said = stdout(&output);
+    let own = |name: &str| said.lines().find(|line| line.contains(name)).unwrap_or_default();
+    assert!(own("s1").contains("70us") && own("s3").contains("30us"), "{said}");
+    assert!(own("s2").contains(" 0") && own("s4").contains(" 0"), "{said}");
+}
+
+#[test]
 fn what_is_not_there_is_told() {
     let output = view(&[DEMO, "--trace", "ffff"]);
     assert_eq!((output.status.code(), stdout(&output)), (Some(1), ""));

@@ -26,6 +26,8 @@ pub(super) struct Item {
     pub(super) metric_type: u8,
     pub(super) temporality: u8,
     pub(super) monotonic: bool,
+    /// Whether its parent does not wait for it: a span that Jaeger says follows from it.
+    pub(super) follows: bool,
     /// Whether the flags of a span say so.
     pub(super) sampled: bool,
     pub(super) name: Symbol,
@@ -51,6 +53,11 @@ pub(super) struct Item {
 }
 
 impl Item {
+    /// Index into the members of [`crate::model::Field::LinkedKind`].
+    pub(super) fn linked_kind(&self) -> usize {
+        usize::from(self.kind) + if self.follows { usize::from(KINDS) } else { 0 }
+    }
+
     /// An event of this span, of which nothing of its own is known yet.
     pub(super) fn event(&self, span_name: Symbol) -> Self {
         let Self { trace_id, span_id, .. } = *self;
@@ -74,6 +81,7 @@ impl Item {
         metric_type: 0,
         temporality: 0,
         monotonic: false,
+        follows: false,
         sampled: false,
         name: Symbol::EMPTY,
         span_name: Symbol::EMPTY,

@@ -1,9 +1,10 @@
 //! Documents of Jaeger's UI API: one trace, a list of traces, or an answer with `data`.
 //!
 //! Times are in microseconds. The span's process is its resource. The parent is the first
-//! reference of kind `CHILD_OF` within the trace, else the first one within the trace; all other
-//! references are links. The tags in which Jaeger keeps OpenTelemetry's fields (`span.kind`,
-//! `error`, `otel.status_code`, …) set those fields and stay attributes as well.
+//! reference of kind `CHILD_OF` within the trace, else the first one within the trace, which the
+//! span then only follows; all other references are links. The tags in which Jaeger keeps
+//! OpenTelemetry's fields (`span.kind`, `error`, `otel.status_code`, …) set those fields and stay
+//! attributes as well.
 
 use super::damage::{Damage, Reason};
 use super::hex;
@@ -187,6 +188,7 @@ fn references(json: &mut Json<'_>, item: &mut Item, w: &mut Writer<'_>) -> Resul
     let parent = child_of.or(other);
     item.link_count += count - u32::from(parent.is_some());
     item.parent_id = parent.map_or(item.parent_id, |(_, span_id)| span_id);
+    item.follows = child_of.is_none() && other.is_some();
     let mut links = Vec::new();
     if w.wants_field(Signal::Spans, Field::LinkTraceIds) {
         let (mut json, mut at) = (again, 0);

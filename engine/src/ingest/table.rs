@@ -17,6 +17,7 @@ use super::layout::{Layout, Level, Slot};
 /// Symbols of the enumerations' members in the current symbol table.
 pub(super) struct Members {
     kinds: Vec<Symbol>,
+    linked_kinds: Vec<Symbol>,
     statuses: Vec<Symbol>,
     severities: Vec<Symbol>,
     metric_types: Vec<Symbol>,
@@ -32,6 +33,7 @@ impl Members {
         };
         Self {
             kinds: intern(Field::Kind),
+            linked_kinds: intern(Field::LinkedKind),
             statuses: intern(Field::Status),
             severities: intern(Field::Severity),
             metric_types: intern(Field::MetricType),
@@ -445,6 +447,7 @@ fn push_field(
 fn symbol_of(field: Field, item: &Item, members: &Members) -> Symbol {
     match field {
         Field::Kind => members.kinds[item.kind as usize],
+        Field::LinkedKind => members.linked_kinds[item.linked_kind()],
         Field::Status => members.statuses[item.status as usize],
         Field::Severity => members.severities[item.severity()],
         Field::MetricType => members.metric_types[item.metric_type as usize],

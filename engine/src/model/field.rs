@@ -34,6 +34,21 @@ pub enum FieldKind {
 }
 
 const KINDS: &[&str] = &["unspecified", "internal", "server", "client", "producer", "consumer"];
+/// [`KINDS`], then the same of spans that only follow their parent.
+const LINKED_KINDS: &[&str] = &[
+    "unspecified",
+    "internal",
+    "server",
+    "client",
+    "producer",
+    "consumer",
+    "follows unspecified",
+    "follows internal",
+    "follows server",
+    "follows client",
+    "follows producer",
+    "follows consumer",
+];
 const STATUSES: &[&str] = &["unset", "ok", "error"];
 const SEVERITIES: &[&str] = &["unspecified", "trace", "debug", "info", "warn", "error", "fatal"];
 const METRIC_TYPES: &[&str] = &["gauge", "sum", "histogram", "exponential_histogram", "summary"];
@@ -135,6 +150,9 @@ fields! {
     Source "source" FieldKind::Text,
         [Spans, SpanEvents, Logs, Metrics, Events, Progress, Resources, Heartbeats],
         "Name of the configured input; for the line protocol, its `src`.";
+    LinkedKind "" FieldKind::Enum(LINKED_KINDS), [Spans],
+        "Kind of the span, and whether it only follows its parent (`FOLLOWS_FROM` of Jaeger). Only \
+         what puts traces together reads it: it has no path.";
 }
 
 impl Field {
@@ -143,10 +161,16 @@ impl Field {
         self.signals().contains(&signal)
     }
 
+    /// Whether rules may name it.
+    pub fn has_path(self) -> bool {
+        !self.path().is_empty()
+    }
+
     /// The field of a signal by its path in the rules language.
     pub fn by_path(signal: Signal, path: &str) -> Option<Self> {
         // A span's time is its end, and needs no column of its own.
         let path = if signal == Signal::Spans && path == "time" { "end" } else { path };
-        Self::ALL.iter().copied().find(|field| field.path() == path && field.is_of(signal))
+        let is_it = |field: &Self| field.path() == path && field.is_of(signal);
+        Self::ALL.iter().copied().filter(|field| field.has_path()).find(is_it)
     }
 }

@@ -3,13 +3,14 @@
 //! Defined as Jaeger's UI does (`TracePage/CriticalPath`). The walk goes backwards from the end of
 //! a root: it descends into the child that ends last, and where a span has no such child goes back
 //! to its parent, there to the child that ended last before this one began. What reaches out of
-//! its parent is clipped to it, what lies outside of it is left out with all below it, and so is a
-//! consumer below a producer, which nobody waits for. Every tree of the forest has its path.
+//! its parent is clipped to it, what lies outside of it is left out with all below it, and so is
+//! what nobody waits for: a consumer below a producer, a span that only follows its parent. Every
+//! tree of the forest has its path.
 //!
 //! Invariant: the segments of a tree do not overlap. Costs what the path touches, not the trace.
 
-use super::SpanKind;
 use super::forest::Forest;
+use super::{LinkedKind, SpanKind};
 
 /// What the path reads of spans, one entry a span in the forest's order.
 #[derive(Debug, Clone, Copy)]
@@ -18,8 +19,8 @@ pub struct PathSpans<'a> {
     pub starts_ns: &'a [i64],
     /// Ends; one before its start counts as it.
     pub ends_ns: &'a [i64],
-    /// Kinds.
-    pub kinds: &'a [SpanKind],
+    /// Kinds, and who only follows its parent.
+    pub kinds: &'a [LinkedKind],
 }
 
 /// A stretch of time in which a span was on the path.
@@ -155,10 +156,10 @@ impl PathSpans<'_> {
         (start, self.ends_ns[span as usize].max(start))
     }
 
-    /// Nobody waits for a consumer of what a producer sent.
+    /// Nobody waits for a consumer of what a producer sent, nor for what only follows.
     fn is_awaited(&self, child: u32, parent: u32) -> bool {
-        (self.kinds[parent as usize], self.kinds[child as usize])
-            != (SpanKind::Producer, SpanKind::Consumer)
+        let (child, parent) = (self.kinds[child as usize], self.kinds[parent as usize]);
+        !child.follows && (parent.kind, child.kind) != (SpanKind::Producer, SpanKind::Consumer)
     }
 }
 

@@ -79,3 +79,26 @@ impl SpanKind {
         }
     }
 }
+
+/// A span's kind, and whether its parent waits for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct LinkedKind {
+    /// The kind.
+    pub kind: SpanKind,
+    /// Whether it only follows its parent: a `FOLLOWS_FROM` of Jaeger.
+    pub follows: bool,
+}
+
+impl LinkedKind {
+    /// By its name among the members of [`crate::model::Field::LinkedKind`].
+    pub fn of_name(name: &str) -> Self {
+        let follower = name.strip_prefix("follows ");
+        Self { kind: SpanKind::of_name(follower.unwrap_or(name)), follows: follower.is_some() }
+    }
+}
+
+impl From<SpanKind> for LinkedKind {
+    fn from(kind: SpanKind) -> Self {
+        Self { kind, follows: false }
+    }
+}

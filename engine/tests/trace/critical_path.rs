@@ -2,7 +2,9 @@
 //! that follows the definition word for word.
 
 use proptest::prelude::*;
-use tailwater_engine::trace::{CriticalPath, Forest, OperationTimes, PathSpans, Segment, SpanKind};
+use tailwater_engine::trace::{
+    CriticalPath, Forest, LinkedKind, OperationTimes, PathSpans, Segment, SpanKind,
+};
 
 use super::{forest, links, tree};
 
@@ -10,7 +12,7 @@ struct Spans {
     forest: Forest,
     starts_ns: Vec<i64>,
     ends_ns: Vec<i64>,
-    kinds: Vec<SpanKind>,
+    kinds: Vec<LinkedKind>,
 }
 
 impl Spans {
@@ -33,7 +35,7 @@ fn spans(of: &[(u64, i64, i64)]) -> Spans {
         forest: forest(&ids, &parent_ids),
         starts_ns: of.iter().map(|span| span.1).collect(),
         ends_ns: of.iter().map(|span| span.2).collect(),
-        kinds: vec![SpanKind::Internal; of.len()],
+        kinds: vec![SpanKind::Internal.into(); of.len()],
     }
 }
 
@@ -78,10 +80,21 @@ fn what_reaches_out_of_its_parent_is_clipped_to_it() {
 #[test]
 fn nobody_waits_for_a_consumer() {
     let mut spans = spans(&[(0, 0, 30), (1, 10, 20), (2, 12, 14)]);
-    spans.kinds = vec![SpanKind::Producer, SpanKind::Consumer, SpanKind::Internal];
+    let kinds = [SpanKind::Producer, SpanKind::Consumer, SpanKind::Internal];
+    spans.kinds = kinds.map(LinkedKind::from).into();
     assert_eq!(segments(&spans), [(0, 0, 30)]);
-    spans.kinds[0] = SpanKind::Server;
+    spans.kinds[0] = SpanKind::Server.into();
     assert_eq!(segments(&spans), [(0, 0, 10), (1, 10, 12), (2, 12, 14), (1, 14, 20), (0, 20, 30)]);
+}
+
+#[test]
+fn nobody_waits_for_what_only_follows() {
+    let mut spans = spans(&[(0, 0, 100), (1, 20, 80), (1, 10, 40), (2, 30, 70)]);
+    spans.kinds[1] = LinkedKind::of_name("follows server");
+    assert_eq!(segments(&spans), [(0, 0, 10), (2, 10, 40), (0, 40, 100)]);
+    // A root follows nobody who is there.
+    spans.kinds[0].follows = true;
+    assert_eq!(segments(&spans).len(), 3);
 }
 
 #[test]
@@ -151,8 +164,10 @@ mod definition {
             let kind = |span: u32| spans.kinds[span as usize];
             kept[span as usize] = match spans.forest.parent(span) {
                 None => Some(own),
+                Some(_) if kind(span).follows => None,
                 Some(parent)
-                    if kind(parent) == SpanKind::Producer && kind(span) == SpanKind::Consumer =>
+                    if kind(parent).kind == SpanKind::Producer
+                        && kind(span).kind == SpanKind::Consumer =>
                 {
                     None
                 }
@@ -199,13 +214,14 @@ proptest! {
     fn the_path_is_as_defined(
         (ids, parent_ids) in prop_oneof![4 => tree(), 1 => links()],
         times in prop::collection::vec((0..40_i64, -2..30_i64), 16),
-        kinds in prop::collection::vec(0..6_usize, 16),
+        kinds in prop::collection::vec((0..6_usize, prop::bool::weighted(0.1)), 16),
     ) {
+        let linked = |(member, follows)| LinkedKind { kind: SpanKind::of_member(member), follows };
         let spans = Spans {
             forest: forest(&ids, &parent_ids),
             starts_ns: times.iter().map(|times| times.0).collect(),
             ends_ns: times.iter().map(|times| times.0 + times.1).collect(),
-            kinds: kinds.into_iter().map(SpanKind::of_member).collect(),
+            kinds: kinds.into_iter().map(linked).collect(),
         };
         let kept = definition::clip(&spans);
         let mut expected = Vec::new();

@@ -145,7 +145,7 @@ pub(super) fn part(
                 rule,
                 service: reading.service(),
                 name: reading.carried(ColumnSpec::Field(Field::Name)),
-                kind: reading.carried(ColumnSpec::Field(Field::Kind)),
+                kind: reading.carried(ColumnSpec::Field(Field::LinkedKind)),
                 error: reading.error()?,
             };
             reading.rule().operations = Some(known);
@@ -351,7 +351,7 @@ impl<'a, 'b> Reading<'a, 'b> {
         Some(EdgesPart {
             rule,
             service: self.service(),
-            kind: self.carried(ColumnSpec::Field(Field::Kind)),
+            kind: self.carried(ColumnSpec::Field(Field::LinkedKind)),
             peer: self.carried(first(&mut PEER_ATTRIBUTES.iter())),
             error: self.error()?,
             database: self.leaf(Some(database))?,
@@ -369,10 +369,10 @@ impl<'a, 'b> Reading<'a, 'b> {
             TraceField::CriticalPath => TraceValue::CriticalPath {
                 service: self.service(),
                 name: self.carried(ColumnSpec::Field(Field::Name)),
-                kind: self.carried(ColumnSpec::Field(Field::Kind)),
+                kind: self.carried(ColumnSpec::Field(Field::LinkedKind)),
             },
             TraceField::CriticalPathDuration => {
-                TraceValue::CriticalPathDuration(self.carried(ColumnSpec::Field(Field::Kind)))
+                TraceValue::CriticalPathDuration(self.carried(ColumnSpec::Field(Field::LinkedKind)))
             }
             field => TraceValue::Field(field),
         }

@@ -199,7 +199,7 @@ fn demand(signal: Signal, keys: &BTreeSet<String>) -> Demand {
     for &signal in signals {
         demand.want(signal);
         for &field in Field::ALL {
-            if field.is_of(signal) && field != Field::Series {
+            if field.is_of(signal) && field.has_path() && field != Field::Series {
                 demand.column(signal, ColumnSpec::Field(field));
             }
         }

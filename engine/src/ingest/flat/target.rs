@@ -190,11 +190,13 @@ fn field_target(field: Field, unit: Unit, layout: &Layout) -> Target {
         | Field::Series => Target::Skip,
         _ => Target::Text(field),
     };
-    let severity = [Field::Severity, Field::SeverityNumber, Field::SeverityText];
-    let is_read = if severity.contains(&field) {
-        severity.iter().any(|&field| layout.wants(field))
-    } else {
-        layout.wants(field)
+    let is_read = match field {
+        Field::Severity | Field::SeverityNumber | Field::SeverityText => {
+            let all = [Field::Severity, Field::SeverityNumber, Field::SeverityText];
+            all.iter().any(|&field| layout.wants(field))
+        }
+        Field::Kind => layout.wants(field) || layout.wants(Field::LinkedKind),
+        _ => layout.wants(field),
     };
     if is_read { target } else { Target::Skip }
 }

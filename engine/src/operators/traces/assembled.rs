@@ -5,7 +5,7 @@ use super::values::Values;
 use crate::model::Value;
 use crate::operators::sample::EarlyClose;
 use crate::sampling::Randomness;
-use crate::trace::SpanKind;
+use crate::trace::LinkedKind;
 
 /// A closed trace.
 #[derive(Debug, Default)]
@@ -79,7 +79,7 @@ impl Assembled {
     }
 
     /// The kind of a span, by its carried column.
-    pub(super) fn kind(&self, span: usize, column: u32) -> SpanKind {
+    pub(super) fn kind(&self, span: usize, column: u32) -> LinkedKind {
         self.values.kind(self.spans.carried[column as usize][span])
     }
 }

@@ -174,7 +174,7 @@ impl Found {
         let name = |number: u32| (number != NOTHING).then_some(number);
         let carried = |column: u32| &spans.carried[column as usize];
         let (services, peers) = (carried(part.service), carried(part.peer));
-        let kinds = carried(part.kind).iter().map(|kind| trace.values.kind(*kind));
+        let kinds = carried(part.kind).iter().map(|kind| trace.values.kind(*kind).kind);
         let ends = services.iter().zip(peers).zip(kinds);
         let numbers = spans.masks.iter().zip(&spans.durations_ns);
         self.spans.clear();

@@ -14,7 +14,7 @@ use crate::plan::eval::eval_columns;
 use crate::plan::{KeyOf, NamedRead, Plan, SpanExpr, TraceField, TraceRule, TraceValue};
 use crate::self_metrics::EngineGauges;
 use crate::trace::{
-    Assignment, CriticalPath, Forest, NamedStructure, PathSpans, Search, SpanKind, Structure,
+    Assignment, CriticalPath, Forest, LinkedKind, NamedStructure, PathSpans, Search, Structure,
     Structures,
 };
 
@@ -46,7 +46,7 @@ pub(super) struct Reader {
 #[derive(Default)]
 struct Columns {
     ends_ns: Vec<i64>,
-    kinds: Vec<SpanKind>,
+    kinds: Vec<LinkedKind>,
 }
 
 impl Reader {
@@ -156,7 +156,7 @@ impl Reader {
         columns.kinds.clear();
         match self.kind {
             Some(kind) => columns.kinds.extend((0..spans.len()).map(|at| trace.kind(at, kind))),
-            None => columns.kinds.resize(spans.len(), SpanKind::default()),
+            None => columns.kinds.resize(spans.len(), LinkedKind::default()),
         }
         let spans = PathSpans {
             starts_ns: &spans.starts_ns,

@@ -11,7 +11,7 @@ use hashbrown::HashTable;
 
 use crate::limits::TRACE_VALUES_IDLE_MAX;
 use crate::model::{Cell, Column, Value};
-use crate::trace::SpanKind;
+use crate::trace::LinkedKind;
 
 /// The number of null.
 pub(super) const NOTHING: u32 = 0;
@@ -22,7 +22,7 @@ struct Held {
     value: Value,
     hash: u64,
     /// What it means as the kind of a span.
-    kind: SpanKind,
+    kind: LinkedKind,
 }
 
 /// The values of one rule on one worker.
@@ -63,8 +63,8 @@ impl Values {
             return at;
         }
         let kind = match &value {
-            Value::Str(name) => SpanKind::of_name(name),
-            _ => SpanKind::default(),
+            Value::Str(name) => LinkedKind::of_name(name),
+            _ => LinkedKind::default(),
         };
         let at = self.free.pop().unwrap_or(self.held.len() as u32);
         let new = Held { value, hash, kind };
@@ -115,7 +115,7 @@ impl Values {
 
     /// What the value means as the kind of a span.
     #[inline]
-    pub(super) fn kind(&self, number: u32) -> SpanKind {
+    pub(super) fn kind(&self, number: u32) -> LinkedKind {
         self.held[number as usize].kind
     }
 
