@@ -1,4 +1,5 @@
-//! What a live run had not decided when it ended: told, as it is gone with the run.
+//! What was not decided when a run ended, or a replay that leaves it open: told, as nothing more
+//! comes of it.
 
 use tailwater_engine::plan::{Plan, RuleKind};
 use tailwater_engine::self_metrics::EngineGauges;
@@ -6,7 +7,7 @@ use tailwater_engine::self_metrics::EngineGauges;
 use super::sampled::is_of_traces;
 use super::summary::counted;
 
-/// A line that says it; `None` where nothing was open. Alerts are none of it: what fires is said.
+/// What there is, rule by rule; `None` where nothing was open. Alerts are none of it: what fires is said.
 pub(super) fn left_open(plan: &Plan, gauges: &EngineGauges) -> Option<String> {
     let mut parts = Vec::new();
     for (index, rule) in plan.rules.iter().enumerate() {
@@ -27,6 +28,5 @@ pub(super) fn left_open(plan: &Plan, gauges: &EngineGauges) -> Option<String> {
         };
         parts.push(format!("{}: {what}", rule.name));
     }
-    (!parts.is_empty())
-        .then(|| format!("open at the end, and gone with the run: {}", parts.join("; ")))
+    (!parts.is_empty()).then(|| parts.join("; "))
 }

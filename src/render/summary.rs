@@ -112,10 +112,16 @@ impl Summary {
         self.fired.iter().any(|&count| count > 0)
     }
 
+    /// Takes what a replay leaves undecided.
+    pub(crate) fn leave_open(&mut self, gauges: &EngineGauges) {
+        self.open = left_open(&self.plan, gauges).map(|open| format!("open at the end: {open}"));
+    }
+
     /// Tells how a live run went, on standard error, and what it had not decided.
     pub(crate) fn tell_live(&mut self, gauges: &EngineGauges, general: General) {
         self.is_live = true; // what came cannot be sorted any more
-        self.open = left_open(&self.plan, gauges);
+        let open = left_open(&self.plan, gauges);
+        self.open = open.map(|open| format!("open at the end, and gone with the run: {open}"));
         self.tell_below(String::from("\n"), general);
     }
 

@@ -143,15 +143,21 @@ fn what_was_open_when_a_run_ends_is_told() {
                  alert Never from d when n > 1 on no data resolve\n\
                  traces closed from s close when quiet 0.1s or age 5m\n\
                  sample closed { keep when firing(Never) drop otherwise } to otlp\n";
-    let run = Run::start(rules, &["--otlp", "http://127.0.0.1:9"], &[]);
+    let record = path("open.twlog");
+    let to = ["--otlp", "http://127.0.0.1:9", "--record", record.to_str().unwrap()];
+    let run = Run::start(rules, &to, &[]);
     spans(&run, "shop", 3, -2);
     spans(&run, "bank", 1, 0); // joins one of the traces, and closes two
     let waiting = "tailwater_rule_groups{rule=\"sample closed\"} 2";
     run.shows("admin", "/metrics", waiting);
     let (code, _, stderr) = run.end();
-    let told = "\nopen at the end, and gone with the run: c: windows of 2 groups; open: 3 traces; \
-                closed: 1 trace; sample closed: 2 traces without a verdict\nunaccounted 0";
-    assert!(code == Some(0) && stderr.contains(told), "{stderr}");
+    let open = "c: windows of 2 groups; open: 3 traces; closed: 1 trace; \
+                sample closed: 2 traces without a verdict\nunaccounted 0";
+    let told = format!("\nopen at the end, and gone with the run: {open}");
+    assert!(code == Some(0) && stderr.contains(&told), "{stderr}");
+    let replayed = replay(&record, &[]);
+    let replayed = String::from_utf8_lossy(&replayed.stderr);
+    assert!(replayed.contains(&format!("\nopen at the end: {open}")), "{replayed}");
 }
 
 #[test]

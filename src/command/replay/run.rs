@@ -135,11 +135,15 @@ pub(crate) fn run_through(
     if matches!(why, Ended::Complete) && !settings.stays_open {
         engine.push_body(FrameBody::End)?;
     }
+    let gauges = engine.gauges();
     for output in engine.finish()?.0 {
         sink(&output)?;
     }
     progress.finish_and_clear();
     screen.sum_up(&mut summary);
+    if settings.stays_open || !matches!(why, Ended::Complete) {
+        summary.leave_open(&gauges);
+    }
     summary.close(feed.ledger(), &feed.sources());
     Ok(Recording { why, summary, explained })
 }
