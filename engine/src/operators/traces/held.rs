@@ -5,6 +5,7 @@
 //! first. Spans of a snapshot are held as they will leave.
 
 mod received;
+mod restored;
 mod sparse;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::operators::sample::Contents;
 use crate::otlp::wire::field;
 use crate::sampling::read_tracestate;
 use received::{Received, Rows, Times};
+use restored::Restoring;
 use sparse::Sparse;
 
 /// Spans that are numbered together, a power of two.
@@ -106,6 +108,7 @@ pub(crate) struct HeldSpans {
     /// By number: the span before it in its trace.
     before: Vec<u32>,
     sparse: Sparse,
+    restoring: Restoring,
     /// Bytes of payload that frames hold.
     payload_bytes: u64,
 }
@@ -364,24 +367,6 @@ impl HeldSpans {
         self.linked(newest, &mut spans);
         let contents = self.contents(&spans).into_iter();
         contents.filter_map(|(key, content)| Some((key, content?))).collect()
-    }
-
-    /// Holds spans of a snapshot; the newest.
-    pub(super) fn restore(&mut self, items: Vec<(ItemKey, ItemContent)>) -> u32 {
-        if items.is_empty() {
-            return NONE;
-        }
-        let count = items.len();
-        let items: Contents = items.into_iter().map(|(key, item)| (key, Some(item))).collect();
-        let stored = Stored { places: Vec::new(), items, is_stateless: false };
-        let bytes = stored.bytes();
-        let frame = self.add(Content::Stored(stored), count, bytes);
-        let mut newest = NONE;
-        for at in 0..count {
-            newest = self.hold_before(frame, at, newest).0.number();
-        }
-        self.release(frame);
-        newest
     }
 
     /// Bytes of payloads that are held, about.

@@ -81,6 +81,7 @@ impl Traces {
                 }
                 store.restore(trace);
             }
+            store.end_restoring();
             (id, store, Reader::new(plan, (id, &rule), local), samplers)
         });
         Self { own: own.collect() }

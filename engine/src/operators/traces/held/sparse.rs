@@ -90,7 +90,7 @@ impl HeldSpans {
         if frame.sparse == 0 || frame.count > frame.sparse {
             return;
         }
-        let Content::Received(received) = &frame.content else { return };
+        let Content::Received(received) = &frame.content else { return self.thin(place) };
         let all = received.payload.len() as u64;
         let left: u64 = self.left(frame).map(|at| received.ranges.bytes_at(at)).sum();
         let is_sparse = left * LEFT_IN <= all;

@@ -41,6 +41,11 @@ impl Store {
         open.chain(closed).collect()
     }
 
+    /// All traces of a snapshot are back.
+    pub(in crate::operators::traces) fn end_restoring(&mut self) {
+        self.held.end_restoring();
+    }
+
     /// Puts a trace of a snapshot back.
     pub(in crate::operators::traces) fn restore(&mut self, trace: TraceState) {
         match trace {
