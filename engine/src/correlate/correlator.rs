@@ -9,7 +9,9 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use super::key::{Decided, Item, Key, Outcome, Said, item_bytes};
-use crate::keyed_events::{Event, Keyed, KeysState, Waiting, Wakes, shard_of};
+use crate::keyed_events::{
+    Event, Keyed, KeysState, WAKE_BYTES, Waiting, Wakes, shard_of, shrink, table_bytes,
+};
 use crate::limits::{CORRELATE_BYTES_PER_SHARD_MAX, CORRELATE_KEYS_PER_SHARD_MAX, SHARDS};
 use crate::model::Value;
 use crate::plan::{CorrelateRule, LEFT, RIGHT};
@@ -70,10 +72,11 @@ impl Correlator {
         CorrelatorState::of(self.keys.values(), &self.waiting, rows)
     }
 
-    /// Keys with waiting items, and the bytes of all that waits.
+    /// Keys with waiting items, and about the bytes of all that waits.
     pub(crate) fn held(&self) -> (u64, u64) {
-        let bytes: usize = self.shards.iter().map(|shard| shard.bytes).sum();
-        (self.keys.len() as u64, bytes as u64)
+        let waiting: usize = self.shards.iter().map(|shard| shard.bytes).sum();
+        let free = table_bytes(&self.keys) - self.keys.len() * size_of::<Key>();
+        (self.keys.len() as u64, (waiting + free + self.keys.len() * WAKE_BYTES) as u64)
     }
 
     /// Takes an item that the watermark has not passed yet; `false` where no room is left for it.
@@ -99,6 +102,7 @@ impl Correlator {
             self.take(&event);
         }
         self.wake(watermark_ns);
+        shrink(&mut self.keys);
         let said = std::mem::take(&mut self.said);
         (said.decided, said.refused)
     }
@@ -229,7 +233,9 @@ mod tests {
             }
             let (keys, bytes) = correlator.held();
             assert!(keys <= u64::from(CORRELATE_KEYS_PER_SHARD_MAX), "{keys} keys");
-            assert!(bytes <= CORRELATE_BYTES_PER_SHARD_MAX as u64, "{bytes} bytes");
+            let (items, tables) = (CORRELATE_BYTES_PER_SHARD_MAX, table_bytes(&correlator.keys));
+            let beside = tables + keys as usize * WAKE_BYTES;
+            assert!(bytes <= (items + beside) as u64, "{bytes} bytes");
         }
         let (decided, more) = correlator.advance(i64::MAX);
         alone += decided.len() as u64;

@@ -8,8 +8,11 @@ use hashbrown::HashMap;
 use super::found::Found;
 use super::key::{Key, Said};
 use super::run::Run;
-use crate::keyed_events::{Event, Keyed, KeysState, Waiting, Wakes, shard_of};
+use crate::keyed_events::{
+    Event, Keyed, KeysState, WAKE_BYTES, Waiting, Wakes, shard_of, shrink, table_bytes,
+};
 use crate::limits::{PATTERN_KEYS_PER_SHARD_MAX, PATTERN_WAITING_BYTES_PER_SHARD_MAX, SHARDS};
+use crate::model::Value;
 use crate::plan::PatternRule;
 
 /// What a snapshot holds of a pattern.
@@ -75,9 +78,11 @@ impl Matcher {
     /// Keys under way, and about how many bytes they and the events that wait take: one key stands
     /// for all.
     pub(crate) fn held(&self) -> (u64, u64) {
-        let of_key = |key: &Key| size_of::<Key>() + key.runs.len() * size_of::<Run>();
+        let of_key = |key: &Key| {
+            key.runs.capacity() * size_of::<Run>() + Value::bytes_of(&key.values) + WAKE_BYTES
+        };
         let key = self.keys.values().next().map_or(0, of_key);
-        let bytes = self.keys.len() * key + self.waiting_bytes;
+        let bytes = self.keys.len() * key + table_bytes(&self.keys) + self.waiting_bytes;
         (self.keys.len() as u64, bytes as u64)
     }
 
@@ -122,6 +127,7 @@ impl Matcher {
             self.take(&event);
         }
         self.wake(watermark_ns);
+        shrink(&mut self.keys);
         let said = std::mem::take(&mut self.said);
         (said.found, said.refused)
     }
@@ -187,7 +193,7 @@ impl Matcher {
 mod tests {
     use super::*;
     use crate::keyed_events::Place;
-    use crate::model::{RuleId, Value};
+    use crate::model::RuleId;
     use crate::plan::MatchMode;
 
     fn matcher() -> Matcher {
