@@ -353,7 +353,8 @@ pub const CORRELATE_ITEMS_PER_KEY_MAX: usize = 4_096;
 /// refused.
 pub const CORRELATE_KEYS_PER_SHARD_MAX: u32 = 2_048;
 
-/// Bytes of waiting items in one correlation, in one shard of keys; further items are refused.
+/// Bytes of items that wait for a partner in one correlation, in one shard of keys; further items
+/// are refused.
 pub const CORRELATE_BYTES_PER_SHARD_MAX: usize = 512 * 1024;
 
 /// Derived traces of one rule that collect at once; beyond, the oldest end early.
@@ -373,9 +374,9 @@ pub const PATTERN_KEYS_PER_SHARD_MAX: u32 = 1_024;
 /// begins none.
 pub const PATTERN_EVENTS_PER_KEY_MAX: usize = 1_024;
 
-/// Bytes of events that wait for the watermark in one pattern, in one shard of keys (`by all` is in
-/// one); further ones are refused. A third of a million events of a few values.
-pub const PATTERN_WAITING_BYTES_PER_SHARD_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of events that wait for the watermark in one pattern or correlation, in one shard of keys
+/// (`by all` is in one); further ones are refused. A third of a million events of a few values.
+pub const EVENTS_WAITING_BYTES_PER_SHARD_MAX: usize = 64 * 1024 * 1024;
 
 /// Events looked at for the combinations that one event completes; what is behind them is not
 /// found, which is counted.

@@ -7,7 +7,8 @@ use tailwater_engine::self_metrics::EngineGauges;
 use super::sampled::is_of_traces;
 use super::summary::counted;
 
-/// What there is, rule by rule; `None` where nothing was open. Alerts are none of it: what fires is said.
+/// What there is, rule by rule; `None` where nothing was open. Alerts are none of it: what fires
+/// is said.
 pub(super) fn left_open(plan: &Plan, gauges: &EngineGauges) -> Option<String> {
     let mut parts = Vec::new();
     for (index, rule) in plan.rules.iter().enumerate() {

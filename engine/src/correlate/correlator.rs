@@ -5,13 +5,8 @@
 
 use std::sync::Arc;
 
-use foldhash::fast::FixedState;
-use hashbrown::HashMap;
-
 use super::key::{Decided, Item, Key, Outcome, Said, item_bytes};
-use crate::keyed_events::{
-    Event, Keyed, KeysState, WAKE_BYTES, Waiting, Wakes, shard_of, shrink, table_bytes,
-};
+use crate::keyed_events::{Event, KeyTable, Keyed, KeysState, Waiting, shard_of};
 use crate::limits::{CORRELATE_BYTES_PER_SHARD_MAX, CORRELATE_KEYS_PER_SHARD_MAX, SHARDS};
 use crate::model::Value;
 use crate::plan::{CorrelateRule, LEFT, RIGHT};
@@ -23,49 +18,38 @@ impl Keyed for Key {
     fn hash(&self) -> u128 {
         self.hash
     }
-}
 
-/// What one shard of keys holds.
-#[derive(Clone, Copy, Default)]
-struct Shard {
-    keys: u32,
-    /// Of items that wait for the watermark or for a partner.
-    bytes: usize,
+    fn wake_ns(&self) -> i64 {
+        self.wake_ns
+    }
+
+    fn set_wake_ns(&mut self, at_ns: i64) {
+        self.wake_ns = at_ns;
+    }
 }
 
 /// One correlation on one worker.
 pub(crate) struct Correlator {
     rule: Arc<CorrelateRule>,
-    keys: HashMap<u128, Key, FixedState>,
+    keys: KeyTable<Key>,
     /// Items that wait for the watermark.
     waiting: Waiting,
-    wakes: Wakes,
-    shards: Vec<Shard>,
+    /// By shard of keys: bytes of keys and of items that wait for a partner.
+    bytes_in: Vec<usize>,
     said: Said,
 }
 
 impl Correlator {
     pub(crate) fn new(rule: &Arc<CorrelateRule>, restored: CorrelatorState) -> Self {
-        let mut correlator = Self {
+        let mut bytes_in = vec![0; SHARDS as usize];
+        restored.keys.iter().for_each(|key| bytes_in[shard_of(key.hash)] += key.bytes());
+        Self {
             rule: Arc::clone(rule),
-            keys: HashMap::with_hasher(FixedState::with_seed(3)),
-            waiting: Waiting::default(),
-            wakes: Wakes::default(),
-            shards: vec![Shard::default(); SHARDS as usize],
+            keys: KeyTable::new(restored.keys),
+            waiting: Waiting::new(restored.waiting),
+            bytes_in,
             said: Said::default(),
-        };
-        for key in restored.keys {
-            let shard = &mut correlator.shards[shard_of(key.hash)];
-            shard.keys += 1;
-            shard.bytes += key.bytes();
-            correlator.wakes.add(key.wake_ns, key.hash);
-            correlator.keys.insert(key.hash, key);
         }
-        for event in restored.waiting {
-            correlator.shards[shard_of(event.key_hash)].bytes += event.bytes();
-            correlator.waiting.push(event);
-        }
-        correlator
     }
 
     pub(crate) fn state(&self, rows: u64) -> CorrelatorState {
@@ -74,51 +58,43 @@ impl Correlator {
 
     /// Keys with waiting items, and about the bytes of all that waits.
     pub(crate) fn held(&self) -> (u64, u64) {
-        let waiting: usize = self.shards.iter().map(|shard| shard.bytes).sum();
-        let free = table_bytes(&self.keys) - self.keys.len() * size_of::<Key>();
-        (self.keys.len() as u64, (waiting + free + self.keys.len() * WAKE_BYTES) as u64)
+        let partnerless: usize = self.bytes_in.iter().sum();
+        let beside = self.keys.bytes() - self.keys.len() * size_of::<Key>();
+        (self.keys.len() as u64, (self.waiting.bytes() + partnerless + beside) as u64)
     }
 
     /// Takes an item that the watermark has not passed yet; `false` where no room is left for it.
     pub(crate) fn push(&mut self, event: Event) -> bool {
-        let shard = &mut self.shards[shard_of(event.key_hash)];
-        let bytes = shard.bytes + event.bytes();
-        if bytes > CORRELATE_BYTES_PER_SHARD_MAX {
-            return false;
-        }
-        shard.bytes = bytes;
-        self.waiting.push(event);
-        true
+        self.waiting.push(event)
+    }
+
+    /// Whether there is room for items of so many bytes, whatever their keys.
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
+        self.waiting.has_room(bytes)
     }
 
     /// Decides everything up to a watermark, and how many items a bound left no room for.
     pub(crate) fn advance(&mut self, watermark_ns: i64) -> (Vec<Decided>, u64) {
-        let shards = &mut self.shards;
-        let events = self.waiting.passed(watermark_ns, |event| {
-            shards[shard_of(event.key_hash)].bytes -= event.bytes();
-        });
+        let events = self.waiting.passed(watermark_ns);
         for event in events {
             self.wake(event.place.time_ns.saturating_sub(1));
             self.take(&event);
         }
         self.wake(watermark_ns);
-        shrink(&mut self.keys);
+        self.keys.shrink();
         let said = std::mem::take(&mut self.said);
         (said.decided, said.refused)
     }
 
     /// Ends what has waited up to a time, in the order of time.
     fn wake(&mut self, now_ns: i64) {
-        while let Some((at_ns, hashes)) = self.wakes.pop(now_ns) {
+        while let Some((at_ns, hashes)) = self.keys.due(now_ns) {
             for hash in hashes {
-                let Some(key) = self.keys.get_mut(&hash) else { continue };
-                if key.wake_ns == at_ns {
-                    let before = key.bytes();
-                    key.wake_ns = i64::MAX;
-                    key.expire(&self.rule, at_ns, &mut self.said);
-                    self.shards[shard_of(hash)].bytes -= before - key.bytes();
-                    self.settle(hash);
-                }
+                let Some(key) = self.keys.woken(hash, at_ns) else { continue };
+                let before = key.bytes();
+                key.expire(&self.rule, at_ns, &mut self.said);
+                self.bytes_in[shard_of(hash)] -= before - key.bytes();
+                self.settle(hash);
             }
         }
     }
@@ -128,24 +104,23 @@ impl Correlator {
             return self.take_alone(event);
         }
         let hash = event.key_hash;
-        let shard = &mut self.shards[shard_of(hash)];
-        let is_known = self.keys.contains_key(&hash);
-        let is_full = shard.bytes + item_bytes(&event.slots) > CORRELATE_BYTES_PER_SHARD_MAX
-            || (!is_known && shard.keys >= CORRELATE_KEYS_PER_SHARD_MAX);
+        let bytes_in = &mut self.bytes_in[shard_of(hash)];
+        let is_known = self.keys.contains(hash);
+        let is_full = *bytes_in + item_bytes(&event.slots) > CORRELATE_BYTES_PER_SHARD_MAX
+            || (!is_known && self.keys.in_shard_of(hash) >= CORRELATE_KEYS_PER_SHARD_MAX);
         if is_full {
             self.said.refused += 1;
             return;
         }
-        let (key, before) = if is_known {
-            let Some(key) = self.keys.get_mut(&hash) else { return };
-            let before = key.bytes();
-            (key, before)
-        } else {
-            shard.keys += 1;
-            (self.keys.entry(hash).or_insert_with(|| Key::new(event)), 0)
-        };
+        if !is_known {
+            let key = Key::new(event);
+            *bytes_in += key.bytes();
+            self.keys.insert(key);
+        }
+        let Some(key) = self.keys.get_mut(hash) else { return };
+        let before = key.bytes();
         key.take(&self.rule, event, &mut self.said);
-        shard.bytes += key.bytes() - before;
+        *bytes_in = *bytes_in + key.bytes() - before;
         self.settle(hash);
     }
 
@@ -161,19 +136,14 @@ impl Correlator {
 
     /// Forgets a key that is idle, else looks at it again at its first deadline.
     fn settle(&mut self, hash: u128) {
-        let Some(key) = self.keys.get_mut(&hash) else { return };
+        let Some(key) = self.keys.get_mut(hash) else { return };
         if key.is_idle() {
-            let shard = &mut self.shards[shard_of(hash)];
-            shard.bytes -= key.bytes();
-            shard.keys -= 1;
-            self.keys.remove(&hash);
+            self.bytes_in[shard_of(hash)] -= key.bytes();
+            self.keys.remove(hash);
             return;
         }
         let deadline_ns = key.deadline_ns(&self.rule);
-        if deadline_ns < key.wake_ns {
-            key.wake_ns = deadline_ns;
-            self.wakes.add(deadline_ns, hash);
-        }
+        self.keys.wake_at(hash, deadline_ns);
     }
 
     /// The rule that it runs.
@@ -233,9 +203,8 @@ mod tests {
             }
             let (keys, bytes) = correlator.held();
             assert!(keys <= u64::from(CORRELATE_KEYS_PER_SHARD_MAX), "{keys} keys");
-            let (items, tables) = (CORRELATE_BYTES_PER_SHARD_MAX, table_bytes(&correlator.keys));
-            let beside = tables + keys as usize * WAKE_BYTES;
-            assert!(bytes <= (items + beside) as u64, "{bytes} bytes");
+            let bytes_max = CORRELATE_BYTES_PER_SHARD_MAX + correlator.keys.bytes();
+            assert!(bytes <= bytes_max as u64, "{bytes} bytes");
         }
         let (decided, more) = correlator.advance(i64::MAX);
         alone += decided.len() as u64;
@@ -249,7 +218,9 @@ mod tests {
         let mut correlator = correlator();
         let text = Value::str(&"x".repeat(CORRELATE_BYTES_PER_SHARD_MAX / 4));
         let taken = (0..10).filter(|key| correlator.push(event(RIGHT, *key, 7, text.clone())));
-        assert_eq!(taken.count(), 3);
+        assert_eq!(taken.count(), 10, "they wait for the watermark");
+        let (decided, refused) = correlator.advance(7);
+        assert_eq!((decided.len(), refused), (0, 7), "and three for a partner");
         let (decided, refused) = correlator.advance(i64::MAX);
         assert_eq!((decided.len(), refused), (3, 0));
         assert!(correlator.push(event(RIGHT, 11, 9_000, text)), "room is given back");

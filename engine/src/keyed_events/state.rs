@@ -4,13 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Event, Waiting};
-
-/// The state of one key.
-pub(crate) trait Keyed {
-    /// What decides where it lives.
-    fn hash(&self) -> u128;
-}
+use super::{Event, Keyed, Waiting};
 
 /// Keys, and events that wait for the watermark.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -95,7 +95,9 @@ impl Correlations {
                 events.push(event);
             });
             counts.refuse(of_nobody);
-            events.sort_by_key(Event::in_log);
+            if !correlator.has_room(events.iter().map(Event::bytes).sum()) {
+                events.sort_by_key(Event::in_log);
+            }
             for event in events {
                 counts.refused += u64::from(!correlator.push(event));
             }

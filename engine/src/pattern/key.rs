@@ -113,7 +113,7 @@ impl Key {
                 Some((run, Step::Done)) => done.push(run),
                 Some(_) if self.runs.len() >= PATTERN_RUNS_PER_KEY_MAX => is_refused = true,
                 Some((run, _)) => {
-                    // Most keys have one: a list that begins with room for four took 400 bytes more.
+                    // Most keys have one run: room for four from the start took 400 bytes more.
                     if self.runs.capacity() == 0 {
                         self.runs.reserve_exact(1);
                     }

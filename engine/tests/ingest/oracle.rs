@@ -161,7 +161,7 @@ pub(crate) fn spans(request: &TraceRequest, demand: &Demand) -> (Rows, Rows) {
                     Field::SpanId => id(&span.span_id),
                     Field::ParentId => id(&span.parent_span_id),
                     Field::Name => Value::str(&span.name),
-                    Field::Kind => member(field, span.kind),
+                    Field::Kind | Field::LinkedKind => member(Field::Kind, span.kind),
                     Field::Status => member(field, status.code),
                     Field::StatusMessage => Value::str(&status.message),
                     Field::Start => time(start as u64),
