@@ -27,8 +27,22 @@ fn shard_of(id: &[u8; 16]) -> usize {
 }
 
 impl Store {
-    /// Closes the oldest traces of a shard until a tenth of its room is free.
+    /// Makes room in a shard: by what the watermark has passed by now, as where an epoch ends must
+    /// not decide; then the oldest traces close early, until a tenth of the room is free.
     pub(super) fn relieve(&mut self, shard: usize, watermark_ns: i64, close: &mut OnClose<'_>) {
+        for at in 0..self.traces.len() {
+            let head = &self.traces[at].head;
+            if !head.is_open || shard_of(&head.id) != shard {
+                continue;
+            }
+            let (key, deadline_ns) = (shard_key(&head.id), self.deadline_ns(head));
+            if deadline_ns <= watermark_ns {
+                self.close((at as u32, key), deadline_ns, None, close);
+            }
+        }
+        if self.spans_of[shard] as usize <= self.spans_per_shard_max {
+            return;
+        }
         let own = self
             .traces
             .iter()
@@ -175,5 +189,108 @@ impl Store {
         self.spans.swap_values(&mut assembled.values);
         self.held.release_all(&assembled.held);
         self.assembled = Some(assembled);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{Store, shard_of};
+    use crate::model::{Row, RuleId};
+    use crate::operators::applied::RuleCounts;
+    use crate::operators::sample::EarlyClose;
+    use crate::operators::traces::assembled::Assembled;
+    use crate::operators::traces::block::SpanBlock;
+    use crate::operators::traces::held::{HeldSpan, HeldSpans};
+    use crate::operators::traces::store::Hears;
+    use crate::plan::{CloseTerm, SpanColumns, TraceRule};
+
+    const S: i64 = 1_000_000_000;
+
+    #[derive(Default)]
+    struct Heard(Vec<([u8; 16], i64, Option<EarlyClose>)>);
+
+    impl Hears for Heard {
+        fn prefetch(&self, _: u64) {}
+
+        fn closed(&mut self, trace: &mut Assembled, _: &mut HeldSpans) {
+            self.0.push((trace.id, trace.decided_ns, trace.early));
+        }
+
+        fn late(&mut self, _: [u8; 16], _: i64, _: HeldSpan, _: &mut HeldSpans) {}
+    }
+
+    fn store() -> Store {
+        let rule = TraceRule {
+            signal: 0,
+            timeline: 0,
+            filter: None,
+            dedupe: None,
+            late: None,
+            columns: SpanColumns::default(),
+            close: vec![CloseTerm { root: false, quiet_ns: Some(S), age_ns: None }],
+            spans_max: 1_000,
+            bytes_max: u64::MAX,
+            leaves: Vec::new(),
+            carried: Vec::new(),
+            of_root: Vec::new(),
+            values: Vec::new(),
+            pairs: Vec::new(),
+            operations: None,
+            edges: None,
+            is_read: true,
+            sampled: None,
+            hash: 0,
+        };
+        Store { spans_per_shard_max: 10, ..Store::new(&Arc::new(rule)) }
+    }
+
+    /// Ids of one shard.
+    fn ids() -> impl Iterator<Item = [u8; 16]> {
+        (1_u128..).map(u128::to_be_bytes).filter(|id| shard_of(id) == 7)
+    }
+
+    fn block(seq: u64, spans: &[([u8; 16], i64)]) -> SpanBlock {
+        let mut block = SpanBlock::new(RuleId(0), seq, 0, spans.len());
+        for (at, (id, time_ns)) in (0..).zip(spans) {
+            block.rows.push(at);
+            block.trace_ids.push(*id);
+            block.span_ids.push(seq << 32 | u64::from(at) + 1);
+            block.starts_ns.push(*time_ns);
+        }
+        block
+    }
+
+    /// What closes of nine spans of one trace and, two seconds later, of others, cut after `cut`.
+    fn heard(cut: usize, others: usize) -> Heard {
+        let ids: Vec<_> = ids().take(2).collect();
+        let mut spans: Vec<_> = (0..9).map(|n| (ids[0], n)).collect();
+        spans.extend((0..others as i64).map(|n| (ids[1], 2 * S + n)));
+        let (mut store, mut heard) = (store(), Heard::default());
+        let (mut counts, mut late) = (RuleCounts::default(), Vec::<Row>::new());
+        let mut highest_ns = i64::MIN;
+        for (seq, part) in (0..).zip([&spans[..cut], &spans[cut..]]) {
+            let mut block = block(seq, part);
+            for (at, (_, time_ns)) in (0..).zip(part) {
+                block.watermarks.push((at, highest_ns));
+                highest_ns = highest_ns.max(*time_ns);
+            }
+            store.take(block, &mut counts, &mut late, &mut heard);
+            store.advance(highest_ns, &mut heard);
+        }
+        heard
+    }
+
+    #[test]
+    fn room_is_made_of_what_has_closed_first_wherever_an_epoch_ends() {
+        let first = ids().next().unwrap_or_default();
+        for cut in 1..13 {
+            assert_eq!(heard(cut, 5).0, [(first, S + 8, None)], "cut after {cut}");
+            let full = heard(cut, 12).0;
+            let early: Vec<_> = full.iter().map(|heard| heard.2).collect();
+            assert_eq!(early, [None, Some(EarlyClose::Room)], "cut after {cut}");
+            assert_eq!(full, heard(1, 12).0, "cut after {cut}");
+        }
     }
 }
