@@ -256,7 +256,7 @@ mod tests {
         for (at, (id, time_ns)) in (0..).zip(spans) {
             block.rows.push(at);
             block.trace_ids.push(*id);
-            block.span_ids.push(seq << 32 | u64::from(at) + 1);
+            block.span_ids.push((seq << 32) + u64::from(at) + 1);
             block.starts_ns.push(*time_ns);
         }
         block
