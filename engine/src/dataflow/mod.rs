@@ -37,7 +37,7 @@ pub(crate) type Feed =
     InputHandle<EpochNumber, CapacityContainerBuilder<Vec<Routed<WorkerFrames>>>>;
 
 /// The state to start from, read from a snapshot once and shared by all workers.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(crate) struct Restored {
     sequence: Option<SequenceState>,
     output: Option<OutputState>,

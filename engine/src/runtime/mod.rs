@@ -104,7 +104,7 @@ impl EngineBuilder {
         let (sources, plan) = (Arc::<[SourceSpec]>::from(self.sources), &self.plan);
         let sizes = (plan.timelines.len(), plan.time_columns.len(), plan.rules.len());
         let gauges = EngineGauges::new(sizes, sources.len(), self.workers);
-        let started = worker::start(self.workers, plan, &sources, &restored, &sender, &gauges)?;
+        let started = worker::start(self.workers, plan, &sources, restored, &sender, &gauges)?;
         Ok(Engine {
             plan_hash,
             sources,
@@ -271,9 +271,10 @@ impl Engine {
             Error::new(ErrorKind::Worker, "a worker stopped before its state was written")
         })?;
         let restored = Restored::read(&snapshot)?;
+        drop(snapshot);
         let (sender, outputs) = bounded(OUTPUT_QUEUE_MAX);
         let (workers, gauges) = (self.threads.len(), &self.gauges);
-        let started = worker::start(workers, plan, &self.sources, &restored, &sender, gauges)?;
+        let started = worker::start(workers, plan, &self.sources, restored, &sender, gauges)?;
         self.outputs = outputs;
         (self.jobs, self.threads) = (started.jobs, started.threads);
         self.guards = Some(started.guards);

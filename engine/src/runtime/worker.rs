@@ -50,22 +50,28 @@ pub(super) struct Started {
     pub(super) guards: WorkerGuards<()>,
 }
 
-/// Starts the workers and waits until each has built its dataflow.
+/// Starts the workers and waits until each has built its dataflow. Nothing of the state to start
+/// from is left then but what they took: what starts them stays as long as they do, and must not
+/// hold it.
 pub(super) fn start(
     workers: usize,
     plan: &Arc<Plan>,
     sources: &Arc<[SourceSpec]>,
-    restored: &Restored,
+    restored: Restored,
     sender: &Sender<EngineMessage>,
     gauges: &Arc<EngineGauges>,
 ) -> Result<Started, Error> {
     let (jobs, receivers): (Vec<_>, Vec<_>) =
         (0..workers).map(|_| bounded::<Job>(JOBS_QUEUED_MAX)).unzip();
-    let receivers: Vec<Option<Receiver<Job>>> = receivers.into_iter().map(Some).collect();
+    let restored = Arc::new(restored);
+    let own = |receiver| Some((receiver, Arc::clone(&restored)));
+    let given: Vec<Option<(Receiver<Job>, Arc<Restored>)>> =
+        receivers.into_iter().map(own).collect();
+    drop(restored);
     let (thread_sender, thread_receiver) = bounded(workers);
-    let shared = Mutex::new(receivers);
+    let shared = Mutex::new(given);
     let (plan, sources) = (Arc::clone(plan), Arc::clone(sources));
-    let (restored, sender, gauges) = (restored.clone(), sender.clone(), Arc::clone(gauges));
+    let (sender, gauges) = (sender.clone(), Arc::clone(gauges));
     let communication = match workers {
         1 => CommunicationConfig::Thread,
         n => CommunicationConfig::Process(n),
@@ -75,12 +81,13 @@ pub(super) fn start(
     let guards = timely::execute(config, move |worker| {
         let failed = Failing(Arc::clone(&failed));
         let index = worker.index();
-        let mut receivers = shared.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(receiver) = receivers[index].take() else {
+        let mut given = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((receiver, restored)) = given[index].take() else {
             return;
         };
-        drop(receivers);
+        drop(given);
         let (feed, probe) = build(worker, &plan, &sources, &restored, &sender, &gauges);
+        drop(restored);
         // The engine waits for these; if it is gone, the job channel says so next.
         let _ = thread_sender.send((index, std::thread::current()));
         run(worker, feed, &probe, (&receiver, &failed.0));
