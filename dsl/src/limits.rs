@@ -8,8 +8,8 @@ pub const FILES_MAX: usize = 1_000;
 pub const IMPORT_DEPTH_MAX: usize = 8;
 /// Open brackets around a place, levels; bounds the recursion of every later pass.
 pub const NESTING_MAX: usize = 64;
-/// `if`, `not` and `-` in front of one another, and operators in one expression without brackets;
-/// each is one level of the tree.
+/// Parts of one expression without brackets, at most one level of the tree each: its values, the
+/// operators between them, `not`, `-` and `[…]`.
 pub const CHAIN_MAX: usize = 256;
 /// Levels of one expression's tree as written: parts in a row, of all the brackets around a place.
 pub const TREE_LEVELS_MAX: usize = 512;
@@ -25,7 +25,7 @@ pub const DECLARATIONS_MAX: usize = 10_000;
 pub const EXPRESSION_NODES_MAX: usize = 10_000;
 /// Nodes of all expressions of one compilation after functions were inlined.
 pub const PROGRAM_NODES_MAX: usize = 1_000_000;
-/// Columns of one `set`, `by`, `select`, `labels` or `annotations`.
+/// Columns of one `set`, `by`, `select`, `labels` or `annotations`, equalities of one `on`.
 pub const COLUMNS_MAX: usize = 1_000;
 /// Distinct aggregate calls of one declaration.
 pub const AGGREGATE_CALLS_MAX: usize = 1_000;

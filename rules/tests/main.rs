@@ -5,6 +5,7 @@
 mod asking;
 mod changing;
 mod correlations;
+mod edits;
 mod explain;
 mod gauges;
 mod keys;

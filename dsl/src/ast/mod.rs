@@ -1,5 +1,6 @@
 //! The syntax tree: rules as written, with text ranges. Knows neither pest nor types.
 
+mod clauses;
 mod expr;
 mod pattern;
 mod redact;
@@ -8,6 +9,7 @@ mod table;
 mod test;
 mod traces;
 
+pub(crate) use clauses::{CLAUSES_OF, clauses_of};
 pub(crate) use expr::{
     Argument, BinaryWord, Call, Expr, ExprKind, NumberText, StringText, StructureWord,
 };

@@ -14,16 +14,13 @@ use crate::hir::{
 use crate::limits::GROUPS_LIMIT_MAX;
 use crate::text_range::TextRange;
 
-pub(super) const CLAUSES: [&str; 9] =
-    ["from", "where", "by", "over", "select", "having", "limit", "results", "to"];
-
 impl Checker<'_> {
     pub(super) fn aggregate(
         &mut self,
         site: &Site<'_>,
         clauses: &[Clause],
     ) -> Option<DeclarationKind> {
-        self.check_clauses(site, clauses, &CLAUSES);
+        self.check_clauses(site, clauses);
         let (_, input) = self.input(site, clauses, "say what it reads: `from spans`")?;
         let mut parts = Parts::new(input.source.clone());
         let mut scope = Scope::new(site.module, Some(Rc::clone(&input)));

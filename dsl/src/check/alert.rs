@@ -11,27 +11,9 @@ use crate::diagnostic::{Diagnostic, codes};
 use crate::hir::{Alert, DeclarationKind, NoData, Route, SourceRef};
 use crate::types::Type;
 
-pub(super) const CLAUSES: [&str; 13] = [
-    "from",
-    "where",
-    "by",
-    "when",
-    "until",
-    "for",
-    "hold",
-    "on no data",
-    "severity",
-    "labels",
-    "annotations",
-    "with other",
-    "to",
-];
-
-pub(super) const ROUTE_CLAUSES: [&str; 3] = ["from", "where", "to"];
-
 impl Checker<'_> {
     pub(super) fn alert(&mut self, site: &Site<'_>, clauses: &[Clause]) -> Option<DeclarationKind> {
-        self.check_clauses(site, clauses, &CLAUSES);
+        self.check_clauses(site, clauses);
         let (_, input) = self.input(site, clauses, "say what it watches: `from http`")?;
         let mut alert = Alert {
             input: input.source.clone(),
@@ -157,7 +139,7 @@ impl Checker<'_> {
     }
 
     pub(super) fn route(&mut self, site: &Site<'_>, clauses: &[Clause]) -> Option<DeclarationKind> {
-        self.check_clauses(site, clauses, &ROUTE_CLAUSES);
+        self.check_clauses(site, clauses);
         let (from, input) = self.input(site, clauses, "say what it sends: `= spans`")?;
         self.must_leave(from, &input, false);
         let mut route = Route { input: input.source.clone(), filter: None, to: Vec::new() };

@@ -7,6 +7,7 @@ use super::Checker;
 use super::foreign_names::foreign_function;
 use super::same::same_call;
 use super::scope::{Scope, broken};
+use super::step::PICKS;
 use crate::ast;
 use crate::catalog::{FunctionClass, FunctionDef, ResultRule};
 use crate::diagnostic::suggest::nearest;
@@ -78,16 +79,50 @@ impl Checker<'_> {
             return self.report(diagnostic);
         }
         let own = self.function_names(scope.module);
-        let names = self.catalog.functions.iter().map(|function| function.name.as_str());
+        let here = self.callable(call, scope);
         let other = OTHER_NAMES.iter().find(|other| other.0.eq_ignore_ascii_case(name));
-        let other = other.map(|other| other.1).filter(|at| self.catalog.function(at).is_some());
-        let near = other.or_else(|| nearest(name, names.chain(own.iter().map(String::as_str))));
+        let other = other.map(|other| other.1).filter(|at| here.contains(at));
+        let near = other.or_else(|| nearest(name, here.iter().copied()));
         diagnostic = match (foreign_function(name), near) {
             (Some(help), _) => diagnostic.help(help),
             (None, Some(near)) => diagnostic.did_you_mean(call.name.range, near),
-            (None, None) => diagnostic.note("`docs/functions.md` lists all functions"),
+            (None, None) => {
+                // What cannot stand here, or not so, is told and not offered.
+                let names = self.catalog.functions.iter().map(|function| function.name.as_str());
+                match nearest(name, names.chain(own.iter().map(String::as_str))) {
+                    Some(near) => diagnostic.help(format!(
+                        "there is a function `{near}`, which is called in another way or stands in \
+                         another place"
+                    )),
+                    None => diagnostic.note("`docs/functions.md` lists all functions"),
+                }
+            }
         };
         self.report(diagnostic);
+    }
+
+    /// The functions that may stand here and take so many arguments.
+    fn callable(&self, call: &ast::Call, scope: &Scope) -> Vec<&str> {
+        let count = call.args.len();
+        let is_of_spans = call.args.iter().any(|argument| argument.value.is_of_spans());
+        let mut names: Vec<&str> = callable_here(scope, is_of_spans);
+        if is_of_spans {
+            return names;
+        }
+        let aggregates = scope.aggregates && !scope.in_call;
+        let stands = |function: &&FunctionDef| match function.class {
+            FunctionClass::Scalar => true,
+            FunctionClass::Aggregate => aggregates,
+            FunctionClass::RowWindow => scope.row_windows,
+        };
+        let takes = |function: &&FunctionDef| {
+            let least = function.params.iter().filter(|param| !param.optional).count();
+            least <= count && (count <= function.params.len() || function.variadic)
+        };
+        let known = self.catalog.functions.iter().filter(stands).filter(takes);
+        names.extend(known.map(|function| function.name.as_str()));
+        names.extend(self.own_functions(scope.module, count));
+        names
     }
 
     fn misplaced(&mut self, call: &ast::Call, why: &str) {
@@ -217,6 +252,26 @@ impl Checker<'_> {
         scope.calls.push(new);
         Some(scope.calls.len() - 1)
     }
+}
+
+/// The functions beside those of the catalogue.
+fn callable_here(scope: &Scope, is_of_spans: bool) -> Vec<&'static str> {
+    let is_of_traces = scope.shape.as_ref().is_some_and(|shape| shape.inner.is_some());
+    let mut names = Vec::new();
+    if is_of_traces && !scope.aggregates {
+        let of_spans = if is_of_spans { ["has", "count"].as_slice() } else { &["any"] };
+        names.extend(of_spans);
+    }
+    if is_of_spans {
+        return names;
+    }
+    if scope.is_sample && scope.arguments.is_none() {
+        names.extend(["matched", "firing"]);
+    }
+    if scope.steps.as_ref().is_some_and(|steps| !steps.is_pair) {
+        names.extend(PICKS.iter().map(|pick| pick.0));
+    }
+    names
 }
 
 fn result_of(function: &FunctionDef, args: &[Option<Expr>]) -> Type {

@@ -6,7 +6,7 @@ use super::expr::{Named, article, constant_of};
 use super::scope::Scope;
 use super::shape::Shape;
 use super::{Checker, Site};
-use crate::ast::{self, Clause, ClauseKind};
+use crate::ast::{self, CLAUSES_OF, Clause, ClauseKind, clauses_of};
 use crate::diagnostic::suggest::listed;
 use crate::diagnostic::{Diagnostic, codes};
 use crate::hir::{Literal, SelectItem};
@@ -25,8 +25,9 @@ const WORDS_SHOWN_MAX: usize = 20;
 impl Checker<'_> {
     /// Reports clauses that do not belong here or come twice. `where` may come twice nowhere, as
     /// `and` says it better.
-    pub(super) fn check_clauses(&mut self, site: &Site<'_>, clauses: &[Clause], known: &[&str]) {
+    pub(super) fn check_clauses(&mut self, site: &Site<'_>, clauses: &[Clause]) {
         let keyword = site.tree.keyword.text.as_str();
+        let known = clauses_of(keyword);
         let mut seen: Vec<(&str, TextRange)> = Vec::new();
         for clause in clauses {
             let word = clause.kind.word();
@@ -317,18 +318,7 @@ fn grouped(number: u64) -> String {
 
 /// Where a clause belongs that stands in the wrong declaration.
 fn belongs(word: &str) -> String {
-    let all: [(&str, &[&str]); 10] = [
-        ("stream", &super::stream::CLAUSES),
-        ("aggregate", &super::aggregate::CLAUSES),
-        ("rows", &super::rows::CLAUSES),
-        ("alert", &super::alert::CLAUSES),
-        ("route", &super::alert::ROUTE_CLAUSES),
-        ("pattern", &super::pattern::CLAUSES),
-        ("traces", &super::traces::CLAUSES),
-        ("correlate", &super::correlate::CLAUSES),
-        ("sample", &super::sample::CLAUSES),
-        ("retrace", &super::retrace::CLAUSES),
-    ];
-    let known = all.iter().filter(|(_, clauses)| clauses.contains(&word)).map(|(kind, _)| *kind);
+    let known =
+        CLAUSES_OF.iter().filter(|(_, clauses)| clauses.contains(&word)).map(|(kind, _)| *kind);
     format!("move it: it is a clause of {}", listed(known, 10))
 }

@@ -14,10 +14,8 @@ use crate::hir::{
     Correlate, DeclarationKind, Expr, ExprKind as ExprKindOf, FieldRef, Literal, Outcome,
     PatternSymbol, Pick, SourceRef,
 };
-use crate::limits::CORRELATE_PICKS_MAX;
+use crate::limits::{COLUMNS_MAX, CORRELATE_PICKS_MAX};
 use crate::text_range::TextRange;
-
-pub(super) const CLAUSES: [&str; 5] = ["on", "within", "pick", "select", "to"];
 
 /// A pair of values that must be equal: the left one, the right one, and the whole text.
 type Equal<'e> = (&'e ast::Expr, &'e ast::Expr, TextRange);
@@ -29,7 +27,7 @@ impl Checker<'_> {
         clauses: &[Clause],
         sides: Option<&[Step]>,
     ) -> Option<DeclarationKind> {
-        self.check_clauses(site, clauses, &CLAUSES);
+        self.check_clauses(site, clauses);
         let [left, right] = self.both_sides(site, sides)?;
         let labels = self.labels(site, [left, right]);
         let (keys, columns) = self.on(site, clauses, &labels);
@@ -158,6 +156,16 @@ impl Checker<'_> {
         };
         let mut equals = Vec::new();
         on.iter().for_each(|expr| split_and(expr, &mut equals));
+        if let Some(first) = equals.get(COLUMNS_MAX) {
+            let message =
+                format!("`on` has {} equalities, {COLUMNS_MAX} are allowed", equals.len());
+            self.report(
+                Diagnostic::new(codes::TOO_LARGE, first.range, message)
+                    .label(format!("equality {}", COLUMNS_MAX + 1))
+                    .help("few values say what belongs together: name only those"),
+            );
+            equals.truncate(COLUMNS_MAX);
+        }
         for expr in equals {
             let Some((left, right, range)) = self.equal(expr, labels) else { continue };
             let mut left_value = self.whole(left, &mut own_scope(site.module, &labels[0]));
@@ -187,6 +195,9 @@ impl Checker<'_> {
 
     /// The two values of one equality: of the left side and of the right side.
     fn equal<'e>(&mut self, expr: &'e ast::Expr, labels: &[StepLabel]) -> Option<Equal<'e>> {
+        if matches!(expr.kind, ExprKind::Broken) {
+            return None; // it has been reported
+        }
         let named = |expr: &ast::Expr| [names(expr, &labels[0].name), names(expr, &labels[1].name)];
         if let ExprKind::Binary(BinaryWord::Equal, _, a, b) = &expr.kind {
             match (named(a), named(b)) {

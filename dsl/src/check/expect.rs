@@ -2,7 +2,7 @@
 
 use super::shape::Shape;
 use super::{Checker, Entity};
-use crate::ast::{DeclarationKind, ExpectLine, NumberText, SampleLine};
+use crate::ast::{DeclarationKind, ExpectLine, Name, NumberText, SampleBody, SampleLine};
 use crate::diagnostic::suggest::{listed, nearest};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::hir::{AlertState, Expect, ExpectKind, Literal, Moment, SourceRef};
@@ -13,11 +13,18 @@ use crate::types::Type;
 impl Checker<'_> {
     pub(super) fn expect(&mut self, line: &ExpectLine, module: usize) -> Option<Expect> {
         let full = self.full(&line.rule.text, module);
+        let is_sample = line.kind.text == "sample";
+        let is_known = self.target(&line.rule.text, module).is_some();
+        if is_sample && self.sampling_lines(&line.rule.text, module).is_empty() {
+            self.not_sampled(&line.rule, module);
+            return None;
+        } else if is_sample && !is_known {
+            return None; // reported where it is sampled
+        }
         let shape = self.source(&line.rule, module);
         if shape.is_broken {
             return None;
         }
-        let is_sample = line.kind.text == "sample";
         let rule = if is_sample { shape.source.clone() } else { self.expected_rule(line, &full)? };
         let moment = match &line.moment {
             Some(moment) => {
@@ -71,14 +78,6 @@ impl Checker<'_> {
         module: usize,
     ) -> Option<Expect> {
         let lines = self.sampling_lines(&line.rule.text, module);
-        if lines.is_empty() {
-            let message = format!("nothing samples `{}`", line.rule.text);
-            self.report(
-                Diagnostic::new(codes::TEST_ITEM, line.rule.range, message)
-                    .help("name what a `sample` reads: `sample shop { … }`"),
-            );
-            return None;
-        }
         let is_kept = self.expected_verdict(line)?;
         let values = self.verdict_values(line, &lines, module);
         if moment.is_some() && values.iter().all(|(key, _)| key != "trace.id") {
@@ -93,13 +92,28 @@ impl Checker<'_> {
         Some(Expect { rule, none: line.none, moment, count, values, kind, range: line.range })
     }
 
-    /// The names of the lines of all samplings of a source.
-    fn sampling_lines(&self, source: &str, module: usize) -> Vec<String> {
-        let bodies = self.items.iter().filter_map(|item| match &item.tree.kind {
+    /// Reports an expectation of a sampling that there is not.
+    fn not_sampled(&mut self, source: &Name, module: usize) {
+        let message = format!("nothing samples `{}`", source.text);
+        let diagnostic = Diagnostic::new(codes::TEST_ITEM, source.range, message);
+        let sampled = self.samplings(module).map(|body| body.source.text.as_str());
+        let diagnostic = match nearest(&source.text, sampled) {
+            Some(near) => diagnostic.did_you_mean(source.range, near),
+            None => diagnostic.help("name what a `sample` reads: `sample shop { … }`"),
+        };
+        self.report(diagnostic);
+    }
+
+    fn samplings(&self, module: usize) -> impl Iterator<Item = &SampleBody> {
+        self.items.iter().filter_map(move |item| match &item.tree.kind {
             DeclarationKind::Sample(body) if item.module == module => Some(body),
             _ => None,
-        });
-        let own = bodies.filter(|body| body.source.text == source);
+        })
+    }
+
+    /// The names of the lines of all samplings of a source.
+    fn sampling_lines(&self, source: &str, module: usize) -> Vec<String> {
+        let own = self.samplings(module).filter(|body| body.source.text == source);
         let lines = own.flat_map(|body| body.lines.iter().flatten().enumerate());
         let name = |(at, line): (usize, &SampleLine)| {
             line.name.as_ref().map_or_else(|| format!("line {}", at + 1), |name| name.text.clone())

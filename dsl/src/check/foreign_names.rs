@@ -110,31 +110,42 @@ pub(super) fn spelt_otherwise<'a>(name: &str, candidates: &'a [String]) -> Optio
 
 impl Checker<'_> {
     /// Warns of an attribute whose name other systems have for a field of the source.
-    pub(super) fn lint_foreign_name(&mut self, path: &str, range: TextRange, fields: &[String]) {
+    pub(super) fn lint_foreign_name(
+        &mut self,
+        (prefix, path): (&str, &str),
+        range: TextRange,
+        fields: &[String],
+    ) {
         let is_field = |field: &str| field == SERVICE || fields.iter().any(|known| known == field);
         let known = FOREIGN.iter().find(|(foreign, field)| *foreign == path && is_field(field));
-        let Some((_, field)) = known else { return self.lint_owned(path, range) };
-        let message = format!("`{path}` is no field, and read as an attribute of that name");
+        let Some((_, field)) = known else { return self.lint_owned((prefix, path), range) };
+        let message =
+            format!("`{prefix}{path}` is no field, and read as an attribute of that name");
+        let written = format!("{prefix}{field}");
+        let whole = format!("{prefix}attr[\"{path}\"]");
         self.report(
             Diagnostic::new(codes::FOREIGN_NAME, range, message)
                 .label("null where an item has no such attribute")
                 .note(format!("the field is `{field}`"))
-                .help(format!("write `{field}`, or `attr[\"{path}\"]` if the attribute is meant"))
-                .guess(range, *field),
+                .help(format!("write `{written}`, or `{whole}` if the attribute is meant"))
+                .guess(range, written),
         );
     }
 
     /// Warns of `resource.service.name`, `attributes.http.route`, `span.http.route`.
-    fn lint_owned(&mut self, path: &str, range: TextRange) {
+    fn lint_owned(&mut self, (prefix, path): (&str, &str), range: TextRange) {
         let Some((here, key)) = owned(path) else { return };
-        let message = format!("`{path}` is read as an attribute of that whole name");
-        let written =
-            if here == "resource" { format!("resource[\"{key}\"]") } else { key.to_owned() };
+        let message = format!("`{prefix}{path}` is read as an attribute of that whole name");
+        let written = match here {
+            "resource" => format!("{prefix}resource[\"{key}\"]"),
+            _ => format!("{prefix}{key}"),
+        };
+        let whole = format!("{prefix}attr[\"{path}\"]");
         self.report(
             Diagnostic::new(codes::FOREIGN_NAME, range, message)
                 .label("null where an item has no such attribute")
                 .note(format!("an attribute `{key}` is read by its key alone, wherever it stands"))
-                .help(format!("write `{written}`, or `attr[\"{path}\"]` if it is really called so"))
+                .help(format!("write `{written}`, or `{whole}` if it is really called so"))
                 .guess(range, written),
         );
     }

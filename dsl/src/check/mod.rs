@@ -139,6 +139,10 @@ struct Checker<'a> {
     /// Values of all columns that expressions read so far.
     table_cells: usize,
     ids: BTreeMap<String, DeclarationId>,
+    /// What reads each declaration, by their places among the items.
+    readers: Vec<Vec<usize>>,
+    /// The declaration that is being checked, by its place among the items.
+    current: Option<usize>,
     /// The numbers of routes, which have no names, by the place of the item.
     routes: BTreeMap<usize, usize>,
     /// Nodes of the expression that is being typed.
@@ -176,6 +180,8 @@ pub(crate) fn compile(files: &[SourceFile], catalog: &Catalog, options: &Options
         table_cells: 0,
         shapes: BTreeMap::new(),
         ids: BTreeMap::new(),
+        readers: Vec::new(),
+        current: None,
         routes: BTreeMap::new(),
         nodes: 0,
         levels: 0,
@@ -234,10 +240,12 @@ impl Checker<'_> {
         let mut program = Program { params: self.params(), ..Program::default() };
         for index in order {
             let id = DeclarationId(program.declarations.len() as u32);
+            self.current = Some(index);
             if let Some(declaration) = self.declaration(index, id) {
                 program.declarations.push(declaration);
             }
         }
+        self.current = None;
         self.check_unread();
         program.tests = self.tests();
         self.lint_unused();

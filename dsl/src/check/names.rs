@@ -128,7 +128,9 @@ impl Checker<'_> {
             Some(Target::Timeout(index)) => self.timeout_shape_of(index),
             Some(Target::TracePart(index, part)) => self.trace_part_shape_of(index, part),
             None => {
-                self.unknown_source(name, module);
+                if !self.is_broken_value(&full) {
+                    self.unknown_source(name, module);
+                }
                 Rc::new(Shape::broken(&name.text))
             }
         }
@@ -161,6 +163,14 @@ impl Checker<'_> {
         Rc::new(shape)
     }
 
+    /// Whether a name is that of a constant or parameter that could not be read, and was reported.
+    fn is_broken_value(&self, full: &str) -> bool {
+        let Some(Entity::Const(index) | Entity::Param(index)) = self.names.get(full) else {
+            return false;
+        };
+        matches!(self.items[*index].tree.kind, DeclarationKind::Broken)
+    }
+
     pub(super) fn unknown_source(&mut self, name: &ast::Name, module: usize) {
         let message = format!("there is no source `{}`", name.text);
         let mut diagnostic = Diagnostic::new(codes::UNKNOWN_SOURCE, name.range, message);
@@ -174,11 +184,15 @@ impl Checker<'_> {
             diagnostic = diagnostic.because(made, "a value, which cannot be read from");
         }
         let prefix = &self.modules[module].prefix;
+        let readers = self.readers_of_current();
         let own = self.names.iter().filter_map(|(full, entity)| {
             let is_source = match entity {
-                Entity::Source(at) => !self.is_correlation(*at),
-                Entity::Late(_) | Entity::Duplicates(_) => true,
-                Entity::Timeout(_) | Entity::Outcome(..) => true,
+                Entity::Source(at) => {
+                    !self.is_correlation(*at) && !self.is_retrace(*at) && !readers.contains(at)
+                }
+                Entity::Late(at) | Entity::Duplicates(at) => !readers.contains(at),
+                Entity::Timeout(at) | Entity::Outcome(at, _) => !readers.contains(at),
+                Entity::TracePart(at, _) => !readers.contains(at),
                 _ => false,
             };
             full.strip_prefix(prefix.as_str()).filter(|_| is_source)
@@ -216,6 +230,18 @@ impl Checker<'_> {
 
     pub(super) fn function_names(&self, module: usize) -> Vec<String> {
         self.local_names(module, |entity| matches!(entity, Entity::Function(_)))
+    }
+
+    /// The functions of the rules that take so many arguments.
+    pub(super) fn own_functions(&self, module: usize, count: usize) -> impl Iterator<Item = &str> {
+        let prefix = self.modules[module].prefix.as_str();
+        self.names.iter().filter_map(move |(full, entity)| {
+            let Entity::Function(index) = entity else { return None };
+            let DeclarationKind::Fn { params, .. } = &self.items[*index].tree.kind else {
+                return None;
+            };
+            full.strip_prefix(prefix).filter(|_| params.len() == count)
+        })
     }
 
     pub(super) fn value_names(&self, module: usize) -> Vec<String> {

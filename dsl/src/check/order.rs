@@ -1,5 +1,6 @@
 //! The order of declarations: sources before readers; circles are reported.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::Checker;
@@ -27,8 +28,7 @@ impl Checker<'_> {
                 readers[*source].push(index);
             }
         }
-        let mut ready: std::collections::BTreeSet<usize> =
-            (0..count).filter(|&index| waiting[index] == 0).collect();
+        let mut ready: BTreeSet<usize> = (0..count).filter(|&index| waiting[index] == 0).collect();
         let mut order = Vec::new();
         while let Some(index) = ready.pop_first() {
             order.push(index);
@@ -39,6 +39,7 @@ impl Checker<'_> {
                 }
             }
         }
+        self.readers = readers;
         let left: Vec<usize> = (0..count).filter(|&index| waiting[index] > 0).collect();
         for &index in &left {
             let name = self.items[index].tree.name.as_ref().map(|name| name.text.clone());
@@ -63,6 +64,19 @@ impl Checker<'_> {
             )
         });
         order
+    }
+
+    /// The declaration that is being checked and all that read it, directly or not: it cannot read
+    /// any of them.
+    pub(super) fn readers_of_current(&self) -> BTreeSet<usize> {
+        let mut found = BTreeSet::new();
+        let mut waiting: Vec<usize> = self.current.into_iter().collect();
+        while let Some(index) = waiting.pop() {
+            if found.insert(index) {
+                waiting.extend(self.readers.get(index).into_iter().flatten());
+            }
+        }
+        found
     }
 
     fn edges(&self, index: usize) -> Vec<Edge> {

@@ -15,7 +15,6 @@ use crate::hir::{DeclarationKind, FieldRef, LaneStep, MatchMode, Pattern, Source
 use crate::limits::PATTERN_MATCHES_MAX;
 use crate::types::Type;
 
-pub(super) const CLAUSES: [&str; 6] = ["by", "within", "match", "select", "on timeout", "to"];
 /// The column of unfinished matches that names the step which they had come to.
 const REACHED: &str = "reached";
 
@@ -26,7 +25,7 @@ impl Checker<'_> {
         clauses: &[Clause],
         body: Option<&PatternBody>,
     ) -> Option<DeclarationKind> {
-        self.check_clauses(site, clauses, &CLAUSES);
+        self.check_clauses(site, clauses);
         let Some(body) = body else {
             self.missing(site, "steps", "say what comes after what: `{ a: spans then b: logs }`");
             return None;

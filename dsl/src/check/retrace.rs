@@ -14,7 +14,6 @@ use crate::hir::{
 };
 use crate::limits::RETRACE_SPANS_MAX;
 
-pub(super) const CLAUSES: [&str; 7] = ["from", "where", "by", "root", "keep", "flush", "to"];
 /// How long a trace collects where nothing is said, ns.
 const FLUSH_DEFAULT_NS: i64 = 5_000_000_000;
 /// Spans of a trace where nothing is said.
@@ -26,7 +25,7 @@ impl Checker<'_> {
         site: &Site<'_>,
         clauses: &[Clause],
     ) -> Option<DeclarationKind> {
-        self.check_clauses(site, clauses, &CLAUSES);
+        self.check_clauses(site, clauses);
         let help = "say whose spans: `from spans`, `from entity_jobs.matched`";
         let (from, input) = self.input(site, clauses, help)?;
         let takes = match input.source {

@@ -14,13 +14,12 @@ use crate::hir::{
 use crate::limits::TOP_ROWS_MAX;
 use crate::text_range::TextRange;
 
-pub(super) const CLAUSES: [&str; 6] = ["from", "where", "join", "top", "select", "to"];
 /// What a row shows of a trace where nothing is selected.
 const SHOWN_OF_TRACES: [&str; 5] = ["start", "duration", "span_count", "error_count", "services"];
 
 impl Checker<'_> {
     pub(super) fn rows(&mut self, site: &Site<'_>, clauses: &[Clause]) -> Option<DeclarationKind> {
-        self.check_clauses(site, clauses, &CLAUSES);
+        self.check_clauses(site, clauses);
         let (from, input) = self.input(site, clauses, "say what it reads: `= http`")?;
         self.must_be_rows(&input, from);
         let input = rows_of_traces(input);

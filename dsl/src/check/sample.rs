@@ -18,11 +18,9 @@ use crate::limits::{SAMPLE_KEYS_MAX, SAMPLE_LINES_MAX};
 use crate::text_range::TextRange;
 use crate::types::Type;
 
-pub(super) const CLAUSES: [&str; 5] = ["logs follow", "links together", "shadow", "mark", "to"];
-
 impl Checker<'_> {
     pub(super) fn sample(&mut self, site: &Site<'_>, body: &SampleBody) -> Option<DeclarationKind> {
-        self.check_clauses(site, &body.clauses, &CLAUSES);
+        self.check_clauses(site, &body.clauses);
         let input = self.source(&body.source, site.module).partial(site.tree.is_partial);
         if !input.is_broken && input.is_rows {
             let message = "`sample` keeps traces or items, these are rows";

@@ -54,6 +54,8 @@ pub(super) struct Scope {
     pub(super) named_spans: Option<Rc<NamedSpans>>,
     /// Whether it is a line of a sample, which may ask about other rules.
     pub(super) is_sample: bool,
+    /// What stands before a name here, in the text: `a.` behind a step's name, `root.`.
+    pub(super) prefix: String,
     pub(super) module: usize,
     pub(super) arguments: Option<Rc<Arguments>>,
 }
@@ -71,9 +73,15 @@ impl Scope {
             steps: None,
             named_spans: None,
             is_sample: false,
+            prefix: String::new(),
             module,
             arguments: None,
         }
+    }
+
+    /// What names mean behind `name.`, where they are those of an item of the shape.
+    pub(super) fn behind(&self, name: &str, shape: Option<Rc<Shape>>) -> Self {
+        Self { prefix: format!("{}{name}.", self.prefix), ..Self::new(self.module, shape) }
     }
 
     fn is_broken(&self) -> bool {
@@ -173,12 +181,14 @@ impl Checker<'_> {
             if is_attribute {
                 return self.attribute(Place::Any, path, range);
             }
-            let message = format!("nothing is named `{path}` here");
+            let message = format!("nothing is named `{}{path}` here", scope.prefix);
             self.report(Diagnostic::new(codes::UNKNOWN_NAME, range, message));
             return broken(range);
         }
+        let prefix = scope.prefix.as_str();
         let candidates = scope.candidates();
-        let values = self.value_names(scope.module);
+        let is_alone = prefix.is_empty();
+        let values = if is_alone { self.value_names(scope.module) } else { Vec::new() };
         let names = candidates.iter().map(String::as_str);
         let same = spelt_otherwise(path, &candidates).filter(|_| is_attribute);
         let near = nearest(path, names.chain(values.iter().map(String::as_str)));
@@ -186,20 +196,21 @@ impl Checker<'_> {
         let is_elsewhere = |near: &str| near.strip_suffix(path).is_some_and(|of| of.ends_with('.'));
         let is_meant = |near: &str| !is_slip(path, near) || is_elsewhere(near);
         if is_attribute && same.is_none() && near.is_none_or(is_meant) {
-            self.lint_foreign_name(path, range, &candidates);
+            self.lint_foreign_name((prefix, path), range, &candidates);
             return self.attribute(Place::Any, path, range);
         }
         let near = same.or(near);
-        let mut diagnostic =
-            Diagnostic::new(codes::UNKNOWN_NAME, range, format!("nothing is named `{path}` here"));
+        let message = format!("nothing is named `{prefix}{path}` here");
+        let mut diagnostic = Diagnostic::new(codes::UNKNOWN_NAME, range, message);
         if let Some(near) = near {
-            diagnostic = diagnostic.did_you_mean(range, near);
+            diagnostic = diagnostic.did_you_mean(range, &format!("{prefix}{near}"));
         } else if !candidates.is_empty() {
             let names = listed(candidates.iter().map(String::as_str), NAMES_SHOWN_MAX);
             diagnostic = diagnostic.note(format!("names here: {names}"));
         }
         if is_attribute {
-            diagnostic = diagnostic.note(format!("an attribute is read by `attr[\"{path}\"]`"));
+            diagnostic =
+                diagnostic.note(format!("an attribute is read by `{prefix}attr[\"{path}\"]`"));
         }
         if scope.shape.is_none() && scope.steps.is_none() {
             diagnostic = diagnostic.note(if scope.bound.is_empty() {
@@ -233,7 +244,8 @@ impl Checker<'_> {
             self.remember(range, found.range);
             return Some(column(found, found.field.clone(), range));
         }
-        self.value(path, range, scope.module)
+        // Behind `a.` stand the names of an item, and no constant.
+        if scope.prefix.is_empty() { self.value(path, range, scope.module) } else { None }
     }
 
     /// The value of a parameter of the function that is being inlined.

@@ -111,6 +111,7 @@ impl Checker<'_> {
             ast::ExprKind::Binary(word, _, left, right) => {
                 self.related_spans(*word, (left, right), inner, seen)
             }
+            ast::ExprKind::Broken => None, // it has been reported
             _ => {
                 let message = "spans in braces are wanted here";
                 let help = "put the condition in braces: `{status == error}`";
@@ -210,7 +211,7 @@ impl Checker<'_> {
                     .help(help),
             );
         }
-        Some(Scope::new(scope.module, shape))
+        Some(scope.behind(name, shape))
     }
 }
 

@@ -63,7 +63,7 @@ impl Steps {
 }
 
 /// Functions over the events of a step.
-const PICKS: [(&str, StepPick); 8] = [
+pub(super) const PICKS: [(&str, StepPick); 8] = [
     ("prev", StepPick::Prev),
     ("first", StepPick::First),
     ("last", StepPick::Last),
@@ -102,7 +102,7 @@ impl Checker<'_> {
             );
             return Some(broken(range));
         }
-        let mut inner = Scope::new(scope.module, Some(Rc::clone(&label.shape)));
+        let mut inner = scope.behind(&label.name, Some(Rc::clone(&label.shape)));
         if steps.own.as_deref() == Some(label.name.as_str()) {
             return Some(self.path(rest, range, &mut inner));
         }
@@ -131,7 +131,7 @@ impl Checker<'_> {
             return self.hidden_step(path, range, &steps);
         };
         let place = place_of(rest)?;
-        let mut inner = Scope::new(scope.module, Some(Rc::clone(&label.shape)));
+        let mut inner = scope.behind(&label.name, Some(Rc::clone(&label.shape)));
         if steps.own.as_deref() == Some(label.name.as_str()) {
             return Some(self.attribute_index(place, index, range, &mut inner));
         }

@@ -12,16 +12,13 @@ use crate::hir::{Binding, DeclarationKind, Dedupe, Late, SourceRef, Stream, Time
 use crate::limits::DEDUPE_KEYS_MAX;
 use crate::text_range::TextRange;
 
-pub(super) const CLAUSES: [&str; 8] =
-    ["from", "where", "set", "at", "dedupe", "lateness", "idle", "late"];
-
 impl Checker<'_> {
     pub(super) fn stream(
         &mut self,
         site: &Site<'_>,
         clauses: &[Clause],
     ) -> Option<DeclarationKind> {
-        self.check_clauses(site, clauses, &CLAUSES);
+        self.check_clauses(site, clauses);
         let (from, input) = self.input(site, clauses, "say what it reads: `= spans`")?;
         if input.is_rows {
             let message = "a `stream` reads items, these are rows";

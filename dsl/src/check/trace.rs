@@ -26,7 +26,7 @@ impl Checker<'_> {
         scope: &Scope,
     ) -> Option<Expr> {
         let rest = path.strip_prefix(ROOT)?;
-        let mut inner = span_scope(scope)?;
+        let mut inner = root_scope(scope)?;
         let value = self.path(rest, range, &mut inner);
         Some(of_root(value, range))
     }
@@ -49,7 +49,7 @@ impl Checker<'_> {
             return Some(broken(range));
         }
         let place = place_of(path.strip_prefix(ROOT)?)?;
-        let mut inner = span_scope(scope)?;
+        let mut inner = root_scope(scope)?;
         let value = self.attribute_index(place, index, range, &mut inner);
         Some(of_root(value, range))
     }
@@ -107,6 +107,9 @@ impl Checker<'_> {
         let [argument] = call.args.as_slice() else {
             return Some(self.wrong_trace_call(call, range));
         };
+        if matches!(argument.value.kind, ast::ExprKind::Broken) {
+            return Some(broken(range)); // it has been reported
+        }
         if name == "any" {
             return Some(self.any_of(call, &argument.value, range, &mut inner));
         }
@@ -197,6 +200,12 @@ fn span_scope(scope: &Scope) -> Option<Scope> {
     let mut inner = Scope::new(scope.module, Some(Rc::clone(spans)));
     inner.arguments.clone_from(&scope.arguments);
     Some(inner)
+}
+
+/// What names mean behind `root.`.
+fn root_scope(scope: &Scope) -> Option<Scope> {
+    let inner = span_scope(scope)?;
+    Some(Scope { prefix: format!("{}{ROOT}", scope.prefix), ..inner })
 }
 
 fn of_root(value: Expr, range: TextRange) -> Expr {

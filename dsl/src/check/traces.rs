@@ -10,15 +10,13 @@ use crate::diagnostic::{Diagnostic, codes};
 use crate::hir::{CloseTerm, DeclarationKind, SourceRef, TracePart, Traces};
 use crate::limits::{CLOSE_TERMS_MAX, TRACES_BYTES_MAX, TRACES_SPANS_MAX};
 
-pub(super) const CLAUSES: [&str; 3] = ["from", "close", "limit"];
-
 impl Checker<'_> {
     pub(super) fn traces(
         &mut self,
         site: &Site<'_>,
         clauses: &[Clause],
     ) -> Option<DeclarationKind> {
-        self.check_clauses(site, clauses, &CLAUSES);
+        self.check_clauses(site, clauses);
         let (from, input) = self.input(site, clauses, "say which spans: `from spans`")?;
         if !input.is_broken && !self.is_of_spans(&input) {
             let message = "`traces` are made of spans, these are none";

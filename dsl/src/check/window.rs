@@ -53,7 +53,9 @@ impl Checker<'_> {
                 .note("windows: `tumbling`, `sliding`, `session`, `cumulate`, `count`");
             let word = call.name.text.as_str();
             let other = OTHER_WINDOWS.iter().find(|other| other.0 == word).map(|other| other.1);
-            if let Some(near) = other.or_else(|| nearest(word, WINDOWS)) {
+            if let Some(near) =
+                other.or_else(|| nearest(word, WINDOWS)).filter(|_| !call.args.is_empty())
+            {
                 diagnostic = diagnostic.did_you_mean(call.name.range, near);
             }
             self.report(diagnostic);

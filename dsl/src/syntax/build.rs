@@ -106,7 +106,7 @@ impl Build {
     }
 
     /// `n = count()` for `n: count()`, as other languages write it.
-    fn equals(
+    pub(super) fn equals(
         &mut self,
         value: Expr,
         written: &str,
@@ -211,7 +211,7 @@ impl Build {
 }
 
 /// Where `=` stands right behind a plain name.
-fn equals_sign(text: &str) -> Option<std::ops::Range<usize>> {
+pub(super) fn equals_sign(text: &str) -> Option<std::ops::Range<usize>> {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let name = text.find(|c| !is_word(c)).filter(|&end| end > 0)?;
     let rest = text[name..].trim_start();

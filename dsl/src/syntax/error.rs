@@ -7,13 +7,17 @@ use super::grammar::Rule;
 use super::habits::{self, Place};
 use super::lexer::{Token, TokenKind};
 use super::parse::CLAUSES;
-use crate::ast::Declaration;
-use crate::diagnostic::suggest::nearest;
-use crate::diagnostic::{Diagnostic, codes};
+use super::steps;
+use crate::ast::{Declaration, clauses_of};
+use crate::diagnostic::suggest::nearest_that;
+use crate::diagnostic::{Applicability, Diagnostic, Edit, codes};
 use crate::text_range::{FileId, TextRange};
 
 /// Things that are named in one message at most.
 const EXPECTED_MAX: usize = 4;
+
+/// Whether edits let the grammar get further than it did: others are not offered.
+pub(super) type Works<'a> = dyn Fn(&[Edit]) -> bool + 'a;
 
 /// Byte offset of the error in what was parsed.
 pub(super) fn position(error: &Error<Rule>) -> usize {
@@ -52,6 +56,7 @@ pub(super) fn describe(
     text: &str,
     tokens: &[Token],
     file: FileId,
+    works: &Works<'_>,
 ) -> Diagnostic {
     let at = position(error);
     let expected = expected(error);
@@ -63,7 +68,10 @@ pub(super) fn describe(
         return Diagnostic::new(codes::SYNTAX, TextRange::new(file, start, end), message)
             .label("something is missing behind this");
     };
-    if let Some(diagnostic) = special(text, tokens, found, &expected, file) {
+    let place = tokens.iter().position(|token| token.start == found.start);
+    let place = place.map(|at| Place { text, tokens, at, file });
+    let special = place.as_ref().and_then(|place| special(place, &expected, works));
+    if let Some(diagnostic) = special {
         return diagnostic;
     }
     let word = found.text(text);
@@ -71,36 +79,40 @@ pub(super) fn describe(
     let message = format!("{} expected, found `{shown}`", listed(&expected));
     let range = found.range(file);
     let diagnostic = Diagnostic::new(codes::SYNTAX, range, message).label("not expected here");
-    let words: Vec<&str> = keywords(error);
-    if let Some(near) = nearest(word, words.iter().copied()) {
+    let near = place.as_ref().and_then(|place| near_keyword(error, place, works));
+    if let Some(near) = near {
         return diagnostic.did_you_mean(range, near);
     }
-    let at = tokens.iter().position(|token| token.start == found.start);
-    match at.and_then(|at| forms::clause(&Place { text, tokens, at, file })) {
+    match place.and_then(|place| forms::held(&place)) {
         Some(form) => diagnostic.help(form),
         None => diagnostic,
     }
 }
 
+/// The keyword that a word was probably meant as: one that may stand there and has not been given.
+fn near_keyword(error: &Error<Rule>, place: &Place<'_>, works: &Works<'_>) -> Option<&'static str> {
+    let word = place.word(Some(place.found()));
+    let words = keywords(error, place);
+    let range = place.found().range(place.file);
+    let fits = |near: &str| {
+        let (replacement, applicability) = (near.to_owned(), Applicability::Maybe);
+        works(&[Edit { range, replacement, applicability }])
+    };
+    // Without a source nothing is read: that is looked for first.
+    let source = words.iter().copied().filter(|word| *word == "from");
+    nearest_that(word, source, fits).or_else(|| nearest_that(word, words.iter().copied(), fits))
+}
+
 /// Mistakes that have a better message than what the grammar expected.
-fn special(
-    text: &str,
-    tokens: &[Token],
-    found: &Token,
-    expected: &[String],
-    file: FileId,
-) -> Option<Diagnostic> {
-    let at = tokens.iter().position(|token| token.start == found.start)?;
-    let place = Place { text, tokens, at, file };
-    if let Some(diagnostic) =
-        habits::answer(&place).or_else(|| forms::declaration(&place, expected))
-    {
-        return Some(diagnostic);
-    }
-    missing_else(&place, expected)
-        .or_else(|| missing_colon(&place, expected))
-        .or_else(|| equals_for_colon(&place, expected))
-        .or_else(|| clause_for_value(&place))
+fn special(place: &Place<'_>, expected: &[String], works: &Works<'_>) -> Option<Diagnostic> {
+    let fits = |diagnostic: &Diagnostic| diagnostic.edits.is_empty() || works(&diagnostic.edits);
+    habits::answer(place, &fits)
+        .or_else(|| steps::answer(place, expected).filter(fits))
+        .or_else(|| forms::declaration(place, expected).filter(fits))
+        .or_else(|| missing_else(place, expected).filter(fits))
+        .or_else(|| missing_colon(place, expected).filter(fits))
+        .or_else(|| equals_for_colon(place, expected).filter(fits))
+        .or_else(|| clause_for_value(place))
 }
 
 /// The token so many before the one that does not fit.
@@ -158,14 +170,15 @@ fn clause_for_value(place: &Place<'_>) -> Option<Diagnostic> {
     let operator = back(place, 2)?;
     let (word, clause) = (place.word(back(place, 2)), place.word(back(place, 1)));
     let is_operator = operator.kind == TokenKind::Punctuation
-        || matches!(word, "and" | "or" | "not" | "in" | "where" | "when" | "having");
+        || matches!(word, "and" | "or" | "not" | "in" | "where" | "when" | "having" | "from");
     if !(is_operator && CLAUSES.contains(&clause)) {
         return None;
     }
-    let message = format!("a value expected behind `{word}`, found the clause `{clause}`");
+    let wanted = if word == "from" { "the name of a source" } else { "a value" };
+    let message = format!("{wanted} expected behind `{word}`, found the clause `{clause}`");
     Some(
         Diagnostic::new(codes::SYNTAX, operator.range(place.file), message)
-            .label("a value is missing behind this"),
+            .label(format!("{wanted} is missing behind this")),
     )
 }
 
@@ -217,7 +230,12 @@ fn word_for(rule: Rule) -> String {
         return OPERATOR.to_owned();
     }
     if let Some(word) = name.strip_suffix("_clause") {
-        return format!("`{}`", if word == "no_data" { "on no data" } else { word });
+        return match word {
+            "pattern" | "correlate" | "retrace" | "sample" => "a clause".to_owned(),
+            "no_data" => "`on no data`".to_owned(),
+            "share" => "`keep`".to_owned(),
+            _ => format!("`{word}`"),
+        };
     }
     let word = match rule {
         Rule::EOI => "the end of the declaration",
@@ -250,14 +268,8 @@ fn word_for(rule: Rule) -> String {
         Rule::count => "`count`",
         Rule::order => "`asc` or `desc`",
         Rule::pattern_body => "the steps, in `{ … }`",
-        Rule::pattern_clause | Rule::correlate_clause | Rule::retrace_clause => "a clause",
-        Rule::root_clause => "`root`",
-        Rule::share_clause => "`keep`",
         Rule::share => "a share, `5% when …` or `5% otherwise`",
-        Rule::flush_clause => "`flush`",
         Rule::correlate_body | Rule::side => "two sides, `{ a: source b: source }`",
-        Rule::on_clause => "`on`",
-        Rule::pick_clause => "`pick`",
         Rule::sequence | Rule::element | Rule::steps | Rule::step => "a step: `name: source`",
         Rule::absence => "`not`",
         Rule::any_order => "`any order`",
@@ -268,35 +280,56 @@ fn word_for(rule: Rule) -> String {
         Rule::step_by => "`by`",
         Rule::step_gap => "`gap`",
         Rule::redact_line | Rule::redact_word => "`keys` or `values`",
+        Rule::redact_open => "`[`",
+        Rule::colon => "`:`",
+        Rule::sample_line => "a line such as `keep 10% when …`",
         Rule::redact_item => "a class such as `email`, or a key in quotes",
         _ => return format!("{rule:?}").replace('_', " "),
     };
     word.to_owned()
 }
 
-/// The words of the keywords that would have fitted.
-fn keywords(error: &Error<Rule>) -> Vec<&'static str> {
+/// The words of the keywords that would have fitted, but clauses that have been given.
+fn keywords(error: &Error<Rule>, place: &Place<'_>) -> Vec<&'static str> {
+    const KNOWN: [&str; 12] = [
+        "within",
+        "limit",
+        "groups",
+        "overflow",
+        "side",
+        "amend",
+        "every",
+        "from",
+        "keep",
+        "drop",
+        "otherwise",
+        "then",
+    ];
+    let clauses = clauses_of(place.word(place.tokens.first()));
+    let own = clauses.iter().map(|clause| clause.split(' ').next().unwrap_or(clause));
+    let own: Vec<&str> = own.filter(|word| !is_given(place, word)).collect();
     let mut words = Vec::new();
     for rule in positives(error) {
-        let clauses = matches!(rule, Rule::clause | Rule::EOI);
-        if clauses {
-            words.extend(clause_words());
-        }
         let name = format!("{rule:?}");
         let word = name.strip_prefix("kw_").or(name.strip_suffix("_clause"));
-        let known = ["within", "limit", "groups", "overflow", "side", "amend", "every", "from"];
-        words.extend(word.and_then(|word| known.iter().copied().find(|known| *known == word)));
-        let clause = word.filter(|_| name.ends_with("_clause"));
-        words.extend(clause.and_then(clause_word));
+        let any = matches!(rule, Rule::clause | Rule::EOI);
+        words.extend(own.iter().copied().filter(|own| any || word == Some(*own)));
+        words.extend(word.and_then(|word| KNOWN.into_iter().find(|known| *known == word)));
+        words.extend(["keep", "drop"].into_iter().filter(|_| *rule == Rule::sample_line));
+        words.extend(["keys", "values"].into_iter().filter(|_| *rule == Rule::redact_line));
     }
     words
 }
 
-/// Words that open a clause, without those that open one only together with others.
-fn clause_words() -> impl Iterator<Item = &'static str> {
-    CLAUSES.into_iter().filter(|word| !["on", "with"].contains(word))
-}
-
-fn clause_word(word: &str) -> Option<&'static str> {
-    clause_words().find(|known| *known == word)
+/// Whether a clause of that word stands somewhere in the declaration, outside of all brackets.
+fn is_given(place: &Place<'_>, word: &str) -> bool {
+    let mut depth = 0_usize;
+    place.tokens.iter().skip(2).any(|token| {
+        match token.kind {
+            TokenKind::Open => depth += 1,
+            TokenKind::Close => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth == 0 && token.text(place.text) == word
+    })
 }

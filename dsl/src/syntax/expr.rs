@@ -8,9 +8,9 @@ use std::sync::LazyLock;
 use pest::iterators::Pair;
 use pest::pratt_parser::{Assoc, Op, PrattParser};
 
-use super::build::Build;
+use super::build::{Build, equals_sign};
 use super::grammar::Rule;
-use crate::ast::{Argument, BinaryWord, Call, Expr, ExprKind, NumberText, StructureWord};
+use crate::ast::{Argument, BinaryWord, Call, Expr, ExprKind, NumberText, StructureWord, WINDOWS};
 use crate::diagnostic::{Diagnostic, codes};
 use crate::limits::{CHAIN_MAX, TREE_LEVELS_MAX};
 use crate::text_range::TextRange;
@@ -55,7 +55,8 @@ impl Build {
             self.diagnostics.push(
                 Diagnostic::new(codes::TOO_LARGE, at, message)
                     .label(format!("part {}", CHAIN_MAX + 1))
-                    .help("use `in [ … ]`, or name parts with `const` or `fn`"),
+                    .note("values count, and so does each operator between them")
+                    .help("use `in [ … ]`, brackets, or name parts with `const` or `fn`"),
             );
             return Some(Expr { range, kind: ExprKind::Broken });
         }
@@ -136,16 +137,30 @@ impl Build {
         for part in inner {
             match part.as_rule() {
                 Rule::argument => {
-                    let mut parts: Vec<_> = part.into_inner().collect();
-                    let value = self.expr(parts.pop()?)?;
-                    let name = parts.first().map(|name| self.name(name));
-                    args.push(Argument { name, value });
+                    args.push(self.argument(part, &name.text)?);
                 }
                 Rule::expr => filter = Some(Box::new(self.expr(part)?)),
                 _ => {}
             }
         }
         Some(ExprKind::Call(Call { name, args, filter }))
+    }
+
+    fn argument(&mut self, part: Pair<'_, Rule>, callee: &str) -> Option<Argument> {
+        let range = self.range(&part);
+        let mut parts: Vec<_> = part.into_inner().collect();
+        let value = parts.pop()?;
+        let name = parts.first().map(|name| self.name(name));
+        let written = value.as_str();
+        let known = self.diagnostics.len();
+        let value = self.expr(value)?;
+        // `every = 1m` of a window is no comparison: windows compare nothing.
+        if let Some(bytes) = equals_sign(written).filter(|_| WINDOWS.contains(&callee)) {
+            self.diagnostics.truncate(known);
+            let binding = self.equals(value, written, bytes, range);
+            return Some(Argument { name: binding.name, value: binding.value });
+        }
+        Some(Argument { name, value })
     }
 
     fn prefix(&mut self, op: &Pair<'_, Rule>, operand: Expr) -> Expr {

@@ -182,7 +182,9 @@ pub(super) fn last_minutes(place: &Place<'_>) -> Option<Diagnostic> {
 /// `no data resolve`, without `on`
 pub(super) fn no_data(place: &Place<'_>) -> Option<Diagnostic> {
     let (no, data) = (place.found(), place.after()?);
-    let is_said = place.word(Some(no)) == "no" && data.text(place.text) == "data";
+    let is_said = place.word(Some(no)) == "no"
+        && data.text(place.text) == "data"
+        && place.word(place.before()) != "on";
     is_said.then(|| {
         let range = place.range(no, data);
         spelling(range, "`no data` is written `on no data` here".to_owned())

@@ -6,6 +6,7 @@
 use super::habits::{Place, spelling};
 use super::lexer::TokenKind;
 use super::parse::CLAUSES;
+use super::steps;
 use crate::diagnostic::{Diagnostic, codes};
 
 /// How declarations are written whose second or third word is not what it must be.
@@ -87,8 +88,25 @@ pub(super) fn declaration(place: &Place<'_>, expected: &[String]) -> Option<Diag
     )
 }
 
+/// How what stands between a declaration's braces is written.
+const BODY_FORMS: [(&str, &str); 4] = [
+    ("pattern", "steps are written `{ a: spans where kind == server then b: logs }`"),
+    ("correlate", "sides are written `{ a: spans where kind == server b: logs }`"),
+    ("sample", "a line is written `keep 10% when duration > 1s`"),
+    ("redact", "a line is written `values mask [email, card]` or `keys deny [\"*.card\"]`"),
+];
+
+/// How the clause or the braces are written that hold the place.
+pub(super) fn held(place: &Place<'_>) -> Option<String> {
+    if steps::body(place).is_none() {
+        return clause(place);
+    }
+    let keyword = place.word(place.tokens.first());
+    BODY_FORMS.iter().find(|form| form.0 == keyword).map(|form| form.1.to_owned())
+}
+
 /// How the clause is written that holds the place; nothing where it is a keyword and any value.
-pub(super) fn clause(place: &Place<'_>) -> Option<String> {
+fn clause(place: &Place<'_>) -> Option<String> {
     let mut depth = 0_usize;
     for index in (1..place.at).rev() {
         let token = place.tokens.get(index)?;

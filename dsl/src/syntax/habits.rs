@@ -69,8 +69,8 @@ impl<'a> Place<'a> {
     }
 }
 
-/// The first habit that explains the place.
-pub(super) fn answer(place: &Place<'_>) -> Option<Diagnostic> {
+/// The first habit that explains the place and whose edits fit there.
+pub(super) fn answer(place: &Place<'_>, fits: &dyn Fn(&Diagnostic) -> bool) -> Option<Diagnostic> {
     const ASKED: [fn(&Place<'_>) -> Option<Diagnostic>; 22] = [
         foreign::pipe,
         foreign::colon_behind_clause,
@@ -95,7 +95,7 @@ pub(super) fn answer(place: &Place<'_>) -> Option<Diagnostic> {
         typed,
         reserved_name,
     ];
-    ASKED.iter().find_map(|asked| asked(place))
+    ASKED.iter().filter_map(|asked| asked(place)).find(fits)
 }
 
 pub(super) fn spelling(range: TextRange, message: String) -> Diagnostic {
@@ -110,6 +110,15 @@ fn unit_apart(place: &Place<'_>) -> Option<Diagnostic> {
     let unit = unit_for(place.word(Some(place.found())))?;
     let range = place.range(number, place.found());
     let written = format!("{digits}{unit}");
+    let before = place.word(place.token(place.at.checked_sub(2)));
+    if is_plain && matches!(before, "rate" | "target") {
+        let written = format!("{digits} per {unit}");
+        return Some(
+            spelling(range, format!("a rate is a number `per` its unit: `{written}`"))
+                .help(format!("write `{written}`"))
+                .guess(range, written),
+        );
+    }
     is_plain.then(|| {
         spelling(range, format!("a number and its unit are one word: `{written}`"))
             .help(format!("write `{written}`"))
@@ -160,14 +169,21 @@ fn grouping(place: &Place<'_>) -> Option<Diagnostic> {
 fn window(place: &Place<'_>) -> Option<Diagnostic> {
     let name = place.before().filter(|token| WINDOWS.contains(&token.text(place.text)))?;
     let size = place.found();
-    if size.kind != TokenKind::Number {
+    let is_over = place.word(place.token(place.at.checked_sub(2))) == "over";
+    if !is_over || size.kind != TokenKind::Number {
         return None;
     }
     let unit = unit_for(place.word(place.after()));
     let last = unit.and(place.after()).unwrap_or(size);
     let range = place.range(name, last);
     let (word, size) = (name.text(place.text), size.text(place.text));
-    let written = format!("{word}({size}{})", unit.unwrap_or_default());
+    let size = format!("{size}{}", unit.unwrap_or_default());
+    if matches!(word, "sliding" | "cumulate") {
+        let message = format!("the size of a window stands in brackets: `{word}({size}, …)`");
+        let help = format!("write `{word}({size}, every: …)`: how often a window ends");
+        return Some(spelling(range, message).help(help));
+    }
+    let written = format!("{word}({size})");
     let message = format!("the size of a window stands in brackets: `{written}`");
     Some(spelling(range, message).help(format!("write `{written}`")).fix(range, written))
 }
@@ -332,14 +348,16 @@ fn path_in_quotes(place: &Place<'_>) -> Option<Diagnostic> {
 /// `fn is_slow(x: duration)`, `param slow: duration = 1s`, for all types at once.
 fn typed(place: &Place<'_>) -> Option<Diagnostic> {
     let tokens = place.tokens;
-    let inside = match place.word(tokens.first()) {
-        "fn" => 3..tokens.iter().position(|token| token.kind == TokenKind::Close)?,
-        "param" | "const" => 2..tokens.len().min(4),
+    // A type stands between the name and what comes behind the name.
+    let (inside, behind): (_, &[&str]) = match place.word(tokens.first()) {
+        "fn" => (4..tokens.iter().position(|token| token.kind == TokenKind::Close)?, &[",", ")"]),
+        "param" | "const" => (2..3, &["="]),
         _ => return None,
     };
+    let is_word = |at: usize| tokens.get(at).is_some_and(|token| token.kind == TokenKind::Word);
     let types: Vec<_> = inside
-        .filter(|&at| place.word(tokens.get(at)) == ":")
-        .filter(|&at| tokens.get(at + 1).is_some_and(|token| token.kind == TokenKind::Word))
+        .filter(|&at| place.word(tokens.get(at)) == ":" && is_word(at - 1) && is_word(at + 1))
+        .filter(|&at| behind.contains(&place.word(tokens.get(at + 2))))
         .map(|at| TextRange::new(place.file, tokens[at].start, tokens[at + 1].end))
         .collect();
     let message = "types are not written: they follow from values and uses".to_owned();

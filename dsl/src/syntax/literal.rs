@@ -163,6 +163,9 @@ fn with_unit(
         let unit_end = tail.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(tail.len());
         let (unit, tail) = tail.split_at(unit_end);
         rest = tail;
+        if unit.is_empty() {
+            return Err(bad(range, text, "a number with a unit is written `1h30m` or `4KiB`"));
+        }
         let (size, time) =
             unit_of(unit).ok_or_else(|| Box::new(unknown_unit(digits, unit, range)))?;
         if is_time.is_some_and(|before| before != time) || size >= last_unit {
@@ -212,12 +215,14 @@ fn unknown_unit(digits: &str, unit: &str, range: TextRange) -> Diagnostic {
         return diagnostic.help(format!("write `{fixed}`")).fix(range, fixed);
     }
     let units = TIME_UNITS.iter().map(|u| u.0).chain(SIZE_UNITS.iter().map(|u| u.0));
+    // What follows a unit begins with a digit again: `9x0` is not mended by another unit alone.
+    let ends = digits.ends_with(unit);
     match nearest(unit, units) {
-        Some(near) => {
+        Some(near) if ends => {
             let fixed = digits.replacen(unit, near, 1);
             diagnostic.did_you_mean(range, &fixed)
         }
-        None => diagnostic,
+        _ => diagnostic,
     }
 }
 

@@ -17,6 +17,7 @@ mod redact;
 mod retrace;
 mod sample;
 pub(crate) mod split;
+mod steps;
 mod test_block;
 mod traces;
 

@@ -104,7 +104,7 @@ pub(crate) fn parse_expr(
             let whole = TextRange::new(file, start, start + text.len());
             expr.map(|expr| (expr, build.diagnostics)).ok_or_else(|| Box::new(error::bug(whole)))
         }
-        Err(error) => Err(shift(error::describe(&error, text, &tokens, file))),
+        Err(error) => Err(shift(error::describe(&error, text, &tokens, file, &|_| true))),
     }
 }
 
@@ -235,6 +235,31 @@ fn mend(source: &mut String, edits: &[Edit]) -> bool {
     true
 }
 
+/// Whether the grammar reads on behind the edits and behind where it stopped, with them made.
+fn gets_further(source: &str, stopped: usize, edits: &[Edit]) -> bool {
+    let mut edits: Vec<&Edit> = edits.iter().collect();
+    edits.sort_by_key(|edit| (edit.range.start, edit.range.end));
+    let (mut text, mut from) = (String::with_capacity(source.len()), 0);
+    let (mut moved, mut replaced) = (stopped, 0);
+    for edit in edits {
+        let bytes = edit.range.bytes();
+        let Some(kept) = source.get(from..bytes.start) else { return false };
+        text.push_str(kept);
+        text.push_str(&edit.replacement);
+        from = bytes.end;
+        if bytes.end <= stopped {
+            moved = moved + edit.replacement.len() - bytes.len();
+        }
+        if bytes.contains(&stopped) {
+            replaced = text.len();
+        }
+    }
+    text.push_str(source.get(from..).unwrap_or_default());
+    let Err(error) = Grammar::parse(Rule::declaration, &text) else { return true };
+    let at = error::position(&error);
+    if replaced > 0 { at >= replaced } else { at > moved }
+}
+
 struct Attempt<'a> {
     text: &'a str,
     tokens: &'a [Token],
@@ -303,7 +328,10 @@ impl Attempt<'_> {
                 ..token
             })
             .collect();
-        let mut diagnostic = error::describe(error, source, &live, self.file);
+        let place = error::position(error);
+        let place = live.iter().find(|token| token.end > place).map_or(place, |token| token.start);
+        let works = |edits: &[Edit]| gets_further(source, place, edits);
+        let mut diagnostic = error::describe(error, source, &live, self.file, &works);
         let is_mended = diagnostic.code == codes::SPELLING && mend(source, &diagnostic.edits);
         for label in &mut diagnostic.labels {
             label.range.start += self.range.start;
@@ -362,6 +390,9 @@ impl Attempt<'_> {
             && self.tokens[index].kind == TokenKind::Word
             && self.text[self.tokens[index - 1].end..self.tokens[index].start].contains('\n');
         let from = if own_line { Some(index) } else { before };
+        // `from when …` has no source: the next clause's word is not to be taken for one.
+        let is_from = |at: &usize| self.tokens[*at].text(self.text) == "from";
+        let from = from.map(|from| from.checked_sub(1).filter(is_from).unwrap_or(from));
         from.map(|from| (from, after))
     }
 
