@@ -46,6 +46,9 @@ pub const DIAGNOSTICS_MAX: usize = 500;
 pub const DIAGNOSTICS_KEPT_MAX: usize = 10_000;
 /// Names compared with misspelt ones in one compilation, before no nearest name is looked for.
 pub const COMPARISONS_MAX: usize = 20_000_000;
+/// Bytes of a declaration of which edits of its syntax are tried before they are offered; of longer
+/// ones none is.
+pub const TRIED_BYTES_MAX: usize = 64 * 1024;
 /// Clauses set aside in one declaration before its parse is given up.
 pub const RECOVERIES_MAX: usize = 8;
 /// Length of a time span in rules, ns: 100 years.

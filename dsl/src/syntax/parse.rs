@@ -14,7 +14,7 @@ use super::split::{KEYWORDS, NOT_YET, Piece, split};
 use crate::ast::{Declaration, DeclarationKind, Expr, File, Name};
 use crate::diagnostic::suggest::{listed, nearest};
 use crate::diagnostic::{Applicability, Diagnostic, Edit, codes};
-use crate::limits::{DECLARATIONS_MAX, RECOVERIES_MAX, SOURCE_BYTES_MAX};
+use crate::limits::{DECLARATIONS_MAX, RECOVERIES_MAX, SOURCE_BYTES_MAX, TRIED_BYTES_MAX};
 use crate::text_range::{FileId, TextRange};
 
 /// Words that open a clause.
@@ -237,6 +237,9 @@ fn mend(source: &mut String, edits: &[Edit]) -> bool {
 
 /// Whether the grammar reads on behind the edits and behind where it stopped, with them made.
 fn gets_further(source: &str, stopped: usize, edits: &[Edit]) -> bool {
+    if source.len() > TRIED_BYTES_MAX {
+        return false;
+    }
     let mut edits: Vec<&Edit> = edits.iter().collect();
     edits.sort_by_key(|edit| (edit.range.start, edit.range.end));
     let (mut text, mut from) = (String::with_capacity(source.len()), 0);
