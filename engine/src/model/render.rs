@@ -8,9 +8,14 @@ use std::fmt::{self, Write};
 pub use super::digits::{write_hex, write_int, write_time};
 use super::value::Value;
 
+/// As people read them, with six digits; `{:#}` with all digits that tell values apart.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Float(v) if f.alternate() => f.write_str(&exact_float(*v)),
+            Self::Duration(v) if f.alternate() => f.write_str(&exact_duration(*v)),
+            Self::Size(v) if f.alternate() => f.write_str(&exact_size(*v)),
+            Self::Ratio(v) if f.alternate() => write!(f, "{}%", exact_float(hundredfold(*v))),
             Self::Null => f.write_str("null"),
             Self::Bool(v) => write!(f, "{v}"),
             Self::Int(v) => write!(f, "{v}"),
@@ -28,14 +33,16 @@ impl fmt::Display for Value {
             Self::List(items) => {
                 f.write_char('[')?;
                 for (index, item) in items.iter().enumerate() {
-                    write!(f, "{}{item}", if index > 0 { ", " } else { "" })?;
+                    f.write_str(if index > 0 { ", " } else { "" })?;
+                    fmt::Display::fmt(item, f)?;
                 }
                 f.write_char(']')
             }
             Self::Map(entries) => {
                 f.write_char('{')?;
                 for (index, (key, value)) in entries.iter().enumerate() {
-                    write!(f, "{}{key}: {value}", if index > 0 { ", " } else { "" })?;
+                    write!(f, "{}{key}: ", if index > 0 { ", " } else { "" })?;
+                    fmt::Display::fmt(value, f)?;
                 }
                 f.write_char('}')
             }
@@ -60,6 +67,50 @@ fn float(number: f64) -> String {
     } else {
         text
     }
+}
+
+/// A float with all digits that tell it apart, without an exponent where it is readable.
+fn exact_float(number: f64) -> String {
+    match number.abs() {
+        1e-6..1e15 => number.to_string(),
+        _ => float(number),
+    }
+}
+
+/// A hundred times the number that its digits say: multiplied, 0.07 is 7.000000000000001.
+fn hundredfold(number: f64) -> f64 {
+    let digits = format!("{number:e}");
+    let parts = digits.split_once('e');
+    let moved = parts.and_then(|(digits, exponent)| {
+        let exponent: i32 = exponent.parse().ok()?;
+        format!("{digits}e{}", exponent + 2).parse().ok()
+    });
+    moved.unwrap_or(number * 100.0)
+}
+
+fn exact_duration(duration_ns: i64) -> String {
+    let ns = duration_ns.unsigned_abs();
+    let (unit_ns, unit, places) = match ns {
+        1_000..1_000_000 => (1_000, "us", 3),
+        1_000_000..1_000_000_000 => (1_000_000, "ms", 6),
+        1_000_000_000..60_000_000_000 => (1_000_000_000, "s", 9),
+        _ => return duration(duration_ns), // whole in each of its units
+    };
+    let text = format!("{}.{:0places$}", ns / unit_ns, ns % unit_ns);
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    format!("{}{text}{unit}", if duration_ns < 0 { "-" } else { "" })
+}
+
+/// In the largest unit in which six digits say all of it.
+fn exact_size(bytes: i64) -> String {
+    let units = [(1_i64 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    let fitting = units.into_iter().filter(|(unit, _)| bytes.unsigned_abs() >= *unit as u64);
+    let mut said = fitting.map(|(unit, name)| (unit, float(bytes as f64 / unit as f64), name));
+    let is_whole = |(unit, text, _): &(i64, String, &str)| {
+        let said = text.parse::<f64>().map_or(f64::NAN, |number| number * *unit as f64);
+        said.total_cmp(&(bytes as f64)).is_eq() && bytes.unsigned_abs() < 1 << 53
+    };
+    said.find(is_whole).map_or(format!("{bytes}B"), |(_, text, name)| format!("{text}{name}"))
 }
 
 /// A duration in its largest fitting unit below a minute, in units from there on: `1m30s`.
@@ -216,6 +267,30 @@ mod tests {
             (Value::Float(1_234_567.0), "1234567"),
         ] {
             assert_eq!(value.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_differs_reads_differently_with_all_digits() {
+        for (value, text) in [
+            (Value::Duration(1_234_567_891), "1.234567891s"),
+            (Value::Duration(-1_234_567), "-1.234567ms"),
+            (Value::Duration(1_500), "1.5us"),
+            (Value::Duration(2_000_000), "2ms"),
+            (Value::Duration(999), "999ns"),
+            (Value::Duration(90_000_000_001), "1m30s1ns"),
+            (Value::Size(1_572_864), "1.5MiB"),
+            (Value::Size(1_572_865), "1572865B"),
+            (Value::Size(1_536), "1.5KiB"),
+            (Value::Size(-5), "-5B"),
+            (Value::Size(i64::MAX), "9223372036854775807B"),
+            (Value::Ratio(0.07), "7%"),
+            (Value::Ratio(0.123_456_789), "12.3456789%"),
+            (Value::Ratio(0.0), "0%"),
+            (Value::Float(0.1 + 0.2), "0.30000000000000004"),
+            (Value::List([Value::Duration(1_234_567_891)].into()), "[1.234567891s]"),
+        ] {
+            assert_eq!(format!("{value:#}"), text);
         }
     }
 }

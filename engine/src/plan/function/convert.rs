@@ -39,12 +39,9 @@ pub(super) static FUNCTIONS: &[FunctionDef] = &[
     define(
         "string",
         Kind::Text,
-        "The value as text, a float with all the digits that tell it apart.",
+        "The value as text, with all the digits that tell it apart.",
         ("string(200)", r#""200""#),
-        |value| match value {
-            Float(number) if (1e-6..1e15).contains(&number.abs()) => bounded(&number.to_string()),
-            _ => bounded(&value.to_string()),
-        },
+        |value| bounded(&format!("{value:#}")),
     ),
     define(
         "bool",

@@ -1,5 +1,7 @@
 //! Functions over text. Positions and lengths count characters, not bytes.
 
+use std::fmt::Write;
+
 use super::ResultKind::{Fixed, Join, SameAs};
 use super::{Body, FunctionDef, Kind, Param, bounded, bounded_list, define, define_fixed};
 use crate::limits::FUNCTION_TEXT_BYTES_MAX;
@@ -278,7 +280,9 @@ fn glue(items: &[Value], separator: &str) -> Value {
         }
         match item {
             Str(part) => text.push_str(part),
-            item => text.push_str(&item.to_string()),
+            item => {
+                let _ = write!(text, "{item:#}");
+            }
         }
         if text.len() > FUNCTION_TEXT_BYTES_MAX {
             return Null;
