@@ -2,8 +2,10 @@
 //!
 //! Prefixes and lengths are those that the issuers publish for secret scanners.
 
-use super::escape::joins;
-use super::find::{Look, Run, at, run, run_back};
+use smallvec::SmallVec;
+
+use super::escape::{joins, percent};
+use super::find::{Look, Run, at, before, run, run_back};
 use crate::plan::ValueClass;
 
 /// What the rest of a token is made of.
@@ -134,6 +136,9 @@ const CREDENTIAL_BYTES_MIN: usize = 8;
 /// Bytes from which a word is a credential, whatever it is made of.
 const CREDENTIAL_BYTES_SURE: usize = 20;
 
+/// Letters by which user and password are told; what follows them goes with them.
+const LOOKED_AT_BYTES: usize = 256;
+
 /// Runs that were walked behind the prefixes of tokens, by their [`Letters`].
 pub(super) type TokenRuns = [Run; 3];
 
@@ -234,13 +239,13 @@ pub(super) fn jwt(text: &[u8], start: usize, past: &mut JwtRuns) -> Option<(usiz
     Some((start, end))
 }
 
-/// The credential behind `Bearer` or `Basic`.
+/// The credential behind `Bearer` or `Basic`; `past` is the last one that was walked.
 pub(super) fn scheme(
     text: &[u8],
-    start: usize,
-    end: usize,
+    (start, end): (usize, usize),
     class: ValueClass,
     look: Look,
+    past: &mut Run,
 ) -> Option<(usize, usize)> {
     let blank = behind_blanks(text, end, look);
     if blank == end {
@@ -252,33 +257,48 @@ pub(super) fn scheme(
     if joins(text, start) {
         return None;
     }
-    // `Bearer "…"`, `Bearer <…>`
-    let quote = blank + usize::from(at(text, blank) == b'\\');
-    let is_quoted = matches!(at(text, quote), b'"' | b'\'' | b'<');
-    let from = if is_quoted { quote + 1 } else { blank };
-    let to = run(text, from, is_credential_letter);
-    let found = &text[from..to];
-    if found.is_empty() {
-        return None;
-    }
-    let is_sure = match class {
-        ValueClass::Basic => is_user_and_password(found),
-        _ => {
-            found.len() >= CREDENTIAL_BYTES_SURE
-                || (found.len() >= CREDENTIAL_BYTES_MIN && found.iter().any(u8::is_ascii_digit))
-        }
+    let from = behind_quote(text, blank);
+    // In a form a `+` is a blank, and ends a credential, too.
+    let is_form = before(text, blank) == b'+';
+    let whole = past.end(text, from, is_credential_letter);
+    let plus = || run(&text[..whole], from, |byte| byte != b'+');
+    let most = if is_form { plus() } else { whole };
+    let is_alone = || whole > from && most == whole && is_all_of(text, (start, whole));
+    let to = match class {
+        ValueClass::Basic => user_and_password(&text[..most], from),
+        _ => is_sure(&text[from..most]).then_some(most),
     };
-    (is_sure || is_all_of(text, (start, to))).then_some((from, to))
+    let to = to.or_else(|| is_alone().then_some(whole))?;
+    Some((from, to))
 }
 
-/// Behind the blanks at a place. In JSON one may be written with a backslash, in a URL with `%20`.
+/// Whether a text is a credential, not a word of prose.
+fn is_sure(text: &[u8]) -> bool {
+    text.len() >= CREDENTIAL_BYTES_SURE
+        || (text.len() >= CREDENTIAL_BYTES_MIN && text.iter().any(u8::is_ascii_digit))
+}
+
+/// Behind the quote at a place, if one is there: `"…"`, `\"…\"`, `<…>`, `%22…%22`.
+fn behind_quote(text: &[u8], place: usize) -> usize {
+    let is_quote = |byte: u8| matches!(byte, b'"' | b'\'' | b'<');
+    let quote = place + usize::from(at(text, place) == b'\\');
+    if is_quote(at(text, quote)) {
+        return quote + 1;
+    }
+    percent(text, place).filter(|(byte, _)| is_quote(*byte)).map_or(place, |(_, end)| end)
+}
+
+/// Behind the blanks at a place. In JSON one may be written with a backslash, in a URL with `%20`,
+/// in a form with `+`.
 fn behind_blanks(text: &[u8], mut place: usize, look: Look) -> usize {
     loop {
-        place += match at(text, place) {
-            b' ' | b'\t' | b'\r' | b'\n' => 1,
-            b'\\' if !look.is_value() => 1,
-            b'%' if text[place..].starts_with(b"%20") => 3,
-            _ => return place,
+        place = match at(text, place) {
+            b' ' | b'\t' | b'\r' | b'\n' | b'+' => place + 1,
+            b'\\' if !look.is_value() => place + 1,
+            _ => match percent(text, place) {
+                Some((b' ' | b'\t' | b'\r' | b'\n', end)) => end,
+                _ => return place,
+            },
         };
     }
 }
@@ -299,13 +319,28 @@ fn is_all_of(text: &[u8], (start, end): (usize, usize)) -> bool {
     is_first && text[end..].trim_ascii().is_empty()
 }
 
-fn is_user_and_password(text: &[u8]) -> bool {
-    let text = text.strip_suffix(b".").unwrap_or(text);
+/// Where user and password, which stand at a place in base64, end. Letters may be written as
+/// percent escapes; any other escape ends them.
+fn user_and_password(text: &[u8], from: usize) -> Option<usize> {
+    let (mut end, mut letters) = (from, SmallVec::<[u8; LOOKED_AT_BYTES]>::new());
+    let is_letter =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'=');
+    loop {
+        let (letter, behind) = percent(text, end).unwrap_or((at(text, end), end + 1));
+        let is_behind_padding = letters.last() == Some(&b'=') && letter != b'=';
+        if !is_letter(letter) || is_behind_padding {
+            break;
+        }
+        if letters.len() < LOOKED_AT_BYTES {
+            letters.push(letter);
+        }
+        end = behind;
+    }
     // Without `=` at its end a word of prose may be base64, too, but not of letters.
-    let is_sure = |plain: &[u8]| {
-        text.len().is_multiple_of(4) || plain.iter().all(|byte| matches!(byte, b' '..=b'~'))
-    };
-    crate::ingest::base64(text).is_some_and(|plain| plain.contains(&b':') && is_sure(&plain))
+    let is_printable = |plain: &[u8]| plain.iter().all(|byte| matches!(byte, b' '..=b'~'));
+    let plain = crate::ingest::base64(&letters)?;
+    let is_sure = letters.len().is_multiple_of(4) || is_printable(&plain);
+    (is_sure && plain.contains(&b':')).then_some(end)
 }
 
 /// A private key, to the end of its armour or of the text.

@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use smallvec::SmallVec;
 
 use super::starts::{Bytes, Columns, LANES, Starts, grouped};
-use super::{credential, escape, network, number, sql, web};
+use super::{credential, network, number, sql, web};
 use crate::plan::ValueClass;
 
 /// Whether what stands beside a text tells its ends.
@@ -155,13 +155,18 @@ impl Finder {
         }
     }
 
+    /// Whether a double is.
+    pub(super) fn is_card_double(&self, value: f64) -> bool {
+        number::whole(value).is_some_and(|value| self.is_card(value))
+    }
+
     /// Whether an integer attribute is a card number.
     pub(super) fn is_card(&self, value: u64) -> bool {
         self.classes.has(ValueClass::Card) && number::is_card_number(value)
     }
 
-    /// Whether integers have to be looked at.
-    pub(super) fn wants_integers(&self) -> bool {
+    /// Whether numbers have to be looked at.
+    pub(super) fn wants_numbers(&self) -> bool {
         self.classes.has(ValueClass::Card)
     }
 
@@ -306,16 +311,12 @@ impl Finder {
             (ValueClass::Ssn, number::ssn),
             (ValueClass::Phone, number::phone),
         ];
-        tries
-            .into_iter()
-            .filter(|(class, _)| self.classes.has(*class))
-            .find_map(|(class, find)| find(text, start, end, look).map(hit(class)))
-            .or_else(|| {
-                // `%2010.1.2.3`: the first digits are the escape's.
-                let behind = escape::end_around(text, start);
-                let is_within = behind > start && behind < end;
-                is_within.then(|| self.at_digits(text, behind, end, look)).flatten()
-            })
+        number::behind_escapes(text, (start, end), |from| {
+            let wanted = tries.iter().filter(|(class, _)| self.classes.has(*class));
+            let mut found =
+                wanted.filter_map(|(class, find)| find(text, from, end, look).map(hit(*class)));
+            found.next()
+        })
     }
 }
 
@@ -384,6 +385,7 @@ struct Past {
     field: web::FieldRuns,
     jwt: credential::JwtRuns,
     tokens: credential::TokenRuns,
+    scheme: Run,
     armour: credential::Armour,
 }
 
@@ -433,7 +435,9 @@ fn opened(
         Opens::Authority => (ValueClass::UrlUser, web::user_info(text, end, look)),
         Opens::EncodedAuthority => (ValueClass::UrlUser, web::encoded_user_info(text, end, look)),
         Opens::Jwt => (ValueClass::Jwt, credential::jwt(text, start, &mut past.jwt)),
-        Opens::Scheme(class) => (class, credential::scheme(text, start, end, class, look)),
+        Opens::Scheme(class) => {
+            (class, credential::scheme(text, (start, end), class, look, &mut past.scheme))
+        }
         Opens::Token(index) => {
             (ValueClass::Token, credential::token(text, start, index, look, &mut past.tokens))
         }

@@ -12,6 +12,28 @@ const IPV6_BYTES_MAX: usize = 45;
 /// Digits of a group of an IPv6 address.
 const IPV6_GROUP_BYTES_MAX: usize = 4;
 
+/// Bytes between a word and its version, at most: `": "`, with backslashes.
+const VERSION_JOINT_BYTES_MAX: usize = 6;
+
+/// Bytes of the word before a version that are looked at.
+const VERSION_WORD_BYTES_MAX: usize = 32;
+
+/// Names before the versions of browsers in `User-Agent`, as they write them.
+const BROWSERS: [&[u8]; 12] = [
+    b"Chrome",
+    b"HeadlessChrome",
+    b"Chromium",
+    b"CriOS",
+    b"Edg",
+    b"EdgA",
+    b"EdgiOS",
+    b"Edge",
+    b"OPR",
+    b"Version",
+    b"YaBrowser",
+    b"SamsungBrowser",
+];
+
 /// An IPv4 address that begins with a run of digits.
 pub(super) fn ipv4(text: &[u8], start: usize, end: usize, look: Look) -> Option<(usize, usize)> {
     if at(text, end) != b'.' {
@@ -36,10 +58,32 @@ pub(super) fn ipv4(text: &[u8], start: usize, end: usize, look: Look) -> Option<
     let (head, tail) = (before(text, start), at(text, place));
     let goes_on =
         tail.is_ascii_alphanumeric() || (tail == b'.' && at(text, place + 1).is_ascii_digit());
-    if joins(text, start) || head == b'.' || goes_on {
+    if joins(text, start) || head == b'.' || goes_on || is_version(text, start) {
         return None;
     }
     address::<Ipv4Addr>(&text[start..place]).map(|_| (start, place))
+}
+
+/// Whether four numbers are a version: right behind the word `version`, or a browser's name and a
+/// `/`. Behind any other word (`nginx/1.2.3.4`, `tcp/10.0.0.1`) nothing tells them from an address.
+fn is_version(text: &[u8], start: usize) -> bool {
+    let is_joint =
+        |byte: u8| matches!(byte, b' ' | b'=' | b':' | b'/' | b'-' | b'"' | b'\'' | b'\\');
+    let joint = run_back(text, start, VERSION_JOINT_BYTES_MAX, is_joint);
+    if joint == start {
+        return false;
+    }
+    let is_letter = |byte: u8| byte.is_ascii_alphabetic();
+    let word = run_back(text, joint, VERSION_WORD_BYTES_MAX, is_letter);
+    let name = &text[word..joint];
+    if text[joint..start] == *b"/" && BROWSERS.contains(&name) {
+        return true;
+    }
+    let Some((label, last)) = name.split_last_chunk::<7>() else { return false };
+    // `version`, `appVersion`, but not `conversion`.
+    let is_own_word =
+        label.is_empty() || (last[0] == b'V' && label.last().is_some_and(u8::is_ascii_lowercase));
+    last.eq_ignore_ascii_case(b"version") && is_own_word
 }
 
 fn address<T: std::str::FromStr>(text: &[u8]) -> Option<T> {
@@ -170,11 +214,22 @@ fn ipv6(text: &[u8], colon: usize, look: Look) -> Option<(usize, usize)> {
         end -= 1;
     }
     start = start.max(end_around(text, start).min(colon));
+    loop {
+        let found = ipv6_from(text, start, colon, end);
+        let behind = end_around(text, start).min(colon);
+        if found.is_some() || behind <= start {
+            return found;
+        }
+        start = behind;
+    }
+}
+
+/// The same where the first group begins at a place.
+fn ipv6_from(text: &[u8], start: usize, colon: usize, end: usize) -> Option<(usize, usize)> {
     let is_inside = |start: usize| joins(text, start) || before(text, start) == b'_';
     // `ip:fe80::1`, `src:fe80::1`: the colon is the label's.
-    if (start == colon || is_inside(start)) && at(text, colon + 1) != b':' {
-        start = colon + 1;
-    }
+    let is_label = (start == colon || is_inside(start)) && at(text, colon + 1) != b':';
+    let start = if is_label { colon + 1 } else { start };
     let tail = at(text, end);
     if is_inside(start) || tail.is_ascii_alphanumeric() || tail == b'_' {
         return None;

@@ -59,13 +59,34 @@ pub(super) fn long_run(text: &[u8], from: usize) -> Option<(usize, usize)> {
 pub(super) fn long_card(text: &[u8], run: (usize, usize), look: Look) -> Option<(usize, usize)> {
     let mut next = Some(run);
     while let Some((start, end)) = next {
-        let found = card(text, start, end, look);
+        let found = behind_escapes(text, (start, end), |from| card(text, from, end, look));
         if found.is_some() {
             return found;
         }
         next = long_run(text, end);
     }
     None
+}
+
+/// What is found in digits up to `end`; their first ones may be an escape's, as in
+/// `%2010.1.2.3`.
+pub(super) fn behind_escapes<T>(
+    text: &[u8],
+    (start, end): (usize, usize),
+    find: impl Fn(usize) -> Option<T>,
+) -> Option<T> {
+    let mut from = start;
+    loop {
+        let found = find(from);
+        if found.is_some() {
+            return found;
+        }
+        let behind = escape::end_around(text, from);
+        if behind <= from || behind >= end {
+            return None;
+        }
+        from = behind;
+    }
 }
 
 /// Whether a number is a card's.
@@ -80,6 +101,14 @@ pub(super) fn is_card_number(value: u64) -> bool {
         count += 1;
     }
     is_card(&digits[20 - count..])
+}
+
+/// A double as a whole number of so many digits as a card's has, if it is one.
+pub(super) fn whole(value: f64) -> Option<u64> {
+    /// From here on doubles skip whole numbers.
+    const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
+    let is_whole = (1e12..=WHOLE_MAX).contains(&value) && value.fract() == 0.0;
+    is_whole.then_some(value as u64)
 }
 
 /// Whether digits are a card number: an issuer's prefix with its lengths, and the check digit of
@@ -382,10 +411,21 @@ pub(super) fn international(
         let is_whole = end - start >= WHOLE_NUMBER_DIGITS && place == start;
         let is_american = text[start] == b'1' && count == AMERICAN_DIGITS;
         place = behind_joints(text, end);
-        if is_whole || is_american || place == end || !at(text, place).is_ascii_digit() {
+        let ends = is_whole || is_american || place == end || !at(text, place).is_ascii_digit();
+        if ends || (found.is_some() && is_date(text, place)) {
             return found;
         }
     }
+}
+
+/// Whether a date begins at a place: `2024-05-01`.
+fn is_date(text: &[u8], place: usize) -> bool {
+    text.get(place..place + 10).is_some_and(|date| {
+        date.iter().enumerate().all(|(at, byte)| match at {
+            4 | 7 => *byte == b'-',
+            _ => byte.is_ascii_digit(),
+        })
+    })
 }
 
 /// Behind the joints at a place, of which there are two at most, as in `) `.

@@ -6,6 +6,9 @@ use super::mark::is_mark;
 /// Bytes of the part of a mail address before its `@` (RFC 5321 §4.5.3.1.1).
 const LOCAL_BYTES_MAX: usize = 64;
 
+/// Bytes of a character in UTF-8, at most.
+const CHARACTER_BYTES_MAX: usize = 4;
+
 /// Ends of field names whose values are secret, with their `=`. The first few stand only where a
 /// query does: behind `?`, `&`, `;` or at the start.
 pub(super) const FIELDS: [&[u8]; 31] = [
@@ -46,6 +49,19 @@ pub(super) const FIELDS: [&[u8]; 31] = [
 const QUERY_ONLY: [&[u8]; 8] =
     [b"key", b"sig", b"auth", b"code", b"session", b"sid", b"state", b"pass"];
 
+/// Schemes of HTTP (RFC 9110, §11.1) with one word behind them.
+const SCHEMES: [&[u8]; 9] = [
+    b"basic",
+    b"bearer",
+    b"negotiate",
+    b"ntlm",
+    b"dpop",
+    b"oauth",
+    b"token",
+    b"apikey",
+    b"privatetoken",
+];
+
 /// Whether a byte may stand in a mail address before its `@`.
 pub(super) fn is_local(byte: u8) -> bool {
     is_domain(byte) || matches!(byte, b'%' | b'+' | b'\'')
@@ -58,20 +74,14 @@ pub(super) fn is_domain(byte: u8) -> bool {
 
 /// The mail address around an `@`, or around its percent-encoded form.
 pub(super) fn email(text: &[u8], start: usize, end: usize, look: Look) -> Option<(usize, usize)> {
-    let from = whole_letter(text, run_back(text, start, LOCAL_BYTES_MAX, is_local), start);
-    let from = behind_sentence(text, from, start);
+    if !look.is_value() {
+        return may_be_email(text, start, end);
+    }
+    let from = behind_sentence(text, local_start(text, start), start);
     if from == start {
         return None;
     }
-    let mut to = run(text, end, is_domain);
-    let is_letter = |byte: u8| byte.is_ascii_alphabetic() || byte >= 0x80;
-    if !look.is_value() {
-        let domain = &text[end..to];
-        let has_top = domain
-            .windows(3)
-            .any(|part| part[0] == b'.' && is_letter(part[1]) && is_letter(part[2]));
-        return has_top.then_some((from, to));
-    }
+    let mut to = domain_end(text, end);
     while to > end && matches!(before(text, to), b'.' | b'-' | b'_') {
         to -= 1;
     }
@@ -79,8 +89,78 @@ pub(super) fn email(text: &[u8], start: usize, end: usize, look: Look) -> Option
     let domain = &text[end..to];
     let point = memchr::memrchr(b'.', domain)?;
     let top = &domain[point + 1..];
-    let fits = point > 0 && top.len() >= 2 && is_letter(top[0]) && is_letter(top[1]);
+    let fits = point > 0 && top.len() >= 2 && opens_label(top[0]) && opens_label(top[1]);
     fits.then_some((from, to))
+}
+
+/// Whether a byte may begin the last label of a domain.
+fn opens_label(byte: u8) -> bool {
+    byte.is_ascii_alphabetic() || byte >= 0x80
+}
+
+/// The same in a frame: what byte of a letter stands where is not looked at.
+fn may_be_email(text: &[u8], start: usize, end: usize) -> Option<(usize, usize)> {
+    let to = run(text, end, is_domain);
+    let is_top = |part: &[u8]| part[0] == b'.' && opens_label(part[1]) && opens_label(part[2]);
+    let may_be = is_local(before(text, start)) && text[end..to].windows(3).any(is_top);
+    may_be.then_some((start, to))
+}
+
+/// Where the part of a mail address before its `@` begins.
+fn local_start(text: &[u8], start: usize) -> usize {
+    let least = start.saturating_sub(LOCAL_BYTES_MAX);
+    let mut from = start;
+    while from > least && is_local(text[from - 1]) {
+        let length = wide_before(&text[..from]);
+        if length == 0 || from - length < least {
+            break;
+        }
+        from -= length;
+    }
+    from
+}
+
+/// Where the name of a host ends.
+fn domain_end(text: &[u8], end: usize) -> usize {
+    let mut to = end;
+    while is_domain(at(text, to)) {
+        let length = wide_at(&text[to..]);
+        if length == 0 {
+            break;
+        }
+        to += length;
+    }
+    to
+}
+
+/// Bytes of the character that a text begins with; 0 if it is wide and stands in no word. Bytes
+/// that are no UTF-8 count as letters.
+fn wide_at(text: &[u8]) -> usize {
+    let first = &text[..text.len().min(CHARACTER_BYTES_MAX)];
+    match first.utf8_chunks().next().and_then(|chunk| chunk.valid().chars().next()) {
+        Some(letter) if !is_of_word(letter) => 0,
+        Some(letter) => letter.len_utf8(),
+        None => 1,
+    }
+}
+
+/// The same of the one that a text ends with.
+fn wide_before(text: &[u8]) -> usize {
+    let is_rest = |byte: &u8| byte & 0xc0 == 0x80;
+    let rest = text.iter().rev().take(CHARACTER_BYTES_MAX - 1).take_while(|byte| is_rest(byte));
+    let from = text.len().saturating_sub(rest.count() + 1);
+    let length = text.len() - from;
+    match std::str::from_utf8(&text[from..]).ok().and_then(|letter| letter.chars().next()) {
+        Some(letter) if !is_of_word(letter) => 0,
+        Some(_) => length,
+        None => 1,
+    }
+}
+
+/// Whether a character may stand in a word: no blank, no punctuation, no sign. Of one byte all may
+/// that stand in names.
+fn is_of_word(letter: char) -> bool {
+    letter.is_ascii() || regex_syntax::is_word_character(letter)
 }
 
 /// Whether a byte ends user, password and host of a URL.
@@ -133,15 +213,6 @@ fn before_sentence(text: &[u8], start: usize, end: usize) -> usize {
     let is_latin = domain.get(label).is_some_and(u8::is_ascii_alphabetic);
     let wide = domain[label..].iter().position(|byte| opens_wide(*byte));
     wide.filter(|_| is_latin).map_or(end, |at| start + label + at)
-}
-
-/// The place itself, or behind the rest of a letter that was cut there.
-fn whole_letter(text: &[u8], from: usize, end: usize) -> usize {
-    const REST_BYTES_MAX: usize = 3;
-    let is_rest = |byte: u8| byte & 0xc0 == 0x80;
-    let rest = &text[from..end.min(from + REST_BYTES_MAX)];
-    let length = rest.iter().take_while(|byte| is_rest(**byte)).count();
-    if is_rest(at(text, from)) && before(text, from) >= 0x80 { from + length } else { from }
 }
 
 /// Values of fields that were walked, and what was passed up to an encoded `&` or `#`.
@@ -212,7 +283,22 @@ fn field(
     } else {
         found.len()
     };
-    (length > 0 && !is_mark(&found[..length])).then_some((from, from + length))
+    let to = behind_scheme(text, (from, from + length), past);
+    (length > 0 && !is_mark(&found[..length])).then_some((from, to))
+}
+
+/// Where a value ends, with the credential that a blank divides from its scheme:
+/// `authorization=Basic dXNl…`.
+fn behind_scheme(text: &[u8], (from, to): (usize, usize), past: &mut FieldRuns) -> usize {
+    let word = &text[from..to];
+    let is_scheme = SCHEMES.iter().any(|scheme| word.eq_ignore_ascii_case(scheme));
+    let next = run(text, to, |byte| matches!(byte, b' ' | b'\t'));
+    if !is_scheme || next == to {
+        return to;
+    }
+    let (start, end) =
+        in_quotes(text, next).unwrap_or_else(|| (next, past.value.end(text, next, is_of_field)));
+    if start == end || is_mark(&text[start..end]) { to } else { end }
 }
 
 /// Whether `?` or `&` stand last, percent-encoded.

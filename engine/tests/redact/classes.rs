@@ -29,6 +29,14 @@ fn mail_addresses() {
     check("/u?m=bob%40example.com&x=1", "/u?m=[email]&x=1");
     check("ü.müller@bücher.example", "[email]");
     check("bob@my_host.example.com", "[email]");
+    for end in
+        ["\u{a0}v1.2.3", "，1.5", "…5.0", "：v1.2", "😀v1.2.3", "“x.1”", "، 1.5", "\u{3000}a.bc"]
+    {
+        check(&format!("mail joe@example.com{end}"), &format!("mail [email]{end}"));
+    }
+    check("a\u{a0}b\u{a0}joe@münchen.de\u{a0}c\u{a0}d", "a\u{a0}b\u{a0}[email]\u{a0}c\u{a0}d");
+    check("«joe@example.com»", "«[email]»");
+    check("सम्पर्क@डाटामेल.भारत", "[email]");
     stays("user@localhost");
     stays("@mention and a @ b");
     stays("git@v2");
@@ -37,6 +45,8 @@ fn mail_addresses() {
 #[test]
 fn card_numbers() {
     check("4111111111111111", "[card]");
+    check("GET /?q=my%204111111111111111 HTTP/1.1", "GET /?q=my%20[card] HTTP/1.1");
+    check("q=Ann%20Lee%204111111111111111&x=1", "q=Ann%20Lee%20[card]&x=1");
     check("pan=4111 1111 1111 1111.", "pan=[card].");
     check("4111-1111-1111-1111 2027", "[card] 2027");
     check("3782 822463 10005", "[card]");
@@ -78,6 +88,13 @@ fn addresses() {
     check("[fe80::1%eth0]:80 ip:fe80::2", "[fe80::%eth0]:80 ip:fe80::");
     stays("10.0.0.0");
     stays("v1.2.3.4");
+    stays("version=1.2.3.4 app_version: 1.2.3.4 \"appVersion\":\"1.2.3.4\" version 1.2.3.4");
+    stays("AppleWebKit/537.36 Chrome/126.0.157.159 Safari/537.36 Edg/126.0.25.92");
+    // Nothing tells these apart.
+    check("nginx/1.2.3.4 tcp/10.1.2.3", "nginx/1.2.3.0 tcp/10.1.2.0");
+    check("app-1.2.3.4.jar host-10.1.2.3.log", "app-1.2.3.0.jar host-10.1.2.0.log");
+    check("http://10.1.2.3 ip=10.1.2.3", "http://10.1.2.0 ip=10.1.2.0");
+    check("conversion 10.1.2.3, Chrome 10.1.2.3", "conversion 10.1.2.0, Chrome 10.1.2.0");
     stays("1.2.3");
     stays("300.1.1.1");
     stays("12:34:56");
@@ -110,10 +127,26 @@ fn an_escape_is_no_neighbour() {
         ("00:1b:44:11:3a:b7", "[mac]"),
         ("ghp_0123456789012345678901234567890123456", "[token]"),
         ("Bearer 0123456789abcdef", "Bearer [bearer]"),
+        ("Basic d2pwY3JrOk84SWlTeg==", "Basic [basic]"),
     ] {
-        for head in
-            [r"\n", r"\t", r"\u000a", r"\x0a", "%20", "%0A", "%3D", "\u{1b}[31m", r"\u001b[0;1m"]
-        {
+        for head in [
+            r"\n",
+            r"\t",
+            r"\u000a",
+            r"\x0a",
+            r"\x20",
+            "%20",
+            "%0A",
+            "%09",
+            "%22",
+            "%27",
+            "%25",
+            "%3D",
+            "%2520",
+            "%253D",
+            "\u{1b}[31m",
+            r"\u001b[0;1m",
+        ] {
             check(&format!("a{head}{text} b"), &format!("a{head}{mark} b"));
         }
     }
@@ -135,6 +168,16 @@ fn letters_of_several_bytes_stay_whole() {
     check("nguyễn@b.vn", "[email]");
 }
 
+#[test]
+fn what_a_frame_of_text_has_behind_escapes_is_found() {
+    use tailwater_engine::model::PayloadFormat;
+    let redactor = redactor(&all(RedactAction::Mask));
+    for head in ["%20", "%22", "%09", "%25", "%2520", r"\\x20", r"\n"] {
+        let row = format!("{{\"message\":\"q=my{head}4111111111111111 HTTP/1.1\"}}\n");
+        assert!(redactor.may_concern(PayloadFormat::Ndjson, row.as_bytes()), "{head}");
+    }
+}
+
 /// Bytes of one text that would take minutes where each start is searched to the end.
 const LONG_BYTES: usize = 256 * 1024;
 
@@ -153,6 +196,15 @@ fn a_long_text_is_searched_once() {
         "-----BEGIN PRIVATE KEY",
         "bearer ",
         "bearer x ",
+        "bearer%20",
+        "basic%2520",
+        "basic+",
+        "basic%20dXNlcjpwYXNz%2B",
+        "token=basic ",
+        "é@",
+        "a@é",
+        "%25",
+        "%2520",
         "1.2:",
         "1::2.",
         "://",
@@ -195,6 +247,7 @@ fn telephone_numbers() {
     check("(212) 555-0123 or 212-555-0123 or 1-212-555-0123", "[phone] or [phone] or [phone]");
     check("+14155552671 2024-05-01T10:00:00Z", "[phone] 2024-05-01T10:00:00Z");
     check("+14155552671 12345 ms", "[phone] 12345 ms");
+    check("+81-3-9593-7824 2024-01-01T00:00:00Z", "[phone] 2024-01-01T00:00:00Z");
     check("+1 415 555 2671 200 OK", "[phone] 200 OK");
     check("+4930123456 12.5.2024", "[phone] 12.5.2024");
     check("+49 30 1234567 4111111111111111", "[phone] [card]");
@@ -214,12 +267,28 @@ fn credentials() {
     check("Bearer abc", "Bearer [bearer]");
     check("sent Authorization: Bearer 0123456789abcdef;", "sent Authorization: Bearer [bearer];");
     check("Basic dXNlcjpwYXNz", "Basic [basic]");
-    check("auth: basic dXNlcjpwYXNz.", "auth: basic [basic]");
+    check("auth: basic dXNlcjpwYXNz.", "auth: basic [basic].");
     check("Bearer 12|aBcdefghijklmnopqrst", "Bearer [bearer]");
     check("Bearer%20abcdefgh12345678", "Bearer%20[bearer]");
     check(r#"Bearer \"abcdefgh12345678\""#, r#"Bearer \"[bearer]\""#);
     check("Bearer 'abcdefgh12345678'", "Bearer '[bearer]'");
     check("auth: basic dXNlcjpwYXNzMQ, x", "auth: basic [basic], x");
+    for end in ["%22hello", "%20x", "%2C", "%0A", "%7D", "%22", "%2520x", "%26a=b"] {
+        check(&format!("x Basic d2pwY3JrOk84SWlTeg=={end}"), &format!("x Basic [basic]{end}"));
+        check(&format!("x Basic d2pwY3JrOk84SWlTeg%3D%3d{end}"), &format!("x Basic [basic]{end}"));
+    }
+    check("Basic d2pwY3JrOk84SWlTeg==hello", "Basic [basic]hello");
+    check("Basic YTo%2BPz8%2fPz8%2F x", "Basic [basic] x");
+    check(&format!("Basic {}%22", "YTpi".repeat(500)), "Basic [basic]%22");
+    check(
+        "h=%7B%22Authorization%22%3A%22Basic%20dXNlcjpwYXNz%22%7D",
+        "h=%7B%22Authorization%22%3A%22Basic%20[basic]%22%7D",
+    );
+    check("Authorization%3A+Basic+dXNlcjpwYXNz&x=1", "Authorization%3A+Basic+[basic]&x=1");
+    check("Basic+dXNlcjpwYXNz+and+more", "Basic+[basic]+and+more");
+    check("h=Bearer+abcdefgh12345678+x", "h=Bearer+[bearer]+x");
+    check("Bearer%20%22abcdefgh12345678", "Bearer%20%22[bearer]");
+    stays("basic+training+course");
     let value = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
     for head in [
         "aws_secret_access_key = ",
@@ -262,6 +331,7 @@ fn urls() {
     check("r=%2F%3Fcode%3Dabc%26x%3D1", "r=%2F%3Fcode%3D[url_query]%26x%3D1");
     check("r=https%3A%2F%2Fu%3Apw%40host%2F", "r=https%3A%2F%2F[url_user]%40host%2F");
     check("code=xyz&state=a", "code=[url_query]&state=[url_query]");
+    check("authorization=Basic dXNlcjpwYXNz x", "authorization=[url_query] x");
     stays("code=404 not found");
     stays("state=running worker=5");
     stays("partition_key=abc");
@@ -313,6 +383,23 @@ fn a_class_that_is_not_asked_for_stays() {
     let text = b"4111111111111111 a@b.io 203.0.113.77";
     let out = redactor.text(text).expect("a mask leaves something");
     assert_eq!(&*out, b"4111111111111111 [email] 203.0.113.77");
+}
+
+#[test]
+fn a_field_takes_the_credential_behind_a_scheme() {
+    let redactor = redactor(&classes(RedactAction::Mask, &[ValueClass::UrlQuery]));
+    for (text, expected) in [
+        ("authorization=Basic dXNlcjpwYXNz x", "authorization=[url_query] x"),
+        ("?token=Bearer abc&x=1", "?token=[url_query]&x=1"),
+        ("authorization=bearer 'a b' x", "authorization=[url_query]' x"),
+        ("authorization%3DBasic dXNlcjpwYXNz x", "authorization%3D[url_query] x"),
+        ("token=Bearer ", "token=[url_query] "),
+        ("token=abc def", "token=[url_query] def"),
+    ] {
+        let out = redactor.text(text.as_bytes()).expect("a mask leaves something");
+        assert_eq!(String::from_utf8_lossy(&out), expected);
+        assert_eq!(redactor.text(&out).as_deref(), Some(&*out));
+    }
 }
 
 #[test]

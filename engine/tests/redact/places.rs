@@ -333,6 +333,7 @@ fn numbers_can_be_card_numbers() {
     let mut request = logs(&mut 0);
     let record = &mut request.resource_logs[0].scope_logs[0].log_records[0];
     record.attributes = vec![pair("pan".to_owned(), card)];
+    let mut whole = request.clone();
     let out = redactor.frame(frame(PayloadFormat::OtlpLogs, request.encode_to_vec()));
     let request = ExportLogsServiceRequest::decode(out.payload).expect("whole");
     let record = &request.resource_logs[0].scope_logs[0].log_records[0];
@@ -340,6 +341,21 @@ fn numbers_can_be_card_numbers() {
     let json = r#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"attributes":[{"key":"pan","value":{"intValue":"4111111111111111"}}]}]}]}]}"#;
     let out = crate::support::redacted(&redactor, PayloadFormat::OtlpJson, json);
     assert!(out.contains(r#"{"stringValue":"[card]"}"#), "{out}");
+    let record = &mut whole.resource_logs[0].scope_logs[0].log_records[0];
+    record.attributes[0].value =
+        Some(AnyValue { value: Some(Value::DoubleValue(4_111_111_111_111_111.0)) });
+    let out = redactor.frame(frame(PayloadFormat::OtlpLogs, whole.encode_to_vec()));
+    let request = ExportLogsServiceRequest::decode(out.payload).expect("whole");
+    let record = &request.resource_logs[0].scope_logs[0].log_records[0];
+    assert_eq!(record.attributes[0].value, Some(text("[card]".to_owned())));
+    for double in ["4111111111111111", "4111111111111111.0"] {
+        let json = json.replace("\"4111111111111111\"", double).replace("intValue", "doubleValue");
+        let out = crate::support::redacted(&redactor, PayloadFormat::OtlpJson, &json);
+        assert!(out.contains(r#"{"stringValue":"[card]"}"#), "{out}");
+        let row = format!("{{\"pan\":{double}}}");
+        let out = crate::support::redacted(&redactor, PayloadFormat::Ndjson, &row);
+        assert_eq!(out, r#"{"pan":"[card]"}"#);
+    }
     let jaeger =
         r#"[{"spans":[{"tags":[{"key":"pan","type":"int64","value":4111111111111111}]}]}]"#;
     let out = crate::support::redacted(&redactor, PayloadFormat::Jaeger, jaeger);

@@ -45,7 +45,14 @@ const FOUND: [&str; 34] = [
 
 /// Text around a value, of bytes that tags and lengths have, too.
 fn around() -> impl Strategy<Value = String> {
-    prop_oneof![Just(String::new()), "[ -~]{0,3}", "[0-9:.@ -]{0,4}", "[a-zA-Z0-9]{0,70}",]
+    prop_oneof![
+        Just(String::new()),
+        "[ -~]{0,3}",
+        "[0-9:.@ -]{0,4}",
+        "[a-zA-Z0-9]{0,70}",
+        "[a-z]?(%20|%22|%2520|%0A|\\\\x20|[+])[a-z0-9]?",
+        "[a-z]?[é\u{a0}，版…😀][a-z0-9]?",
+    ]
 }
 
 fn value() -> impl Strategy<Value = String> {

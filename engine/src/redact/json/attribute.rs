@@ -9,6 +9,9 @@ use crate::plan::RedactAction;
 use crate::redact::policy::{KeyFate, Listing, Policy};
 use crate::redact::shape::Shape;
 
+/// Digits of a card number, at least.
+const CARD_DIGITS_MIN: usize = 13;
+
 impl Rewriter<'_> {
     /// A member that is an attribute, or one that nobody knows: by its key and all that is in it.
     pub(super) fn named(
@@ -86,9 +89,9 @@ impl Rewriter<'_> {
             },
             _ => {
                 let text = self.scalar()?;
-                let is_integer = text.iter().all(u8::is_ascii_digit);
+                let is_long = text.len() >= CARD_DIGITS_MIN && text[0].is_ascii_digit();
                 let is_looked_at = replace.is_some() && text != b"null"
-                    || is_integer && self.policy.finder.wants_integers();
+                    || is_long && self.policy.finder.wants_numbers();
                 if !is_looked_at {
                     return Ok(Fate::Same);
                 }
@@ -199,13 +202,18 @@ pub(super) fn number(policy: &Policy, replace: Replace, text: &[u8], out: &mut V
     if replace.is_some() {
         return leaf(policy, replace, &as_written(text), out);
     }
-    let integer = std::str::from_utf8(text).ok().and_then(|text| text.parse::<u64>().ok());
+    let plain = std::str::from_utf8(text).unwrap_or_default();
+    let is_card = match plain.parse() {
+        Ok(integer) => policy.finder.is_card(integer),
+        Err(_) if text.len() < CARD_DIGITS_MIN => false,
+        Err(_) => plain.parse().is_ok_and(|double| policy.finder.is_card_double(double)),
+    };
     let is_number =
         text.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'+'));
-    match integer {
-        Some(value) if policy.finder.is_card(value) => policy.text(text, out),
-        None if !is_number => policy.text(text, out),
-        _ => Fate::Same,
+    match (is_card, is_number) {
+        (true, _) => policy.text(&as_written(text), out),
+        (false, true) => Fate::Same,
+        (false, false) => policy.text(text, out),
     }
 }
 

@@ -165,7 +165,7 @@ impl<'a> Rewriter<'a> {
     ) -> Result<Fate> {
         let is_quoted = self.peek() == b'"';
         let text = if is_quoted { self.string()? } else { Cow::Borrowed(self.scalar()?) };
-        let is_looked_at = name == b"intValue" || replace.is_some() || is_quoted;
+        let is_looked_at = name != b"boolValue" || replace.is_some() || is_quoted;
         let each = |policy: &Policy, out: &mut Vec<u8>| match replace {
             Some(_) if name == b"doubleValue" => leaf(policy, replace, &as_double(&text), out),
             _ if is_looked_at => number(policy, replace, &text, out),
