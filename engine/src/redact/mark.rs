@@ -33,6 +33,21 @@ pub(super) fn is_mark(text: &[u8]) -> bool {
     is_class && (end == inner.len() || is_digest(&inner[end + 1..]))
 }
 
+/// Where a text that is cut at a place ends: before a mark that the cut would go through. `None`
+/// where all of it is a mark, which stays: half a mark would be replaced when it is redacted again.
+pub(super) fn cut_between(text: &[u8], end: usize) -> Option<usize> {
+    if is_mark(text) {
+        return None;
+    }
+    let least = end.saturating_sub(MARK_BYTES_MAX);
+    let Some(open) = memchr::memrchr(b'[', &text[least..end]) else { return Some(end) };
+    let start = least + open;
+    let rest = &text[start..text.len().min(start + MARK_BYTES_MAX)];
+    let close = memchr::memchr(b']', rest).filter(|close| start + close >= end);
+    let is_through = close.is_some_and(|close| is_mark(&rest[..=close]));
+    Some(if is_through { start } else { end })
+}
+
 /// Whether a text is the hash of a whole value.
 pub(super) fn is_hash(text: &[u8]) -> bool {
     text.strip_prefix(HASHED).is_some_and(is_digest)

@@ -4,8 +4,10 @@
 //! that changed are new. A message that cannot be walked is replaced by one that no decoder reads
 //! either: it stays damage, and what was in it is gone.
 
+mod numbers;
 mod trim;
 
+use numbers::{is_card, may_hold_card};
 pub(super) use trim::trim;
 
 use super::find::Look;
@@ -473,32 +475,4 @@ fn is_of_bytes(name: &str, length: usize) -> bool {
 pub(super) fn may_concern(policy: &Policy, bytes: &[u8]) -> bool {
     policy.may_concern(bytes, Look::Bytes)
         || (policy.finder.wants_numbers() && may_hold_card(policy, bytes))
-}
-
-/// Whether a number of a kind is a card's.
-fn is_card(policy: &Policy, kind: u32, bits: u64) -> bool {
-    match kind {
-        INT => policy.finder.is_card(bits),
-        DOUBLE => policy.finder.is_card_double(f64::from_bits(bits)),
-        _ => false,
-    }
-}
-
-/// Whether a number in a frame may be a card's: the tag of `int_value`, and a varint of the right
-/// size, or the tag of `double_value`, and a whole number.
-fn may_hold_card(policy: &Policy, bytes: &[u8]) -> bool {
-    /// Bytes of a varint of 13 digits.
-    const CARD_BYTES_MIN: usize = 6;
-    const INT_TAG: u8 = (INT << 3 | VARINT) as u8;
-    const DOUBLE_TAG: u8 = (DOUBLE << 3 | FIXED64) as u8;
-    memchr::memchr2_iter(INT_TAG, DOUBLE_TAG, bytes).any(|at| {
-        let rest = &bytes[at + 1..];
-        if bytes[at] == INT_TAG {
-            return varint(rest).is_some_and(|(value, length)| {
-                length >= CARD_BYTES_MIN && policy.finder.is_card(value)
-            });
-        }
-        let double = rest.first_chunk().map(|bits| u64::from_le_bytes(*bits));
-        double.is_some_and(|bits| is_card(policy, DOUBLE, bits))
-    })
 }

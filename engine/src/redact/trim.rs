@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 
+use super::mark::cut_between;
 use super::policy::Policy;
 use super::{inflated, json, protobuf, trim_csv};
 use crate::error::Error;
@@ -180,12 +181,14 @@ impl Trim {
                 .map_or(true, |text| read_tracestate(text).reading == Reading::Refused)
     }
 
-    /// The part of a text that stays, if not all of it does.
+    /// The part of a text that stays, if not all of it does. What stands for something that was
+    /// redacted is not cut.
     pub(super) fn cut<'t>(&self, text: &'t [u8]) -> Option<&'t [u8]> {
         let most = self.length().filter(|most| text.len() > *most)?;
         // A character begins where no byte of another goes on.
         let mut starts = text.iter().enumerate().filter(|(_, byte)| **byte & 0xc0 != 0x80);
         let (end, _) = starts.nth(most)?;
+        let end = cut_between(text, end)?;
         self.add(Bound::AttributeLength, 1);
         Some(&text[..end])
     }

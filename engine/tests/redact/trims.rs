@@ -13,6 +13,7 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use proptest::prelude::*;
 use prost::Message;
 use tailwater_engine::model::PayloadFormat;
+use tailwater_engine::plan::RedactAction;
 use tailwater_engine::redact::{Bound, ItemBounds, TrimCounters, Trimmer};
 
 use crate::support::{frame, sources};
@@ -144,6 +145,27 @@ fn texts_are_cut_by_characters_at_every_depth() {
     expected.attributes[3] = attribute("map", Value::KvlistValue(map));
     // Attributes of the resource stay whole.
     assert_eq!(found, request(vec![expected]));
+}
+
+#[test]
+fn what_stands_for_a_secret_is_not_cut() {
+    let hash = "hash:0123456789abcdef0123456789abcdef";
+    let bounds = ItemBounds::default().with(Bound::AttributeLength, Some(12));
+    for (value, expected) in [
+        (hash, hash),
+        ("[email:0123456789abcdef0123456789abcdef]", "[email:0123456789abcdef0123456789abcdef]"),
+        ("token=[url_query]&x", "token="),
+        ("a [email] to [email]", "a [email] to"),
+        ("ab [private] key", "ab [private]"),
+        ("hash:0123456789abcdef and more", "hash:0123456"),
+    ] {
+        let span =
+            |value: &str| Span { attributes: vec![attribute("k", text(value))], ..Span::default() };
+        let found = trimmed(bounds, &request(vec![span(value)]));
+        assert_eq!(found, request(vec![span(expected)]), "{value}");
+        let redactor = crate::support::redactor(&crate::support::all(RedactAction::Mask));
+        assert_eq!(redactor.text(expected.as_bytes()).as_deref(), Some(expected.as_bytes()));
+    }
 }
 
 #[test]
