@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use tailwater_engine::limits::WORKERS_MAX;
+use tailwater_engine::limits::{MESSAGE_BYTES_MAX, WORKERS_MAX};
 
 use super::clash;
 use super::limits::{held_elsewhere, memory_min};
@@ -41,7 +41,7 @@ pub(super) fn check(config: &Config) -> Vec<Misfit> {
     ] {
         access(name, of, &mut wrong);
     }
-    memory(config, &mut wrong);
+    queue(config, &mut wrong);
     clash::check(config, &mut wrong);
     let workers = config.workers.value.0;
     if workers > WORKERS_MAX as u64 {
@@ -66,6 +66,33 @@ pub(super) fn check(config: &Config) -> Vec<Misfit> {
         }
     }
     wrong
+}
+
+/// The queue has room for one message, and the memory for what is in it.
+fn queue(config: &Config, wrong: &mut Vec<Misfit>) {
+    let (intake, before) = (&config.intake, wrong.len());
+    let message = MESSAGE_BYTES_MAX as u64;
+    for (name, setting, least, help) in [
+        ("bytes", &intake.bytes, message, "one message of 64 MiB must fit"),
+        (
+            "reading_bytes",
+            &intake.reading_bytes,
+            2 * message,
+            "one message of 64 MiB must fit, as it comes and decompressed",
+        ),
+    ] {
+        let Bytes(found) = setting.value;
+        let is_said = setting.is_said() && setting.origin != config.limits.memory.origin;
+        if is_said && found < least {
+            let least = least >> 20;
+            let text =
+                format!("expected `{least}MiB` of `intake.{name}` or more, found {found} bytes");
+            wrong.push(Misfit::new(&setting.origin, text, help));
+        }
+    }
+    if wrong.len() == before {
+        memory(config, wrong);
+    }
 }
 
 /// The parts of the memory fit into it, and each is large enough.

@@ -456,4 +456,9 @@ fn memory_is_one_number() {
     let said = wrong("memory-parts", "a.yaml", text);
     let fit = "do not fit into 300 MiB of memory beside 32 MiB";
     assert!(said.contains(fit), "{said}");
+    let text = "intake:\n  bytes: 3MiB\n  reading_bytes: 100MiB";
+    let said = wrong("memory-queue", "a.yaml", text);
+    assert!(said.contains("expected `64MiB` of `intake.bytes` or more"), "{said}");
+    assert!(said.contains("expected `128MiB` of `intake.reading_bytes` or more"), "{said}");
+    assert!(said.contains("a.yaml:2:") && said.contains("a.yaml:3:"), "{said}");
 }
