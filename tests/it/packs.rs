@@ -73,6 +73,26 @@ fn sources_are_chosen_by_parameters() {
 }
 
 #[test]
+fn an_objective_of_all_requests_leaves_no_budget() {
+    let rules = "edition 1\n\
+        import \"std/slo\" as slo { objective: 100% }\n\
+        test \"one bad request is too many\" {\n  given {\n\
+        0s span pay \"charge\" server ok 20ms x3_600 every 1s\n\
+        30m span pay \"charge\" server error 20ms\n\
+        0s span cart \"get\" server ok 20ms x3_600 every 1s\n\
+        }\n  expect {\n\
+        alert slo.BudgetBurnsFast firing { service.name: \"pay\" } count 1\n\
+        alert slo.BudgetBurnsFast resolved { service.name: \"pay\" } count 1\n\
+        none alert slo.BudgetBurnsFast { service.name: \"cart\" }\n\
+        }\n}\n";
+    let analysis = compile("rules", rules);
+    assert!(analysis.diagnostics.is_empty(), "{:?}", analysis.diagnostics);
+    let program = analysis.program.unwrap();
+    let results = run_tests(&program, &Arc::new(lower(&program).unwrap())).unwrap();
+    assert!(results.len() == 1 && results[0].failures.is_empty(), "{results:?}");
+}
+
+#[test]
 fn one_wrong_parameter_is_one_report() {
     for (given, code) in [
         ("window: 5", "E2004"),
