@@ -72,6 +72,29 @@ fn sources_are_chosen_by_parameters() {
     }
 }
 
+/// Compiles rules with one test, which passes.
+fn passes(rules: &str) {
+    let analysis = compile("rules", rules);
+    assert!(analysis.diagnostics.is_empty(), "{:?}", analysis.diagnostics);
+    let program = analysis.program.unwrap();
+    let results = run_tests(&program, &Arc::new(lower(&program).unwrap())).unwrap();
+    assert!(results.len() == 1 && results[0].failures.is_empty(), "{results:?}");
+}
+
+#[test]
+fn tests_name_the_samplings_of_a_pack() {
+    let rules = "edition 1\n\
+        import \"std/tail_sampling\" as tail { name_kept: \"^GET /vip\" }\n\
+        test \"one is named, one a probe\" {\n  given {\n\
+        0s span shop \"GET /vip\" server ok 1ms { trace.id: \"0000000000000000000000000000000a\" }\n\
+        0s span shop \"GET /ping\" server ok 1ms { trace.id: \"0000000000000000000000000000000b\" }\n\
+        }\n  expect {\n\
+        sample tail.found kept { line: \"named\" } count 1\n\
+        sample tail.found dropped { line: \"probes\" } count 1\n\
+        }\n}\n";
+    passes(rules);
+}
+
 #[test]
 fn an_objective_of_all_requests_leaves_no_budget() {
     let rules = "edition 1\n\
@@ -85,11 +108,7 @@ fn an_objective_of_all_requests_leaves_no_budget() {
         alert slo.BudgetBurnsFast resolved { service.name: \"pay\" } count 1\n\
         none alert slo.BudgetBurnsFast { service.name: \"cart\" }\n\
         }\n}\n";
-    let analysis = compile("rules", rules);
-    assert!(analysis.diagnostics.is_empty(), "{:?}", analysis.diagnostics);
-    let program = analysis.program.unwrap();
-    let results = run_tests(&program, &Arc::new(lower(&program).unwrap())).unwrap();
-    assert!(results.len() == 1 && results[0].failures.is_empty(), "{results:?}");
+    passes(rules);
 }
 
 #[test]

@@ -96,24 +96,27 @@ impl Checker<'_> {
     fn not_sampled(&mut self, source: &Name, module: usize) {
         let message = format!("nothing samples `{}`", source.text);
         let diagnostic = Diagnostic::new(codes::TEST_ITEM, source.range, message);
-        let sampled = self.samplings(module).map(|body| body.source.text.as_str());
-        let diagnostic = match nearest(&source.text, sampled) {
+        let sampled: Vec<String> = self.samplings(module).map(|(name, _)| name).collect();
+        let diagnostic = match nearest(&source.text, sampled.iter().map(String::as_str)) {
             Some(near) => diagnostic.did_you_mean(source.range, near),
             None => diagnostic.help("name what a `sample` reads: `sample shop { … }`"),
         };
         self.report(diagnostic);
     }
 
-    fn samplings(&self, module: usize) -> impl Iterator<Item = &SampleBody> {
-        self.items.iter().filter_map(move |item| match &item.tree.kind {
-            DeclarationKind::Sample(body) if item.module == module => Some(body),
-            _ => None,
+    /// Samplings of a file and of those that it imports, with what they read as the file names it.
+    fn samplings(&self, module: usize) -> impl Iterator<Item = (String, &SampleBody)> {
+        self.items.iter().filter_map(move |item| {
+            let DeclarationKind::Sample(body) = &item.tree.kind else { return None };
+            let full = self.full(&body.source.text, item.module);
+            let name = full.strip_prefix(&self.modules[module].prefix)?;
+            Some((name.to_owned(), body))
         })
     }
 
     /// The names of the lines of all samplings of a source.
     fn sampling_lines(&self, source: &str, module: usize) -> Vec<String> {
-        let own = self.samplings(module).filter(|body| body.source.text == source);
+        let own = self.samplings(module).filter(|(name, _)| name == source).map(|(_, body)| body);
         let lines = own.flat_map(|body| body.lines.iter().flatten().enumerate());
         let name = |(at, line): (usize, &SampleLine)| {
             line.name.as_ref().map_or_else(|| format!("line {}", at + 1), |name| name.text.clone())
