@@ -320,27 +320,37 @@ fn is_all_of(text: &[u8], (start, end): (usize, usize)) -> bool {
 }
 
 /// Where user and password, which stand at a place in base64, end. Letters may be written as
-/// percent escapes; any other escape ends them.
+/// percent escapes, if it is not what is before the first of them; any other escape ends them.
 fn user_and_password(text: &[u8], from: usize) -> Option<usize> {
     let (mut end, mut letters) = (from, SmallVec::<[u8; LOOKED_AT_BYTES]>::new());
+    let mut plain = None;
     let is_letter =
         |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'=');
     loop {
-        let (letter, behind) = percent(text, end).unwrap_or((at(text, end), end + 1));
+        let escape = percent(text, end);
+        let (letter, behind) = escape.unwrap_or((at(text, end), end + 1));
         let is_behind_padding = letters.last() == Some(&b'=') && letter != b'=';
         if !is_letter(letter) || is_behind_padding {
             break;
+        }
+        if escape.is_some() && plain.is_none() {
+            plain = Some((letters.len(), end));
         }
         if letters.len() < LOOKED_AT_BYTES {
             letters.push(letter);
         }
         end = behind;
     }
+    let before_escape =
+        || plain.filter(|(count, _)| is_user_and_password(&letters[..*count])).map(|(_, end)| end);
+    if is_user_and_password(&letters) { Some(end) } else { before_escape() }
+}
+
+fn is_user_and_password(letters: &[u8]) -> bool {
     // Without `=` at its end a word of prose may be base64, too, but not of letters.
     let is_printable = |plain: &[u8]| plain.iter().all(|byte| matches!(byte, b' '..=b'~'));
-    let plain = crate::ingest::base64(&letters)?;
-    let is_sure = letters.len().is_multiple_of(4) || is_printable(&plain);
-    (is_sure && plain.contains(&b':')).then_some(end)
+    let is_sure = |plain: &[u8]| letters.len().is_multiple_of(4) || is_printable(plain);
+    crate::ingest::base64(letters).is_some_and(|plain| plain.contains(&b':') && is_sure(&plain))
 }
 
 /// A private key, to the end of its armour or of the text.

@@ -278,6 +278,7 @@ fn credentials() {
         check(&format!("x Basic d2pwY3JrOk84SWlTeg%3D%3d{end}"), &format!("x Basic [basic]{end}"));
     }
     check("Basic d2pwY3JrOk84SWlTeg==hello", "Basic [basic]hello");
+    check("x Basic d0xoTmNkOkFVU29UNmxJbFhX%2Fzq", "x Basic [basic]%2Fzq");
     check("Basic YTo%2BPz8%2fPz8%2F x", "Basic [basic] x");
     check(&format!("Basic {}%22", "YTpi".repeat(500)), "Basic [basic]%22");
     check(
