@@ -102,6 +102,11 @@ fn mismatch(
     let diagnostic = Diagnostic::new(codes::BRACKETS, range, message)
         .label(format!("expected `{wanted}`"))
         .because(opened.range(file), "opened here");
+    let is_list = (open, close) == ("(", "]") && text[..opened.start].trim_end().ends_with(" in");
+    if is_list {
+        let help = "a list stands in square brackets: write `[`";
+        return diagnostic.help(help).guess(opened.range(file), "[");
+    }
     if fits_outer {
         // It closes the bracket around: the inner one was forgotten.
         let gap = &text[..token.start];

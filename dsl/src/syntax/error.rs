@@ -65,8 +65,13 @@ pub(super) fn describe(
         let end = tokens.last().map_or(text.len(), |token| token.end);
         let message = format!("{} expected, but the declaration ends here", listed(&expected));
         let start = tokens.last().map_or(end, |token| token.start);
-        return Diagnostic::new(codes::SYNTAX, TextRange::new(file, start, end), message)
+        let diagnostic = Diagnostic::new(codes::SYNTAX, TextRange::new(file, start, end), message)
             .label("something is missing behind this");
+        let place = tokens.len().checked_sub(1).map(|at| Place { text, tokens, at, file });
+        return match place.and_then(|place| forms::whole(&place)) {
+            Some(form) => diagnostic.help(form),
+            None => diagnostic,
+        };
     };
     let place = tokens.iter().position(|token| token.start == found.start);
     let place = place.map(|at| Place { text, tokens, at, file });
@@ -83,7 +88,7 @@ pub(super) fn describe(
     if let Some(near) = near {
         return diagnostic.did_you_mean(range, near);
     }
-    match place.and_then(|place| forms::held(&place)) {
+    match place.and_then(|place| forms::held(&place).or_else(|| forms::whole(&place))) {
         Some(form) => diagnostic.help(form),
         None => diagnostic,
     }
@@ -94,9 +99,12 @@ fn near_keyword(error: &Error<Rule>, place: &Place<'_>, works: &Works<'_>) -> Op
     let word = place.word(Some(place.found()));
     let words = keywords(error, place);
     let range = place.found().range(place.file);
+    // `to on …` would take a clause for a name.
+    let is_clause = CLAUSES.contains(&place.word(place.after()));
     let fits = |near: &str| {
         let (replacement, applicability) = (near.to_owned(), Applicability::Maybe);
-        works(&[Edit { range, replacement, applicability }])
+        let takes_name = matches!(near, "to" | "from" | "side");
+        !(takes_name && is_clause) && works(&[Edit { range, replacement, applicability }])
     };
     // Without a source nothing is read: that is looked for first.
     let source = words.iter().copied().filter(|word| *word == "from");
@@ -112,6 +120,7 @@ fn special(place: &Place<'_>, expected: &[String], works: &Works<'_>) -> Option<
         .or_else(|| missing_else(place, expected).filter(fits))
         .or_else(|| missing_colon(place, expected).filter(fits))
         .or_else(|| equals_for_colon(place, expected).filter(fits))
+        .or_else(|| quoted_name(place, expected).filter(fits))
         .or_else(|| clause_for_value(place))
 }
 
@@ -165,16 +174,33 @@ fn equals_for_colon(place: &Place<'_>, expected: &[String]) -> Option<Diagnostic
     )
 }
 
+/// `to "archive"`
+fn quoted_name(place: &Place<'_>, expected: &[String]) -> Option<Diagnostic> {
+    let wants = expected.iter().any(|word| word == "a name" || word == "the name of a source");
+    let text = place.word(Some(place.found()));
+    let name = text.strip_prefix('"')?.strip_suffix('"')?;
+    let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'));
+    let range = place.found().range(place.file);
+    (wants && is_name).then(|| {
+        habits::spelling(range, format!("names stand without quotes: `{name}`"))
+            .help(format!("write `{name}`"))
+            .guess(range, name)
+    })
+}
+
 /// A clause behind an operator, which a value is missing behind.
 fn clause_for_value(place: &Place<'_>) -> Option<Diagnostic> {
     let operator = back(place, 2)?;
     let (word, clause) = (place.word(back(place, 2)), place.word(back(place, 1)));
+    let is_source = matches!(word, "from" | "route" | "sample");
     let is_operator = operator.kind == TokenKind::Punctuation
-        || matches!(word, "and" | "or" | "not" | "in" | "where" | "when" | "having" | "from");
+        || matches!(word, "and" | "or" | "not" | "in" | "where" | "when" | "having")
+        || is_source;
     if !(is_operator && CLAUSES.contains(&clause)) {
         return None;
     }
-    let wanted = if word == "from" { "the name of a source" } else { "a value" };
+    let wanted = if is_source { "the name of a source" } else { "a value" };
     let message = format!("{wanted} expected behind `{word}`, found the clause `{clause}`");
     Some(
         Diagnostic::new(codes::SYNTAX, operator.range(place.file), message)
@@ -239,10 +265,9 @@ fn word_for(rule: Rule) -> String {
     }
     let word = match rule {
         Rule::EOI => "the end of the declaration",
-        Rule::expr | Rule::choice | Rule::call | Rule::list | Rule::path | Rule::callee => {
-            "a value"
-        }
-        Rule::lone_expr | Rule::rate | Rule::boolean | Rule::null | Rule::argument => "a value",
+        Rule::expr | Rule::choice | Rule::call | Rule::list | Rule::path => "a value",
+        Rule::callee | Rule::lone_expr | Rule::rate | Rule::boolean => "a value",
+        Rule::null | Rule::argument => "a value",
         Rule::number | Rule::signed => "a number",
         Rule::string => "a text in quotes",
         Rule::name => "a name",
@@ -282,6 +307,7 @@ fn word_for(rule: Rule) -> String {
         Rule::redact_line | Rule::redact_word => "`keys` or `values`",
         Rule::redact_open => "`[`",
         Rule::colon => "`:`",
+        Rule::sample_body => "the lines, in `{ … }`",
         Rule::sample_line => "a line such as `keep 10% when …`",
         Rule::redact_item => "a class such as `email`, or a key in quotes",
         _ => return format!("{rule:?}").replace('_', " "),

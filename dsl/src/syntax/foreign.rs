@@ -179,15 +179,20 @@ pub(super) fn last_minutes(place: &Place<'_>) -> Option<Diagnostic> {
     )
 }
 
-/// `no data resolve`, without `on`
+/// `no data resolve`, `no on data resolve`
 pub(super) fn no_data(place: &Place<'_>) -> Option<Diagnostic> {
-    let (no, data) = (place.found(), place.after()?);
-    let is_said = place.word(Some(no)) == "no"
+    let (no, next) = (place.found(), place.after()?);
+    let data = match next.text(place.text) {
+        "on" => place.token(Some(place.at + 2))?,
+        _ => next,
+    };
+    let is_said = no.text(place.text) == "no"
         && data.text(place.text) == "data"
         && place.word(place.before()) != "on";
     is_said.then(|| {
         let range = place.range(no, data);
-        spelling(range, "`no data` is written `on no data` here".to_owned())
+        let shown = place.text.get(range.bytes()).unwrap_or("no data");
+        spelling(range, format!("`{shown}` is written `on no data` here"))
             .help("write `on no data`")
             .fix(range, "on no data")
     })

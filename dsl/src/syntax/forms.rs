@@ -10,7 +10,7 @@ use super::steps;
 use crate::diagnostic::{Diagnostic, codes};
 
 /// How declarations are written whose second or third word is not what it must be.
-const FORMS: [(&str, &str); 14] = [
+const FORMS: [(&str, &str); 18] = [
     ("edition", "edition 1"),
     ("import", "import \"std/red\" as red"),
     ("param", "param slow = 500ms"),
@@ -22,6 +22,10 @@ const FORMS: [(&str, &str); 14] = [
     ("alert", "alert Errors from http when …"),
     ("pattern", "pattern retried by trace.id within 10s { a: spans then b: spans }"),
     ("table", "table owners = csv(\"owners.csv\") key service.name"),
+    ("traces", "traces shop from spans close when quiet 5s"),
+    ("correlate", "correlate pairs { l: logs r: spans } on trace.id within [0s, 5s] pick first"),
+    ("retrace", "retrace jobs from spans by job.key root { name: \"job\" } to archive"),
+    ("sample", "sample spans { keep 10% otherwise } to archive"),
     ("redact", "redact { values mask [email] }"),
     ("route", "route requests to archive"),
     ("test", "test \"errors fire\" { given { … } expect { … } }"),
@@ -103,6 +107,14 @@ pub(super) fn held(place: &Place<'_>) -> Option<String> {
     }
     let keyword = place.word(place.tokens.first());
     BODY_FORMS.iter().find(|form| form.0 == keyword).map(|form| form.1.to_owned())
+}
+
+/// How a declaration is written as a whole, where its parts are few and stand in one order.
+pub(super) fn whole(place: &Place<'_>) -> Option<String> {
+    const WHOLE: [&str; 6] = ["correlate", "retrace", "sample", "redact", "route", "table"];
+    let keyword = place.word(place.tokens.first());
+    let form = FORMS.iter().find(|form| form.0 == keyword && WHOLE.contains(&keyword))?;
+    Some(format!("a `{keyword}` is written `{}`", form.1))
 }
 
 /// How the clause is written that holds the place; nothing where it is a keyword and any value.

@@ -107,7 +107,10 @@ fn unit_apart(place: &Place<'_>) -> Option<Diagnostic> {
     let number = place.before().filter(|token| token.kind == TokenKind::Number)?;
     let digits = number.text(place.text);
     let is_plain = digits.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'_'));
-    let unit = unit_for(place.word(Some(place.found())))?;
+    let unit = match place.word(Some(place.found())) {
+        "percent" | "pct" => "%",
+        word => unit_for(word)?,
+    };
     let range = place.range(number, place.found());
     let written = format!("{digits}{unit}");
     let before = place.word(place.token(place.at.checked_sub(2)));
@@ -306,7 +309,7 @@ fn assigned(place: &Place<'_>) -> Option<Diagnostic> {
     let keyword = place.word(place.tokens.first());
     let range = place.found().range(place.file);
     let is_sign = place.at == 2 && place.word(Some(place.found())) == "=";
-    (is_sign && matches!(keyword, "aggregate" | "alert" | "traces")).then(|| {
+    (is_sign && matches!(keyword, "aggregate" | "alert" | "traces" | "retrace")).then(|| {
         spelling(range, format!("the source of `{keyword}` stands behind `from`"))
             .help("write `from`")
             .guess(range, "from")

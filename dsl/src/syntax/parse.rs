@@ -260,7 +260,9 @@ fn gets_further(source: &str, stopped: usize, edits: &[Edit]) -> bool {
     text.push_str(source.get(from..).unwrap_or_default());
     let Err(error) = Grammar::parse(Rule::declaration, &text) else { return true };
     let at = error::position(&error);
-    if replaced > 0 { at >= replaced } else { at > moved }
+    // What stands behind an edit fits it, too: `on match …` is no better than `one match …`.
+    let behind = replaced + text[replaced..].len() - text[replaced..].trim_start().len();
+    at > if replaced > 0 { behind } else { moved }
 }
 
 struct Attempt<'a> {
