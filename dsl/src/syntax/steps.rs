@@ -4,6 +4,7 @@
 
 use super::habits::{Place, spelling};
 use super::lexer::TokenKind;
+use crate::diagnostic::suggest::is_very_near;
 use crate::diagnostic::{Diagnostic, codes};
 
 /// Words and signs by which other languages say that one event follows another.
@@ -80,7 +81,16 @@ fn colon(place: &Place<'_>, expected: &[String]) -> Option<Diagnostic> {
     let shown = found.text(place.text);
     let message = format!("`:` expected behind the name of a {}, found `{shown}`", part(place));
     let diagnostic = Diagnostic::new(codes::SYNTAX, range, message).label("not expected here");
-    let help = format!("write `{}: ` and what it reads", name.text(place.text));
+    // `spans wheres attr["k"] != null` is no name of a further side.
+    let word = name.text(place.text);
+    let meant = ["where", "gap", "not", "then", "next"].into_iter();
+    let meant = meant.filter(|known| word.len() > 2 && is_very_near(word, known)).min();
+    if let Some(meant) = meant {
+        let message = format!("`:` expected behind the name `{word}`, found `{shown}`");
+        let diagnostic = Diagnostic::new(codes::SYNTAX, range, message).label("not expected here");
+        return Some(diagnostic.did_you_mean(name.range(place.file), meant));
+    }
+    let help = format!("write `{word}: ` and what it reads");
     match shown {
         "=" => Some(diagnostic.help("write `:`").guess(range, ":")),
         _ if found.kind == TokenKind::Word => {
