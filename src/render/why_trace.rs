@@ -179,6 +179,10 @@ impl WhyTrace {
             let _ = write!(out, ", early: {}", early_text(early));
         }
         let _ = writeln!(out, "\n  randomness {}", one.randomness.to_hex());
+        if one.is_again {
+            let _ = writeln!(out, "  {}", again_text(one));
+            return;
+        }
         if one.verdict.is_none() {
             out.push_str("  the `where` of its stream leaves it out: no line was asked\n");
             return;
@@ -244,12 +248,19 @@ impl WhyTrace {
     }
 
     fn json_verdict(&self, one: &TraceExplained, out: &mut String) {
-        let Some(verdict) = one.verdict else { return out.push_str("null") };
+        let Some(verdict) = one.verdict else {
+            return out.push_str(if one.is_again {
+                "{\"kept\":false,\"line\":null,\"linked\":false,\"again\":true,\"decided\":null,\
+                 \"threshold\":null}"
+            } else {
+                "null"
+            });
+        };
         let _ = write!(out, "{{\"kept\":{},\"line\":", verdict.is_kept);
         let lines = self.rule(one).1.map_or(&[][..], |sample| &sample.lines);
         let line = lines.get(verdict.line as usize).map_or("", |line| &line.name);
         write_json_text(line, out);
-        let _ = write!(out, ",\"linked\":{}", one.is_linked);
+        let _ = write!(out, ",\"linked\":{},\"again\":{}", one.is_linked, one.is_again);
         let _ = write!(out, ",\"decided\":\"{}\"", time(verdict.at_ns));
         out.push_str(",\"threshold\":");
         json_threshold(verdict.threshold.filter(|_| verdict.is_kept), out);
@@ -260,7 +271,7 @@ impl WhyTrace {
 /// What became of the trace in one sentence.
 fn verdict_text(one: &TraceExplained, sample: Option<&SampleRule>) -> String {
     let (Some(verdict), Some(sample)) = (one.verdict, sample) else {
-        return "not sampled".to_owned();
+        return if one.is_again { "dropped" } else { "not sampled" }.to_owned();
     };
     let line = &sample.lines[verdict.line as usize].name;
     let would = if sample.is_shadow { "would be " } else { "" };
@@ -268,6 +279,19 @@ fn verdict_text(one: &TraceExplained, sample: Option<&SampleRule>) -> String {
         (true, true) => format!("{would}kept for a trace that is linked to it, by `{line}`"),
         (true, false) => format!("{would}kept by `{line}`"),
         (false, _) => format!("{would}dropped by `{line}`"),
+    }
+}
+
+/// Why no line was asked about spans that came long after their trace was decided.
+fn again_text(one: &TraceExplained) -> String {
+    match one.verdict {
+        Some(verdict) => format!(
+            "came later: the trace was decided at {}, and what comes later follows its verdict",
+            time(verdict.at_ns)
+        ),
+        None => "came later: the trace was dropped, and what comes later follows its verdict; \
+                 which line dropped it is not remembered any more"
+            .to_owned(),
     }
 }
 

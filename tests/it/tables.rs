@@ -112,7 +112,9 @@ fn other_rules(owners: &Path, record: &Path) {
         "table owners = csv(\"{}\") key service.name\n\
          stream s = spans lateness 0s idle 1s\n\
          aggregate other from s by owners.team over tumbling(10s) \
-         select {{ n: count() }} limit groups 10\n",
+         select {{ n: count() }} limit groups 10\n\
+         traces t from s close when quiet 1s\n\
+         sample t {{ web: keep when has({{owners.team == \"payments\"}}) drop otherwise }} to stdout\n",
         owners.display()
     );
     let run = |more: &[&str]| {
@@ -127,6 +129,10 @@ fn other_rules(owners: &Path, record: &Path) {
     assert!(as_recorded.contains(",web,3\n"), "{as_recorded}");
     assert!(as_recorded.contains(",payments,2\n"), "a change at its place: {as_recorded}");
     assert!(stderr.contains("as in the log; `--tables files`"), "{stderr}");
+    // A trace is asked for across the change: it closed behind it, with spans of both sides.
+    let (code, why, stderr) = run(&["--why", "00000000000000000000000000000001"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(why.contains("sample t: kept by `web`"), "{why}");
     // A backtest reads a record as a replay does.
     let file = path("backtest.tw");
     fs::write(&file, &rules).unwrap();

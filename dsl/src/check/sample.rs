@@ -300,13 +300,10 @@ impl Checker<'_> {
             }
             Literal::Int(_) | Literal::Float(_) => {
                 let message = format!("{what} has a unit, this number has none");
-                let mut diagnostic = Diagnostic::new(codes::MISSING_UNIT, value.range, message)
-                    .label("without a unit")
-                    .help("write it in percent: `10%`");
-                if let Some(place) = self.number_place(value.range) {
-                    diagnostic = diagnostic.guess(place.at_end(), "%");
-                }
-                self.report(diagnostic);
+                let diagnostic = Diagnostic::new(codes::MISSING_UNIT, value.range, message)
+                    .label("without a unit");
+                let place = self.number_place(value.range);
+                self.report(in_percent(diagnostic, place, constant_of(&value)?));
             }
             _ => {
                 let message = format!("{what} is a ratio, this is {}", article(&value.ty));
@@ -434,4 +431,24 @@ pub(super) fn named(path: &str, range: TextRange, scope: &Scope) -> Option<Expr>
 
 fn fact_of(fact: RuleFact, range: TextRange) -> Expr {
     Expr { ty: Type::Bool, optional: false, range, kind: ExprKind::Rule(Box::new(fact)) }
+}
+
+/// Says how a share is written that is a bare number.
+fn in_percent(wrong: Diagnostic, place: Option<TextRange>, number: &Literal) -> Diagnostic {
+    let Literal::Float(part @ 0.0..1.0) = number else {
+        let wrong = wrong.help("write it in percent: `10%`");
+        return match place {
+            Some(place) => wrong.guess(place.at_end(), "%"),
+            None => wrong,
+        };
+    };
+    // What lies below 1 is most likely a part of 1.
+    let percent = (part * 1e6).round() / 1e4;
+    let wrong = wrong.help(format!(
+        "write it in percent: `{percent}%`, or `{part}%` if it is {part} of a hundred"
+    ));
+    match place {
+        Some(place) => wrong.guess(place, format!("{percent}%")),
+        None => wrong,
+    }
 }

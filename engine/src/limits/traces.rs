@@ -20,6 +20,13 @@ pub const VERDICTS_DROPPED_PLACES: usize = 2_048;
 /// Generations of one shard's memory of dropped trace ids; the oldest gives way.
 pub const VERDICTS_DROPPED_GENERATIONS: usize = 4;
 
+/// Words of one shard that tell of most ids, when a trace closes, that no verdict of theirs is
+/// remembered; a power of two.
+pub const VERDICTS_SEEN_WORDS: usize = 1_024;
+
+/// Verdicts after which those words of a shard are filled anew from what is remembered.
+pub const VERDICTS_SEEN_ADDED: u32 = 4_096;
+
 /// Spans of one trace where no rule states it; a trace with more is decided early.
 pub const TRACE_SPANS_MAX: u32 = 20_000;
 

@@ -63,7 +63,7 @@ const MAGIC: &[u8; 6] = b"TWSNAP";
 /// The version of what stands behind the header, written as two digits. It is raised with every
 /// change of what a stage writes: state has no names in it, so another layout would be read as
 /// nonsense, not refused.
-const VERSION: u8 = 13;
+const VERSION: u8 = 14;
 
 /// The state of an engine between two epochs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

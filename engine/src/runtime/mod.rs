@@ -107,6 +107,7 @@ impl EngineBuilder {
         let started = worker::start(self.workers, plan, &sources, restored, &sender, &gauges)?;
         Ok(Engine {
             plan_hash,
+            asked: (self.plan.explained, self.plan.items_unread),
             sources,
             parts_each: PARTS_EACH + self.plan.levels() as usize,
             jobs: started.jobs,
@@ -129,6 +130,9 @@ impl EngineBuilder {
 /// waits while the workers are behind, so that memory stays bounded.
 pub struct Engine {
     plan_hash: u64,
+    /// What the plan was asked that is no part of its identity: the trace whose verdicts are told,
+    /// and whether nobody takes the items that leave.
+    asked: (Option<[u8; 16]>, bool),
     sources: Arc<[SourceSpec]>,
     /// Parts of a snapshot that every worker writes.
     parts_each: usize,
@@ -262,6 +266,9 @@ impl Engine {
             let message = "the plan differs in more than what tables say";
             return Err(Error::new(ErrorKind::Plan, message));
         }
+        // What is asked about the run, and whether anybody takes its items, stays.
+        let (explained, items_unread) = self.asked;
+        let plan = &Arc::new(Plan { explained, items_unread, ..Plan::clone(plan) });
         self.flush()?;
         let epoch = self.current_epoch();
         self.snapshot()?;

@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::filter::fingerprint;
 use super::id_queue::id_hash;
 use super::{IdFilter, IdQueue, Randomness, Threshold};
 use crate::limits::{
@@ -37,6 +38,16 @@ pub enum Past {
     Dropped,
     /// Nothing.
     Unknown,
+}
+
+impl Past {
+    /// The verdict, where it is known.
+    pub fn exact(self) -> Option<Verdict> {
+        match self {
+            Self::Exact(verdict) => Some(verdict),
+            Self::Dropped | Self::Unknown => None,
+        }
+    }
 }
 
 type Id = [u8; 16];
@@ -131,6 +142,12 @@ impl Decisions {
             None if self.dropped.contains(hash) => Past::Dropped,
             None => Past::Unknown,
         }
+    }
+
+    /// Fingerprints of the ids of which something is known.
+    pub(super) fn fingerprints(&self) -> impl Iterator<Item = u32> {
+        let exact = self.recent.iter().chain(self.kept.iter());
+        exact.map(|(id, _)| fingerprint(id_hash(id))).chain(self.dropped.fingerprints())
     }
 
     /// Bytes that it takes, about: exact verdicts and the fingerprints.

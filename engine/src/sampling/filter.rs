@@ -64,7 +64,8 @@ impl Generation {
     }
 }
 
-fn fingerprint(hash: u64) -> u32 {
+/// What is remembered of an id, by its hash.
+pub(super) fn fingerprint(hash: u64) -> u32 {
     ((hash >> MARK_FROM_BIT) as u32).max(1)
 }
 
@@ -104,6 +105,12 @@ impl IdFilter {
     /// Whether an id was put in, or looks like one.
     pub fn contains(&self, hash: u64) -> bool {
         self.generations.iter().any(|generation| generation.contains(hash))
+    }
+
+    /// The fingerprints that it holds.
+    pub(super) fn fingerprints(&self) -> impl Iterator<Item = u32> {
+        let places = self.generations.iter().flat_map(|generation| &generation.places);
+        places.copied().filter(|mark| *mark != 0)
     }
 
     /// Bytes of its places.

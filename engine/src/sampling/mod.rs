@@ -13,6 +13,7 @@ mod filter;
 mod id_queue;
 mod logarithm;
 mod rate;
+mod seen;
 mod stamp;
 mod target;
 mod threshold;

@@ -119,6 +119,9 @@ impl<K: Ord + Clone> Target<K> {
 
     /// The threshold for what comes, and counts it. Calls come in order of time.
     pub fn threshold(&mut self, key: &K, of: Arrival) -> Threshold {
+        if matches!(self.goal, Goal::Share(millionths) if millionths >= 1_000_000) {
+            return Threshold::ALWAYS; // of all, all
+        }
         let weight = of.weight.min(COUNT_MAX);
         let counted = weight.saturating_mul(of.stands_for.max(1)).min(COUNT_MAX);
         let ticks = self.state.window.advance(of.at_ns);

@@ -6,8 +6,9 @@
 
 use prefetch_index::prefetch_index;
 
+use super::seen::Seen;
 use super::{Decisions, DecisionsState, Past, Verdict, id_hash};
-use crate::limits::{SHARDS, VERDICTS_WAITING_PER_SHARD};
+use crate::limits::{SHARDS, VERDICTS_SEEN_ADDED, VERDICTS_WAITING_PER_SHARD};
 
 type Id = [u8; 16];
 
@@ -16,19 +17,30 @@ type Id = [u8; 16];
 pub(crate) struct Verdicts {
     waiting: Vec<Vec<(Id, Verdict)>>,
     known: Vec<Option<Box<Decisions>>>,
+    seen: Seen,
+    /// By shard: ids put into `seen` since it was filled.
+    added: Vec<u32>,
 }
 
 impl Default for Verdicts {
     fn default() -> Self {
         let shards = SHARDS as usize;
-        Self { waiting: vec![Vec::new(); shards], known: vec![None; shards] }
+        Self {
+            waiting: vec![Vec::new(); shards],
+            known: vec![None; shards],
+            seen: Seen::default(),
+            added: vec![0; shards],
+        }
     }
 }
 
 impl Verdicts {
     /// Remembers a verdict.
     pub(crate) fn remember(&mut self, id: Id, verdict: Verdict) {
-        let shard = (id_hash(&id) % SHARDS) as usize;
+        let hash = id_hash(&id);
+        let shard = (hash % SHARDS) as usize;
+        self.seen.add(hash);
+        self.added[shard] += 1;
         let waiting = &mut self.waiting[shard];
         if waiting.capacity() == 0 {
             waiting.reserve_exact(VERDICTS_WAITING_PER_SHARD);
@@ -43,6 +55,7 @@ impl Verdicts {
     pub(crate) fn prefetch(&self, hash: u64) {
         let waiting = &self.waiting[(hash % SHARDS) as usize];
         prefetch_index(waiting, waiting.len());
+        self.seen.prefetch(hash);
     }
 
     /// What was decided about an id.
@@ -52,12 +65,21 @@ impl Verdicts {
         self.known[shard].as_mut().map_or(Past::Unknown, |known| known.past(id))
     }
 
+    /// The same; most ids of which nothing is known are told at once.
+    pub(crate) fn past_of_closed(&mut self, id: Id) -> Past {
+        if self.seen.may_hold(id_hash(&id)) { self.past(id) } else { Past::Unknown }
+    }
+
     /// Nothing of a shard waits any more.
     fn settle(&mut self, shard: usize) {
         if !self.waiting[shard].is_empty() {
             let known = self.known[shard].get_or_insert_default();
             known.prefetch(self.waiting[shard].len());
             self.waiting[shard].drain(..).for_each(|(id, verdict)| known.remember(id, verdict));
+            if self.added[shard] >= VERDICTS_SEEN_ADDED {
+                self.seen.fill(shard, known.fingerprints());
+                self.added[shard] = 0;
+            }
         }
     }
 
@@ -75,7 +97,8 @@ impl Verdicts {
     /// Goes on from a state of a shard.
     pub(crate) fn restore(&mut self, shard: u64, state: DecisionsState) {
         if let Some(known) = self.known.get_mut(shard as usize) {
-            *known = Some(Box::new(Decisions::from_state(state)));
+            let own = known.insert(Box::new(Decisions::from_state(state)));
+            self.seen.fill(shard as usize, own.fingerprints());
         }
     }
 }
@@ -97,6 +120,23 @@ mod tests {
     fn verdict(n: usize) -> Verdict {
         let (is_kept, randomness) = (n.is_multiple_of(3), Randomness::of_hash(n as u64));
         Verdict { is_kept, line: 0, threshold: None, randomness, at_ns: n as i64 }
+    }
+
+    #[test]
+    fn a_closed_trace_is_asked_for_as_any_id_is() {
+        let mut verdicts = Verdicts::default();
+        let ids: Vec<[u8; 16]> = ids().take(12_000).collect();
+        for (n, id) in ids.iter().enumerate() {
+            assert_eq!(verdicts.past_of_closed(*id), verdicts.past(*id), "{n}");
+            verdicts.remember(*id, verdict(n));
+        }
+        let mut restored = Verdicts::default();
+        verdicts.state().for_each(|(shard, state)| restored.restore(shard, state));
+        for id in &ids {
+            let past = verdicts.past(*id);
+            assert_eq!(verdicts.past_of_closed(*id), past);
+            assert_eq!(restored.past_of_closed(*id), past);
+        }
     }
 
     #[test]

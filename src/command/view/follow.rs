@@ -43,7 +43,7 @@ struct Tail {
     begun: Vec<u8>,
 }
 
-/// Follows until Ctrl-C.
+/// Follows until Ctrl-C, or until as many traces were shown as were asked for.
 pub(super) fn run(
     args: &View,
     settings: &ReadSettings,
@@ -61,6 +61,8 @@ pub(super) fn run(
     let interrupt = Interrupt::new();
     let mut moved: BTreeMap<TraceId, (usize, Instant)> = BTreeMap::new();
     let mut shown: BTreeSet<TraceId> = BTreeSet::new();
+    // How many are still to be shown; 0 is all.
+    let mut left = args.limit.unwrap_or(0);
     while !interrupt.is_set() {
         let has_more = tail.step(&mut gather)?;
         let now = now();
@@ -68,9 +70,15 @@ pub(super) fn run(
         let of = |id: &TraceId| quiet.contains(id);
         let traces: Vec<_> =
             gather.traces().iter().filter(|trace| of(&trace.id)).cloned().collect();
-        let (chosen, _) = super::choose(traces, args, 0, None);
+        let (chosen, _) = super::choose(traces, args, left, None);
+        let count = chosen.len();
         show.write(chosen, &mut output)?;
         output.pass_on()?;
+        if left > 0 && count >= left {
+            output.close()?;
+            return Ok(Exit::Good);
+        }
+        left = left.saturating_sub(count);
         shown.extend(quiet);
         if gather.held() > SPANS_MAX / 2 {
             gather.forget(|id| shown.contains(id));

@@ -249,6 +249,8 @@ fn the_page_keeps_prometheus_conventions_and_tells_what_happened() {
     assert_eq!(whole("tailwater_rule_groups", "rule=\"http\"}"), 1, "shop's window is closed");
     assert!(number("tailwater_rule_state_bytes", "rule=\"http\"}") > 100.0);
     assert_eq!(whole("tailwater_rule_groups", "rule=\"Many\"}"), 2);
+    assert_eq!(whole("tailwater_rule_groups", "rule=\"t\"}"), 1, "an open trace");
+    assert!(number("tailwater_rule_state_bytes", "rule=\"t\"}") > 100.0);
     for (line, shadow, kept, dropped) in
         [("trial", true, 0, 5), ("bank", false, 3, 0), ("rest", false, 0, 5)]
     {

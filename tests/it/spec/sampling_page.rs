@@ -37,19 +37,37 @@ const TRACES: &str = r#"
 1s span shop "paid" ok 1ms server {http.route: "/pay"} trace:16 span:1
 1s span shop "below" ok 1ms internal {http.route: "/x"} trace:16 span:2 parent:1
 1s span shop "few" ok 2s server {n: 3} trace:17 span:1
+1s span shop "number" ok 1ms server {code: 503} trace:18 span:1
+1s span shop "text" ok 1ms server {code: "503", n: "x"} trace:19 span:1
+1s span shop "other" ok 1ms server {code: "200", n: 3} trace:1a span:1
+1s span shop "truth" ok 1ms server {code: true, n: 3} trace:1b span:1
 "#;
 
-/// Another one, with what specs have no word for.
+/// Others, with what specs have no word for: [`gold`].
 const GOLD: [&str; 5] = [
     r#"{"resourceSpans":[{"resource":{"attributes":[{"key":"service.name","#,
     r#""value":{"stringValue":"shop"}}]},"scopeSpans":[{"spans":[{"name":"gold","kind":2,"#,
     r#""status":{"code":1},"traceId":"00000000000000000000000000000009","#,
     r#""spanId":"0000000000000001","startTimeUnixNano":"$1s","endTimeUnixNano":"$1.001s","#,
-    r#""traceState":"vendor=gold","flags":257}]}]}]}"#,
+    r#""traceState":"vendor=gold","events":[{"name":"e","timeUnixNano":"$1s","attributes":[]}],"flags":257}]}]}]}"#,
 ];
 
+/// A trace with a state of its own, one that only looks like it, and one with an event.
+fn gold() -> String {
+    let gold = GOLD.concat();
+    let not_sampled = gold.replace("\"flags\":257", "\"flags\":256");
+    let other = |id: &str| not_sampled.replace("00000009\"", &format!("000000{id}\""));
+    let like = other("1c").replace("vendor=gold", "xvendor=golden");
+    let exception = r#"[{"key":"exception.type","value":{"stringValue":"Boom"}}]"#;
+    let event = other("1d").replace("vendor=gold", "");
+    format!(
+        "{gold}\n{like}\n{}\n",
+        event.replace("\"attributes\":[]}]", &format!("\"attributes\":{exception}}}]"))
+    )
+}
+
 /// Number of them.
-const ALL: u128 = 0x17;
+const ALL: u128 = 0x1d;
 
 /// What a line is tried on, and what it keeps.
 enum Case {
@@ -100,6 +118,7 @@ fn case(row: &str) -> Option<Case> {
         }
         "`span_count`" => Kept(&[0x0e, 0x16]),
         "`ottl_condition`" => Kept(&[0x0a]),
+        "`ottl_condition` on span events" => Kept(&[0x1d]),
         "`and`" => Kept(&[0x0c]),
         "`not`" | "`drop`" | "never" => NotKept(&[0x0d]),
         "`composite`" => {
@@ -108,12 +127,10 @@ fn case(row: &str) -> Option<Case> {
         }
         "`=`, `!=`" | "always" => NotKept(&[0x12]),
         "`>`, `<`, `>=`, `<=`" => Kept(&[0x17]),
-        "`starts-with`" | "`matches`" => Kept(&[0x11]),
-        "`contains`" => Kept(&[7]),
-        "`does-not-contain`" => NotKept(&[7]),
+        "`starts-with`" | "`matches`" | "`contains`" | "`in`, `not-in`" => Kept(&[0x18, 0x19]),
+        "`does-not-contain`" => NotKept(&[0x18, 0x19]),
         "`exists`, `not-exists`" => Kept(&[0x10]),
         "`has-root-span`" => NotKept(&[0x0f]),
-        "`in`, `not-in`" => Kept(&[0x13]),
         "`root.`" => Kept(&[0x16]),
         "`?.NUM_DESCENDANTS`" => Kept(&[0x14]),
         // A tenth of 2 000.
@@ -153,6 +170,13 @@ fn rules(line: &str, is_head: bool) -> String {
         ("traces shop from all close when (root and quiet 5s) or age 60s\n", "shop")
     };
     let stream = "stream all = spans lateness 1h";
+    let stream = if line.contains("boom") {
+        "stream all = spans lateness 1h\nstream booms = span_events\n  \
+         where attr[\"exception.type\"] == \"Boom\" lateness 10s\n\
+         pattern boom by trace.id within 1s match each { event: booms }"
+    } else {
+        stream
+    };
     format!("{stream}\n{traces}sample {source} {{\n  {line}\n  {rest}\n}} to archive\n")
 }
 
@@ -179,7 +203,7 @@ fn kept(rules: &str, lines: &str) -> BTreeSet<u128> {
 fn every_line_keeps_what_its_row_says() {
     let root = crate::tidy::root();
     let page = fs::read_to_string(root.join("docs/sampling.md")).unwrap();
-    let traces = format!("{TRACES}{}\n", GOLD.concat());
+    let traces = format!("{TRACES}{}", gold());
     let (mut is_head, mut count, mut wrong) = (false, 0, String::new());
     for row in page.lines() {
         is_head |= row == "## Head sampling";
@@ -211,5 +235,5 @@ fn every_line_keeps_what_its_row_says() {
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
-    assert_eq!(count, 17 + 15 + 9, "rows of the page");
+    assert_eq!(count, 18 + 15 + 9, "rows of the page");
 }

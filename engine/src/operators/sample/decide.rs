@@ -7,8 +7,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::exemplars::ExemplarMarks;
 use super::explained::{TraceExplained, Tried};
+use super::follow::followed;
 use super::ordered::Ordered;
-use super::traces::followed;
 use super::{Case, CaseKind, LastStamp, Leaving, LineOutcome, Tally};
 use crate::limits::SHARDS;
 use crate::model::{EmittedItem, ExemplarVerdict, Row, RuleId, Transition, Value};
@@ -208,13 +208,39 @@ impl Core {
         match case.kind {
             CaseKind::LateSpans | CaseKind::LogOf(_) => self.late(sample, case, out),
             CaseKind::Known(verdict) => self.remember(sample, case.order, verdict),
-            CaseKind::Undecided => {
-                let mut tried = Vec::new();
-                if let Some(verdict) = self.choose(sample, &case, &mut tried, out.tally) {
-                    self.settle(sample, case, verdict, &tried, out);
+            CaseKind::Undecided => self.decide(sample, case, out),
+            CaseKind::Again(_) => {
+                if let Some(case) = self.again(sample, case, out) {
+                    self.decide(sample, case, out);
                 }
             }
         }
+    }
+
+    fn decide(&mut self, sample: &SampleRule, case: Case, out: &mut Decided<'_>) {
+        let mut tried = Vec::new();
+        if let Some(verdict) = self.choose(sample, &case, &mut tried, out.tally) {
+            self.settle(sample, case, verdict, &tried, out);
+        }
+    }
+
+    /// A trace whose id had closed before follows that verdict. Given back where none is
+    /// remembered, and the sampling takes it.
+    pub(super) fn again(
+        &mut self,
+        sample: &SampleRule,
+        case: Case,
+        out: &mut Decided<'_>,
+    ) -> Option<Case> {
+        let past = self.past(sample, case.order);
+        if past == Past::Unknown {
+            return matches!(case.kind, CaseKind::Again(true)).then_some(case);
+        }
+        if self.explains(case.order) {
+            out.explained.push(TraceExplained::of_again(sample, &case, past));
+        }
+        out.items.extend(followed((case.rule, sample), past, case.held, out.tally));
+        None
     }
 
     /// Late spans follow the verdict of their trace.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Case, EarlyClose};
 use crate::model::{RuleId, Value};
 use crate::plan::{SampleRule, SampleVerb};
-use crate::sampling::{Randomness, Threshold, Verdict};
+use crate::sampling::{Past, Randomness, Threshold, Verdict};
 
 /// What a sampling made of one trace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +34,10 @@ pub struct TraceExplained {
     pub verdict: Option<Verdict>,
     /// Whether it is kept only because a trace that is linked to it is.
     pub is_linked: bool,
+    /// Whether these are spans that came long after their trace was decided, and follow its
+    /// verdict: no line was asked. `verdict` is that one, `None` where it is only known that the
+    /// trace was dropped.
+    pub is_again: bool,
 }
 
 /// What one line said of a trace.
@@ -102,7 +106,22 @@ impl TraceExplained {
             lines,
             verdict: Some(verdict),
             is_linked: !by_own,
+            is_again: false,
         }
+    }
+
+    /// Spans of a trace that had closed before, on worker 0.
+    pub(super) fn of_again(sample: &SampleRule, case: &Case, past: Past) -> Self {
+        let none = Verdict {
+            is_kept: false,
+            line: 0,
+            threshold: None,
+            randomness: case.randomness,
+            at_ns: case.decision_ns,
+        };
+        let verdict = past.exact();
+        let own = Self::of_case(sample, case, verdict.unwrap_or(none), &[]);
+        Self { verdict, lines: Vec::new(), is_linked: false, is_again: true, ..own }
     }
 }
 

@@ -9,6 +9,7 @@ mod counts;
 mod decide;
 mod exemplars;
 mod explained;
+mod follow;
 mod followers;
 mod items;
 mod late;
@@ -93,6 +94,9 @@ pub(crate) enum CaseKind {
     LateSpans,
     /// A log record of a trace.
     LogOf([u8; 16]),
+    /// A trace whose id had closed before: it follows that verdict. Where none is remembered it is
+    /// for a verdict, if the sampling takes it.
+    Again(bool),
 }
 
 /// Under which verdict something leaves.

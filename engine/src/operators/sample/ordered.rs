@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::decide::{Core, Decided, Heard};
 use super::explained::Tried;
+use super::follow::{follow_logs, followed_logs};
 use super::followers::Followers;
 use super::linked::{Linked, Waiting, id_of, links_of};
-use super::traces::{follow_logs, followed_logs};
 use super::{Case, CaseKind, Held};
 use crate::limits::{SAMPLE_LINKS_WAIT_NS, SAMPLE_WAITING_BYTES_MAX};
 use crate::model::{AlertState, Row, RowKind, RuleId, Value};
@@ -108,7 +108,7 @@ impl Ordered {
         let (rank, place) = match case.kind {
             CaseKind::LateSpans => (Rank::Late, first_place(&case)),
             CaseKind::LogOf(_) => (Rank::Log, first_place(&case)),
-            CaseKind::Undecided | CaseKind::Known(_) => (Rank::Trace, (0, 0)),
+            CaseKind::Undecided | CaseKind::Known(_) | CaseKind::Again(_) => (Rank::Trace, (0, 0)),
         };
         self.bytes += bytes_of(&case);
         self.cases += 1;
@@ -231,6 +231,14 @@ impl Ordered {
                     }
                     CaseKind::LogOf(_) => self.log(own, *case, core, out),
                     CaseKind::Undecided | CaseKind::Known(_) => self.trace(own, *case, core, out),
+                    CaseKind::Again(_) => {
+                        // Spans of one that waits for linked ones are decided with it.
+                        let case = self.linked.join(*case);
+                        let case = case.and_then(|case| core.again(own.1, case, out));
+                        if let Some(case) = case {
+                            self.trace(own, case, core, out);
+                        }
+                    }
                 }
             }
             Event::LinksOver => {
@@ -264,7 +272,7 @@ impl Ordered {
             return;
         }
         if let Some(older) = self.linked.take(case.order) {
-            // Parts of one trace that came far apart: the earlier one has its verdict now.
+            // It was forgotten that it had closed: the earlier part has its verdict now.
             self.settle(own, older.case, older.verdict, &older.tried, core, out);
         }
         if !verdict.is_kept {

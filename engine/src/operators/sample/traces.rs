@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::explained::{TraceExplained, lines};
+use super::follow::{followed, of_past};
 use super::{Case, CaseKind, Held, LastStamp, Leaving, Tally, Timing, Weight};
 use crate::model::{EmittedItem, ItemContent, ItemKey, RuleId, Signal, Value};
 use crate::otlp::wire::field;
@@ -87,11 +88,13 @@ pub(crate) struct ClosedTrace<'a> {
 pub(crate) enum SpansWanted {
     /// It leaves.
     Kept(KeptTrace),
+    /// It leaves under the verdict of the spans before.
+    Late(LateSpan),
     /// Worker 0 decides.
     Undecided(Box<Case>),
 }
 
-/// A span that came to a trace which had closed, and leaves once it is written.
+/// A span that came to a trace which had closed, or some, and leaves once it is written.
 pub(crate) struct LateSpan {
     id: [u8; 16],
     at_ns: i64,
@@ -168,13 +171,18 @@ impl TraceSampler {
         let SampledFrom::Traces { filter, .. } = &self.rule.from else { return None };
         let own = Randomness::of_trace_id(trace.id);
         let randomness = trace.randomness.unwrap_or(own);
-        if filter.as_ref().is_some_and(|filter| !holds(filter)) {
+        let is_taken = filter.as_ref().is_none_or(holds);
+        let past = self.verdicts.past_of_closed(trace.id);
+        if past != Past::Unknown {
+            return self.again(trace, (past, randomness), is_taken, out);
+        }
+        if !is_taken {
             self.explain(trace, (0, randomness), None, out);
             return None;
         }
         if self.by == DecidedBy::Worker0 {
-            let case = self.case(trace, randomness);
-            let case = Case { columns: trace.columns.to_vec(), ..case };
+            self.note(trace, randomness);
+            let case = self.whole(trace, randomness);
             return Some(SpansWanted::Undecided(Box::new(case)));
         }
         let (mut fits, mut decided) = (0_u128, None);
@@ -193,6 +201,7 @@ impl TraceSampler {
                 SampleVerb::Keep(threshold) => threshold,
                 SampleVerb::Rate(..) | SampleVerb::Target(..) => {
                     let case = self.asking((index, fits), trace, randomness);
+                    self.note(trace, randomness);
                     return Some(SpansWanted::Undecided(Box::new(case)));
                 }
             };
@@ -210,7 +219,7 @@ impl TraceSampler {
         let (index, threshold_of) = (line as u16, Some(threshold));
         let at_ns = decision_ns;
         let verdict = Verdict { is_kept, line: index, threshold: threshold_of, randomness, at_ns };
-        self.remember(trace.id, verdict, out, decision_ns);
+        self.remember(trace, verdict, out);
         if self.explained == Some(trace.id) {
             let fits = self.fits(trace.columns);
             self.explain(trace, (fits, randomness), Some(verdict), out);
@@ -221,10 +230,48 @@ impl TraceSampler {
         leaves.then(kept)
     }
 
+    /// A trace has closed whose id had closed before: it follows that verdict, as spans do that
+    /// came sooner.
+    fn again(
+        &mut self,
+        trace: &ClosedTrace<'_>,
+        (past, randomness): (Past, Randomness),
+        is_taken: bool,
+        out: &mut Sampled,
+    ) -> Option<SpansWanted> {
+        if self.by != DecidedBy::Itself {
+            // Only that it closed is known here.
+            let case = self.whole(trace, randomness);
+            let case = Case { kind: CaseKind::Again(is_taken), ..case };
+            return Some(SpansWanted::Undecided(Box::new(case)));
+        }
+        if self.explained == Some(trace.id) {
+            let case = Case { columns: trace.columns.to_vec(), ..self.case(trace, randomness) };
+            out.explained.push(TraceExplained::of_again(&self.rule, &case, past));
+        }
+        let (is_kept, leaving) = of_past(&self.rule, past, randomness);
+        if !is_kept && !self.rule.is_shadow {
+            let counts = out.tally.entry((self.id, leaving.line as u16)).or_default();
+            counts.late_dropped += u64::from(trace.weight.items);
+            return None;
+        }
+        let (id, at_ns) = (trace.id, trace.decision_ns);
+        Some(SpansWanted::Late(LateSpan { id, at_ns, past: Some(past) }))
+    }
+
+    /// Remembers that a trace closed whose verdict is known elsewhere: as one dropped, which takes
+    /// the least room.
+    fn note(&mut self, trace: &ClosedTrace<'_>, randomness: Randomness) {
+        let at_ns = trace.decision_ns;
+        let closed = Verdict { is_kept: false, line: 0, threshold: None, randomness, at_ns };
+        self.verdicts.remember(trace.id, closed);
+    }
+
     /// The spans of a trace are written: they leave, or go where it is decided.
     pub(crate) fn written(&mut self, trace: SpansWanted, contents: Contents, out: &mut Sampled) {
         match trace {
             SpansWanted::Kept(trace) => self.leave(&trace, contents, out),
+            SpansWanted::Late(late) => self.late_written(&late, contents, out),
             SpansWanted::Undecided(mut case) => {
                 case.held = held(self.id, case.decision_ns, case.order, contents).collect();
                 out.cases.push(*case);
@@ -275,6 +322,7 @@ impl TraceSampler {
             lines: lines(&self.rule, (fits, randomness), last, &[]),
             verdict,
             is_linked: false,
+            is_again: false,
         });
     }
 
@@ -294,6 +342,14 @@ impl TraceSampler {
             timing: trace.timing,
             columns: Vec::new(),
         }
+    }
+
+    /// A trace for worker 0 to decide from the first line on, without its spans.
+    fn whole(&self, trace: &ClosedTrace<'_>, randomness: Randomness) -> Case {
+        if self.by == DecidedBy::Worker0 {
+            return Case { columns: trace.columns.to_vec(), ..self.case(trace, randomness) };
+        }
+        self.asking((0, 0), trace, randomness)
     }
 
     /// A trace for worker 0 to decide from a line on, without its spans.
@@ -319,12 +375,14 @@ impl TraceSampler {
     }
 
     /// Remembers a verdict: here, or on worker 0 where that decides others of the rule.
-    fn remember(&mut self, id: [u8; 16], verdict: Verdict, out: &mut Sampled, decision_ns: i64) {
+    fn remember(&mut self, trace: &ClosedTrace<'_>, verdict: Verdict, out: &mut Sampled) {
         if self.by == DecidedBy::Itself {
-            self.verdicts.remember(id, verdict);
+            self.verdicts.remember(trace.id, verdict);
             return;
         }
-        out.cases.push(self.bare(id, decision_ns, CaseKind::Known(verdict), Vec::new()));
+        self.note(trace, verdict.randomness);
+        let (id, at_ns) = (trace.id, trace.decision_ns);
+        out.cases.push(self.bare(id, at_ns, CaseKind::Known(verdict), Vec::new()));
     }
 
     /// Something about a trace that needs no lines.
@@ -352,9 +410,13 @@ impl TraceSampler {
         (id, watermark_ns): ([u8; 16], i64),
         out: &mut Sampled,
     ) -> Option<LateSpan> {
+        let past = self.verdicts.past(id);
+        // One decided early lies behind the watermark, and before what follows it.
+        let decided_ns = past.exact().map_or(i64::MIN, |verdict| verdict.at_ns);
         // Where an order is kept, what leaves at the watermark may have left.
-        let at_ns = watermark_ns.saturating_add(i64::from(self.by == DecidedBy::Worker0));
-        let past = (self.by == DecidedBy::Itself).then(|| self.verdicts.past(id));
+        let ordered_ns = watermark_ns.saturating_add(i64::from(self.by == DecidedBy::Worker0));
+        let at_ns = ordered_ns.max(decided_ns);
+        let past = (self.by == DecidedBy::Itself).then_some(past);
         // Of what is not remembered a share is decided by what the span states: not yet read.
         let last = self.rule.lines.last().map(|line| line.verb);
         let by_itself = |past| past == Past::Unknown && matches!(last, Some(SampleVerb::Keep(_)));
@@ -396,75 +458,6 @@ fn reads_id(sample: &SampleRule) -> bool {
         expr.columns(&mut |column| reads |= column == ROW_ID);
     }
     reads
-}
-
-/// Whether something that follows is kept, by which line and threshold. Of a trace that is not
-/// remembered the last line decides, by chance alone: what it would drop or measure is dropped.
-fn of_past(rule: &SampleRule, past: Past, own: Randomness) -> (bool, Leaving) {
-    let line = rule.lines.len() - 1;
-    let none = Leaving { line, threshold: None, randomness: own };
-    match past {
-        Past::Exact(Verdict { is_kept, line, threshold, randomness, .. }) => {
-            (is_kept, Leaving { line: line as usize, threshold, randomness })
-        }
-        Past::Dropped => (false, none),
-        Past::Unknown => match rule.lines[line].verb {
-            SampleVerb::Keep(threshold) => {
-                (threshold.admits(own), Leaving { threshold: Some(threshold), ..none })
-            }
-            _ => (false, none),
-        },
-    }
-}
-
-/// Late spans under the verdict of their trace.
-pub(super) fn followed(
-    (id, rule): (RuleId, &SampleRule),
-    past: Past,
-    held: Vec<Held>,
-    tally: &mut Tally,
-) -> Vec<EmittedItem> {
-    let mut last = LastStamp::default();
-    let leaves = |held: Held| {
-        let (is_kept, leaving) = of_past(rule, past, held.randomness());
-        let counts = tally.entry((id, leaving.line as u16)).or_default();
-        counts.late_kept += u64::from(is_kept);
-        counts.late_dropped += u64::from(!is_kept);
-        let leaves = is_kept || rule.is_shadow;
-        leaves.then(|| held.kept(rule, leaving, counts, &mut last))
-    };
-    held.into_iter().filter_map(leaves).collect()
-}
-
-/// Log records under the verdict of their trace: they leave with it, or at their own time behind
-/// it.
-pub(super) fn follow_logs(
-    own: (RuleId, &SampleRule),
-    verdict: Verdict,
-    held: Vec<Held>,
-    tally: &mut Tally,
-) -> Vec<EmittedItem> {
-    followed_logs(own, (Past::Exact(verdict), verdict.at_ns), held, tally)
-}
-
-/// Log records under what is known of their trace as of a time.
-pub(super) fn followed_logs(
-    (id, rule): (RuleId, &SampleRule),
-    (past, at_ns): (Past, i64),
-    held: Vec<Held>,
-    tally: &mut Tally,
-) -> Vec<EmittedItem> {
-    let mut last = LastStamp::default();
-    let leaves = |mut held: Held| {
-        let (is_kept, leaving) = of_past(rule, past, held.randomness());
-        let counts = tally.entry((id, leaving.line as u16)).or_default();
-        counts.logs_kept += u64::from(is_kept);
-        counts.logs_dropped += u64::from(!is_kept);
-        held.item.decision_ns = held.item.decision_ns.max(at_ns);
-        let leaves = is_kept || rule.is_shadow;
-        leaves.then(|| held.kept(rule, leaving, counts, &mut last))
-    };
-    held.into_iter().filter_map(leaves).collect()
 }
 
 /// Spans that may be kept, with what they say about sampling.

@@ -73,7 +73,8 @@ impl Traces {
         }
         let own = trace_rules(plan).map(|(id, rule)| {
             let rule = Arc::new(rule.clone());
-            let mut store = Store::new(&rule);
+            let lateness_ns = plan.timelines[rule.timeline as usize].lateness_ns;
+            let mut store = Store::new(&rule, lateness_ns);
             let mut samplers = TraceSampler::of(plan, id);
             for trace in states.remove(&rule.hash).unwrap_or_default() {
                 if let TraceState::Verdicts(hash, shard, verdicts) = &trace {

@@ -24,6 +24,7 @@ use super::wheel::{Wheel, bucket_of};
 use crate::limits::SHARDS;
 use crate::model::{Row, Value};
 use crate::operators::applied::RuleCounts;
+use crate::operators::clock::UNSEEN;
 use crate::operators::sample::EarlyClose;
 use crate::plan::TraceRule;
 use closing::Closing;
@@ -35,6 +36,8 @@ pub(super) struct Store {
     rule: Arc<TraceRule>,
     /// No trace closes within this after its first time, nanoseconds.
     soonest_ns: i64,
+    /// How far the watermark stays behind the latest time.
+    lateness_ns: i64,
     /// Whether spans count at their starts, as far as any came.
     counts_at_starts: bool,
     index: HashTable<u32>,
@@ -103,8 +106,9 @@ fn ends_ns(head: &Head, rest: &Rest, counts_at_starts: bool) -> (i64, i64) {
 }
 
 impl Store {
-    pub(super) fn new(rule: &Arc<TraceRule>) -> Self {
+    pub(super) fn new(rule: &Arc<TraceRule>, lateness_ns: i64) -> Self {
         Self {
+            lateness_ns,
             rule: Arc::clone(rule),
             soonest_ns: rule.soonest_ns(),
             counts_at_starts: false,
@@ -172,7 +176,7 @@ impl Store {
         self.counts_at_starts = block.times_ns.is_empty();
         self.spans.begin(&mut block);
         let mut next_mark = 0;
-        let mut watermark_ns = i64::MIN;
+        let mut watermark_ns = UNSEEN;
         let mut found = std::mem::take(&mut self.found);
         for at in 0..block.len() {
             if at % LOOKED_UP == 0 {
@@ -337,7 +341,10 @@ impl Store {
         if is_sooner {
             self.wait((place, generation));
         }
-        self.keep_to_bounds((place, key), (spans, bytes), watermark_ns, close);
+        // Before the first row of all is no time: it counts as the time that this row makes.
+        let first_ns = time_ns.saturating_sub(self.lateness_ns);
+        let passed_ns = if watermark_ns == UNSEEN { first_ns } else { watermark_ns };
+        self.keep_to_bounds((place, key), (spans, bytes), passed_ns, close);
     }
 
     /// Closes a trace that has grown to a bound, or makes room in its shard.

@@ -246,7 +246,7 @@ impl Observed {
                 .number(&labels, seconds(newest_ns.saturating_sub(high_ns)));
             }
         }
-        for (index, rule) in shown(&self.plan) {
+        for (index, rule) in holding(&self.plan) {
             let label = [("rule", &*rule.name)];
             all.gauge(
                 "tailwater_rule_groups",
@@ -291,6 +291,12 @@ impl Observed {
 /// Rules that people have written: not those that the compiler made.
 fn shown(plan: &Arc<Plan>) -> impl Iterator<Item = (usize, &Rule)> {
     plan.rules.iter().enumerate().filter(|(_, rule)| !rule.place.is_hidden)
+}
+
+/// Rules that hold something: also traces, whose rows others show.
+fn holding(plan: &Arc<Plan>) -> impl Iterator<Item = (usize, &Rule)> {
+    let is_one = |rule: &Rule| !rule.place.is_hidden || matches!(rule.kind, RuleKind::Traces(_));
+    plan.rules.iter().enumerate().filter(move |(_, rule)| is_one(rule))
 }
 
 fn outcomes(source: &str, counts: &SourceCounts, of: Of, family: &mut Family) {
