@@ -243,7 +243,7 @@ mod tests {
             sampled: None,
             hash: 0,
         };
-        Store { spans_per_shard_max: 10, ..Store::new(&Arc::new(rule)) }
+        Store { spans_per_shard_max: 10, ..Store::new(&Arc::new(rule), 0) }
     }
 
     /// Ids of one shard.
