@@ -22,8 +22,12 @@ fn cases() -> ProptestConfig {
 }
 
 /// What each rule says by itself: rules may take turns as the cut into epochs has it.
-fn by_rule(answer: Answer) -> Answer {
+fn by_rule(answer: Answer, is_capped: bool) -> Answer {
     let Answer { mut rows, items, counts } = answer;
+    if is_capped {
+        // Traces that are decided early at one watermark leave as epochs have it.
+        rows.sort();
+    }
     rows.sort_by_key(|row| {
         let mut words = row.split(' ');
         let first = words.next().unwrap_or_default().to_owned();
@@ -65,19 +69,16 @@ proptest! {
             let way = way(workers, 2, 3, Between::Nothing);
             same(&first, &said(way, Shown::All)?, way)?;
         }
-        // What a limit decides may follow the cut.
-        if rules.contains("limit groups") || rules.contains("limit spans") {
-            return Ok(());
-        }
         // What is said before the last word may, too; what stands at the end does not.
-        let first = by_rule(said(way(1, 4, 64, Between::Nothing), Shown::Standing)?);
+        let is_capped = rules.contains("limit spans");
+        let first = by_rule(said(way(1, 4, 64, Between::Nothing), Shown::Standing)?, is_capped);
         let ways = [
             way(2, 1, 3, Between::Nothing),
             way(4, 2, 1, Between::Nothing),
             way(2, 1, 1, Between::Restore),
         ];
         for way in ways {
-            same(&first, &by_rule(said(way, Shown::Standing)?), way)?;
+            same(&first, &by_rule(said(way, Shown::Standing)?, is_capped), way)?;
         }
     }
 }
