@@ -140,7 +140,8 @@ pairs of spans and logs
             j: logs where body == \"done\"
   on        job
   finds     each e takes the first 3 j from -1m to 5m after it
-  state     e waits 5m, j waits 1m; at most 4096 of each a key, 2097152 keys and 512 MiB; more \
+  state     e waits 5m, j waits 1m; at most 4096 of each a key, 2097152 keys and 512 MiB, and \
+        64 MiB before the watermark in each of 1024 shards; more \
              are refused and counted
             alert Lost
 "

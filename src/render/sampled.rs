@@ -87,7 +87,10 @@ fn decided(sum: &LineCounts) -> String {
     let mut text = String::new();
     let traces: u64 = sum.latency.iter().sum();
     if let Some(mean_ns) = sum.latency_sum_ns.checked_div(traces) {
-        let [mean, most] = [mean_ns, sum.latency_max_ns].map(|ns| duration(ns as i64));
+        // From a second on whole milliseconds: in minutes, all the rest would be written out.
+        let whole =
+            |ns: u64| if ns < 1_000_000_000 { ns } else { (ns + 500_000) / 1_000_000 * 1_000_000 };
+        let [mean, most] = [mean_ns, sum.latency_max_ns].map(|ns| duration(whole(ns) as i64));
         let _ = writeln!(text, "  decided {mean} after their first span began, {most} at most");
     }
     if let Some(early) = early_text(&sum.early) {

@@ -9,7 +9,7 @@ use tailwater_engine::model::render::duration;
 use tailwater_engine::plan::{CorrelateRule, PatternSymbol, PickMode, Plan, Rule, RuleKind};
 
 use super::alerts_of;
-use super::pattern::{of_event, source};
+use super::pattern::{of_event, source, waiting};
 
 /// A rule that pairs items of two sources.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,9 +85,10 @@ fn bound(pair: &CorrelateRule, left: &str, right: &str) -> String {
     };
     format!(
         "{left} waits {}, {right} waits {}; at most {CORRELATE_ITEMS_PER_KEY_MAX} of each a key, \
-         {keys} keys and {} MiB; more are refused and counted",
+         {keys} keys and {} MiB, {}; more are refused and counted",
         duration(left_ns),
         duration(right_ns),
-        bytes >> 20
+        bytes >> 20,
+        waiting()
     )
 }

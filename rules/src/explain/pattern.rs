@@ -1,8 +1,8 @@
 //! What a pattern waits for, how it finds it, and what bounds that.
 
 use tailwater_engine::limits::{
-    PATTERN_EVENTS_PER_KEY_MAX, PATTERN_KEYS_PER_SHARD_MAX, PATTERN_RUNS_PER_KEY_MAX,
-    PATTERN_WALK_MAX, SHARDS,
+    EVENTS_WAITING_BYTES_PER_SHARD_MAX, PATTERN_EVENTS_PER_KEY_MAX, PATTERN_KEYS_PER_SHARD_MAX,
+    PATTERN_RUNS_PER_KEY_MAX, PATTERN_WALK_MAX, SHARDS,
 };
 use tailwater_engine::model::RuleId;
 use tailwater_engine::model::render::duration;
@@ -251,5 +251,14 @@ fn bound(pattern: &PatternRule) -> String {
     };
     let kept = pattern.within_ns.max(pattern.lead.map_or(0, |lead| lead.for_ns));
     let kept = duration(kept);
-    format!("at most {a_key}, for {kept}; at most {keys} keys, more are refused and counted")
+    let waiting = waiting();
+    format!(
+        "at most {a_key}, for {kept}; at most {keys} keys, {waiting}; more are refused and counted"
+    )
+}
+
+/// What may wait for the watermark.
+pub(super) fn waiting() -> String {
+    let mib = EVENTS_WAITING_BYTES_PER_SHARD_MAX >> 20;
+    format!("and {mib} MiB before the watermark in each of {SHARDS} shards")
 }
