@@ -88,25 +88,36 @@ fn hundredfold(number: f64) -> f64 {
     moved.unwrap_or(number * 100.0)
 }
 
+/// The unit of a duration below a minute, its nanoseconds and the places behind its point.
+fn below_a_minute(ns: u64) -> Option<(u64, &'static str, usize)> {
+    match ns {
+        0..1_000 => Some((1, "ns", 0)),
+        1_000..1_000_000 => Some((1_000, "us", 3)),
+        1_000_000..1_000_000_000 => Some((1_000_000, "ms", 6)),
+        1_000_000_000..60_000_000_000 => Some((1_000_000_000, "s", 9)),
+        _ => None,
+    }
+}
+
 fn exact_duration(duration_ns: i64) -> String {
     let ns = duration_ns.unsigned_abs();
-    let (unit_ns, unit, places) = match ns {
-        1_000..1_000_000 => (1_000, "us", 3),
-        1_000_000..1_000_000_000 => (1_000_000, "ms", 6),
-        1_000_000_000..60_000_000_000 => (1_000_000_000, "s", 9),
-        _ => return duration(duration_ns), // whole in each of its units
+    let Some((unit_ns, unit, places)) = below_a_minute(ns).filter(|unit| unit.2 > 0) else {
+        return duration(duration_ns); // whole in each of its units
     };
     let text = format!("{}.{:0places$}", ns / unit_ns, ns % unit_ns);
     let text = text.trim_end_matches('0').trim_end_matches('.');
     format!("{}{text}{unit}", if duration_ns < 0 { "-" } else { "" })
 }
 
+/// Units of sizes and their bytes, the largest first.
+const SIZE_UNITS: [(u64, &str); 4] =
+    [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+
 /// In the largest unit in which six digits say all of it.
 fn exact_size(bytes: i64) -> String {
-    let units = [(1_i64 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
-    let fitting = units.into_iter().filter(|(unit, _)| bytes.unsigned_abs() >= *unit as u64);
+    let fitting = SIZE_UNITS.into_iter().filter(|(unit, _)| bytes.unsigned_abs() >= *unit);
     let mut said = fitting.map(|(unit, name)| (unit, float(bytes as f64 / unit as f64), name));
-    let is_whole = |(unit, text, _): &(i64, String, &str)| {
+    let is_whole = |(unit, text, _): &(u64, String, &str)| {
         let said = text.parse::<f64>().map_or(f64::NAN, |number| number * *unit as f64);
         said.total_cmp(&(bytes as f64)).is_eq() && bytes.unsigned_abs() < 1 << 53
     };
@@ -120,14 +131,8 @@ pub fn duration(duration_ns: i64) -> String {
     if ns == 0 {
         return "0s".to_string();
     }
-    if ns < 60_000_000_000 {
-        let (unit_ns, unit) = match ns {
-            0..1_000 => (1, "ns"),
-            1_000..1_000_000 => (1_000, "us"),
-            1_000_000..1_000_000_000 => (1_000_000, "ms"),
-            _ => (1_000_000_000, "s"),
-        };
-        return format!("{sign}{}{unit}", float(ns as f64 / f64::from(unit_ns)));
+    if let Some((unit_ns, unit, _)) = below_a_minute(ns) {
+        return format!("{sign}{}{unit}", float(ns as f64 / unit_ns as f64));
     }
     let mut text = sign.to_string();
     let mut rest = ns;
@@ -151,9 +156,7 @@ pub fn duration(duration_ns: i64) -> String {
 
 fn size(bytes: i64) -> String {
     let magnitude = bytes.unsigned_abs();
-    for (unit_bytes, unit) in
-        [(1u64 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")]
-    {
+    for (unit_bytes, unit) in SIZE_UNITS {
         if magnitude >= unit_bytes {
             return format!("{}{unit}", float(bytes as f64 / unit_bytes as f64));
         }

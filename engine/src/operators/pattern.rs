@@ -145,9 +145,7 @@ impl Patterns {
             out.rows.extend(rows);
         }
     }
-}
 
-impl Patterns {
     /// Takes the events of an epoch; of those that a bound has no room for, the last in the log.
     fn take(&mut self, mut events: Vec<Event>, out: &mut Closed) {
         let bytes = events.iter().map(Event::bytes).sum();

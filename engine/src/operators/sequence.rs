@@ -126,12 +126,13 @@ impl Sequence {
         let Some(time) = RowClock::of(&self.state.clock, frame, decision) else { return };
         let (plan, limits) = (&*self.plan, &mut self.state.limits);
         let duplicates = &epoch.decisions.duplicates;
-        let own = duplicates.partition_point(|found| found.1 < frame.seq);
-        let own: BTreeSet<(u32, u32)> = duplicates[own..].iter().map(|f| (f.0, f.2)).collect();
+        // They were found in the order of rows, of one row in that of removals.
+        let own = &duplicates[duplicates.partition_point(|found| found.1 < frame.seq)..];
         let is_of_table = |key: &NewKey| {
             let dedupe = plan.tables[key.table as usize].dedupe;
             let side = dedupe.filter(|_| plan.is_of_duplicates(dedupe));
-            let is_found = |of: u32| own.contains(&(of, key.row));
+            let place = |found: &(u32, u64, u32)| (found.2, found.0);
+            let is_found = |of: u32| own.binary_search_by_key(&(key.row, of), place).is_ok();
             side.is_none_or(|side| passes(&plan.dedupes, side, &is_found))
         };
         let refused = &mut epoch.decisions.refused;

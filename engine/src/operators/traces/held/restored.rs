@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Content, GONE, HeldSpans, PAGE_SPANS, Stored};
+use super::{Content, HeldSpans, PAGE_SPANS, Stored};
 use crate::model::{ItemAround, ItemContent, ItemKey};
 use crate::operators::sample::Contents;
 use crate::operators::traces::spans::NONE;
@@ -76,20 +76,12 @@ impl HeldSpans {
 
     /// Lets the contents go of spans that nobody holds any more.
     pub(super) fn thin(&mut self, place: u32) {
+        let Some(Some(frame)) = self.frames.get(place as usize) else { return };
+        let left: Vec<u32> = self.left(frame).map(|at| at as u32).collect();
         let Some(Some(frame)) = self.frames.get_mut(place as usize) else { return };
-        let before = &self.before;
-        let first = frame.pages.clone();
-        let is_left = |at: u32| {
-            let page = first[at as usize / PAGE_SPANS] * PAGE_SPANS as u32;
-            before[page as usize + at as usize % PAGE_SPANS] != GONE
-        };
         let Content::Stored(stored) = &mut frame.content else { return };
-        let known = std::mem::take(&mut stored.places);
-        let places =
-            if known.is_empty() { (0..stored.items.len() as u32).collect() } else { known };
-        let items = std::mem::take(&mut stored.items).into_iter();
-        let left = places.into_iter().zip(items).filter(|(at, _)| is_left(*at));
-        (stored.places, stored.items) = left.unzip();
+        stored.items = left.iter().filter_map(|at| stored.at(*at as usize).cloned()).collect();
+        stored.places = left;
         let bytes = stored.bytes();
         frame.sparse = frame.count / 2;
         self.payload_bytes = self.payload_bytes - frame.payload_bytes + bytes;

@@ -105,12 +105,13 @@ impl HeldSpans {
     }
 
     /// The places of the spans that are left of a frame.
-    fn left<'a>(&'a self, frame: &'a Frame) -> impl Iterator<Item = usize> + 'a {
-        let spans = match &frame.content {
-            Content::Received(received) => received.spans(),
-            Content::Stored(_) => 0,
+    pub(super) fn left<'a>(&'a self, frame: &'a Frame) -> impl Iterator<Item = usize> + 'a {
+        let (spans, places) = match &frame.content {
+            Content::Received(received) => (received.spans(), &[][..]),
+            Content::Stored(stored) => (stored.items.len(), &stored.places[..]),
         };
-        (0..spans).filter(|at| self.before[frame.number(*at) as usize] != GONE)
+        let all = (0..spans).map(|at| places.get(at).map_or(at, |place| *place as usize));
+        all.filter(|at| self.before[frame.number(*at) as usize] != GONE)
     }
 
     /// Copies what is left of a frame. A line stands for itself; of other formats what stands

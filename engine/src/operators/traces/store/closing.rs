@@ -30,16 +30,7 @@ impl Store {
     /// Makes room in a shard: by what the watermark has passed by now, as where an epoch ends must
     /// not decide; then the oldest traces close early, until a tenth of the room is free.
     pub(super) fn relieve(&mut self, shard: usize, watermark_ns: i64, close: &mut OnClose<'_>) {
-        for at in 0..self.traces.len() {
-            let head = &self.traces[at].head;
-            if !head.is_open || shard_of(&head.id) != shard {
-                continue;
-            }
-            let (key, deadline_ns) = (shard_key(&head.id), self.deadline_ns(head));
-            if deadline_ns <= watermark_ns {
-                self.close((at as u32, key), deadline_ns, None, close);
-            }
-        }
+        self.advance(watermark_ns, close);
         if self.spans_of[shard] as usize <= self.spans_per_shard_max {
             return;
         }
